@@ -1,0 +1,300 @@
+"""One call for every attribution method: names → methods, images → micro-batches, seeds, targets, progress."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import Any, Literal
+
+import numpy as np
+
+from attribeval import __version__, progress
+from attribeval import _tf as tf
+from attribeval.attributions import Attributions
+from attribeval.datasets.source import ImageSource
+from attribeval.errors import AttribevalError
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Method
+from attribeval.methods.registry import build_method
+from attribeval.models.classifier import Classifier
+from attribeval.models.zoo import load_classifier
+
+
+class Attributer:
+    """Explains the decisions of one image classifier.
+
+    Args:
+        model: A Keras 3 model; or "vgg16", "inception_v3", "resnet50" (ImageNet weights, preprocessing, target layer
+            and class names known), or "digit_objects", "digit_scenes" (the small nets that come with the package); or
+            the path of a `.keras` or `.h5` file, loaded in safe mode.
+        preprocess: How raw images become the model's input: a name ("caffe", "tf", "mobilenet", …), a function of a
+            float32 array (N, H, W, C), or None if images are the model's own input. Named networks know theirs.
+        target_layer: Name or path of the layer for class activation maps; None finds the last spatial output.
+        class_names: Names by class index.
+        score: "logit" (softmax or sigmoid stripped) or "output" (the model's output as it is).
+        weights: For named networks: "imagenet", None (random), or the path of a weights file.
+        batch_size: Images that the model takes at a time; None chooses by their size. Never changes a result.
+
+    Raises:
+        AttribevalError: If the model is no image classifier, its logits cannot be found, or files or weights cannot
+            be read; the message says what to do.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        preprocess: str | Callable | None = None,
+        target_layer: str | None = None,
+        class_names: Sequence[str] | None = None,
+        score: Literal["logit", "output"] = "logit",
+        weights: str | PathLike | None = "imagenet",
+        batch_size: int | None = None,
+    ):
+        options = {"target_layer": target_layer, "score": score}
+        if isinstance(model, (str, PathLike)):
+            self.classifier = load_classifier(model, weights=weights, preprocess=preprocess, **options)
+        elif isinstance(model, Classifier):
+            self.classifier = model
+        else:
+            self.classifier = Classifier(model, preprocess=preprocess, **options)
+        if class_names is not None:
+            self.classifier.class_names = class_names
+        if batch_size is not None and batch_size < 1:
+            raise AttribevalError(f"Expected a batch_size of 1 or more. Received: {batch_size}.")
+        self.batch_size = batch_size
+
+    def __repr__(self) -> str:
+        return f"Attributer({self.classifier.name!r}, {self.classifier.classes} classes)"
+
+    # ------------------------------------------------------------------------------------------------- public
+
+    def explain(
+        self,
+        images: Any,
+        method: str = "gradcam",
+        targets: Any = None,
+        *,
+        seed: int = 0,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+        backend: str | None = None,
+        **options: Any,
+    ) -> Attributions:
+        """Explain the model's decision on each image by itself.
+
+        Args:
+            images: Array or tensor (N, H, W, C) or one image (H, W, C), of the size that the model takes; or a path,
+                PIL image or list of them, which are resized; or `Samples`. Raw pixels if the model has preprocessing.
+            method: Name of a method; `attribeval methods` lists them.
+            targets: Class to explain: one int, N ints, or one-hot (N, classes). None: the predicted class.
+            seed: Seed of everything random; the same seed gives an image the same map in any batch or order.
+            batch_size: Images at a time; None takes the Attributer's.
+            progress: Show a progress bar; None shows it on a terminal or in a notebook.
+            backend: A library that computes the same method ("tf_keras_vis", …); None: our own engine.
+            **options: Options of the method; an unknown one is an error that lists the valid ones.
+
+        Returns:
+            The maps.
+
+        Raises:
+            AttribevalError: For bad images, targets, method or options, naming the item and the remedy.
+        """
+        built = self._build(method, backend, options)
+        (attributions,) = self._run(images, {method: built}, targets, seed, batch_size, progress).values()
+        return attributions
+
+    def explain_many(
+        self,
+        images: Any,
+        methods: Sequence[str] | Mapping[str, Method],
+        targets: Any = None,
+        *,
+        seed: int = 0,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+    ) -> dict[str, Attributions]:
+        """Explain each image by several methods; what they share is computed once per batch.
+
+        Args:
+            methods: Names, or a mapping from labels to methods made with `build_method`.
+            images, targets, seed, batch_size, progress: As in `explain`.
+
+        Returns:
+            The maps by name or label, in the order given.
+        """
+        if not isinstance(methods, Mapping):
+            methods = {name: build_method(name) for name in methods}
+        if not methods:
+            raise AttribevalError("Expected at least one method. Received none.")
+        return self._run(images, methods, targets, seed, batch_size, progress)
+
+    def predict(self, images: Any, *, batch_size: int | None = None, progress: bool | None = None) -> np.ndarray:
+        """The model's output (usually probabilities) on the images, float32 (N, classes)."""
+        source = ImageSource(images, self.classifier.input_shape)
+        return np.concatenate(
+            [self.classifier.forward(x)[1].numpy() for _, _, x in self._batches(source, batch_size, "predict", progress)]
+        )
+
+    def read(self, images: Any) -> np.ndarray:
+        """The raw images as `explain` sees them: read, resized, checked; float32 (N, H, W, C)."""
+        source = ImageSource(images, self.classifier.input_shape)
+        return source.load(0, len(source))
+
+    # ------------------------------------------------------------------------------------------------ private
+
+    def _build(self, name: str, backend: str | None, options: dict[str, Any]) -> Method:
+        if backend is None:
+            return build_method(name, options)
+        from attribeval.backends.registry import build_backend
+
+        return build_backend(backend, name, options)
+
+    def _capacity(self, source: ImageSource, batch_size: int | None) -> int:
+        """Images at a time: as given, or about as many pixels as eight images of 224 × 224."""
+        given = batch_size if batch_size is not None else self.batch_size
+        if given is not None:
+            if given < 1:
+                raise AttribevalError(f"Expected a batch_size of 1 or more. Received: {given}.")
+            return int(given)
+        height, width = (side or 224 for side in source.shape[:2])
+        return int(np.clip(8 * 224 * 224 // (height * width), 1, 128))
+
+    def _batches(self, source: ImageSource, batch_size: int | None, what: str, show: bool | None):
+        """Yield (start, raw, model input) of each micro-batch."""
+        capacity = self._capacity(source, batch_size)
+        with progress.bar(len(source), what, show) as bar:
+            for start in range(0, len(source), capacity):
+                raw = source.load(start, min(start + capacity, len(source)))
+                yield start, raw, self.classifier.prepare(raw)
+                bar.update(len(raw))
+
+    def _run(
+        self,
+        images: Any,
+        methods: Mapping[str, Method],
+        targets: Any,
+        seed: int,
+        batch_size: int | None,
+        show: bool | None,
+    ) -> dict[str, Attributions]:
+        source = ImageSource(images, self.classifier.input_shape)
+        n = len(source)
+        given = _read_targets(targets, n, self.classifier.classes)
+        chosen = np.zeros(n, np.int32)
+        values: dict[str, np.ndarray] = {}
+        gaps: dict[str, np.ndarray] = {}
+        seconds = dict.fromkeys(methods, 0.0)
+        what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
+        for start, raw, x in self._batches(source, batch_size, what, show):
+            stop = start + len(raw)
+            if given is None:
+                chosen[start:stop] = self._predicted(x, start)
+            else:
+                chosen[start:stop] = given[start:stop]
+            batch = Batch(
+                self.classifier,
+                x,
+                raw,
+                tf.constant(chosen[start:stop]),
+                image_seeds(raw, seed),
+                self._capacity(source, batch_size),
+            )
+            for label, method in methods.items():
+                begun = time.perf_counter()
+                batch.completeness_gap = None
+                maps = self.classifier.restore_channels(np.asarray(method.attribute(batch), dtype=np.float32))
+                _check_maps(maps, raw.shape, label, start)
+                seconds[label] += time.perf_counter() - begun
+                values.setdefault(label, np.empty((n, *maps.shape[1:]), np.float32))[start:stop] = maps
+                if batch.completeness_gap is not None:
+                    gaps.setdefault(label, np.empty(n, np.float32))[start:stop] = batch.completeness_gap
+        return {
+            label: Attributions(
+                values=values[label],
+                targets=chosen.copy(),
+                method=label,
+                options=_options_of(method),
+                seconds=seconds[label],
+                model=self.classifier.name,
+                seed=seed,
+                completeness_gap=gaps.get(label),
+                class_names=self.classifier.class_names,
+                versions=versions(),
+            )
+            for label, method in methods.items()
+        }
+
+    def _predicted(self, x: Any, start: int) -> np.ndarray:
+        scores = self.classifier.forward(x)[0].numpy()
+        bad = np.flatnonzero(~np.isfinite(scores).all(1))
+        if bad.size:
+            raise AttribevalError(
+                f"Expected finite scores. Received NaN or infinity from the model for image {start + bad[0]}: check "
+                "its pixel range and preprocessing, and the model's weights."
+            )
+        return scores.argmax(1).astype(np.int32)
+
+
+def image_seeds(raw: np.ndarray, seed: int) -> np.ndarray:
+    """One seed per image, from its pixels and the user's seed: the same in any batch, order or part of a data set.
+
+    Args:
+        raw: Images, float32 (B, H, W, C).
+        seed: The user's seed, any int.
+
+    Returns:
+        int32 (B, 2), as TensorFlow's stateless random functions take them.
+    """
+    key = int(seed).to_bytes(16, "little", signed=True)
+    digests = [hashlib.blake2b(np.ascontiguousarray(image), digest_size=8, key=key).digest() for image in raw]
+    return np.frombuffer(b"".join(digests), dtype="<i4").reshape(-1, 2).astype(np.int32)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed a result."""
+    return {"attribeval": __version__, "tensorflow": tf.version.VERSION, "keras": tf.keras.__version__}
+
+
+def _options_of(method: Any) -> dict[str, Any]:
+    return dataclasses.asdict(method) if dataclasses.is_dataclass(method) else {}
+
+
+def _read_targets(targets: Any, n: int, classes: int) -> np.ndarray | None:
+    """Targets as int32 (n,), or None for the predicted class."""
+    if targets is None:
+        return None
+    array = np.asarray(targets)
+    if array.ndim == 2 and array.shape == (n, classes):
+        if not ((array == 0) | (array == 1)).all() or not (array.sum(1) == 1).all():
+            raise AttribevalError("Expected one-hot targets with a single 1 per row. Received other values.")
+        return array.argmax(1).astype(np.int32)
+    if array.ndim == 0:
+        array = np.full(n, array)
+    if array.shape != (n,) or not np.issubdtype(array.dtype, np.integer):
+        raise AttribevalError(
+            f"Expected targets as one int, {n} ints, or one-hot ({n}, {classes}). "
+            f"Received: shape {array.shape} of dtype {array.dtype}."
+        )
+    outside = np.flatnonzero((array < 0) | (array >= classes))
+    if outside.size:
+        i = outside[0]
+        raise AttribevalError(
+            f"Expected targets from 0 to {classes - 1}. Received: {array[i]} for image {i}."
+        )
+    return array.astype(np.int32)
+
+
+def _check_maps(maps: np.ndarray, shape: tuple[int, ...], label: str, start: int) -> None:
+    """A method's maps must have the images' size and be finite."""
+    if maps.shape[:3] != shape[:3] or maps.ndim != 4 or maps.shape[3] not in (1, shape[3]):
+        raise AttribevalError(f"Expected maps {shape} or {(*shape[:3], 1)} from {label}. Received: {maps.shape}.")
+    bad = np.flatnonzero(~np.isfinite(maps).all(axis=(1, 2, 3)))
+    if bad.size:
+        raise AttribevalError(
+            f"Method {label!r} gave a map that is not finite for image {start + bad[0]}: the model's gradient or score "
+            "overflows there. Check pixel range and preprocessing, or use float32 instead of mixed precision."
+        )

@@ -1,0 +1,142 @@
+"""Maps, and how they were made."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from attribeval.errors import AttribevalError
+from attribeval.files import write_atomic
+
+Reduce = Literal["abs_sum", "abs_max", "sum", "positive_sum"]
+_REDUCTIONS = {
+    "abs_sum": lambda v: np.abs(v).sum(-1),
+    "abs_max": lambda v: np.abs(v).max(-1),
+    "sum": lambda v: v.sum(-1),
+    "positive_sum": lambda v: np.maximum(v, 0).sum(-1),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Attributions:
+    """The maps of one method on N images.
+
+    Attributes:
+        values: float32 (N, H, W, C), or (N, H, W, 1) for methods that score places; raw and signed, never normalised;
+            channels in the order of the images given.
+        targets: Class explained for each image, int32 (N,).
+        method: Name of the method.
+        options: The method's options.
+        seconds: Time spent on this method; shared work counts for the method that came first.
+        model: Name of the model.
+        seed: The seed of everything random.
+        completeness_gap: For methods that promise that the map sums to a score difference: the sum minus that
+            difference, float32 (N,), in score units. None for other methods.
+        class_names: Names by class index, or None.
+        versions: Versions of attribeval, tensorflow and keras.
+    """
+
+    values: np.ndarray
+    targets: np.ndarray
+    method: str
+    options: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    model: str = ""
+    seed: int = 0
+    completeness_gap: np.ndarray | None = None
+    class_names: list[str] | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 4 or len(self.values) != len(self.targets):
+            raise AttribevalError(
+                f"Expected values (N, H, W, C) and N targets. Received: {self.values.shape} and {len(self.targets)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype, copy=copy)
+
+    def __getitem__(self, index: int | slice | Sequence[int]) -> Attributions:
+        """The maps of some images; one int gives a set of one."""
+        order = np.atleast_1d(np.arange(len(self))[index])
+        gap = None if self.completeness_gap is None else self.completeness_gap[order]
+        return replace(self, values=self.values[order], targets=self.targets[order], completeness_gap=gap)
+
+    def __repr__(self) -> str:
+        return f"Attributions({self.method!r} of {self.model!r}, values {self.values.shape}, {self.seconds:.1f} s)"
+
+    def heatmap(
+        self, reduce: Reduce = "abs_sum", clip: float | None = None, normalise: bool = False
+    ) -> np.ndarray:
+        """One number per place.
+
+        Args:
+            reduce: How channels become one: "abs_sum" Σ|v|, "abs_max" max|v|, "sum" Σv (signed), "positive_sum"
+                Σmax(v, 0).
+            clip: Percentile of each map's |·| at which it is cut (99 is usual); None: not.
+            normalise: Divide each map by its largest |·|, giving [0, 1], or [−1, 1] for "sum". A map of zeros stays.
+
+        Returns:
+            float32 (N, H, W), a new array.
+        """
+        if reduce not in _REDUCTIONS:
+            raise AttribevalError(f"Expected reduce to be one of {', '.join(_REDUCTIONS)}. Received: {reduce!r}.")
+        heat = _REDUCTIONS[reduce](self.values).astype(np.float32)
+        if clip is not None:
+            if not 0 < clip <= 100:
+                raise AttribevalError(f"Expected clip to be a percentile in (0, 100]. Received: {clip}.")
+            limit = np.percentile(np.abs(heat), clip, axis=(1, 2), keepdims=True).astype(np.float32)
+            heat = np.clip(heat, -limit, limit)
+        if normalise:
+            largest = np.abs(heat).max(axis=(1, 2), keepdims=True)
+            heat = np.divide(heat, largest, out=np.zeros_like(heat), where=largest > 0)
+        return heat
+
+    def plot(self, images: np.ndarray | None = None, **options: Any):
+        """Draw the maps, over the images if given; see `attribeval.plots.overlays`. Returns a matplotlib Figure."""
+        from attribeval.plots import overlays
+
+        return overlays(images, {self.method: self}, **options)
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write values and description to one `.npz` file (nothing pickled), by way of a temporary name.
+
+        Returns:
+            The path, with `.npz` appended if it was missing.
+        """
+        path = Path(path)
+        path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        about = {
+            name: getattr(self, name)
+            for name in ("method", "options", "seconds", "model", "seed", "class_names", "versions")
+        }
+        arrays = {"values": self.values, "targets": self.targets, "about": np.array(json.dumps(about))}
+        if self.completeness_gap is not None:
+            arrays["completeness_gap"] = self.completeness_gap
+        write_atomic(path, lambda file: np.savez_compressed(file, **arrays))
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Attributions:
+        """Read what `save` wrote.
+
+        Raises:
+            AttribevalError: If the file is missing or not one of ours.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                about = json.loads(str(data["about"]))
+                gap = data["completeness_gap"] if "completeness_gap" in data else None
+                return cls(values=data["values"], targets=data["targets"], completeness_gap=gap, **about)
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            raise AttribevalError(f"Expected a file written by Attributions.save. Received {path}: {error}.") from error

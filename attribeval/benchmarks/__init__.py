@@ -1,0 +1,1 @@
+"""Benchmarks: pure metrics on arrays first, then the procedure that needs a model."""

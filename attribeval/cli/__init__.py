@@ -1,0 +1,54 @@
+"""The command line. One file per command; nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from attribeval import __version__
+from attribeval.cli import demo, explain, methods, wsol
+from attribeval.errors import AttribevalError
+
+_COMMANDS = (demo, explain, wsol, methods)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, as argparse sees it."""
+    root = argparse.ArgumentParser(
+        prog="attribeval",
+        description="Which attribution method can I trust on my Keras model?",
+        epilog="Start with: attribeval demo",
+    )
+    root.add_argument("--version", action="version", version=f"attribeval {__version__}")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add(commands)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Words after `attribeval`; None takes them from the process.
+
+    Returns:
+        Exit code: 0 done, 2 bad input (one line on standard error says what), 130 interrupted.
+    """
+    args = parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes are not for our readers
+    try:
+        args.run(args)
+    except AttribevalError as error:
+        print(f"attribeval {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        hint = f" Continue with the same command and --run-dir {args.run_dir}." if getattr(args, "run_dir", None) else ""
+        print(f"attribeval {args.command}: interrupted.{hint}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # e.g. `attribeval methods | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0

@@ -1,0 +1,104 @@
+"""Options that several commands share, and how they become an Attributer."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_model(command: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add the options that say which model, how it is fed, and how much at a time."""
+    group = command.add_argument_group("model")
+    group.add_argument(
+        "--model",
+        default=default,
+        required=default is None,
+        help="vgg16, inception_v3, resnet50, digit_objects, digit_scenes, or a .keras / .h5 file",
+    )
+    group.add_argument("--preprocess", help="caffe, tf, torch, unit, mobilenet, squeezenet, … (named models know theirs)")
+    group.add_argument("--weights", default="imagenet", help="weights file of a named model (default: download ImageNet's)")
+    group.add_argument("--target-layer", help="layer for class activation maps (default: the last spatial output)")
+    group.add_argument("--class-names", metavar="FILE", help="a name per line, or Keras' imagenet_class_index.json")
+    group.add_argument("--batch-size", type=int, help="images at a time (default: by their size)")
+
+
+def add_seed(command: argparse.ArgumentParser) -> None:
+    """Add --seed."""
+    command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without the notes that its C++ part prints on standard error before it can be told not to."""
+    import os
+    import sys
+
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            import tensorflow  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def make_attributer(args: argparse.Namespace) -> Any:
+    """The Attributer that the model options describe."""
+    load_tensorflow()
+    from attribeval.attributer import Attributer
+
+    return Attributer(
+        args.model,
+        preprocess=args.preprocess,
+        weights=args.weights,
+        target_layer=args.target_layer,
+        class_names=read_class_names(args.class_names) if args.class_names else None,
+        batch_size=args.batch_size,
+    )
+
+
+def read_class_names(path: str) -> list[str]:
+    """Names by class index from a text file (one per line) or Keras' class index (JSON).
+
+    Raises:
+        AttribevalError: If the file is neither.
+    """
+    import json
+    from pathlib import Path
+
+    from attribeval.errors import AttribevalError
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        if not path.endswith(".json"):
+            return text.splitlines()
+        index = json.loads(text)
+        return [index[str(i)][1].replace("_", " ") for i in range(len(index))]
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise AttribevalError(
+            f"Expected {path} to hold a name per line, or to be Keras' imagenet_class_index.json. "
+            f"Received: {type(error).__name__}: {error}."
+        ) from error
+
+
+def parse_options(words: list[str]) -> dict[str, Any]:
+    """`layer=conv1 samples=5` as a dictionary; values that read as Python literals become them.
+
+    Raises:
+        AttribevalError: If a word has no "=".
+    """
+    import ast
+
+    from attribeval.errors import AttribevalError
+
+    options = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise AttribevalError(f"Expected options as name=value. Received: {word!r}.")
+        try:
+            options[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[name] = value
+    return options

@@ -1,0 +1,188 @@
+"""Images with what is known about them: label, boxes, masks. What every reader returns and every benchmark takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import PurePath
+
+import numpy as np
+
+from attribeval.datasets.images import read_image, resize
+from attribeval.errors import AttribevalError
+
+
+class Samples:
+    """An immutable, sliceable set of labelled images, read from disk only when asked.
+
+    Args:
+        images: Either one array (N, H, W, C), any numeric dtype, raw pixel values; or N paths.
+        labels: Class index of each image, ints (N,).
+        boxes: For each image a float array (k, 4) of ground-truth boxes `x0, y0, x1, y1` *relative to the image*
+            (0 to 1, edges, x to the right, y down), so that they hold at every size. None: no boxes known.
+        masks: For each image the object's pixels, bool (N, H, W), only with array images. None: not known.
+        ids: A name for each image, unique. Default: file stems, or "0", "1", ….
+        class_names: Name of each class, by class index. None: not known.
+        wnids: WordNet id of each class, by class index, for ImageNet. None: not applicable.
+        exif: Whether paths are turned upright by their EXIF tag. False for ImageNet, whose boxes ignore the tag.
+        name: What tables and reports call this set.
+
+    Raises:
+        AttribevalError: If lengths disagree, ids repeat, or a box is empty or outside its image (naming the image).
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray | Sequence[str | PathLike],
+        labels: Sequence[int] | np.ndarray,
+        *,
+        boxes: Sequence[np.ndarray] | None = None,
+        masks: np.ndarray | None = None,
+        ids: Sequence[str] | None = None,
+        class_names: Sequence[str] | None = None,
+        wnids: Sequence[str] | None = None,
+        exif: bool = False,
+        name: str = "samples",
+    ):
+        if isinstance(images, np.ndarray):
+            if images.ndim != 4 or images.dtype.kind not in "buif":
+                raise AttribevalError(
+                    f"Expected an array of numbers (N, H, W, C), or a list of paths. Received: {images.shape}, "
+                    f"{images.dtype}."
+                )
+            default_ids = [str(i) for i in range(len(images))]
+        else:
+            if isinstance(images, str | PathLike):
+                raise AttribevalError(f"Expected a list of paths. Received one: {str(images)!r}: put it in a list.")
+            images = list(images)
+            default_ids = [PurePath(path).stem for path in images]
+            if masks is not None:
+                raise AttribevalError("Masks go with an array of images, not with paths.")
+        self.images = images
+        self.labels = _class_indices(labels)
+        self.ids = list(ids) if ids is not None else default_ids
+        self.boxes = None if boxes is None else [_box_array(b, i) for i, b in enumerate(boxes)]
+        self.masks = masks if masks is None else np.asarray(masks)
+        self.class_names = None if class_names is None else list(class_names)
+        self.wnids = None if wnids is None else list(wnids)
+        self.exif = exif
+        self.name = name
+        self._check()
+
+    def _check(self) -> None:
+        n = len(self.images)
+        for what, values in [("labels", self.labels), ("ids", self.ids), ("boxes", self.boxes), ("masks", self.masks)]:
+            if values is not None and len(values) != n:
+                raise AttribevalError(f"Expected one entry of {what} per image ({n}). Received: {len(values)}.")
+        if len(set(self.ids)) != n:
+            seen: set[str] = set()
+            twice = next(i for i in self.ids if i in seen or seen.add(i))
+            raise AttribevalError(f"Expected unique ids. Received {twice!r} more than once: pass ids=.")
+        if self.class_names is not None and n and self.labels.max() >= len(self.class_names):
+            i = int(self.labels.argmax())
+            raise AttribevalError(
+                f"Expected labels below {len(self.class_names)}, the number of class_names. Received {self.labels[i]} "
+                f"for image {self.ids[i]!r}."
+            )
+        if self.masks is not None and (self.masks.dtype != bool or self.masks.shape != self.images.shape[:3]):
+            raise AttribevalError(
+                f"Expected masks of shape {self.images.shape[:3]}, bool. Received: {self.masks.shape}, "
+                f"{self.masks.dtype}."
+            )
+        for name, boxes in zip(self.ids, self.boxes, strict=True) if self.boxes is not None else ():
+            inside = (boxes[:, :2] >= 0).all(1) & (boxes[:, 2:] <= 1).all(1)
+            bad = ~(inside & (boxes[:, :2] < boxes[:, 2:]).all(1))
+            if bad.any():
+                raise AttribevalError(
+                    f"Expected boxes x0 < x1, y0 < y1, relative to the image (0 to 1). Received "
+                    f"{boxes[bad][0].round(4).tolist()} for image {name!r}: correct or drop it."
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index) -> Samples:
+        """A subset: by slice, by an array of ints or bools, or by one int (a set of one)."""
+        order = np.atleast_1d(np.arange(len(self))[index])
+
+        def pick(values):
+            if values is None or isinstance(values, np.ndarray):
+                return None if values is None else values[order]
+            return [values[i] for i in order]
+
+        return Samples(
+            pick(self.images), self.labels[order], boxes=pick(self.boxes), masks=pick(self.masks), ids=pick(self.ids),
+            class_names=self.class_names, wnids=self.wnids, exif=self.exif, name=self.name,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Samples({self.name!r}, {len(self)} images)"
+
+    def load(self, size: tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
+        """Read the images.
+
+        Args:
+            size: (height, width) to resize to (bilinear, the whole image, as PIL does). None: as they are, which
+                needs all of them to have one size.
+            channels: 3 (RGB) or 1 (grey), for images read from paths.
+
+        Returns:
+            float32 (N, H, W, C), raw pixel values (0 to 255 for files).
+
+        Raises:
+            AttribevalError: If a file is no image or is truncated, or sizes differ while `size` is None.
+        """
+        if isinstance(self.images, np.ndarray):
+            arrays = [np.asarray(image, dtype=np.float32) for image in self.images]
+            if size is not None and self.images.shape[1:3] != tuple(size):
+                arrays = [resize(image, size) for image in arrays]
+            channels = self.images.shape[3]
+        else:
+            arrays = [read_image(path, size=size, channels=channels, exif=self.exif) for path in self.images]
+        sizes = {array.shape for array in arrays}
+        if len(sizes) > 1:
+            raise AttribevalError(f"Expected images of one size. Received {sorted(sizes)}: pass size=(height, width).")
+        if not arrays:
+            empty = self.images.shape[1:3] if isinstance(self.images, np.ndarray) else (0, 0)
+            return np.zeros((0, *(size or empty), channels), np.float32)
+        return np.stack(arrays)
+
+    def batches(
+        self, batch_size: int, size: tuple[int, int] | None = None, channels: int = 3
+    ) -> Iterator[tuple[Samples, np.ndarray]]:
+        """Yield (subset, its images as float32) in order, `batch_size` at a time; memory holds one batch."""
+        if batch_size < 1:
+            raise AttribevalError(f"Expected batch_size of at least 1. Received: {batch_size}.")
+        for start in range(0, len(self), batch_size):
+            part = self[start : start + batch_size]
+            yield part, part.load(size=size, channels=channels)
+
+    def boxes_at(self, size: tuple[int, int]) -> list[np.ndarray]:
+        """The boxes of every image in pixels of an image of (height, width): float64 (k, 4) x0, y0, x1, y1 edges."""
+        if self.boxes is None:
+            raise AttribevalError(f"{self!r} has no boxes: read it with annotations, or pass boxes=.")
+        height, width = size
+        return [boxes * np.array([width, height, width, height], dtype=np.float64) for boxes in self.boxes]
+
+
+def _class_indices(labels: Sequence[int] | np.ndarray) -> np.ndarray:
+    array = np.array(labels)  # a copy: the caller's array may change later
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "ui":
+        raise AttribevalError(
+            f"Expected labels to be class indices, ints (N,). Received: {array.dtype} of shape {array.shape}."
+        )
+    if (array < 0).any():
+        i = int(array.argmin())
+        raise AttribevalError(f"Expected labels from 0. Received {array[i]} for image number {i}: correct or drop it.")
+    return array.astype(np.int64)
+
+
+def _box_array(boxes: np.ndarray, item: int) -> np.ndarray:
+    array = np.array(boxes, dtype=np.float64)
+    if array.size == 0:
+        return array.reshape(0, 4)
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise AttribevalError(f"Expected boxes (k, 4) per image. Received {array.shape} for image number {item}.")
+    return array

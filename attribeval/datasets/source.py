@@ -1,0 +1,131 @@
+"""Whatever a caller passes as `images`, read a few at a time and checked: float32 (N, H, W, C), finite, right size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from attribeval.datasets.images import from_pil, read_image
+from attribeval.datasets.samples import Samples
+from attribeval.errors import AttribevalError
+
+_PATHS = (str, PathLike)
+
+
+class ImageSource:
+    """Images of one size, from an array, a tensor, `Samples`, PIL images or paths.
+
+    Arrays and tensors must have the size that the model takes; files and PIL images are resized to it (bilinear, the
+    whole image). Nothing is kept: files are read when their batch comes.
+
+    Args:
+        images: Array or tensor (N, H, W, C) or one image (H, W, C); `Samples`; a path or PIL image, or a list of them.
+        shape: (H, W, C) that the model takes; None for a free side.
+
+    Raises:
+        AttribevalError: If there is no image, or the shape is not the model's.
+    """
+
+    def __init__(self, images: Any, shape: tuple[int | None, int | None, int]):
+        self.shape = shape
+        height, width, self._channels = shape
+        self._size = None if height is None or width is None else (height, width)
+        if isinstance(images, _PATHS) or _is_pil(images):
+            images = [images]
+        if isinstance(images, Samples):
+            self._images: Any = images
+        elif isinstance(images, Sequence) and images and all(isinstance(i, _PATHS) or _is_pil(i) for i in images):
+            self._images = list(images)
+        else:
+            self._images = self._as_array(images)
+        if len(self._images) == 0:
+            raise AttribevalError("Expected at least one image. Received an empty batch.")
+
+    def _as_array(self, images: Any) -> np.ndarray:
+        try:
+            array = np.asarray(images)
+        except ValueError as error:  # a list of arrays of several sizes
+            raise AttribevalError(f"Expected images of one size. Received: {error}. Resize them first.") from error
+        if array.dtype == object or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
+            raise AttribevalError(
+                "Expected images as a numeric array (N, H, W, C), paths or PIL images. "
+                f"Received: {type(images).__name__} of dtype {array.dtype}."
+            )
+        if np.iscomplexobj(array):
+            raise AttribevalError("Expected real pixel values. Received: complex numbers.")
+        if array.size == 0 and (array.ndim != 4 or len(array) == 0):
+            raise AttribevalError(f"Expected at least one image. Received an empty batch of shape {array.shape}.")
+        if array.ndim == 3 and _fits(array.shape, self.shape):
+            array = array[None]
+        if array.ndim != 4 or not _fits(array.shape[1:], self.shape):
+            want = ", ".join("any" if side is None else str(side) for side in self.shape)
+            raise AttribevalError(
+                f"Expected images of shape (N, {want}), channels last, the size that the model takes. "
+                f"Received: {array.shape}.{_remedy(array.shape, self.shape)}"
+            )
+        return array
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def load(self, start: int, stop: int) -> np.ndarray:
+        """Read images start … stop − 1.
+
+        Returns:
+            float32 (stop − start, H, W, C), a new array.
+
+        Raises:
+            AttribevalError: If a file cannot be read, or an image has NaN or infinite pixels (naming the image).
+        """
+        if isinstance(self._images, np.ndarray):
+            batch = np.array(self._images[start:stop], dtype=np.float32)
+        elif isinstance(self._images, Samples):
+            batch = self._images[start:stop].load(size=self._size, channels=self._channels)
+        else:
+            batch = _stack([self._read(image) for image in self._images[start:stop]])
+        if not _fits(batch.shape[1:], self.shape):
+            raise AttribevalError(f"Expected images of shape {self.shape}. Received: {batch.shape[1:]}.")
+        finite = np.isfinite(batch).all(axis=(1, 2, 3))
+        if not finite.all():
+            bad = (start + np.flatnonzero(~finite)).tolist()
+            raise AttribevalError(
+                f"Expected finite pixels. Received NaN or infinity in image{'s' if len(bad) > 1 else ''} "
+                f"{', '.join(map(str, bad[:10]))}: repair or drop {'them' if len(bad) > 1 else 'it'}."
+            )
+        return batch
+
+    def _read(self, image: Any) -> np.ndarray:
+        if _is_pil(image):
+            return from_pil(image, size=self._size, channels=self._channels)
+        return read_image(image, size=self._size, channels=self._channels)
+
+
+def _is_pil(image: Any) -> bool:
+    return type(image).__module__.startswith("PIL.")
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(w is None or s == w for s, w in zip(shape, wanted, strict=True))
+
+
+def _stack(arrays: list[np.ndarray]) -> np.ndarray:
+    sizes = sorted({a.shape for a in arrays})
+    if len(sizes) > 1:
+        raise AttribevalError(
+            f"Expected images of one size, as the model takes any. Received {sizes}: resize them to one."
+        )
+    return np.stack(arrays)
+
+
+def _remedy(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> str:
+    channels = wanted[-1]
+    if len(shape) >= 3 and channels == 3 and (shape[-1] == 1 or shape[1:] == wanted[:2]):
+        return " Grey images: repeat the channel, np.repeat(images, 3, axis=-1)."
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[-1] not in (1, 3):
+        return " Channels come last: np.moveaxis(images, 1, -1)."
+    if len(shape) == 4 and shape[-1] == channels:
+        return " Resize them, or pass paths or PIL images, which are resized."
+    return ""

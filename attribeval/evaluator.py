@@ -1,0 +1,62 @@
+"""One call per benchmark: names → benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+
+from attribeval.attributer import Attributer
+from attribeval.datasets.samples import Samples
+from attribeval.errors import AttribevalError
+from attribeval.results.result import Result
+
+
+class Evaluator:
+    """Scores attribution methods against evidence.
+
+    Args:
+        attributer: The explained model.
+        dataset: Images with labels, and what the benchmark needs (boxes for `wsol`).
+    """
+
+    def __init__(self, attributer: Attributer, dataset: Samples):
+        if not isinstance(attributer, Attributer):
+            raise AttribevalError(
+                f"Expected an Attributer. Received: {type(attributer).__name__}: wrap the model, Attributer(model)."
+            )
+        if not isinstance(dataset, Samples):
+            raise AttribevalError(
+                f"Expected Samples (datasets.imagenet(...), digit_scenes().test.samples(), or Samples(images, labels, "
+                f"boxes=...)). Received: {type(dataset).__name__}."
+            )
+        self.attributer = attributer
+        self.dataset = dataset
+
+    def wsol(
+        self,
+        methods: Sequence[str] = ("gradcam", "gradient", "random", "sobel"),
+        *,
+        iou: float = 0.5,
+        targets: str = "label",
+        seed: int = 0,
+        batch_size: int | None = None,
+        run_dir: str | PathLike | None = None,
+        progress: bool | None = None,
+    ) -> Result:
+        """Weakly supervised object localisation: MaxBoxAcc, with the whole-image and centred boxes as rows.
+
+        See `attribeval.benchmarks.wsol.procedure.run_wsol` for arguments and columns.
+        """
+        from attribeval.benchmarks.wsol.procedure import run_wsol
+
+        return run_wsol(
+            self.attributer,
+            self.dataset,
+            methods,
+            iou=iou,
+            targets=targets,
+            seed=seed,
+            batch_size=batch_size,
+            run_dir=run_dir,
+            progress=progress,
+        )

@@ -1,0 +1,128 @@
+"""What a method sees: a few images with their targets and seeds, and a model that answers questions about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+import numpy as np
+
+from attribeval import _tf as tf
+from attribeval.errors import AttribevalError
+from attribeval.methods.seeds import fold
+from attribeval.models import fields
+from attribeval.models.classifier import Classifier
+
+
+class Batch:
+    """A few images that are explained together, each as if it were alone.
+
+    Args:
+        classifier: The model.
+        x: Model inputs, tensor (B, H, W, C).
+        raw: The same images as the caller gave them, float32 array (B, H, W, C); equal to `x` without preprocessing.
+            None for points around images, which are model inputs and nothing else.
+        targets: Class explained for each image, int32 tensor (B,).
+        seeds: One seed per image, int32 array (B, 2), which depends on the image and the user's seed only, so that
+            random methods give the same map whatever the batch, the order or the neighbours.
+        capacity: How many images the model takes at a time; methods that need many model inputs per image send that
+            many at once.
+    """
+
+    def __init__(
+        self, classifier: Classifier, x: Any, raw: np.ndarray | None, targets: Any, seeds: np.ndarray, capacity: int
+    ):
+        self.classifier = classifier
+        self.x = x
+        self._raw = raw
+        self.targets = targets
+        self.seeds = seeds
+        self.capacity = capacity
+        self.completeness_gap: np.ndarray | None = None
+        self._shared: dict[Hashable, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    @property
+    def raw(self) -> np.ndarray:
+        """Raw images, float32 (B, H, W, C); never write into them."""
+        if self._raw is None:
+            raise AttribevalError(
+                "This method works on raw images and cannot be wrapped: a wrapper perturbs the model's own input."
+            )
+        return self._raw
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the images."""
+        return int(self.x.shape[1]), int(self.x.shape[2])
+
+    def share(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """Return `compute()`, evaluated once for all methods that explain this batch and ask with the same key."""
+        if key not in self._shared:
+            self._shared[key] = compute()
+        return self._shared[key]
+
+    # ---------------------------------------------------------------------------------------------- derivatives
+
+    def gradient(self) -> Any:
+        """d score / d x at the images, tensor (B, H, W, C)."""
+        return self.share("gradient", lambda: fields.gradient(self.classifier, self.x, self.targets))
+
+    def activations_and_gradient(self, layer: str | None = None) -> tuple[Any, Any]:
+        """A layer's activations and d score / d activations, two tensors (B, h, w, channels)."""
+        layer = layer or self.classifier.target_layer
+        return self.share(
+            ("activations_and_gradient", layer),
+            lambda: fields.activations_and_gradient(self.classifier, self.x, self.targets, layer),
+        )
+
+    # --------------------------------------------------------------------------------- many points around images
+
+    def groups(self, samples: int) -> Iterator[range]:
+        """Split samples 0 … samples − 1 into consecutive ranges; each range × B images about fills the capacity."""
+        step = max(1, self.capacity // len(self))
+        for start in range(0, samples, step):
+            yield range(start, min(start + step, samples))
+
+    def at(self, points: Any, samples: range) -> Batch:
+        """The batch of `len(samples)` points around every image, for a base method to explain.
+
+        Args:
+            points: Model inputs (len(samples) · B, H, W, C), sample after sample: row s · B + b belongs to image b.
+            samples: Which samples these are; each gets its own seed.
+
+        Returns:
+            A batch of len(samples) · B items with the targets repeated. It has no raw images.
+        """
+        targets = tf.tile(self.targets, [len(samples)])
+        seeds = np.concatenate([fold(self.seeds, sample) for sample in samples])
+        return Batch(self.classifier, points, None, targets, seeds, self.capacity)
+
+    # --------------------------------------------------------------------------------------- scores of raw images
+
+    def scores(self, raw: np.ndarray, owners: np.ndarray, probability: bool = False) -> np.ndarray:
+        """Score of the owner's target on painted images.
+
+        Args:
+            raw: Raw images (M, H, W, C), as many as fit in memory; the model sees `capacity` at a time.
+            owners: Which image of this batch each belongs to, ints (M,).
+            probability: The model's output instead of the score to be explained.
+
+        Returns:
+            float32 (M,).
+        """
+        targets = np.asarray(self.targets)[owners]
+        parts = []
+        for start in range(0, len(raw), self.capacity):
+            part = slice(start, start + self.capacity)
+            answer = self.classifier.forward(self.classifier.prepare(raw[part]))[int(probability)].numpy()
+            parts.append(answer[np.arange(len(answer)), targets[part]])
+        return np.concatenate(parts).astype(np.float32)
+
+    # -------------------------------------------------------------------------------------------------- geometry
+
+    def resize(self, maps: Any) -> Any:
+        """Bilinear interpolation of maps (B, h, w, c) to the size of the images, pixel centres aligned."""
+        return tf.image.resize(tf.cast(maps, tf.float32), self.size, method="bilinear")

@@ -1,0 +1,39 @@
+"""What is known about a method before it runs: the row that `attribeval methods` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+
+@dataclass(frozen=True)
+class Card:
+    """Facts about a method.
+
+    Attributes:
+        name: The name that users type.
+        family: "gradient", "cam", "propagation", "perturbation", "model-agnostic", "region" or "control".
+        summary: One line: what a value of the map means.
+        needs: What the model must offer ("gradients", "a spatial layer", "nothing").
+        passes: Model evaluations per image at the default options, as "forward + backward" ("1 + 1").
+        paper: Author, year, section or equation.
+        signed: Whether negative values speak against the class.
+    """
+
+    name: str
+    family: str
+    summary: str
+    needs: str
+    passes: str
+    paper: str
+    signed: bool
+
+
+class Method(Protocol):
+    """An attribution method: a frozen dataclass whose fields are its options."""
+
+    card: ClassVar[Card]
+
+    def attribute(self, batch: Any) -> Any:
+        """Return the maps of a `Batch`, (B, H, W, C) or (B, H, W, 1), raw and signed, in score units."""
+        ...

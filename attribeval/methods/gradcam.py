@@ -1,0 +1,51 @@
+"""Grad-CAM. Often confused with gradient × activation of the last *convolution*, and with a map that keeps its minus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from attribeval import _tf as tf
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+
+
+def gradcam_map(activations: Any, gradients: Any) -> Any:
+    """Grad-CAM at the resolution of its layer (Selvaraju et al. 2017, equations 1 and 2).
+
+    Args:
+        activations: A, tensor (B, h, w, K).
+        gradients: d logit / d A, tensor (B, h, w, K).
+
+    Returns:
+        ReLU(Σ_k α_k A_k) with α_k the mean of the gradient over places, tensor (B, h, w, 1), non-negative.
+    """
+    alpha = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
+    return tf.nn.relu(tf.reduce_sum(alpha * activations, axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class GradCAM:
+    """Gradient-weighted class activation mapping (Selvaraju et al. 2017, equations 1 and 2).
+
+    The map of the layer is resized bilinearly after the ReLU, so no value is negative; it is not normalised.
+
+    Attributes:
+        layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
+    """
+
+    layer: str | None = None
+
+    card: ClassVar[Card] = Card(
+        name="gradcam",
+        family="cam",
+        summary="evidence for the class by place, from the last spatial layer",
+        needs="gradients, a spatial layer",
+        passes="1 + 1",
+        paper="Selvaraju et al. 2017, eq. 1-2",
+        signed=False,
+    )
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the class activation map, (B, H, W, 1), non-negative, in logits."""
+        return batch.resize(gradcam_map(*batch.activations_and_gradient(self.layer)))

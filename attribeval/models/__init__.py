@@ -1,0 +1,1 @@
+"""Keras models as classifiers: logits, preprocessing, target layer, compiled derivatives."""

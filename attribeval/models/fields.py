@@ -1,0 +1,71 @@
+"""Compiled derivatives of a classifier's score. The batch size is free: nothing is traced twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attribeval import _tf as tf
+from attribeval.errors import AttribevalError
+from attribeval.models.classifier import Classifier
+from attribeval.models.target_layer import find_target_layer
+
+
+def _target_spec() -> Any:
+    return tf.TensorSpec([None], tf.int32)
+
+
+def gradient(classifier: Classifier, x: Any, targets: Any) -> Any:
+    """d score[target] / d x, for each image by itself; no derivative of any parameter is computed.
+
+    Args:
+        classifier: The model.
+        x: Model inputs (B, H, W, C).
+        targets: Class indices, int32 (B,).
+
+    Returns:
+        Tensor (B, H, W, C), in score units per unit of the model's input.
+    """
+
+    def build(x, targets):
+        _, scores = classifier.trace(x)
+        (derivative,) = tf.gradients(tf.gather(scores, targets, axis=1, batch_dims=1), x)
+        return _checked(derivative, "its input")
+
+    return classifier.compiled("gradient", build, classifier.input_spec, _target_spec())(x, targets)
+
+
+def activations_and_gradient(classifier: Classifier, x: Any, targets: Any, layer: str | None = None) -> tuple[Any, Any]:
+    """A layer's output A and d score[target] / d A, from one forward and one backward pass.
+
+    Args:
+        classifier: The model.
+        x: Model inputs (B, H, W, C).
+        targets: Class indices, int32 (B,).
+        layer: Name or path of a layer with a spatial output; None takes the classifier's target layer.
+
+    Returns:
+        Two tensors (B, h, w, channels of the layer).
+
+    Raises:
+        AttribevalError: If there is no such layer.
+    """
+    wanted = layer or classifier.target_layer
+
+    def build(x, targets):
+        trace, scores = classifier.trace(x)
+        activations = find_target_layer(trace, wanted).output
+        (derivative,) = tf.gradients(tf.gather(scores, targets, axis=1, batch_dims=1), activations)
+        derivative = _checked(derivative, f"layer {wanted!r}")
+        return tf.cast(activations, classifier.dtype), tf.cast(derivative, classifier.dtype)
+
+    key = ("activations_and_gradient", wanted)
+    return classifier.compiled(key, build, classifier.input_spec, _target_spec())(x, targets)
+
+
+def _checked(derivative: Any, of: str) -> Any:
+    if derivative is None:
+        raise AttribevalError(
+            f"The score of this model has no derivative with respect to {of}: the model breaks the path "
+            "(e.g. argmax, stop_gradient, an integer cast). Use a method that needs no gradient, such as 'sobel'."
+        )
+    return derivative

@@ -1,0 +1,92 @@
+"""One symbolic run of a model: its output, and what every layer gave on the way.
+
+Works on any Keras model (functional, sequential, nested, subclassed) because it listens to the layers while they are
+called inside a graph, instead of taking the model apart. The model itself is never touched.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from attribeval import _tf as tf
+
+_patching = threading.RLock()
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """One call of one layer.
+
+    Attributes:
+        path: Names of the enclosing layers below the model and of the layer itself, joined by "/".
+        layer: The layer.
+        output: The symbolic tensor that it returned, (batch, …).
+    """
+
+    path: str
+    layer: Any
+    output: Any
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+
+@dataclass
+class Trace:
+    """What `run` returns: the model's output and the calls of its layers, in the order in which they finished."""
+
+    output: Any
+    calls: list[LayerCall] = field(default_factory=list)
+
+
+@contextmanager
+def _listening(model: Any, calls: list[LayerCall]) -> Iterator[None]:
+    """Record every layer call that this thread makes in the block. Only calls below `model` are recorded."""
+    layer_class = tf.keras.layers.Layer
+    thread = threading.get_ident()
+    stack: list[str] = []
+
+    with _patching:
+        plain_call = layer_class.__call__
+
+        def recorded_call(layer, *args, **kwargs):
+            if threading.get_ident() != thread:
+                return plain_call(layer, *args, **kwargs)
+            if layer is not model:
+                stack.append(layer.name)
+            try:
+                output = plain_call(layer, *args, **kwargs)
+            finally:
+                path = "/".join(stack)
+                if layer is not model:
+                    stack.pop()
+            if layer is not model and tf.is_tensor(output):
+                calls.append(LayerCall(path, layer, output))
+            return output
+
+        layer_class.__call__ = recorded_call
+        try:
+            yield
+        finally:
+            layer_class.__call__ = plain_call
+
+
+def run(model: Any, x: Any) -> Trace:
+    """Call a Keras model in inference mode inside a graph and record its layers.
+
+    Args:
+        model: A `keras.Model`.
+        x: The symbolic input, (batch, height, width, channels); call this only inside a `tf.function`.
+
+    Returns:
+        The trace. `trace.output` is whatever the model returns.
+    """
+    calls: list[LayerCall] = []
+    with _listening(model, calls):
+        output = model(x, training=False)
+    return Trace(output, calls)

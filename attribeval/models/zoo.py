@@ -1,0 +1,136 @@
+"""Models by name or file: the three networks of the field, the two that come with the package, and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attribeval import _tf as tf
+from attribeval.errors import AttribevalError, unknown
+from attribeval.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A network of `keras.applications` and what is known about it."""
+
+    builder: str
+    preprocess: str
+    target_layer: str
+
+
+NETWORKS = {
+    "vgg16": _Network("VGG16", "caffe", "block5_conv3"),
+    "inception_v3": _Network("InceptionV3", "tf", "mixed10"),
+    "resnet50": _Network("ResNet50", "caffe", "conv5_block3_out"),
+}
+EMBEDDED = ("digit_objects", "digit_scenes")
+NAMES = (*NETWORKS, *EMBEDDED)
+_SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+def load_classifier(
+    model: str | PathLike,
+    *,
+    weights: str | PathLike | None = "imagenet",
+    preprocess: str | Callable | None = None,
+    target_layer: str | None = None,
+    score: str = "logit",
+) -> Classifier:
+    """Make a classifier from a name or a file.
+
+    Args:
+        model: One of `NAMES`, or the path of a `.keras` or `.h5` file.
+        weights: For the networks of `keras.applications`: "imagenet", None (random), or the path of a weights file.
+        preprocess, target_layer, score: As in `Classifier`; None takes what is known about a named network.
+
+    Raises:
+        AttribevalError: If the name is unknown, the file cannot be loaded safely, or the weights cannot be had.
+    """
+    name = str(model)
+    if name in NETWORKS:
+        return _load_network(name, weights, preprocess, target_layer, score)
+    if name in EMBEDDED:
+        return _load_embedded(name, preprocess, target_layer, score)
+    if Path(name).suffix not in _SUFFIXES:
+        if "/" in name or Path(name).exists():
+            raise AttribevalError(f"Expected a model file ending in .keras or .h5. Received: {name}.")
+        raise unknown("model", name, NAMES)
+    return Classifier(
+        _load_file(name), preprocess=preprocess, target_layer=target_layer, score=score, name=Path(name).stem
+    )
+
+
+def _load_file(path: str | PathLike) -> Any:
+    if not Path(path).is_file():
+        raise AttribevalError(f"Expected a model file. Received a path that does not exist: {path}.")
+    try:
+        return tf.keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many types here; the remedy is the same
+        raise AttribevalError(
+            f"Could not load {path} in safe mode: {_first_line(error)} If you trust the file and it holds custom or "
+            "Lambda layers, load it yourself with keras.models.load_model and pass the model."
+        ) from error
+
+
+def _load_network(
+    name: str, weights: str | PathLike | None, preprocess: str | Callable | None, target_layer: str | None, score: str
+) -> Classifier:
+    network = NETWORKS[name]
+    builder = getattr(tf.keras.applications, network.builder)
+    if weights not in ("imagenet", None) and not Path(weights).is_file():
+        raise AttribevalError(f"Expected weights 'imagenet', None or a file. Received: {weights}, which is no file.")
+    try:
+        built = builder(weights=None if weights is None else str(weights))
+    except Exception as error:  # urllib, OSError or Keras' own, by Keras version
+        if weights != "imagenet":
+            raise AttribevalError(
+                f"Could not load {weights} into {network.builder}: {_first_line(error)} Expected a weights file of "
+                f"keras.applications.{network.builder} with its top."
+            ) from error
+        raise AttribevalError(
+            f"Could not download the ImageNet weights of {name} ({_first_line(error)}). Without a network, download "
+            f"them elsewhere and pass weights='/path/to/{name}.weights.h5' (on the command line --weights), pass a "
+            "model of your own, or weights=None for random weights."
+        ) from error
+    return Classifier(
+        built,
+        preprocess=preprocess if preprocess is not None else network.preprocess,
+        target_layer=target_layer or network.target_layer,
+        class_names=_imagenet_class_names if weights is not None else None,
+        score=score,
+        name=name,
+    )
+
+
+def _imagenet_class_names() -> list[str] | None:
+    """Names of the 1,000 classes, from the index file that Keras downloads beside its weights; None if it cannot."""
+    try:
+        decoded = tf.keras.applications.imagenet_utils.decode_predictions(np.eye(1000, dtype=np.float32), top=1)
+    except Exception:  # no network: names are a convenience, indices are shown instead
+        return None
+    return [best[0][1].replace("_", " ") for best in decoded]
+
+
+def _load_embedded(
+    name: str, preprocess: str | Callable | None, target_layer: str | None, score: str
+) -> Classifier:
+    from attribeval.datasets.digit_scenes import OBJECTS, SCENES
+
+    with resources.as_file(resources.files("attribeval.models") / "digit_nets" / f"{name}.keras") as path:
+        model = _load_file(path)
+    names = OBJECTS if name == "digit_objects" else SCENES
+    return Classifier(
+        model, preprocess=preprocess, target_layer=target_layer, class_names=names, score=score, name=name
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200] if text else 'no message'}"

@@ -1,0 +1,1 @@
+"""Tables, intervals and files: what a benchmark leaves behind."""

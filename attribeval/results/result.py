@@ -1,0 +1,79 @@
+"""What a benchmark returns: a tidy table, the settings that made it, and the arrays behind it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attribeval.errors import AttribevalError
+from attribeval.files import write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(eq=False)
+class Result:
+    """The outcome of one benchmark.
+
+    Attributes:
+        benchmark: Its name ("wsol").
+        table: Tidy pandas DataFrame, one row per measurement, best first, with interval and cost.
+        settings: What made it: model, data, options, seed, versions. JSON values only.
+        summary: The outcome in sentences, most important first.
+        arrays: Arrays behind the table (curves, per-image scores), for plots and further statistics.
+    """
+
+    benchmark: str
+    table: pd.DataFrame
+    settings: dict[str, Any] = field(default_factory=dict)
+    summary: list[str] = field(default_factory=list)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Result({self.benchmark!r})\n" + self.table.to_string(index=False)
+
+    def plot(self):
+        """Draw the result; returns a matplotlib Figure."""
+        from attribeval.plots import plot_result
+
+        return plot_result(self)
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Write `table.csv`, `result.json` (settings, summary) and `arrays.npz` into a folder, each atomically."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {"benchmark": self.benchmark, "settings": self.settings, "summary": self.summary}
+        write_atomic(folder / "arrays.npz", lambda file: np.savez_compressed(file, **self.arrays))
+        write_atomic(folder / "table.csv", lambda file: file.write(self.table.to_csv(index=False).encode()))
+        write_atomic(folder / "result.json", lambda file: file.write(json.dumps(about, indent=2).encode()))
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> Result:
+        """Read what `save` wrote.
+
+        Raises:
+            AttribevalError: If the folder holds no result.
+        """
+        import pandas as pd
+
+        folder = Path(folder)
+        try:
+            about = json.loads((folder / "result.json").read_text())
+            with np.load(folder / "arrays.npz", allow_pickle=False) as data:
+                arrays = {name: data[name] for name in data.files}
+            return cls(table=pd.read_csv(folder / "table.csv"), arrays=arrays, **about)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise AttribevalError(f"Expected a folder written by Result.save. Received {folder}: {error}.") from error
+
+    def report(self, path: str | os.PathLike) -> Path:
+        """Write one self-contained HTML page: summary, table, plots, settings."""
+        from attribeval.report.page import write_report
+
+        return write_report(path, [self])
