@@ -1,0 +1,331 @@
+"""ImageNet (ILSVRC 2012, classification and localisation) as it lies on disk: images, labels, boxes."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import re
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path, PurePath
+from typing import Literal
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from attribeval.datasets import wnids
+from attribeval.datasets.images import image_size
+from attribeval.datasets.samples import Samples
+from attribeval.errors import AttribevalError, unknown
+
+_SPLITS = ("train", "val")
+_SUFFIXES = (".jpeg", ".jpg", ".png")
+_GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+# Where the devkit's data files may lie below a folder.
+_DEVKIT = ("ILSVRC2012_devkit_t12/data", "devkit/data", "data", "")
+_Box = tuple[float, float, float, float]
+
+
+def imagenet(
+    root: str | PathLike,
+    split: str = "val",
+    *,
+    limit: int | None = None,
+    boxes: Literal["auto"] | bool = "auto",
+    class_index: str | PathLike | Mapping | None = None,
+) -> Samples:
+    """Read ImageNet (Russakovsky et al. 2015) in any of the layouts it is handed round in; nothing is downloaded.
+
+    Layouts, found below `root` (the ILSVRC folder, its parent, or the folder of images):
+
+    * Kaggle: Data/CLS-LOC/val/*.JPEG, Annotations/CLS-LOC/val/*.xml, LOC_val_solution.csv, LOC_synset_mapping.txt (the
+      last two in the ILSVRC folder or beside it);
+    * devkit: val/*.JPEG with ILSVRC2012_devkit_t12/data/meta.mat and ILSVRC2012_validation_ground_truth.txt; the number
+      in a file's name is its line, so a part of the images is read right too;
+    * synset folders: val/n01440764/*.JPEG (and train).
+
+    Labels are Keras' class indices: the rank of the WNID among the 1000 sorted WNIDs. The list of WNIDs comes from
+    `class_index`, else LOC_synset_mapping.txt, else meta.mat, else exactly 1000 synset folders, else Keras' cached
+    file.
+
+    Boxes come from the XML files; where an image has none, from LOC_<split>_solution.csv with the image's own size.
+    Those of the CSV are right only while the images have their original size; the XML says which size its boxes refer
+    to, so they hold for resized (squashed) images too. xmin, ymin, xmax, ymax are taken as *edges* in the annotated
+    frame, and divided by its width and height.
+
+    Args:
+        root: Where the data set lies.
+        split: "val" or "train".
+        limit: Read only the first `limit` images by file name (the same ones every time; in `train` that is the first
+            classes only). None: all.
+        boxes: "auto": read boxes if there are any annotations; an image without (much of `train`) gets an empty list.
+            True: every image must have a box of its label. False: read none.
+        class_index: Path of Keras' imagenet_class_index.json, or its content as a dict, for when the 1000 WNIDs cannot
+            be found in the data set (or the model knows other classes).
+
+    Returns:
+        `Samples` over the paths, by file name, with `labels`, `boxes`, `class_names`, `wnids`; ids are the file names
+        without suffix. `exif` is False: the boxes refer to the image as stored.
+
+    Raises:
+        AttribevalError: If there are no images, no labels or no list of classes; if boxes are demanded and missing; if
+            an XML, CSV or devkit file is malformed or holds an XML entity bomb; if a box leaves its annotated frame or
+            is empty (some of `train` do; correct the file or read with boxes=False); if an image has no label or a
+            WNID is unknown.
+    """
+    if split not in _SPLITS:
+        raise unknown("split of ImageNet", str(split), _SPLITS)
+    if boxes != "auto" and not isinstance(boxes, bool):
+        raise AttribevalError(f"Expected boxes='auto', True or False. Received: boxes={boxes!r}.")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
+        raise AttribevalError(f"Expected limit= to be a positive int, or None for all images. Received: {limit!r}.")
+    root = Path(os.path.normpath(Path(root).expanduser().absolute()))
+    folder, images, synsets = _find_images(root, split)
+    images = images[:limit]
+    places = _places(root, folder)
+
+    solution_file = _locate(places, f"LOC_{split}_solution.csv")
+    solution = {} if solution_file is None else _read_solution(solution_file)
+    meta = _locate(places, *(f"{below}/{wnids.META}".lstrip("/") for below in _DEVKIT))
+    classes = wnids.find_classes(class_index, _locate(places, wnids.MAPPING), meta, synsets)
+    if any(wnid is None for _, wnid in images):
+        labels = _flat_labels(images, solution_file, solution, meta, places, split)
+    else:
+        labels = [str(wnid) for _, wnid in images]
+    paths = [path for path, _ in images]
+    return Samples(
+        paths,
+        [classes.index(wnid, f"image {path!r}") for path, wnid in zip(paths, labels, strict=True)],
+        boxes=_boxes(paths, labels, solution, solution_file, root, places, split, boxes) if boxes else None,
+        ids=[_stem(path) for path in paths],
+        class_names=classes.names,
+        wnids=classes.wnids,
+        exif=False,
+        name=f"imagenet-{split}",
+    )
+
+
+def _stem(path: str) -> str:
+    return PurePath(path).stem
+
+
+def _find_images(root: Path, split: str) -> tuple[Path, list[tuple[str, str | None]], list[str]]:
+    """The folder of images; (path, WNID of its synset folder or None) by file name; the synset folders' names."""
+    if not root.is_dir():
+        raise AttribevalError(f"Expected the folder of ImageNet. Received {str(root)!r}: no such directory.")
+    below = (f"Data/CLS-LOC/{split}", f"CLS-LOC/{split}", split, f"ILSVRC2012_img_{split}")
+    with os.scandir(root) as entries:
+        children = sorted(entry.name for entry in entries if entry.is_dir())
+    candidates = [root / b for b in below] + [root / child / b for child in children for b in below] + [root]
+    for folder in candidates:
+        if folder.is_dir():
+            images, synsets = _list_images(folder)
+            if images:
+                if folder.name in {"train", "val", "test"} - {split}:
+                    raise AttribevalError(
+                        f"Expected images of split {split!r}. Received {str(folder)!r}: pass split={folder.name!r} or "
+                        "another folder."
+                    )
+                return folder, images, synsets
+    raise AttribevalError(
+        f"No images of ImageNet found: looked for {', '.join(_SUFFIXES)} files, directly or in synset folders such as "
+        f"n01440764, in {', '.join(below)} below {str(root)!r} and its subfolders, and in that folder itself. Pass the "
+        f"folder that holds the images of split {split!r}."
+    )
+
+
+def _list_images(folder: Path) -> tuple[list[tuple[str, str | None]], list[str]]:
+    def files(directory: str, wnid: str | None) -> list[tuple[str, str | None]]:
+        with os.scandir(directory) as entries:
+            names = [(e.path, e.name) for e in entries]
+        return [(p, wnid) for p, n in names if n.lower().endswith(_SUFFIXES) and not n.startswith(".")]
+
+    with os.scandir(folder) as entries:
+        synsets = sorted(e.name for e in entries if wnids.is_wnid(e.name) and e.is_dir())
+    images = files(str(folder), None)
+    for synset in synsets:
+        images += files(str(folder / synset), synset)
+    return sorted(images, key=lambda image: (PurePath(image[0]).name, image[0])), synsets
+
+
+def _places(root: Path, folder: Path) -> list[Path]:
+    """Where annotations and lists may lie: from the image folder up to the data set's own folder, nearest first."""
+    # In the Kaggle edition the CSV files lie beside the folder that holds Data/CLS-LOC/<split>.
+    up = 4 if folder.parent.name == "CLS-LOC" and folder.parent.parent.name == "Data" else 1
+    places = [folder, *list(folder.parents)[:up]]
+    return places + [root] * (root not in places)
+
+
+def _locate(places: list[Path], *names: str) -> Path | None:
+    return next((place / name for place in places for name in names if (place / name).is_file()), None)
+
+
+def _read_solution(path: Path) -> dict[str, tuple[str, list[_Box]]]:
+    """Image id -> (WNID, boxes in pixels) from the lines "id,n01440764 x0 y0 x1 y1 n01440764 …" of a solution CSV."""
+    found: dict[str, tuple[str, list[_Box]]] = {}
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        header = next(rows, None)
+        if header != ["ImageId", "PredictionString"]:
+            raise AttribevalError(
+                f"Expected the columns ImageId,PredictionString. Received {header} in {str(path)!r}. Fetch it again."
+            )
+        for row in rows:
+            if not row:
+                continue
+            words = row[1].split() if len(row) == 2 else []
+            try:
+                coordinates = [[float(v) for v in words[i + 1 : i + 5]] for i in range(0, len(words), 5)]
+            except ValueError:
+                coordinates = []
+            if not words or len(words) % 5 or not coordinates or set(words[::5]) != {words[0]} or row[0] in found:
+                raise AttribevalError(
+                    "Expected 'image,WNID x0 y0 x1 y1 …' with one and the same WNID, once per image. Received "
+                    f"{','.join(row)!r} in {str(path)!r}, line {rows.line_num}: correct the line or fetch the file."
+                )
+            found[row[0]] = (words[0], [(b[0], b[1], b[2], b[3]) for b in coordinates])
+    return found
+
+
+def _flat_labels(
+    images: list[tuple[str, str | None]],
+    solution_file: Path | None,
+    solution: dict[str, tuple[str, list[_Box]]],
+    meta: Path | None,
+    places: list[Path],
+    split: str,
+) -> list[str]:
+    """The WNID of every image where (some) lie in no synset folder: by the solution CSV, else by the devkit."""
+    truth_file = _locate(places, *(f"{below}/{_GROUND_TRUTH}".lstrip("/") for below in _DEVKIT))
+    if solution_file is not None:
+        source = str(solution_file)
+        known = {stem: wnid for stem, (wnid, _) in solution.items()}
+    elif split == "val" and truth_file is not None and meta is not None:
+        source = str(truth_file)
+        known = _devkit_labels(images, truth_file, meta)
+    else:
+        raise AttribevalError(
+            f"Found images in {str(places[0])!r} but no labels: looked for synset folders, LOC_{split}_solution.csv, "
+            f"and (for 'val') {_GROUND_TRUTH} with {wnids.META}, in {', '.join(map(repr, map(str, places)))} and the "
+            "devkit's folder below. Put them there, or pass the folder that holds them."
+        )
+    labels = [wnid if wnid is not None else known.get(_stem(path)) for path, wnid in images]
+    for (path, _), label in zip(images, labels, strict=True):
+        if label is None:
+            raise AttribevalError(
+                f"Image {path!r} has no label in {source!r}. Remove the image, or put it in a folder named by its WNID."
+            )
+    return [str(label) for label in labels]
+
+
+def _devkit_labels(images: list[tuple[str, str | None]], truth_file: Path, meta: Path) -> dict[str, str]:
+    """Image id -> WNID: line n of the ground truth is the ILSVRC2012_ID of ILSVRC2012_val_<n>."""
+    by_id = wnids.read_meta(meta)
+    lines = truth_file.read_text(encoding="ascii", errors="replace").split()
+    known: dict[str, str] = {}
+    for path, _ in images:
+        stem = _stem(path)
+        number = re.search(r"val_(\d+)", stem)
+        line = int(number.group(1)) if number else 0
+        if 1 <= line <= len(lines):
+            text = lines[line - 1]
+            if not text.isdecimal() or int(text) not in by_id:
+                raise AttribevalError(
+                    f"Expected an ILSVRC2012_ID of {str(meta)!r}. Received {text!r} in {str(truth_file)!r}, line "
+                    f"{line} (image {stem!r}). Fetch ILSVRC2012_devkit_t12.tar.gz again."
+                )
+            known[stem] = by_id[int(text)][0]
+    return known
+
+
+def _boxes(
+    paths: list[str],
+    labels: list[str],
+    solution: dict[str, tuple[str, list[_Box]]],
+    solution_file: Path | None,
+    root: Path,
+    places: list[Path],
+    split: str,
+    wanted: Literal["auto"] | bool,
+) -> list[np.ndarray] | None:
+    """Relative boxes of every image, or None when there are no annotations at all (and none are demanded)."""
+    folders = [place / below / split for place in places for below in ("Annotations/CLS-LOC", "Annotations")]
+    folders = [folder for folder in folders if folder.is_dir()][:1] or [root]
+    xml_files = _index_xml(folders[0], {_stem(path) for path in paths})
+    found: list[np.ndarray] = []
+    for path, wnid in zip(tqdm(paths, desc="boxes", unit="image", delay=2), labels, strict=True):
+        stem = _stem(path)
+        if stem in xml_files:
+            boxes = _read_xml(xml_files[stem], wnid)
+        elif stem in solution:
+            height, width = image_size(path)
+            where = f"image {stem!r} in {str(solution_file)!r} (in a frame of the image's own size)"
+            boxes = [_relative(box, width, height, where) for box in solution[stem][1] if solution[stem][0] == wnid]
+        else:
+            boxes = []
+        if wanted is True and not boxes:
+            raise AttribevalError(
+                f"Image {path!r} has no box of its label {wnid}: looked for {stem}.xml below {str(folders[0])!r} and "
+                f"for LOC_{split}_solution.csv in {', '.join(map(repr, map(str, places)))}. Pass the folder that also "
+                "holds Annotations/CLS-LOC, or boxes='auto' (an empty list where there is none) or boxes=False."
+            )
+        found.append(np.array(boxes, dtype=np.float64).reshape(-1, 4))
+    return found if wanted is True or xml_files or solution else None
+
+
+def _index_xml(folder: Path, ids: set[str]) -> dict[str, str]:
+    """Image id -> path of its XML, for the ids that have one anywhere below; each directory is listed once."""
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    for directory, subfolders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(directory)
+        if real in seen:  # a link back up
+            subfolders.clear()
+            continue
+        seen.add(real)
+        for name in names:
+            if name.endswith(".xml") and name[:-4] in ids:
+                path = str(PurePath(directory, name))
+                if found.setdefault(name[:-4], path) != path:
+                    raise AttribevalError(
+                        f"Expected one annotation per image. Received {found[name[:-4]]!r} and {path!r}: pass a folder "
+                        "that holds only those of ImageNet's localisation task (CLS-LOC)."
+                    )
+    return found
+
+
+def _read_xml(path: str, wnid: str) -> list[_Box]:
+    """The relative boxes of the objects named `wnid` in a PASCAL VOC annotation."""
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import ParseError, parse
+
+    try:
+        annotation = parse(path).getroot()
+        width, height = (float(annotation.findtext(f"size/{side}") or "") for side in ("width", "height"))
+        boxes = []
+        for number, thing in enumerate(annotation.findall("object")):
+            if (thing.findtext("name") or "").strip() == wnid:
+                edges = [float(thing.findtext(f"bndbox/{edge}") or "") for edge in ("xmin", "ymin", "xmax", "ymax")]
+                boxes.append(((edges[0], edges[1], edges[2], edges[3]), f"object {number} of {path!r}"))
+    except DefusedXmlException as error:
+        raise AttribevalError(
+            f"Refused {path!r}: it declares XML entities, as an entity bomb does ({type(error).__name__}), which no "
+            "annotation of ImageNet needs. Remove it or fetch it again."
+        ) from error
+    except (ParseError, OSError, ValueError) as error:
+        raise AttribevalError(
+            "Expected a PASCAL VOC annotation with size/width, size/height and, per object, name and bndbox/xmin, ymin,"
+            f" xmax, ymax as numbers. Received {path!r} ({error}). Fetch it again, or read with boxes=False."
+        ) from error
+    return [_relative(box, width, height, where) for box, where in boxes]
+
+
+def _relative(box: _Box, width: float, height: float, where: str) -> _Box:
+    x0, y0, x1, y1 = box
+    if not (0 <= x0 < x1 <= width < math.inf and 0 <= y0 < y1 <= height < math.inf):
+        raise AttribevalError(
+            f"Expected a box xmin < xmax, ymin < ymax inside its annotated frame of {width:g} × {height:g} (width × "
+            f"height). Received {list(box)} for {where}. Correct the file, or read with boxes=False."
+        )
+    return x0 / width, y0 / height, x1 / width, y1 / height
