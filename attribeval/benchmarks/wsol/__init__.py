@@ -1,0 +1,1 @@
+"""Weakly supervised object localisation: do the maps find the object?"""

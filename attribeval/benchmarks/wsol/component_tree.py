@@ -1,0 +1,192 @@
+"""The largest connected component of a map at every one of its 256 thresholds, in one pass over its sorted pixels.
+
+Thresholding a map 256 times and labelling each mask does the same work 256 times over. The components of falling
+thresholds only grow and merge, so they form a tree (the max-tree; Najman & Couprie 2006, "Building the component tree
+in quasi-linear time"): pixels are added from bright to dark, a union-find joins each to the neighbours already there,
+and every root carries the box and the area of its component. After the pixels of a level the roots *are* the
+components of that threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit
+
+from attribeval.errors import AttribevalError
+
+# What a root knows about its component: one row of the `nodes` array.
+_AREA, _FIRST, _X0, _Y0, _X1, _Y1 = range(6)
+
+
+def _compiled(function: Callable) -> Callable:
+    """Compile with numba: kept on disk where a cache folder is writable, once per process where none is."""
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # what numba raises for "no cache folder can be written"
+        return njit(nogil=True)(function)
+
+
+def _representatives(connectivity: int) -> np.ndarray:
+    """Which neighbours a new pixel must be joined to, given which of the eight are there: uint8 (256,), bit sets.
+
+    Bit i is neighbour i of the ring around the pixel, clockwise from the top left, so odd bits are edge neighbours.
+    Neighbours that touch each other are in one component already, so one of them is enough, which saves most look-ups.
+    """
+
+    def touch(i: int, j: int) -> bool:
+        apart = min((i - j) % 8, (j - i) % 8)
+        return apart == 1 or (connectivity == 8 and apart == 2 and i % 2 == 1)  # two edge neighbours at a corner
+
+    table = np.zeros(256, np.uint8)
+    for present in range(256):
+        waiting = {i for i in range(8) if present >> i & 1}
+        while waiting:
+            component = {waiting.pop()}
+            while more := {j for j in waiting if any(touch(i, j) for i in component)}:
+                component |= more
+                waiting -= more
+            if connectivity == 4:
+                component = {i for i in component if i % 2 == 1}
+            if component:
+                table[present] |= 1 << min(component)
+    return table
+
+
+_REPRESENTATIVES = {connectivity: _representatives(connectivity) for connectivity in (4, 8)}
+
+
+def largest_components(levels: np.ndarray, connectivity: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Box and area of the largest connected component of {levels > t}, for t = 0..255.
+
+    Of several components with the largest area, the one met first in raster order (row by row from the top left) is
+    taken.
+
+    Args:
+        levels: uint8 (H, W).
+        connectivity: 8 (diagonal neighbours touch; as OpenCV's contours) or 4.
+
+    Returns:
+        boxes, int32 (256, 4): edges x0, y0, x1, y1 in pixels, half-open, row t for threshold t;
+            0, 0, 0, 0 where no pixel is above t.
+        areas, int32 (256,): number of pixels of that component (not of its box).
+
+    Raises:
+        AttribevalError: If `levels` is not uint8 (H, W) with at least one pixel, or `connectivity` is neither 4 nor 8.
+    """
+    if not isinstance(levels, np.ndarray) or levels.dtype != np.uint8 or levels.ndim != 2 or levels.size == 0:
+        received = f"{levels.dtype} {levels.shape}" if isinstance(levels, np.ndarray) else type(levels).__name__
+        raise AttribevalError(f"Expected levels as a uint8 array (H, W), at least 1×1. Received: {received}.")
+    if connectivity not in (4, 8):
+        raise AttribevalError(f"Expected connectivity 4 or 8. Received: {connectivity!r}.")
+    # A fresh C array: one array type, so that numba compiles once, whatever the caller's strides and flags.
+    return _largest_of_each_level(np.array(levels, order="C"), _REPRESENTATIVES[connectivity])
+
+
+@_compiled
+def _root(parent, pixel):
+    """Root of a pixel's component, halving the path on the way."""
+    while parent[pixel] != pixel:
+        parent[pixel] = parent[parent[pixel]]
+        pixel = parent[pixel]
+    return pixel
+
+
+@_compiled
+def _join(parent, nodes, a, b):
+    """Join the components of two different roots; returns the new root (the larger one, which keeps the tree flat)."""
+    if nodes[a, _AREA] < nodes[b, _AREA]:
+        a, b = b, a
+    parent[b] = a
+    nodes[a, _AREA] += nodes[b, _AREA]
+    nodes[a, _FIRST] = min(nodes[a, _FIRST], nodes[b, _FIRST])
+    nodes[a, _X0] = min(nodes[a, _X0], nodes[b, _X0])
+    nodes[a, _Y0] = min(nodes[a, _Y0], nodes[b, _Y0])
+    nodes[a, _X1] = max(nodes[a, _X1], nodes[b, _X1])
+    nodes[a, _Y1] = max(nodes[a, _Y1], nodes[b, _Y1])
+    return a
+
+
+@_compiled
+def _add(parent, nodes, ring, representatives, pixel):
+    """Add one pixel to the forest, join it to the neighbours already there; returns the root of its component."""
+    parent[pixel] = pixel
+    present = 0
+    for i in range(8):
+        present |= (parent[pixel + ring[i]] >= 0) << i
+    joined = representatives[present]
+    root = pixel
+    for i in range(8):
+        if joined >> i & 1:
+            other = _root(parent, pixel + ring[i])
+            if other != root:
+                root = _join(parent, nodes, root, other)
+    return root
+
+
+@_compiled
+def _forest(levels):
+    """Everything a sweep over the levels needs, with no pixel added yet.
+
+    Pixels are numbered in raster order in an image with a border of one pixel, which is never added: this saves
+    checking bounds.
+
+    Returns:
+        order: pixel numbers by falling level, raster order within a level.
+        ends: end of each level in `order`: level v is order[ends[v + 1] : ends[v]].
+        parent: -1 for a pixel not added.
+        nodes: every pixel as a component of itself (see the column names above).
+        ring: steps from a pixel number to those of its eight neighbours, clockwise from the top left.
+    """
+    height, width = levels.shape
+    row = width + 2
+    ends = np.zeros(257, np.int64)
+    for y in range(height):
+        for x in range(width):
+            ends[levels[y, x]] += 1
+    for level in range(255, -1, -1):
+        ends[level] += ends[level + 1]
+    position = ends[1:].copy()
+    order = np.empty(height * width, np.int32)
+    parent = np.full((height + 2) * row, -1, np.int32)
+    nodes = np.empty(((height + 2) * row, 6), np.int32)
+    for y in range(height):
+        for x in range(width):
+            pixel = (y + 1) * row + x + 1
+            level = levels[y, x]
+            order[position[level]] = pixel
+            position[level] += 1
+            nodes[pixel, _AREA] = 1
+            nodes[pixel, _FIRST] = pixel
+            nodes[pixel, _X0] = x
+            nodes[pixel, _Y0] = y
+            nodes[pixel, _X1] = x + 1
+            nodes[pixel, _Y1] = y + 1
+    ring = np.array([-row - 1, -row, -row + 1, 1, row + 1, row, row - 1, -1])
+    return order, ends, parent, nodes, ring
+
+
+@_compiled
+def _largest_of_each_level(levels, representatives):
+    """See `largest_components`."""
+    order, ends, parent, nodes, ring = _forest(levels)
+    boxes = np.zeros((256, 4), np.int32)
+    areas = np.zeros(256, np.int32)
+    area = 0
+    first = 0
+    best = -1
+    for threshold in range(254, -1, -1):
+        for i in range(ends[threshold + 2], ends[threshold + 1]):
+            root = _add(parent, nodes, ring, representatives, order[i])
+            # Only this component changed, and it can only have grown: the old best is either part of it, and
+            # smaller, or still stands as it was. So one comparison per pixel keeps the best of all components.
+            if nodes[root, _AREA] > area or (nodes[root, _AREA] == area and nodes[root, _FIRST] < first):
+                best = root
+                area = nodes[root, _AREA]
+                first = nodes[root, _FIRST]
+        # At this point the roots of the pixels added so far are all components of {levels > threshold}.
+        if best >= 0:
+            boxes[threshold] = nodes[best, _X0:]
+            areas[threshold] = area
+    return boxes, areas
