@@ -1,0 +1,68 @@
+"""Fixtures shared by the tests: the real data, where it is, and small models that need no download."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with ILSVRC, models, …; skips where it is not."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "real"
+    folder = Path(os.environ.get("ATTRIBEVAL_REAL_DATA", default))
+    if not (folder / "ILSVRC").is_dir():
+        pytest.skip(f"real data not found at {folder}: set ATTRIBEVAL_REAL_DATA")
+    return folder
+
+
+def randomise_batch_norm(model, seed: int = 0):
+    """Give every BatchNormalization random statistics, so that a fault in them cannot hide behind 0 and 1."""
+    import keras
+
+    rng = np.random.default_rng(seed)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights(
+                [
+                    rng.uniform(0.5, 1.5, w.shape) if "variance" in v.name or "gamma" in v.name else rng.normal(0, 0.2, w.shape)
+                    for v, w in zip(layer.weights, layer.get_weights(), strict=True)
+                ]
+            )
+    return model
+
+
+@pytest.fixture(scope="session")
+def small_model():
+    """A flat convolutional classifier of 32 × 32 × 3 images: BatchNorm, ReLU, max pooling, softmax."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Conv2D(8, 3, padding="same", name="conv1"),
+            keras.layers.BatchNormalization(name="norm1"),
+            keras.layers.ReLU(name="relu1"),
+            keras.layers.MaxPooling2D(name="pool1"),
+            keras.layers.Conv2D(12, 3, padding="same", activation="relu", name="conv2"),
+            keras.layers.GlobalAveragePooling2D(name="gap"),
+            keras.layers.Dense(7, activation="softmax", name="predictions"),
+        ],
+        name="small",
+    )
+    return randomise_batch_norm(model)
+
+
+@pytest.fixture(scope="session")
+def images() -> np.ndarray:
+    """Nine smooth random images of the small model's size."""
+    from scipy.ndimage import gaussian_filter
+
+    noise = np.random.default_rng(1).normal(size=(9, 32, 32, 3))
+    return gaussian_filter(noise, (0, 2, 2, 0)).astype(np.float32) * 5
