@@ -20,7 +20,10 @@ def _visualiser(cls: type, batch: Batch) -> Any:
     if not getattr(classifier.model, "inputs", None):
         raise AttribevalError("tf_keras_vis needs a functional or sequential model. Received a subclassed one.")
     modifier = ReplaceToLinear() if classifier.link and classifier.score == "logit" else None
-    visualiser = cls(classifier.model, model_modifier=modifier, clone=True)
+    model = classifier.model
+    if isinstance(model, tf.keras.Sequential):  # has no `output_names`, which ReplaceToLinear reads
+        model = tf.keras.Model(model.inputs, model.outputs)
+    visualiser = cls(model, model_modifier=modifier, clone=True)
     theirs = np.asarray(visualiser.model(batch.x[:1], training=False))
     ours = np.asarray(classifier.forward(batch.x[:1])[0])
     if not np.allclose(theirs, ours, rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(ours).max()))):

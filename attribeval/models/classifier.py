@@ -84,7 +84,7 @@ class Classifier:
             scores = output if self.score == "output" else logits
             return tf.cast(scores, self.dtype), tf.cast(output, tf.float32)
 
-        self.compiled("forward", forward, self.input_spec).get_concrete_function()
+        self.compiled("forward", forward, self.input_spec)
         self.link, self.layer_names, self.target_layer = found["link"], found["layers"], found["target"]
         if self.score == "logit" and self.link is None:
             self._refuse_hidden_probabilities(found["classes"])
@@ -121,7 +121,9 @@ class Classifier:
             specs: One `tf.TensorSpec` per argument.
         """
         if key not in self._functions:
-            self._functions[key] = tf.function(build, input_signature=specs, autograph=False)
+            # The concrete function: called directly, it does not count towards TensorFlow's retracing warnings.
+            function = tf.function(build, input_signature=specs, autograph=False)
+            self._functions[key] = function.get_concrete_function()
         return self._functions[key]
 
     @property
