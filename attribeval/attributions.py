@@ -82,7 +82,8 @@ class Attributions:
         Args:
             reduce: How channels become one: "abs_sum" Σ|v|, "abs_max" max|v|, "sum" Σv (signed), "positive_sum"
                 Σmax(v, 0).
-            clip: Percentile of each map's |·| at which it is cut (99 is usual); None: not.
+            clip: Percentile of each map's |·| at which it is cut (99 is usual); None: not. A map whose percentile is 0
+                is not cut.
             normalise: Divide each map by its largest |·|, giving [0, 1], or [−1, 1] for "sum". A map of zeros stays.
 
         Returns:
@@ -95,6 +96,7 @@ class Attributions:
             if not 0 < clip <= 100:
                 raise AttribevalError(f"Expected clip to be a percentile in (0, 100]. Received: {clip}.")
             limit = np.percentile(np.abs(heat), clip, axis=(1, 2), keepdims=True).astype(np.float32)
+            limit = np.where(limit > 0, limit, np.inf)  # fewer values than the percentile leaves out: nothing to cut
             heat = np.clip(heat, -limit, limit)
         if normalise:
             largest = np.abs(heat).max(axis=(1, 2), keepdims=True)

@@ -347,6 +347,9 @@ def test_heatmap_reductions_clip_and_normalise():
     np.testing.assert_allclose(maps.heatmap("sum", normalise=True)[0], [[-1 / 6, 0], [-0.5, 1]])
     limit = np.percentile([1, 0, 3, 6], 50)
     np.testing.assert_allclose(maps.heatmap("sum", clip=50)[0], [[-1, 0], [-limit, limit]])
+    sparse = np.zeros((1, 20, 20, 1), "float32")
+    sparse[0, 3, 4] = 2  # the 99th percentile is 0: the one value must survive
+    np.testing.assert_array_equal(Attributions(sparse, np.array([0]), "x").heatmap(clip=99)[0], sparse[0, ..., 0])
     zeros = Attributions(np.zeros((1, 2, 2, 1), "float32"), np.array([0]), "gradient")
     assert (zeros.heatmap(normalise=True) == 0).all()
     for bad in ({"reduce": "mean_abs"}, {"clip": 0}):

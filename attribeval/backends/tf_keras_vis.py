@@ -19,8 +19,10 @@ def _visualiser(cls: type, batch: Batch) -> Any:
     classifier = batch.classifier
     if not getattr(classifier.model, "inputs", None):
         raise AttribevalError("tf_keras_vis needs a functional or sequential model. Received a subclassed one.")
-    modifier = ReplaceToLinear() if classifier.link and classifier.score == "logit" else None
     model = classifier.model
+    modifier = ReplaceToLinear() if classifier.link and classifier.score == "logit" else None
+    if modifier is not None and isinstance(model.layers[-1], tf.keras.layers.Softmax):
+        model, modifier = tf.keras.Model(model.inputs, model.layers[-1].input), None
     if isinstance(model, tf.keras.Sequential):  # has no `output_names`, which ReplaceToLinear reads
         model = tf.keras.Model(model.inputs, model.outputs)
     visualiser = cls(model, model_modifier=modifier, clone=True)
@@ -29,7 +31,7 @@ def _visualiser(cls: type, batch: Batch) -> Any:
     if not np.allclose(theirs, ours, rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(ours).max()))):
         raise AttribevalError(
             "tf_keras_vis could not strip the activation of this model (it sets `activation` of the last layer, which "
-            "must be a Dense or Activation layer): use our own engine (backend=None)."
+            "must be a Dense, Activation or Softmax layer): use our own engine (backend=None)."
         )
     return visualiser
 

@@ -68,12 +68,12 @@ class Result:
             about = json.loads((folder / "result.json").read_text())
             with np.load(folder / "arrays.npz", allow_pickle=False) as data:
                 arrays = {name: data[name] for name in data.files}
-            return cls(table=pd.read_csv(folder / "table.csv"), arrays=arrays, **about)
+            return cls(table=pd.read_csv(folder / "table.csv", keep_default_na=False, na_values=[""]), arrays=arrays, **about)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise AttribevalError(f"Expected a folder written by Result.save. Received {folder}: {error}.") from error
 
-    def report(self, path: str | os.PathLike) -> Path:
-        """Write one self-contained HTML page: summary, table, plots, settings."""
+    def report(self, path: str | os.PathLike, *, pictures: Any = None, command: str | None = None) -> Path:
+        """Write one self-contained HTML page: summary, table, plots, settings; see `attribeval.report.page`."""
         from attribeval.report.page import write_report
 
-        return write_report(path, [self])
+        return write_report(path, [self], pictures=pictures, command=command)

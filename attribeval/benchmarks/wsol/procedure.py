@@ -187,7 +187,6 @@ def _summarise(chunks: list[dict[str, np.ndarray]], methods: dict[str, Any], set
         arrays[f"{name}/hits"] = hits
     columns = ["method", "kind", "metric", "value", "low", "high", "threshold", "images", "seconds_per_image"]
     table = pd.DataFrame(rows, columns=columns).sort_values("value", ascending=False, ignore_index=True)
-    table["threshold"] = table["threshold"].astype("Int64")
     settings = settings | {
         "top1_accuracy": float(joined["top1"].mean()),
         "top5_accuracy": float(joined["top5"].mean()),

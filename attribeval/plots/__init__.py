@@ -1,0 +1,10 @@
+"""Pictures of maps and results. Every function returns a matplotlib Figure: show it, or `figure.savefig(path)`.
+
+Drawn through matplotlib's objects only: no pyplot state is used, no backend is chosen.
+"""
+
+from attribeval.plots.boxes import box_overlays
+from attribeval.plots.overlays import overlays
+from attribeval.plots.results import RESULT_PLOTS, plot_result
+
+__all__ = ["RESULT_PLOTS", "box_overlays", "overlays", "plot_result"]

@@ -1,0 +1,164 @@
+"""Maps of several methods beside each other, over their photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from attribeval.attributions import Attributions, Reduce
+from attribeval.errors import AttribevalError
+from attribeval.plots.style import (
+    PER_LINE,
+    SIGNED,
+    TRUTH,
+    UNSIGNED,
+    check_finite,
+    class_name,
+    draw_boxes,
+    draw_heat,
+    draw_legend,
+    draw_photograph,
+    new_figure,
+    panel_size,
+    percentile_name,
+    to_photographs,
+    write_below,
+    write_row_label,
+    write_title,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+def overlays(
+    images: np.ndarray | None,
+    maps: Mapping[str, Attributions],
+    *,
+    boxes: Sequence[np.ndarray] | None = None,
+    titles: Sequence[str] | None = None,
+    reduce: Reduce | None = None,
+    clip: float | None = 99,
+    max_images: int = 8,
+) -> Figure:
+    """Draw maps of several methods beside each other: a row per image, a column per method.
+
+    Each map lies over the dimmed grey photograph and is scaled by itself, to ±1 at its own `clip` percentile; so
+    strengths cannot be compared between maps. A map with negative values is drawn with a scale centred on 0.
+
+    Args:
+        images: (N, H, W, 3), (N, H, W, 1) or (N, H, W). Values in 0..255 are drawn as they are, floats in 0..1 as
+            255 times that; a set with values outside 0..255 (preprocessed images) is scaled by each image's own minimum
+            and maximum. None draws the maps alone.
+        maps: The maps by the name to write above them, each of the same N images.
+        boxes: For each image, ground-truth boxes (k, 4) x0, y0, x1, y1: edges in pixels of the map, as
+            `samples.boxes_at((H, W))` gives them. k may be 0.
+        titles: A text per image for the row label; default: the class explained.
+        reduce: How channels become one, see `Attributions.heatmap`. None: Σv, which keeps the sign.
+        clip: Percentile of each map's |·| drawn as full strength, in (0, 100]; None: its largest value.
+        max_images: At most so many images are drawn, the first ones; the figure says so.
+
+    Returns:
+        matplotlib Figure.
+
+    Raises:
+        AttribevalError: If there is nothing to draw, or numbers or sizes of maps, images, boxes and titles disagree, or
+            a value is not finite (naming it).
+    """
+    n, size = _check_maps(maps)
+    photographs = None if images is None else to_photographs(images, n, size)
+    boxes = None if boxes is None else _check_boxes(boxes, n)
+    if titles is not None and len(titles) != n:
+        raise AttribevalError(f"Expected one title per image ({n}). Received: {len(titles)}.")
+    if max_images < 1:
+        raise AttribevalError(f"Expected max_images >= 1. Received: {max_images}.")
+
+    shown = min(n, max_images)
+    heats, scales = {}, {}
+    for name, attributions in maps.items():
+        heats[name] = attributions[:shown].heatmap(reduce or "sum", clip=clip, normalise=True)
+        scales[name] = SIGNED if (heats[name] < 0).any() else UNSIGNED
+
+    names = list(maps)
+    first = 0 if photographs is None else 1
+    columns = first + min(len(names), PER_LINE)
+    lines = -(-len(names) // (columns - first))  # rows of pictures for one image
+    width, height = panel_size(size)
+    used = [scale for scale in (UNSIGNED, SIGNED) if scale in scales.values()]
+    figure = new_figure(columns * (width + 0.08) + 0.4, shown * lines * (height + (0.3 if lines > 1 else 0.08)) + 1.3)
+    pictures, legend = figure.subfigures(2, 1, height_ratios=[figure.get_figheight() - 0.9, 0.9])
+    axes = pictures.subplots(shown * lines, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    targets = np.stack([attributions.targets[:shown] for attributions in maps.values()])
+
+    for i in range(shown):
+        own = None if boxes is None else boxes[i]
+        agreed = bool((targets[:, i] == targets[0, i]).all())
+        head = axes[i * lines, 0]
+        if photographs is not None:
+            draw_photograph(head, photographs[i])
+            draw_boxes(head, own, TRUTH)
+            if i == 0:
+                write_title(head, "image")
+        for k, name in enumerate(names):
+            line, column = divmod(k, columns - first)
+            ax = axes[i * lines + line, first + column]
+            draw_heat(ax, heats[name][i], scales[name], None if photographs is None else photographs[i])
+            draw_boxes(ax, own, TRUTH)
+            if i == 0 or lines > 1:
+                write_title(ax, name)
+            if not agreed:
+                write_below(ax, class_name(maps[name], i))
+        label = titles[i] if titles is not None else class_name(maps[names[0]], i) if agreed else f"image {i}"
+        write_row_label(head, label)
+
+    note = f"Each map is scaled by itself: 1 is its {percentile_name(clip)}."
+    if any(np.percentile(np.abs(heat), clip or 100) == 0 for heats_of in heats.values() for heat in heats_of):
+        note += " Where that is 0, it is the largest absolute value."
+    if shown < n:
+        note += f" Shown: the first {shown} of {n} images."
+    draw_legend(legend, figure.get_figwidth(), used, photographs is not None, note, boxes is not None)
+    return figure
+
+
+def _check_maps(maps: Mapping[str, Attributions]) -> tuple[int, tuple[int, int]]:
+    """The number and size of maps that agree in both."""
+    if not maps:
+        raise AttribevalError("Expected maps of at least one method. Received: none.")
+    for name, attributions in maps.items():
+        if not isinstance(attributions, Attributions):
+            raise AttribevalError(
+                f"Expected a dict of method name to Attributions. Received {type(attributions).__name__} for {name!r}."
+            )
+    first = next(iter(maps))
+    shape = maps[first].values.shape[:3]
+    for name, attributions in maps.items():
+        if attributions.values.shape[:3] != shape:
+            raise AttribevalError(
+                f"Expected maps of the same images, (N, H, W) = {shape} as of {first!r}. "
+                f"Received: {attributions.values.shape[:3]} of {name!r}."
+            )
+        check_finite(attributions.values, f"maps of {name!r}")
+    if 0 in shape:
+        raise AttribevalError(f"Expected at least one map. Received maps of shape {shape}.")
+    return shape[0], shape[1:]
+
+
+def _check_boxes(boxes: Sequence[np.ndarray], n: int) -> list[np.ndarray]:
+    if len(boxes) != n:
+        raise AttribevalError(f"Expected boxes for each of {n} images. Received: {len(boxes)}.")
+    arrays = [np.asarray(of_image, dtype=np.float64) for of_image in boxes]
+    for i, array in enumerate(arrays):
+        if array.size and (array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all()):
+            raise AttribevalError(f"Expected finite boxes (k, 4) x0, y0, x1, y1. Received {array.shape} for item {i}.")
+    filled = [array for array in arrays if array.size]
+    if filled and np.concatenate(filled).max() <= 1:
+        raise AttribevalError(
+            "Expected boxes in pixels of the map. Received relative ones, all within 0..1: give "
+            "samples.boxes_at((height, width))."
+        )
+    return arrays

@@ -1,0 +1,160 @@
+"""The command line, called as people call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attribeval import Attributions
+from attribeval.cli import main
+from attribeval.cli.explain import unique_stems
+from attribeval.cli.options import parse_options
+from attribeval.methods.registry import METHODS
+
+
+def attribeval(*words, **options):
+    environment = {**os.environ, "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "attribeval", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, **options)
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory, small_model):
+    path = tmp_path_factory.mktemp("model") / "small.keras"
+    small_model.save(path)
+    return path
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def test_help_and_version_name_every_command():
+    done = attribeval("--help")
+    assert done.returncode == 0
+    for command in ("demo", "explain", "wsol", "methods"):
+        assert command in done.stdout
+        assert attribeval(command, "--help").returncode == 0
+    assert attribeval("--version").stdout.startswith("attribeval 0.")
+
+
+def test_methods_lists_every_card_without_tensorflow(capsys):
+    assert main(["methods"]) == 0
+    text = capsys.readouterr().out
+    for name, cls in METHODS.items():
+        (line,) = [line for line in text.splitlines() if line.split()[0] == name]
+        assert cls.card.paper in line and cls.card.passes in line and cls.card.family in line
+    code = "import sys; from attribeval.cli import main; main(['methods']); assert 'tensorflow' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_explain_writes_maps_and_a_picture(model_file, photograph, tmp_path):
+    output = tmp_path / "out"
+    done = attribeval("explain", photograph, "--model", model_file, "--method", "gradcam", "sobel", "-o", output)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # quiet in a pipe: no progress bar, no notes of TensorFlow
+    written = [Path(line) for line in done.stdout.split()]
+    assert {p.name for p in written} == {"gradcam.npz", "sobel.npz", "photo.png"} and all(p.is_file() for p in written)
+    from attribeval import Attributer
+
+    expected = Attributer(model_file).explain(photograph, "gradcam").values
+    np.testing.assert_allclose(Attributions.load(output / "gradcam.npz").values, expected, atol=1e-6)
+    assert Image.open(output / "photo.png").size[0] > 300
+
+
+def test_explain_with_an_option_and_a_target(model_file, photograph, tmp_path):
+    words = ["explain", photograph, "--model", model_file, "--method", "gradcam", "--option", "layer=conv1"]
+    done = attribeval(*words, "--target", 3, "-o", tmp_path)
+    assert done.returncode == 0, done.stderr
+    maps = Attributions.load(tmp_path / "gradcam.npz")
+    assert maps.options == {"layer": "conv1"} and maps.targets[0] == 3
+
+
+def test_wsol_on_a_made_up_imagenet(small_model, tmp_path):
+    """Kaggle layout, seven classes, through to table, files and report."""
+    root = tmp_path / "ILSVRC"
+    images, notes = root / "Data/CLS-LOC/val", root / "Annotations/CLS-LOC/val"
+    images.mkdir(parents=True)
+    notes.mkdir(parents=True)
+    wnids = [f"n{i:08d}" for i in range(1000)]
+    (root / "LOC_synset_mapping.txt").write_text("".join(f"{w} thing {w}\n" for w in wnids))
+    rng = np.random.default_rng(0)
+    lines = ["ImageId,PredictionString"]
+    for i in range(5):
+        name, wnid = f"ILSVRC2012_val_{i + 1:08d}", wnids[i]
+        Image.fromarray(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)).save(images / f"{name}.JPEG")
+        box = "<bndbox><xmin>8</xmin><ymin>6</ymin><xmax>72</xmax><ymax>54</ymax></bndbox>"
+        (notes / f"{name}.xml").write_text(
+            f"<annotation><filename>{name}</filename><size><width>80</width><height>60</height><depth>3</depth></size>"
+            f"<object><name>{wnid}</name>{box}</object></annotation>"
+        )
+        lines.append(f"{name},{wnid} 8 6 72 54")
+    (root / "LOC_val_solution.csv").write_text("\n".join(lines) + "\n")
+    model = tmp_path / "small.keras"
+    small_model.save(model)
+    output = tmp_path / "out"
+    words = ["wsol", "--imagenet", root, "--model", model, "--methods", "gradcam", "random", "-o", output]
+    done = attribeval(*words)
+    assert done.returncode == 0, done.stderr
+    assert "top-1 accuracy" in done.stdout and "centred box" in done.stdout and "whole image" in done.stdout
+    # The box is 80 % of each side: .64 of the image meets the whole image (.64) and holds the centred box (.5 / .64).
+    table = np.genfromtxt(output / "table.csv", delimiter=",", names=True, dtype=None, encoding=None)
+    values = {row["method"]: row["value"] for row in table}
+    assert values["whole image"] == 1.0 and values["centred box"] == 1.0
+    assert json.loads((output / "result.json").read_text())["settings"]["images"] == 5
+    assert (output / "report.html").is_file() and (output / "wsol.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["explain", "nothing.jpg", "--model", "MODEL"], "no such file"),
+        (["explain", "README.md", "--model", "MODEL"], "no image format"),
+        (["explain", "x.jpg", "--model", "vgg17"], "'vgg16'"),
+        (["explain", "x.jpg", "--model", "MODEL", "--method", "gradcan"], "'gradcam'"),
+        (["explain", "x.jpg", "--model", "MODEL", "--option", "layer"], "name=value"),
+        (["explain", "x.jpg", "--model", "MODEL", "--method", "gradcam", "sobel", "--option", "layer=a"], "single --method"),
+        (["explain", "x.jpg", "--model", "MODEL", "--preprocess", "mobilnet"], "'mobilenet'"),
+        (["explain", "x.jpg", "--model", "MODEL", "--class-names", "README.rst"], "name per line"),
+        (["wsol", "--model", "MODEL"], "--imagenet DIR"),
+        (["wsol", "--model", "MODEL", "--imagenet", "tests"], "[Ii]mage"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(model_file, capsys, words, message):
+    import re
+
+    code = main([str(model_file) if word == "MODEL" else word for word in words])
+    error = capsys.readouterr().err
+    assert code == 2
+    assert re.search(message, error) and error.startswith(f"attribeval {words[0]}: ") and "Traceback" not in error
+
+
+def test_interruption_is_exit_code_130_and_says_how_to_go_on(model_file, monkeypatch, capsys):
+    from attribeval.cli import wsol
+
+    def interrupted(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wsol, "run", interrupted)
+    assert main(["wsol", "--model", str(model_file), "--run-dir", "runs/here"]) == 130
+    assert "--run-dir runs/here" in capsys.readouterr().err
+
+
+def test_options_are_read_as_python_literals():
+    assert parse_options(["samples=5", "sigma=0.1", "layer=conv1", "on=True", "name=a=b"]) == {
+        "samples": 5, "sigma": 0.1, "layer": "conv1", "on": True, "name": "a=b",
+    }  # fmt: skip
+
+
+def test_pictures_of_files_with_one_name_do_not_overwrite_each_other():
+    assert unique_stems(["a/x.jpg", "b/x.png", "y.jpg", "c/x.jpg"]) == ["x", "x-2", "y", "x-3"]

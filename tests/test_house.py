@@ -1,0 +1,115 @@
+"""The house: who may import whom, what is loaded when, what is declared, what ships."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "attribeval"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# From DESIGN: each room may import the rooms before it, never those after it.
+ORDER = ["datasets", "models", "methods", "backends", "attributer", "benchmarks", "evaluator"]
+PEOPLE = {"report", "plots", "cli", "crosscheck"}
+
+
+def _imports(path: Path, top_level_only: bool = False) -> set[str]:
+    """Absolute names imported by a file."""
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def _room(name: str) -> str:
+    return name.removeprefix("attribeval.").split(".")[0]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    room = _room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    imported = {_room(name) for name in _imports(path, top_level_only=True) if name.startswith("attribeval.")} - {room}
+    if room in ORDER:
+        later = set(ORDER[ORDER.index(room) + 1 :]) | PEOPLE
+        assert not imported & later, f"{path} imports {imported & later}"
+    if room == "results":
+        assert not imported & ({*ORDER} | PEOPLE)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_private_keras_no_assert_no_tensorflow_at_import(path):
+    text = path.read_text()
+    assert "keras.src" not in text
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(text)))
+    assert not any(name.split(".")[0] in ("tensorflow", "keras") for name in _imports(path, top_level_only=True))
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "methods").glob("*.py")), ids=lambda p: p.name)
+def test_no_file_of_a_method_is_long(path):
+    assert len(path.read_text().splitlines()) <= 200
+
+
+@pytest.mark.parametrize("code", ["import attribeval", "import attribeval.cli", "import attribeval.methods.registry"])
+def test_import_does_not_load_tensorflow(code):
+    heavy = "tensorflow", "keras", "shap", "lime", "matplotlib", "pandas", "numba", "sklearn", "skimage"
+    check = f"{code}; import sys; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    loaded = done.stdout.strip()
+    if "registry" in code:
+        assert "tensorflow" not in loaded and "keras" not in loaded
+    else:
+        assert loaded == "[]"
+
+
+def test_every_declared_dependency_is_used_and_every_used_one_declared():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lines = config["options"]["install_requires"].split("\n")
+    declared = {re.split(r"[<>=\[]", line)[0].strip().lower() for line in lines if line and not line.startswith("#")}
+    module_of = {"scikit-image": "skimage", "scikit-learn": "sklearn", "pillow": "PIL", "pyyaml": "yaml",
+                 "tf-keras-vis": "tf_keras_vis"}  # fmt: skip
+    used = {name.split(".")[0] for path in SOURCES for name in _imports(path)}
+    used |= {"tensorflow", "keras"}  # through attribeval._tf
+    needed_by_deeplift = {"yaml"}
+    wanted = {module_of.get(name, name) for name in declared}
+    assert wanted - used - needed_by_deeplift == set()
+    standard = set(sys.stdlib_module_names) | {"attribeval", "__future__"}
+    assert used - standard - wanted == set()
+
+
+def test_no_machine_path_and_no_download_at_import():
+    for path in [*SOURCES, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
+        assert "/work/" not in path.read_text(), path
+
+
+def test_wheel_holds_the_package_and_nothing_else(tmp_path):
+    import shutil
+
+    copy = tmp_path / "source"
+    ignored = shutil.ignore_patterns(".git", "build", "*.egg-info", ".venv", "__pycache__", ".tox")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", str(tmp_path / "dist"), str(copy)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    outside = [n for n in names if not n.startswith(("attribeval/", "attribeval-"))]
+    assert outside == []
+    for needed in ("attribeval/py.typed", "attribeval/report/page.html.j2",
+                   "attribeval/models/digit_nets/digit_objects.keras", "attribeval/models/digit_nets/digit_scenes.keras"):  # fmt: skip
+        assert needed in names
+    sources = {str(p.relative_to(ROOT)) for p in SOURCES}
+    assert {n for n in names if n.endswith(".py")} == sources

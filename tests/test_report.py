@@ -1,0 +1,394 @@
+"""The HTML page: read back with an HTML parser and, where there is one, a browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import itertools
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from attribeval.errors import AttribevalError
+from attribeval.report import page
+from attribeval.report.page import write_report
+from attribeval.results.result import Result
+
+HOSTILE = "</td><script>alert('x')</script><img src=x onerror=alert(1)>\"'&amp; $x_^ {bad"
+VOID = {"meta", "img", "input", "link", "br", "wbr", "hr"}
+
+
+@dataclass
+class Element:
+    tag: str
+    attributes: dict[str, str | None] = field(default_factory=dict)
+    children: list[Element | str] = field(default_factory=list)
+
+    def all(self, tag: str) -> list[Element]:
+        inner = [c for c in self.children if isinstance(c, Element)]
+        return [e for c in inner for e in ([c] if c.tag == tag or tag == "*" else []) + c.all(tag)]
+
+    @property
+    def text(self) -> str:
+        return "".join(c if isinstance(c, str) else c.text for c in self.children)
+
+
+class Tree(HTMLParser):
+    """A tree of elements; an end tag that closes nothing is an error."""
+
+    def __init__(self, text: str):
+        super().__init__(convert_charrefs=True)
+        self.root = Element("root")
+        self.open = [self.root]
+        self.feed(text)
+        self.close()
+        assert self.open == [self.root], f"never closed: {[e.tag for e in self.open]}"
+
+    def handle_starttag(self, tag, attrs):
+        element = Element(tag, dict(attrs))
+        self.open[-1].children.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_endtag(self, tag):
+        assert self.open[-1].tag == tag, f"</{tag}> closes <{self.open[-1].tag}>"
+        self.open.pop()
+
+    def handle_data(self, data):
+        self.open[-1].children.append(data)
+
+
+def wsol() -> Result:
+    table = pd.DataFrame(
+        {
+            "method": ["gradcam", HOSTILE, "vargrad(guided_backprop)", "center box", "random"],
+            "kind": ["method", "method", "method", "baseline", "control"],
+            "metric": "MaxBoxAcc",
+            "value": [0.66125, 0.6049, 0.5, 0.46281, 0.1],
+            "low": [0.6301, 0.57, 0.4666, np.nan, 0.08],
+            "high": [0.6917, 0.64, 0.5334, np.nan, 0.12],
+            "threshold": [31.0, 40.0, 9.0, np.nan, 128.0],
+            "images": 1234,
+            "seconds_per_image": [0.0125, 2.0, 0.25, 0.0, 0.00001],
+        }
+    )
+    settings = {
+        "model": "resnet50",
+        "data": HOSTILE,
+        "options": {"gradcam": {"layer": None}, "ids": ["a", "b"]},
+        "versions": {"attribeval": "9.8.7", "keras": "3.15.1"},
+        "seed": 4711,
+    }
+    summary = ["Grad-CAM localises best.", f"It beats {HOSTILE}."]
+    return Result("wsol", table, settings, summary, {"gradcam/curve": np.linspace(0.66, 0, 256)})
+
+
+def other() -> Result:
+    table = pd.DataFrame({"method": ["a", "b"], "metric": "correlation", "value": [0.25, 123456.789]})
+    table = table.assign(fine=[True, False], steps=[7, 8])
+    return Result("sanity", table, {}, [])
+
+
+def picture() -> Figure:
+    figure = Figure(figsize=(3, 2))
+    figure.subplots().plot([1, 2, 1])
+    return figure
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "new folder" / "page.html"
+    command = 'attribeval wsol --data "<here>" && echo done'
+    result = write_report(
+        path, [wsol(), other()], pictures={"maps of " + HOSTILE: picture()}, title="A & <B>", command=command
+    )
+    assert result == path
+    return path
+
+
+@pytest.fixture(scope="module")
+def tree(report) -> Element:
+    return Tree(report.read_text(encoding="utf-8")).root
+
+
+def rows_of(tree: Element, which: int) -> list[list[Element]]:
+    body = tree.all("table")[which].all("tbody")[0]
+    return [[c for c in row.children if isinstance(c, Element)] for row in body.all("tr")]
+
+
+def test_the_page_is_whole_and_alone_in_its_folder(report, tree):
+    assert report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert list(report.parent.iterdir()) == [report]  # no temporary file, no other file
+    assert tree.all("html")[0].attributes["lang"] == "en"
+    assert tree.all("title")[0].text == tree.all("h1")[0].text == "A & <B>"
+    ids = [e.attributes["id"] for e in tree.all("*") if "id" in e.attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_nothing_is_asked_of_the_network(tree, report):
+    for element in tree.all("*"):
+        for name in ("src", "href", "srcset", "action", "data", "poster", "background", "formaction"):
+            value = element.attributes.get(name)
+            assert value is None or value.startswith(("#", "data:image/png;base64,")), (element.tag, name, value[:80])
+    assert not tree.all("link") and not tree.all("iframe") and not tree.all("base")
+    style = tree.all("style")[0].text
+    assert "url(" not in style and "@import" not in style
+    assert not re.search(r"https?:|//[a-z]", tree.all("style")[0].text)
+    assert not re.search(r"https?:|fetch\(|XMLHttpRequest|import\(", tree.all("script")[0].text)
+    # and the page's own policy forbids it: only pictures from the page itself, only this script
+    policy = next(m for m in tree.all("meta") if m.attributes.get("http-equiv") == "Content-Security-Policy")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.attributes["content"].split(";"))
+    assert (rules["default-src"], rules["img-src"]) == ("'none'", "data:")
+    digest = base64.b64encode(hashlib.sha256(tree.all("script")[0].text.encode()).digest()).decode()
+    assert rules["script-src"] == f"'sha256-{digest}'"
+
+
+def test_links_lead_somewhere(tree):
+    ids = {e.attributes.get("id") for e in tree.all("*")}
+    links = [a.attributes["href"] for a in tree.all("a")]
+    assert links == ["#summary", "#result-1", "#result-2", "#pictures", "#made"]
+    assert {link[1:] for link in links} <= ids
+
+
+def test_the_summary_comes_before_tables_and_those_before_settings(tree):
+    sections = tree.all("section")
+    assert [s.attributes["id"] for s in sections] == ["summary", "result-1", "result-2", "pictures", "made"]
+    assert [li.text for li in sections[0].all("li")] == wsol().summary
+    assert "without a summary" in sections[0].text  # the second result has none
+    assert [[e.tag for e in s.all("*") if e.tag in ("table", "img")] for s in sections] == [
+        [], ["table", "img"], ["table"], ["img"], []
+    ]  # fmt: skip
+    assert "no plot for this benchmark" in sections[2].text
+
+
+def test_every_value_of_the_table_is_there(tree):
+    """Formatted for people, exact in data-value."""
+    expected = [
+        ["gradcam", "method", "MaxBoxAcc", "66.1 %", "63.0 to 69.2 %", "31", "1\u202f234", "0.01250"],
+        [HOSTILE, "method", "MaxBoxAcc", "60.5 %", "57.0 to 64.0 %", "40", "1\u202f234", "2.000"],
+        ["vargrad(guided_backprop)", "method", "MaxBoxAcc", "50.0 %", "46.7 to 53.3 %", "9", "1\u202f234", "0.2500"],
+        ["center box", "baseline", "MaxBoxAcc", "46.3 %", "–", "–", "1\u202f234", "0"],
+        ["random", "control", "MaxBoxAcc", "10.0 %", "8.0 to 12.0 %", "128", "1\u202f234", "1.000e−05"],
+    ]
+    rows = rows_of(tree, 0)
+    assert [[cell.text for cell in row] for row in rows] == expected
+    table = wsol().table
+    for row, record in zip(rows, table.to_dict("records"), strict=True):
+        exact = [cell.attributes["data-value"] for cell in row]
+        assert exact[:3] == [record["method"], record["kind"], record["metric"]]
+        assert float(exact[3]) == record["value"] and float(exact[7]) == record["seconds_per_image"]
+        if np.isnan(record["low"]):
+            assert exact[4] == exact[5] == ""
+        else:
+            assert [float(end) for end in exact[4].split(" to ")] == [record["low"], record["high"]]
+            assert float(exact[5]) == record["threshold"]
+
+
+def test_other_metrics_are_not_percentages(tree):
+    rows = [[cell.text for cell in row] for row in rows_of(tree, 1)]
+    assert rows == [
+        ["a", "correlation", "0.2500", "yes", "7"],
+        ["b", "correlation", "123\u202f457", "no", "8"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"), (-3, "−3"), (1234567, "1\u202f234\u202f567"), (0.5, "0.5000"), (-0.03125, "−0.03125"),
+        (12.3456, "12.35"), (99999.5, "100\u202f000"), (2.5e7, "2.500e+07"), (-1e-9, "−1.000e−09"),
+        (float("inf"), "∞"), (float("-inf"), "−∞"), (-0.0, "0"),
+    ],
+)  # fmt: skip
+def test_numbers_are_written_for_people(value, text):
+    assert page._number(value) == text
+
+
+def test_a_fraction_out_of_range_is_shown_as_it_is(tmp_path):
+    result = wsol()
+    result.table["value"] = [1.5, 0.6, 0.5, 0.4, 0.1]
+    cells = rows_of(Tree(write_report(tmp_path / "a.html", [result]).read_text()).root, 0)
+    assert [row[3].text for row in cells][:2] == ["1.500", "60.0 %"]
+
+
+def test_tables_are_accessible(tree):
+    for table in tree.all("table"):
+        header = table.all("thead")[0].all("th")
+        assert all(th.attributes["scope"] == "col" and len(th.all("button")) == 1 for th in header)
+        for row in table.all("tbody")[0].all("tr"):
+            cells = [c for c in row.children if isinstance(c, Element)]
+            assert len(cells) == len(header)
+            assert (cells[0].tag, cells[0].attributes["scope"]) == ("th", "row")
+            assert all(cell.tag == "td" for cell in cells[1:])
+            for head, cell in zip(header, cells, strict=True):  # numbers stand to the right, heads with them
+                assert cell.attributes.get("class") == head.attributes.get("class")
+    heads = [th.text for th in tree.all("table")[0].all("th") if th.attributes["scope"] == "col"]
+    assert heads == ["method", "kind", "metric", "value", "interval", "threshold", "images", "seconds / image"]
+    assert ".number { text-align: right" in tree.all("style")[0].text
+    levels = [int(e.tag[1]) for e in tree.all("*") if re.fullmatch("h[1-6]", e.tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
+    for landmark in tree.all("section"):
+        assert landmark.attributes["aria-labelledby"] in {h.attributes.get("id") for h in tree.all("h2")}
+    assert all(label.all("input") for label in tree.all("label"))
+
+
+def test_style_serves_dark_rooms_and_paper(tree):
+    style = tree.all("style")[0].text
+    assert "@media (prefers-color-scheme: dark)" in style and "@media print" in style
+
+
+def test_pictures_are_png_with_words(tree):
+    images = tree.all("img")
+    assert len(images) == 2
+    sizes = []
+    for image in images:
+        kind, data = image.attributes["src"].split(",", 1)
+        assert kind == "data:image/png;base64"
+        png = Image.open(io.BytesIO(base64.b64decode(data, validate=True)))
+        png.load()
+        assert png.format == "PNG"
+        ratio = int(image.attributes["width"]) / int(image.attributes["height"])
+        assert png.width / png.height == pytest.approx(ratio, rel=0.01)
+        sizes.append((int(image.attributes["width"]), int(image.attributes["height"])))
+    assert sizes[1] == (288, 192)  # 3 × 2 inches
+    alt = images[0].attributes["alt"]
+    assert "gradcam 66.1 % (63.0 to 69.2 %)" in alt and "center box 46.3 %" in alt and HOSTILE in alt
+    assert images[1].attributes["alt"] == f"Picture: maps of {HOSTILE}"
+    assert tree.all("figcaption")[0].text == f"maps of {HOSTILE}"
+
+
+def test_hostile_names_stay_text(tree, report):
+    assert len(tree.all("script")) == 1
+    assert not [e for e in tree.all("*") if any(name.startswith("on") for name in e.attributes)]
+    assert tree.all("table")[0].text.count(HOSTILE) == 1
+    assert "<script>alert" not in report.read_text(encoding="utf-8")
+
+
+def test_how_it_was_made_is_told(tree):
+    made = tree.all("section")[-1]
+    pairs = {d.all("dt")[0].text: d.all("dd")[0].text for d in made.all("div")}
+    assert pairs == {
+        "model": "resnet50",
+        "data": HOSTILE,
+        "options.gradcam.layer": "null",
+        "options.ids": '["a", "b"]',
+        "attribeval": "9.8.7",
+        "keras": "3.15.1",
+        "seed": "4711",
+    }
+    seconds = 1234 * (0.0125 + 2.0 + 0.25 + 0.0 + 0.00001)
+    assert f"{seconds / 60:.1f} min for all maps" in made.text
+    assert made.all("pre")[0].text == 'attribeval wsol --data "<here>" && echo done'
+    assert made.text.count("Not recorded.") == 4  # of the second result
+
+
+def test_a_method_with_two_metrics_is_paid_once():
+    table = pd.DataFrame({"method": ["a", "a", "b"], "images": 10, "seconds_per_image": [0.5, 0.5, 1.0]})
+    assert page._cost(table).startswith("15.0 s")
+
+
+def test_without_a_command_the_page_says_so(tmp_path):
+    text = Tree(wsol().report(tmp_path / "a.html").read_text(encoding="utf-8")).root.text
+    assert "The command was not recorded." in text
+
+
+def test_no_result_is_an_error(tmp_path):
+    with pytest.raises(AttribevalError, match="at least one result"):
+        write_report(tmp_path / "a.html", [])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_the_old_page(tmp_path):
+    path = write_report(tmp_path / "a.html", [other()])
+    before = path.read_bytes()
+    broken = wsol()
+    broken.arrays["gradcam/curve"] = np.zeros(3)
+    with pytest.raises(AttribevalError, match="256"):
+        write_report(path, [broken])
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_file_names_that_are_no_text_are_written_as_escapes(tmp_path):
+    result = other()
+    result.settings = {"file": b"caf\xe9.png".decode("utf-8", "surrogateescape")}
+    assert "caf\\udce9.png" in write_report(tmp_path / "a.html", [result]).read_text(encoding="utf-8")
+
+
+# -- in a browser ------------------------------------------------------------------------------------------------------
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
+
+
+def dump(path: Path, profile: Path) -> tuple[Element, str]:
+    """The page after its script ran, and what the browser logged."""
+    options = [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+        "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
+        f"--user-data-dir={profile}", "--dump-dom",
+    ]  # fmt: skip
+    done = subprocess.run([CHROMIUM, *options, path.as_uri()], capture_output=True, timeout=120, check=True)
+    return Tree(done.stdout.decode()).root, done.stderr.decode(errors="replace")
+
+
+@browser
+def test_the_browser_runs_the_page_without_complaint(report, tmp_path):
+    tree, log = dump(report, tmp_path / "profile")
+    assert "CONSOLE" not in log, log
+    tools = [d for d in tree.all("div") if d.attributes.get("class") == "tools"]
+    assert len(tools) == 2 and all("hidden" not in d.attributes for d in tools)
+    assert [d.all("span")[0].text for d in tools] == ["5 rows", "2 rows"]
+
+
+@browser
+def test_sorting_and_filtering_work(report, tmp_path):
+    """A copy of the page, whose policy lets a second script press its buttons and write down what it then sees."""
+    hook = """<script>
+    window.addEventListener("error", (event) => { document.body.dataset.error = event.message; });
+    const table = document.querySelector("table"), seen = [];
+    const look = () => seen.push(Array.from(table.tBodies[0].rows).filter((row) => !row.hidden)
+        .map((row) => row.cells[0].textContent.slice(0, 6)).join("|"));
+    const press = (column) => { table.tHead.rows[0].cells[column].querySelector("button").click(); look(); };
+    press(3); press(3); press(0); press(4); press(5); press(5);
+    seen.push(Array.from(table.tHead.rows[0].cells).map((cell) => cell.getAttribute("aria-sort") || "").join(","));
+    const input = document.querySelector("input");
+    const type = (text) => { input.value = text; input.dispatchEvent(new Event("input")); look(); };
+    type("METHOD maxbox guided"); seen.push(document.querySelector("[role=status]").textContent);
+    type("no such row"); type("");
+    const list = document.createElement("ol"); list.id = "seen";
+    seen.forEach((text) => { const item = document.createElement("li"); item.textContent = text; list.append(item); });
+    document.body.append(list);
+    </script></body>"""
+    text = report.read_text(encoding="utf-8")
+    text, policies = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
+    assert policies == 1
+    copy = tmp_path / "copy.html"
+    copy.write_text(text.replace("</body>", hook), encoding="utf-8")
+    tree, log = dump(copy, tmp_path / "profile")
+    assert "CONSOLE" not in log and "data-error" not in tree.all("body")[0].attributes, log
+    seen = [li.text for ol in tree.all("ol") if ol.attributes.get("id") == "seen" for li in ol.all("li")]
+    bad = HOSTILE[:6]
+    assert seen == [
+        f"gradca|{bad}|vargra|center|random",  # value, largest first
+        f"random|center|vargra|{bad}|gradca",  # and turned round
+        f"{bad}|center|gradca|random|vargra",  # names from A
+        f"gradca|{bad}|vargra|random|center",  # intervals by their lower end; the one without comes last
+        f"random|{bad}|gradca|vargra|center",  # thresholds as numbers: 128, 40, 31, 9
+        f"vargra|gradca|{bad}|random|center",  # turned round, and still the one without comes last
+        ",,,,,ascending,,",
+        "vargra",
+        "1 of 5 rows",
+        "",
+        f"vargra|gradca|{bad}|random|center",
+    ]
