@@ -25,7 +25,7 @@ _HOMES = {
     "Evaluator": "attribeval.evaluator",
     "Result": "attribeval.results.result",
 }
-__all__ = ["Attributer", "Attributions", "AttribevalError", "Evaluator", "Result", "datasets"]
+__all__ = ["AttribevalError", "Attributer", "Attributions", "Evaluator", "Result", "datasets"]
 
 
 def __getattr__(name: str):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
+from attribeval.methods.options import options_of
 from attribeval.methods.registry import build_method
 from attribeval.models.classifier import Classifier
 from attribeval.models.zoo import load_classifier
@@ -135,9 +135,8 @@ class Attributer:
     def predict(self, images: Any, *, batch_size: int | None = None, progress: bool | None = None) -> np.ndarray:
         """The model's output (usually probabilities) on the images, float32 (N, classes)."""
         source = ImageSource(images, self.classifier.input_shape)
-        return np.concatenate(
-            [self.classifier.forward(x)[1].numpy() for _, _, x in self._batches(source, batch_size, "predict", progress)]
-        )
+        batches = self._batches(source, batch_size, "predict", progress)
+        return np.concatenate([self.classifier.forward(x)[1].numpy() for _, _, x in batches])
 
     def read(self, images: Any) -> np.ndarray:
         """The raw images as `explain` sees them: read, resized, checked; float32 (N, H, W, C)."""
@@ -217,7 +216,7 @@ class Attributer:
                 values=values[label],
                 targets=chosen.copy(),
                 method=label,
-                options=_options_of(method),
+                options=options_of(method),
                 seconds=seconds[label],
                 model=self.classifier.name,
                 seed=seed,
@@ -259,10 +258,6 @@ def versions() -> dict[str, str]:
     return {"attribeval": __version__, "tensorflow": tf.version.VERSION, "keras": tf.keras.__version__}
 
 
-def _options_of(method: Any) -> dict[str, Any]:
-    return dataclasses.asdict(method) if dataclasses.is_dataclass(method) else {}
-
-
 def _read_targets(targets: Any, n: int, classes: int) -> np.ndarray | None:
     """Targets as int32 (n,), or None for the predicted class."""
     if targets is None:
@@ -282,9 +277,7 @@ def _read_targets(targets: Any, n: int, classes: int) -> np.ndarray | None:
     outside = np.flatnonzero((array < 0) | (array >= classes))
     if outside.size:
         i = outside[0]
-        raise AttribevalError(
-            f"Expected targets from 0 to {classes - 1}. Received: {array[i]} for image {i}."
-        )
+        raise AttribevalError(f"Expected targets from 0 to {classes - 1}. Received: {array[i]} for image {i}.")
     return array.astype(np.int32)
 
 

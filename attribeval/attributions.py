@@ -74,9 +74,7 @@ class Attributions:
     def __repr__(self) -> str:
         return f"Attributions({self.method!r} of {self.model!r}, values {self.values.shape}, {self.seconds:.1f} s)"
 
-    def heatmap(
-        self, reduce: Reduce = "abs_sum", clip: float | None = None, normalise: bool = False
-    ) -> np.ndarray:
+    def heatmap(self, reduce: Reduce = "abs_sum", clip: float | None = None, normalise: bool = False) -> np.ndarray:
         """One number per place.
 
         Args:
@@ -138,7 +136,7 @@ class Attributions:
         try:
             with np.load(path, allow_pickle=False) as data:
                 about = json.loads(str(data["about"]))
-                gap = data["completeness_gap"] if "completeness_gap" in data else None
+                gap = data.get("completeness_gap")
                 return cls(values=data["values"], targets=data["targets"], completeness_gap=gap, **about)
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise AttribevalError(f"Expected a file written by Attributions.save. Received {path}: {error}.") from error

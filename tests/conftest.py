@@ -28,10 +28,12 @@ def randomise_batch_norm(model, seed: int = 0):
     rng = np.random.default_rng(seed)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
+            positive = [variable.name in ("gamma", "moving_variance") for variable in layer.weights]
+            shapes = [w.shape for w in layer.get_weights()]
             layer.set_weights(
                 [
-                    rng.uniform(0.5, 1.5, w.shape) if "variance" in v.name or "gamma" in v.name else rng.normal(0, 0.2, w.shape)
-                    for v, w in zip(layer.weights, layer.get_weights(), strict=True)
+                    rng.uniform(0.5, 1.5, shape) if above_zero else rng.normal(0, 0.2, shape)
+                    for shape, above_zero in zip(shapes, positive, strict=True)
                 ]
             )
     return model

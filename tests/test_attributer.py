@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from attribeval import Attributer, AttribevalError, Attributions
+from attribeval import AttribevalError, Attributer, Attributions
 from attribeval.attributer import image_seeds
 from attribeval.methods.registry import build_method
 
@@ -99,8 +99,9 @@ def test_sobel_agrees_with_scipy(attributer, images):
 
 def test_random_is_uniform_and_one_map_per_image(attributer, images):
     maps = attributer.explain(images, "random").values
-    assert 0 <= maps.min() and maps.max() < 1
-    assert abs(maps.mean() - 0.5) < 0.01 and abs(maps.var() - 1 / 12) < 0.002
+    assert maps.min() >= 0 and maps.max() < 1
+    assert abs(maps.mean() - 0.5) < 0.01
+    assert abs(maps.var() - 1 / 12) < 0.002
     correlations = np.corrcoef(maps.reshape(len(maps), -1))
     assert np.abs(correlations - np.eye(len(maps))).max() < 0.08
     shuffled = attributer.explain(images[::-1], "random", batch_size=2).values
@@ -152,8 +153,8 @@ def test_named_architectures_at_native_size(builder, monkeypatch):
     for method, one in maps.items():
         assert one.values.shape[:3] == (1, height, width), method
         # The gradient of a random net may be negative on average, and Grad-CAM all zero then; so look at another class.
-        others = [attributer.explain(image, method, targets=t).values.std() for t in (8, 9, 10)] if method == "gradcam" else []
-        assert max([one.values.std(), *others]) > 0, method
+        targets = (7, 8, 9, 10) if method == "gradcam" else (7,)
+        assert any(attributer.explain(image, method, targets=t).values.std() > 0 for t in targets), method
     # The raw image went through the network's preprocessing: red and blue are swapped back for the caffe networks.
     x = attributer.classifier.prepare(image)
     with tf.GradientTape() as tape:

@@ -123,7 +123,7 @@ def test_wsol_on_a_made_up_imagenet(small_model, tmp_path):
         (["explain", "x.jpg", "--model", "vgg17"], "'vgg16'"),
         (["explain", "x.jpg", "--model", "MODEL", "--method", "gradcan"], "'gradcam'"),
         (["explain", "x.jpg", "--model", "MODEL", "--option", "layer"], "name=value"),
-        (["explain", "x.jpg", "--model", "MODEL", "--method", "gradcam", "sobel", "--option", "layer=a"], "single --method"),
+        (["explain", "x", "--model", "MODEL", "--method", "gradcam", "sobel", "--option", "a=1"], "single --method"),
         (["explain", "x.jpg", "--model", "MODEL", "--preprocess", "mobilnet"], "'mobilenet'"),
         (["explain", "x.jpg", "--model", "MODEL", "--class-names", "README.rst"], "name per line"),
         (["wsol", "--model", "MODEL"], "--imagenet DIR"),

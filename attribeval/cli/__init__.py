@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"attribeval {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        hint = f" Continue with the same command and --run-dir {args.run_dir}." if getattr(args, "run_dir", None) else ""
+        folder = getattr(args, "run_dir", None)
+        hint = f" Continue with the same command and --run-dir {folder}." if folder else ""
         print(f"attribeval {args.command}: interrupted.{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # e.g. `attribeval methods | head`

@@ -11,7 +11,7 @@ def add(commands: Any) -> None:
     from attribeval.cli.options import add_seed
 
     command = commands.add_parser("demo", help="explain and score the embedded digit scenes; start here")
-    command.add_argument("-o", "--output", default="attribeval-demo", metavar="DIR", help="folder for all that it makes")
+    command.add_argument("-o", "--output", default="attribeval-demo", metavar="DIR", help="where its files go")
     command.add_argument("--images", type=int, default=200, help="test images to score (default: 200)")
     add_seed(command)
     command.set_defaults(run=run)

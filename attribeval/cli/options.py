@@ -15,8 +15,8 @@ def add_model(command: argparse.ArgumentParser, default: str | None = None) -> N
         required=default is None,
         help="vgg16, inception_v3, resnet50, digit_objects, digit_scenes, or a .keras / .h5 file",
     )
-    group.add_argument("--preprocess", help="caffe, tf, torch, unit, mobilenet, squeezenet, … (named models know theirs)")
-    group.add_argument("--weights", default="imagenet", help="weights file of a named model (default: download ImageNet's)")
+    group.add_argument("--preprocess", help="caffe, tf, torch, unit, mobilenet, … (named models know theirs)")
+    group.add_argument("--weights", default="imagenet", help="weights file of a named model (default: ImageNet's)")
     group.add_argument("--target-layer", help="layer for class activation maps (default: the last spatial output)")
     group.add_argument("--class-names", metavar="FILE", help="a name per line, or Keras' imagenet_class_index.json")
     group.add_argument("--batch-size", type=int, help="images at a time (default: by their size)")

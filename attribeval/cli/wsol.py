@@ -14,7 +14,11 @@ def add(commands: Any) -> None:
     command.add_argument("--imagenet", metavar="DIR", help="ImageNet folder (Kaggle, devkit or synset-folder layout)")
     command.add_argument("--limit", type=int, help="only the first images")
     command.add_argument(
-        "--methods", nargs="+", default=["gradcam", "gradient", "random", "sobel"], metavar="NAME", help="methods to score"
+        "--methods",
+        nargs="+",
+        default=["gradcam", "gradient", "random", "sobel"],
+        metavar="NAME",
+        help="methods to score",
     )
     command.add_argument("--iou", type=float, default=0.5, help="overlap at which a box is right (default: 0.5)")
     command.add_argument(

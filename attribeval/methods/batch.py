@@ -66,9 +66,31 @@ class Batch:
 
     # ---------------------------------------------------------------------------------------------- derivatives
 
-    def gradient(self) -> Any:
-        """d score / d x at the images, tensor (B, H, W, C)."""
-        return self.share("gradient", lambda: fields.gradient(self.classifier, self.x, self.targets))
+    def gradient(self, rule: str = "plain") -> Any:
+        """d score / d x at the images, tensor (B, H, W, C); `rule` for rectifiers, see `fields.gradient`."""
+        return self.share(("gradient", rule), lambda: fields.gradient(self.classifier, self.x, self.targets, rule=rule))
+
+    def maps(self, method: Any) -> Any:
+        """The maps of another method on this batch, computed once; for wrappers.
+
+        The other method's completeness gap is its own and does not become the caller's.
+        """
+
+        def compute() -> Any:
+            kept = self.completeness_gap
+            maps = method.attribute(self)
+            self.completeness_gap = kept
+            return maps
+
+        return self.share(("maps", method), compute)
+
+    def target_scores(self) -> Any:
+        """The score of each image's target, tensor (B,)."""
+        return self.share("target_scores", lambda: self.scores_at(self.x))
+
+    def scores_at(self, points: Any) -> Any:
+        """The score of each image's target at one point per image, model inputs (B, H, W, C): tensor (B,)."""
+        return tf.gather(self.classifier.forward(points)[0], self.targets, axis=1, batch_dims=1)
 
     def activations_and_gradient(self, layer: str | None = None) -> tuple[Any, Any]:
         """A layer's activations and d score / d activations, two tensors (B, h, w, channels)."""

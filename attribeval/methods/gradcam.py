@@ -1,4 +1,4 @@
-"""Grad-CAM. Often confused with gradient × activation of the last *convolution*, and with a map that keeps its minus."""
+"""Grad-CAM. Often confused with gradient × activation of the last *convolution*, and with a map without the ReLU."""
 
 from __future__ import annotations
 

@@ -6,13 +6,57 @@ import dataclasses
 from typing import Any
 
 from attribeval.errors import AttribevalError, unknown
+from attribeval.methods.absolute import Absolute
+from attribeval.methods.anchors import Anchors
+from attribeval.methods.blur_ig import BlurIG
 from attribeval.methods.card import Card, Method
+from attribeval.methods.deep_shap import DeepSHAP
+from attribeval.methods.deconvnet import DeconvNet
+from attribeval.methods.expected_gradients import ExpectedGradients
 from attribeval.methods.gradcam import GradCAM
 from attribeval.methods.gradient import Gradient
+from attribeval.methods.gradient_shap import GradientSHAP
+from attribeval.methods.gradient_x_input import GradientXInput
+from attribeval.methods.grammar import ALIASES, Expression, parse
+from attribeval.methods.guided_backprop import GuidedBackprop
+from attribeval.methods.guided_ig import GuidedIG
+from attribeval.methods.integrated_gradients import IntegratedGradients
+from attribeval.methods.kernel_shap import KernelSHAP
+from attribeval.methods.lime import LIME
+from attribeval.methods.partition_shap import PartitionSHAP
 from attribeval.methods.random import Random
+from attribeval.methods.shapley_sampling import ShapleySampling
+from attribeval.methods.smoothgrad import SmoothGrad
+from attribeval.methods.smoothgrad_squared import SmoothGradSquared
 from attribeval.methods.sobel import Sobel
+from attribeval.methods.squared import Squared
+from attribeval.methods.vargrad import VarGrad
 
-_CLASSES: tuple[type, ...] = (Gradient, GradCAM, Random, Sobel)
+_CLASSES: tuple[type, ...] = (
+    Gradient,
+    GradientXInput,
+    GuidedBackprop,
+    DeconvNet,
+    IntegratedGradients,
+    ExpectedGradients,
+    BlurIG,
+    GuidedIG,
+    GradCAM,
+    LIME,
+    KernelSHAP,
+    PartitionSHAP,
+    ShapleySampling,
+    GradientSHAP,
+    DeepSHAP,
+    Anchors,
+    Random,
+    Sobel,
+    SmoothGrad,
+    SmoothGradSquared,
+    VarGrad,
+    Squared,
+    Absolute,
+)
 METHODS: dict[str, type] = {cls.card.name: cls for cls in _CLASSES}
 
 
@@ -21,22 +65,44 @@ def cards() -> list[Card]:
     return [cls.card for cls in _CLASSES]
 
 
-def build_method(name: str, options: dict[str, Any] | None = None) -> Method:
-    """Make a method from its name and options.
+def needs_base(cls: type) -> bool:
+    """Whether a method is a wrapper, written `wrapper(base)`."""
+    return any(field.name == "base" for field in dataclasses.fields(cls))
+
+
+def build_method(text: str, options: dict[str, Any] | None = None) -> Method:
+    """Make a method from what the user typed (see `grammar`) and options.
 
     Args:
-        name: A name of `METHODS`.
-        options: Values for the fields of the method's dataclass.
+        text: A name of `METHODS`, `wrapper(base)`, with options in brackets, or a short name of the papers.
+        options: Values for the fields of the outermost method's dataclass, beside those in the text.
 
     Returns:
         The method.
 
     Raises:
-        AttribevalError: If the name is unknown (nearest names listed) or an option is (valid names listed).
+        AttribevalError: If the text cannot be read, a name is unknown (nearest names listed), an option is (valid
+            names listed) or is given twice, or a base is missing or too many.
     """
+    return _build(parse(text), options or {})
+
+
+def _build(expression: Expression, options: dict[str, Any]) -> Method:
+    name = expression.name
     if name not in METHODS:
-        raise unknown("method", name, METHODS)
-    return make(METHODS[name], name, options or {})
+        raise unknown("method", name, [*METHODS, *ALIASES])
+    twice = set(expression.options) & set(options)
+    if twice:
+        raise AttribevalError(f"Expected option {min(twice)} of {name} once. Received it in the text and beside it.")
+    cls = METHODS[name]
+    values = expression.options | options
+    if "base" in values or needs_base(cls) != (expression.base is not None):
+        syntax = f"{name}(gradient) or {name}(integrated_gradients(steps=50))" if needs_base(cls) else f"{name!r} alone"
+        wanted = "a base method in brackets" if needs_base(cls) else "no base method"
+        raise AttribevalError(f"Expected {wanted} for {name}: write {syntax}.")
+    if expression.base is not None:
+        values = {"base": _build(expression.base, {})} | values
+    return make(cls, name, values)
 
 
 def make(cls: type, name: str, options: dict[str, Any]) -> Method:
@@ -44,7 +110,7 @@ def make(cls: type, name: str, options: dict[str, Any]) -> Method:
     valid = [field.name for field in dataclasses.fields(cls)]
     for option in options:
         if option not in valid:
-            raise unknown(f"option of {name}", option, valid)
+            raise unknown(f"option of {name}", option, [one for one in valid if one != "base"])
     try:
         return cls(**options)
     except TypeError as error:  # e.g. a required option is missing

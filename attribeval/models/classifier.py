@@ -190,10 +190,8 @@ class Classifier:
 def _input_of(model: Any) -> tuple[tuple[int | None, int | None, int], str]:
     """Shape without the batch, and dtype, of the model's one image input."""
     inputs = getattr(model, "inputs", None)
-    if inputs:
-        shape = model.input_shape
-    else:  # subclassed: Keras remembers the shape that it was built with
-        shape = (model.get_build_config() or {}).get("input_shape")
+    # A subclassed model has no inputs, but Keras remembers the shape that it was built with.
+    shape = model.input_shape if inputs else (model.get_build_config() or {}).get("input_shape")
     if shape is None:
         raise AttribevalError(
             "Expected a built model. Received one that has never seen an input: call it once on an image, or "

@@ -6,6 +6,7 @@ from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
+from attribeval.models import relu_rules
 from attribeval.models.classifier import Classifier
 from attribeval.models.target_layer import find_target_layer
 
@@ -14,24 +15,30 @@ def _target_spec() -> Any:
     return tf.TensorSpec([None], tf.int32)
 
 
-def gradient(classifier: Classifier, x: Any, targets: Any) -> Any:
+def gradient(classifier: Classifier, x: Any, targets: Any, rule: str = "plain") -> Any:
     """d score[target] / d x, for each image by itself; no derivative of any parameter is computed.
 
     Args:
         classifier: The model.
         x: Model inputs (B, H, W, C).
         targets: Class indices, int32 (B,).
+        rule: How rectifiers pass the gradient on: "plain" (the derivative), "guided" or "deconv"; see `relu_rules`.
 
     Returns:
         Tensor (B, H, W, C), in score units per unit of the model's input.
+
+    Raises:
+        AttribevalError: If the model breaks the path, or has no rectifier, or one that the rule cannot reach.
     """
 
     def build(x, targets):
-        _, scores = classifier.trace(x)
+        with relu_rules.applied(rule):
+            _, scores = classifier.trace(x)
+        relu_rules.check(rule, x, scores)
         (derivative,) = tf.gradients(tf.gather(scores, targets, axis=1, batch_dims=1), x)
         return _checked(derivative, "its input")
 
-    return classifier.compiled("gradient", build, classifier.input_spec, _target_spec())(x, targets)
+    return classifier.compiled(("gradient", rule), build, classifier.input_spec, _target_spec())(x, targets)
 
 
 def activations_and_gradient(classifier: Classifier, x: Any, targets: Any, layer: str | None = None) -> tuple[Any, Any]:

@@ -21,7 +21,7 @@ def _only_passes_on(layer) -> bool:
         layers.GaussianNoise, layers.ZeroPadding2D, layers.Cropping2D, layers.Identity, layers.Reshape,
         layers.UpSampling2D, layers.Rescaling,
     )  # fmt: skip
-    return isinstance(layer, passive) or isinstance(layer, tf.keras.Model)
+    return isinstance(layer, (*passive, tf.keras.Model))
 
 
 def spatial_calls(trace: Trace) -> list[LayerCall]:

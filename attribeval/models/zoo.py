@@ -118,9 +118,7 @@ def _imagenet_class_names() -> list[str] | None:
     return [best[0][1].replace("_", " ") for best in decoded]
 
 
-def _load_embedded(
-    name: str, preprocess: str | Callable | None, target_layer: str | None, score: str
-) -> Classifier:
+def _load_embedded(name: str, preprocess: str | Callable | None, target_layer: str | None, score: str) -> Classifier:
     from attribeval.datasets.digit_scenes import OBJECTS, SCENES
 
     with resources.as_file(resources.files("attribeval.models") / "digit_nets" / f"{name}.keras") as path:

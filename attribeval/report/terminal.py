@@ -43,4 +43,5 @@ def wsol_table(table: Any) -> str:
         ]
         for row in table.itertuples()
     ]
-    return text_table(["method", "kind", "MaxBoxAcc", "95 % interval", "threshold", "ms/image"], rows, right=(2, 3, 4, 5))
+    header = ["method", "kind", "MaxBoxAcc", "95 % interval", "threshold", "ms/image"]
+    return text_table(header, rows, right=(2, 3, 4, 5))

@@ -68,7 +68,8 @@ class Result:
             about = json.loads((folder / "result.json").read_text())
             with np.load(folder / "arrays.npz", allow_pickle=False) as data:
                 arrays = {name: data[name] for name in data.files}
-            return cls(table=pd.read_csv(folder / "table.csv", keep_default_na=False, na_values=[""]), arrays=arrays, **about)
+            table = pd.read_csv(folder / "table.csv", keep_default_na=False, na_values=[""])
+            return cls(table=table, arrays=arrays, **about)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise AttribevalError(f"Expected a folder written by Result.save. Received {folder}: {error}.") from error
 

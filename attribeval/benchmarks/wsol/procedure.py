@@ -104,7 +104,8 @@ def _check(attributer: Attributer, dataset: Samples, targets: str, methods: list
         raise AttribevalError("Expected at least one image. Received an empty data set.")
     if dataset.boxes is None:
         raise AttribevalError(
-            f"WSOL needs ground-truth boxes. Received {dataset!r} without any: read it with annotations, or pass boxes=."
+            f"WSOL needs ground-truth boxes. Received {dataset!r} without any: read it with annotations, or pass "
+            "boxes=."
         )
     without = [name for name, boxes in zip(dataset.ids, dataset.boxes, strict=True) if len(boxes) == 0]
     if without:

@@ -1,0 +1,174 @@
+"""One contract, every method: what a user may rely on whatever the name."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from attribeval import Attributer
+from attribeval.methods.registry import METHODS, build_method
+from attribeval.methods.seeds import fold
+
+# Cheap options for methods that need many model evaluations; and a base for those that wrap one.
+OPTIONS: dict[str, str] = {}
+NAMES = [OPTIONS.get(name, name) for name in METHODS]
+SIZE = 24
+MAY_BE_CONSTANT = {"anchors"}  # an empty rule is the right answer where no part of the image matters to the prediction
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Convolutions, BatchNorm, both kinds of pooling, global average pooling and one Dense: every method can run."""
+    from conftest import randomise_batch_norm
+
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(6, 3, padding="same", use_bias=False, name="c1")(inputs)
+    x = layers.BatchNormalization(name="n1")(x)
+    x = layers.ReLU(name="r1")(x)
+    x = layers.MaxPooling2D(name="p1")(x)
+    y = layers.Conv2D(6, 3, padding="same", activation="relu", name="c2")(x)
+    x = layers.Add(name="add")([x, y])
+    x = layers.Conv2D(8, 3, activation="relu", name="c3")(x)
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    return randomise_batch_norm(keras.Model(inputs, layers.Dense(5, activation="softmax", name="d")(x), name="flat"))
+
+
+@pytest.fixture(scope="module")
+def attributer(model):
+    return Attributer(model)
+
+
+@pytest.fixture(scope="module")
+def images():
+    noise = np.random.default_rng(5).normal(size=(5, SIZE, SIZE, 3))
+    return (gaussian_filter(noise, (0, 2, 2, 0)) * 6).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def maps(attributer, images):
+    """Each method once, on all images: the map that every other way of asking must give."""
+    cache = {}
+
+    def of(name):
+        if name not in cache:
+            cache[name] = attributer.explain(images, name, seed=3)
+        return cache[name]
+
+    return of
+
+
+def close(a, b, tolerance=1e-5):
+    scale = np.abs(b).max(axis=(1, 2, 3), keepdims=True)
+    worst = (np.abs(a - b) / np.maximum(scale, 1e-30)).max()
+    assert worst <= tolerance, f"off by {worst:.1e} of the largest value"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shape_dtype_finite_and_about_the_image(name, maps, images):
+    values = maps(name).values
+    assert values.dtype == np.float32
+    assert values.shape in (images.shape, (*images.shape[:3], 1))
+    assert np.isfinite(values).all()
+    if name in MAY_BE_CONSTANT:
+        return
+    assert values.std(axis=(1, 2, 3)).max() > 0  # no method is constant on all of five images
+    assert (np.abs(values - values[:1]).max(axis=(1, 2, 3))[1:] > 0).any()  # and the images' maps differ
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_batch_size_and_order_do_not_change_a_map(name, attributer, images, maps):
+    close(attributer.explain(images, name, seed=3, batch_size=2).values, maps(name).values)
+    close(attributer.explain(images[[3]], name, seed=3).values, maps(name).values[[3]])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_bits(name, attributer, images, maps):
+    np.testing.assert_array_equal(attributer.explain(images, name, seed=3).values, maps(name).values)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_model_and_images_are_left_alone(name, attributer, model, images):
+    weights, kept = [w.copy() for w in model.get_weights()], images.copy()
+    images.setflags(write=False)
+    try:
+        attributer.explain(images[:1], name)
+    finally:
+        images.setflags(write=True)
+    np.testing.assert_array_equal(images, kept)
+    for now, then in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nested_model(name, model, images, maps):
+    inputs = keras.Input((SIZE, SIZE, 3))
+    hidden = keras.layers.RandomFlip()(inputs)
+    nested = Attributer(keras.Model(inputs, model(hidden)))
+    close(nested.explain(images[:2], name, maps(name).targets[:2], seed=3).values, maps(name).values[:2])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_subclassed_model(name, model, images, maps):
+    class Wrapped(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+
+        def call(self, x, training=False):
+            return self.inner(x, training=training)
+
+    wrapped = Wrapped()
+    wrapped(images[:1])
+    close(Attributer(wrapped).explain(images[:2], name, maps(name).targets[:2], seed=3).values, maps(name).values[:2])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_constant_grey_image(name, attributer):
+    grey = np.full((1, SIZE, SIZE, 3), 0.5, np.float32)
+    assert np.isfinite(attributer.explain(grey, name).values).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mixed_precision_model(name, model, images):
+    policy = keras.DTypePolicy("mixed_float16")
+
+    def clone(layer):
+        config = layer.get_config()
+        if not isinstance(layer, (keras.layers.Dense, keras.layers.InputLayer)):
+            config["dtype"] = policy
+        return type(layer).from_config(config)
+
+    half = keras.models.clone_model(model, clone_function=clone)
+    half.set_weights(model.get_weights())
+    values = Attributer(half).explain(images[:2], name, 1).values
+    assert values.dtype == np.float32 and np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_raw_images_with_preprocessing(name, model, images, maps):
+    """The same input by way of raw pixels: model-input methods give the same map, the others a finite one."""
+    through = Attributer(model, preprocess=lambda raw: raw / 50 - 1)
+    raw = (images + 1) * 50
+    values = through.explain(raw[:2], name, maps(name).targets[:2], seed=3).values
+    assert np.isfinite(values).all() and values.shape == maps(name).values[:2].shape
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_card_and_options(name):
+    method = build_method(name)
+    card = method.card
+    assert all([card.name, card.family, card.summary, card.needs, card.passes, card.paper])
+    assert hash(method) == hash(build_method(name)) and method == build_method(name)
+    assert type(method).__doc__ and type(method).attribute.__doc__
+
+
+def test_folded_seeds_are_different_and_uniform():
+    seeds = np.random.default_rng(0).integers(-(2**31), 2**31, size=(50, 2)).astype(np.int32)
+    folded = np.concatenate([fold(seeds, i) for i in range(40)])
+    assert len({tuple(row) for row in folded}) == 2000
+    bits = np.unpackbits(folded.view(np.uint8).reshape(2000, -1), axis=1)
+    assert abs(bits.mean() - 0.5) < 0.01 and np.abs(bits.mean(0) - 0.5).max() < 0.06
