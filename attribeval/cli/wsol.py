@@ -13,13 +13,8 @@ def add(commands: Any) -> None:
     command = commands.add_parser("wsol", help="localisation: MaxBoxAcc on ImageNet boxes or the embedded digit scenes")
     command.add_argument("--imagenet", metavar="DIR", help="ImageNet folder (Kaggle, devkit or synset-folder layout)")
     command.add_argument("--limit", type=int, help="only the first images")
-    command.add_argument(
-        "--methods",
-        nargs="+",
-        default=["gradcam", "gradient", "random", "sobel"],
-        metavar="NAME",
-        help="methods to score",
-    )
+    methods = ["gradcam", "gradient", "random", "sobel"]
+    command.add_argument("--methods", nargs="+", default=methods, metavar="NAME", help="methods to score")
     command.add_argument("--iou", type=float, default=0.5, help="overlap at which a box is right (default: 0.5)")
     command.add_argument(
         "--targets", choices=["label", "predicted"], default="label", help="class to explain (default: label)"
