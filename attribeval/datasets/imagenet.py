@@ -39,11 +39,11 @@ def imagenet(
 
     Layouts, found below `root` (the ILSVRC folder, its parent, or the folder of images):
 
-    * Kaggle: Data/CLS-LOC/val/*.JPEG, Annotations/CLS-LOC/val/*.xml, LOC_val_solution.csv, LOC_synset_mapping.txt (the
-      last two in the ILSVRC folder or beside it);
-    * devkit: val/*.JPEG with ILSVRC2012_devkit_t12/data/meta.mat and ILSVRC2012_validation_ground_truth.txt; the number
-      in a file's name is its line, so a part of the images is read right too;
-    * synset folders: val/n01440764/*.JPEG (and train).
+    * Kaggle: `Data/CLS-LOC/val/*.JPEG`, `Annotations/CLS-LOC/val/*.xml`, LOC_val_solution.csv and
+      LOC_synset_mapping.txt (the last two in the ILSVRC folder or beside it);
+    * devkit: `val/*.JPEG` with ILSVRC2012_devkit_t12/data/meta.mat and ILSVRC2012_validation_ground_truth.txt; the
+      number in a file's name is its line, so a part of the images is read right too;
+    * synset folders: `val/n01440764/*.JPEG` (and train).
 
     Labels are Keras' class indices: the rank of the WNID among the 1000 sorted WNIDs. The list of WNIDs comes from
     `class_index`, else LOC_synset_mapping.txt, else meta.mat, else exactly 1000 synset folders, else Keras' cached

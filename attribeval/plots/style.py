@@ -6,6 +6,7 @@ evidence for the class is lighter than the photograph beneath it, evidence again
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,8 +79,18 @@ UNSIGNED = Scale(ramp(colormaps["inferno"](np.linspace(0.5, 0.97, 256))), 0, 0.0
 SIGNED = Scale(signed_colours(), -1, 0.36, 0.62, "evidence against (−) and for (+) the class")
 
 
-def new_figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(max(width, 4.2), height), dpi=150, layout="constrained", facecolor="white")
+class Picture(Figure):
+    """A figure that a notebook shows by itself, also where pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+
+def new_figure(width: float, height: float) -> Picture:
+    """An empty figure of so many inches."""
+    return Picture(figsize=(max(width, 4.2), height), dpi=150, layout="constrained", facecolor="white")
 
 
 def panel_size(size: tuple[int, int]) -> tuple[float, float]:
