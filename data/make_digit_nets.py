@@ -41,9 +41,11 @@ def build(label: str) -> keras.Model:
     for stage, widths in enumerate(stages, start=1):
         for block, width in enumerate(widths, start=1):
             name = f"conv{stage}_{block}"
-            # A 3 × 3 filter at stride 2 reads every pixel; pooling in between would cost more than the convolutions.
-            stride = 2 if stage > 1 and block == 1 else 1
-            x = keras.layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False, name=name)(x)
+            # Halving by 2 × 2 filters keeps every cell centred on the pixels it sees. A 3 × 3 filter at stride 2 with
+            # "same" padding looks half a pixel to the lower right each time, and class activation maps come out shifted.
+            halve = stage > 1 and block == 1
+            size, stride = (2, 2) if halve else (3, 1)
+            x = keras.layers.Conv2D(width, size, strides=stride, padding="same", use_bias=False, name=name)(x)
             x = keras.layers.BatchNormalization(momentum=0.95, name=f"{name}_bn")(x)
             x = keras.layers.ReLU(name=f"{name}_relu")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
