@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from attribeval.methods.card import Method
 from attribeval.methods.options import options_of
 from attribeval.methods.registry import build_method
 from attribeval.models.classifier import Classifier
+from attribeval.models.run_options import Precision
 from attribeval.models.zoo import load_classifier
 
 
@@ -35,6 +37,7 @@ class Attributer:
         target_layer: Name or path of the layer for class activation maps; None finds the last spatial output.
         class_names: Names by class index.
         score: "logit" (softmax or sigmoid stripped) or "output" (the model's output as it is).
+        precision: "float32"; or "bfloat16", faster and less exact on CPUs that can compute in it.
         weights: For named networks: "imagenet", None (random), or the path of a weights file.
         batch_size: Images that the model takes at a time; None chooses by their size. Never changes a result.
 
@@ -51,10 +54,11 @@ class Attributer:
         target_layer: str | None = None,
         class_names: Sequence[str] | None = None,
         score: Literal["logit", "output"] = "logit",
+        precision: Precision = "float32",
         weights: str | PathLike | None = "imagenet",
         batch_size: int | None = None,
     ):
-        options = {"target_layer": target_layer, "score": score}
+        options = {"target_layer": target_layer, "score": score, "precision": precision}
         if isinstance(model, (str, PathLike)):
             self.classifier = load_classifier(model, weights=weights, preprocess=preprocess, **options)
         elif isinstance(model, Classifier):
@@ -181,51 +185,73 @@ class Attributer:
         show: bool | None,
     ) -> dict[str, Attributions]:
         source = ImageSource(images, self.classifier.input_shape)
-        n = len(source)
-        given = _read_targets(targets, n, self.classifier.classes)
-        chosen = np.zeros(n, np.int32)
-        values: dict[str, np.ndarray] = {}
-        gaps: dict[str, np.ndarray] = {}
-        seconds = dict.fromkeys(methods, 0.0)
+        given = _read_targets(targets, len(source), self.classifier.classes)
+        results = _Results(len(source), list(methods))
         what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
-        for start, raw, x in self._batches(source, batch_size, what, show):
-            stop = start + len(raw)
-            if given is None:
-                chosen[start:stop] = self._predicted(x, start)
-            else:
-                chosen[start:stop] = given[start:stop]
-            batch = Batch(
-                self.classifier,
-                x,
-                raw,
-                tf.constant(chosen[start:stop]),
-                image_seeds(raw, seed),
-                self._capacity(source, batch_size),
-            )
-            for label, method in methods.items():
-                begun = time.perf_counter()
-                batch.completeness_gap = None
-                maps = self.classifier.restore_channels(np.asarray(method.attribute(batch), dtype=np.float32))
-                _check_maps(maps, raw.shape, label, start)
-                seconds[label] += time.perf_counter() - begun
-                values.setdefault(label, np.empty((n, *maps.shape[1:]), np.float32))[start:stop] = maps
-                if batch.completeness_gap is not None:
-                    gaps.setdefault(label, np.empty(n, np.float32))[start:stop] = batch.completeness_gap
+        capacity, start, halved = self._capacity(source, batch_size), 0, False
+        with progress.bar(len(source), what, show) as bar:
+            while start < len(source):
+                stop = min(start + capacity, len(source))
+                try:
+                    self._explain_some(source, start, stop, capacity, methods, given, seed, results)
+                except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+                    if halved or capacity == 1:
+                        raise AttribevalError(
+                            f"Out of memory with {capacity} image{'s' if capacity > 1 else ''} at a time: "
+                            "pass a smaller batch_size, or free memory."
+                        ) from error
+                    capacity, halved = capacity // 2, True
+                    warnings.warn(
+                        f"Out of memory: going on with {capacity} images at a time. Pass batch_size={capacity} to "
+                        "start with that.",
+                        stacklevel=4,
+                    )
+                    continue
+                bar.update(stop - start)
+                start = stop
         return {
             label: Attributions(
-                values=values[label],
-                targets=chosen.copy(),
+                values=results.values[label],
+                targets=results.targets.copy(),
                 method=label,
                 options=options_of(method),
-                seconds=seconds[label],
+                seconds=results.seconds[label],
                 model=self.classifier.name,
                 seed=seed,
-                completeness_gap=gaps.get(label),
+                completeness_gap=results.gaps.get(label),
                 class_names=self.classifier.class_names,
                 versions=versions(),
             )
             for label, method in methods.items()
         }
+
+    def _explain_some(
+        self,
+        source: ImageSource,
+        start: int,
+        stop: int,
+        capacity: int,
+        methods: Mapping[str, Method],
+        given: np.ndarray | None,
+        seed: int,
+        results: _Results,
+    ) -> None:
+        """Explain images start … stop − 1 by every method and write the maps into `results`."""
+        raw = source.load(start, stop)
+        x = self.classifier.prepare(raw)
+        targets = self._predicted(x, start) if given is None else given[start:stop]
+        results.targets[start:stop] = targets
+        batch = Batch(self.classifier, x, raw, tf.constant(targets), image_seeds(raw, seed), capacity)
+        for label, method in methods.items():
+            begun = time.perf_counter()
+            batch.completeness_gap = None
+            maps = np.asarray(method.attribute(batch), dtype=np.float32)
+            maps = maps if method.card.raw else self.classifier.restore_channels(maps)
+            _check_maps(maps, raw.shape, label, start)
+            results.seconds[label] += time.perf_counter() - begun
+            results.write(results.values, label, start, maps)
+            if batch.completeness_gap is not None:
+                results.write(results.gaps, label, start, np.asarray(batch.completeness_gap, dtype=np.float32))
 
     def _predicted(self, x: Any, start: int) -> np.ndarray:
         scores = self.classifier.forward(x)[0].numpy()
@@ -236,6 +262,22 @@ class Attributer:
                 "its pixel range and preprocessing, and the model's weights."
             )
         return scores.argmax(1).astype(np.int32)
+
+
+class _Results:
+    """Arrays that fill up as the micro-batches are done."""
+
+    def __init__(self, n: int, labels: Sequence[str]):
+        self.n = n
+        self.targets = np.zeros(n, np.int32)
+        self.seconds = dict.fromkeys(labels, 0.0)
+        self.values: dict[str, np.ndarray] = {}
+        self.gaps: dict[str, np.ndarray] = {}
+
+    def write(self, arrays: dict[str, np.ndarray], label: str, start: int, part: np.ndarray) -> None:
+        if label not in arrays:
+            arrays[label] = np.empty((self.n, *part.shape[1:]), np.float32)
+        arrays[label][start : start + len(part)] = part
 
 
 def image_seeds(raw: np.ndarray, seed: int) -> np.ndarray:

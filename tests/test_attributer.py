@@ -97,6 +97,20 @@ def test_sobel_agrees_with_scipy(attributer, images):
     np.testing.assert_allclose(maps, expected, atol=1e-4)
 
 
+def test_raw_controls_keep_their_channels_on_a_bgr_network(small_model, images):
+    plain, bgr = Attributer(small_model), Attributer(small_model, preprocess="caffe")
+    np.testing.assert_array_equal(bgr.explain(images, "sobel").values, plain.explain(images, "sobel").values)
+    np.testing.assert_array_equal(bgr.explain(images, "input").values, images)
+    with tf.GradientTape() as tape:
+        raw = tf.constant(images)
+        tape.watch(raw)
+        logit = keras.Model(small_model.inputs, small_model.get_layer("gap").output)(bgr.classifier.preprocess(raw))
+        logit = logit @ small_model.get_layer("predictions").kernel[:, 2:3]
+    # The caffe convention only shifts and reorders, so the derivative by the raw pixels is the map in raw order.
+    expected = tape.gradient(logit, raw).numpy()
+    np.testing.assert_allclose(bgr.explain(images, "gradient", 2).values, expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_random_is_uniform_and_one_map_per_image(attributer, images):
     maps = attributer.explain(images, "random").values
     assert maps.min() >= 0 and maps.max() < 1
@@ -328,6 +342,39 @@ def test_a_score_without_a_derivative_is_said():
     model = keras.Sequential([keras.Input((32, 32, 3)), Step(), keras.layers.Flatten(), keras.layers.Dense(2)])
     with pytest.raises(AttribevalError, match="no derivative"):
         Attributer(model).explain(np.zeros((1, 32, 32, 3)), "gradient")
+
+
+def test_out_of_memory_halves_the_batch_once_and_says_so(attributer, images, monkeypatch):
+    from attribeval.models import fields
+
+    whole = attributer.explain(images, "gradient", batch_size=8).values
+    plain, limit, sizes = fields.gradient, 4, []
+
+    def limited(classifier, x, *args, **kwargs):
+        sizes.append(len(x))
+        if len(x) > limit:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return plain(classifier, x, *args, **kwargs)
+
+    monkeypatch.setattr(fields, "gradient", limited)
+    with pytest.warns(UserWarning, match="going on with 4 images"):
+        halved = attributer.explain(images, "gradient", batch_size=8).values
+    assert sizes == [8, 4, 4, 1]
+    np.testing.assert_allclose(halved, whole, atol=1e-5 * np.abs(whole).max())
+    limit = 2
+    with pytest.warns(UserWarning), pytest.raises(AttribevalError, match="Out of memory with 4 images"):
+        attributer.explain(images, "gradient", batch_size=8)
+
+
+def test_bfloat16_is_close_and_leaves_the_process_as_it_was(small_model, attributer, images):
+    option = "auto_mixed_precision_onednn_bfloat16"
+    full = attributer.explain(images, "gradient", 1).values
+    fast = Attributer(small_model, precision="bfloat16").explain(images, "gradient", 1).values
+    assert np.corrcoef(full.ravel(), fast.ravel())[0, 1] > 0.95
+    assert not tf.config.optimizer.get_experimental_options().get(option, False)
+    np.testing.assert_array_equal(attributer.explain(images, "gradient", 1).values, full)
+    with pytest.raises(AttribevalError, match="'float32' or 'bfloat16'"):
+        Attributer(small_model, precision="float16")
 
 
 def test_preprocessing_that_changes_the_shape(small_model, images):

@@ -82,6 +82,20 @@ def test_subclassed_model_with_softmax_in_call():
     assert classifier.input_shape == (12, 12, 3)
 
 
+@pytest.mark.parametrize("slope", [0.1, 0.3])
+def test_compiled_scores_of_a_residual_leaky_relu_are_right(slope):
+    """TensorFlow 2.21 fuses this pattern with a slope of 0.2 on the CPU unless it is told not to."""
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    inputs = keras.Input((12, 12, 3))
+    x = layers.Conv2D(8, 3, padding="same", bias_initializer="normal")(inputs)
+    y = layers.Conv2D(8, 3, padding="same", bias_initializer="normal")(x)
+    x = layers.LeakyReLU(slope)(layers.Add()([x, y]))
+    model = keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
+    np.testing.assert_allclose(Classifier(model).forward(tf.constant(X))[0], model(X), atol=1e-5)
+    assert tf.config.optimizer.get_experimental_options().get("remapping", True)
+
+
 def test_score_output_explains_the_probability():
     model, _ = _headed(HEADS["softmax layer"])
     scores, _ = Classifier(model, score="output").forward(tf.constant(X))
@@ -158,8 +172,9 @@ def test_a_name_that_occurs_twice_needs_its_path():
     assert Classifier(model, target_layer="one/c").target_layer == "one/c"
 
 
-def test_no_spatial_layer_is_no_error_until_a_map_needs_one():
-    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
+@pytest.mark.parametrize("before", [[], [keras.layers.Rescaling(2.0)]])
+def test_no_spatial_layer_is_no_error_until_a_map_needs_one(before):
+    model = keras.Sequential([keras.Input((8, 8, 3)), *before, keras.layers.Flatten(), keras.layers.Dense(3)])
     classifier = Classifier(model)
     assert classifier.target_layer is None
     x = tf.zeros((1, 8, 8, 3))

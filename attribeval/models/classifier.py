@@ -12,7 +12,8 @@ from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.models.logits import find_logits
 from attribeval.models.preprocessing import find_preprocessing
-from attribeval.models.target_layer import find_target_layer, spatial_calls
+from attribeval.models.run_options import Precision, with_run_options
+from attribeval.models.target_layer import find_target_layer, last_spatial_call, spatial_calls
 from attribeval.models.trace import Trace, run
 
 
@@ -27,6 +28,7 @@ class Classifier:
         target_layer: Name or path of the layer for class activation maps; None finds it.
         class_names: Names by class index; or a function that returns them, called at first use.
         score: "logit" explains the value before the softmax or sigmoid; "output" the model's output as it is.
+        precision: "float32"; or "bfloat16", faster and less exact on CPUs (see `attribeval.models.run_options`).
         name: What tables and reports call the model; default its Keras name.
 
     Raises:
@@ -41,6 +43,7 @@ class Classifier:
         target_layer: str | None = None,
         class_names: Sequence[str] | Callable[[], Sequence[str] | None] | None = None,
         score: Literal["logit", "output"] = "logit",
+        precision: Precision = "float32",
         name: str | None = None,
     ):
         if not isinstance(model, tf.keras.Model):
@@ -54,6 +57,7 @@ class Classifier:
         self.name = name or model.name
         self.preprocess = find_preprocessing(preprocess)
         self.score = score
+        self.precision = precision
         self._class_names = class_names
         self._functions: dict[Any, Any] = {}
         self.input_shape, self.dtype = _input_of(model)
@@ -76,10 +80,9 @@ class Classifier:
                     f"{got[0] if len(got) == 1 else got}: add pooling and a Dense layer, or pass a model with one head."
                 )
             logits, found["link"] = find_logits(output)
-            spatial = spatial_calls(trace)
-            found["layers"] = list(dict.fromkeys(c.name for c in spatial))
-            wanted = target_layer is not None
-            found["target"] = find_target_layer(trace, target_layer).path if wanted or spatial else None
+            found["layers"] = list(dict.fromkeys(c.name for c in spatial_calls(trace)))
+            target = last_spatial_call(trace) if target_layer is None else find_target_layer(trace, target_layer)
+            found["target"] = None if target is None else target.path
             found["classes"] = int(output.shape[-1])
             scores = output if self.score == "output" else logits
             return tf.cast(scores, self.dtype), tf.cast(output, tf.float32)
@@ -123,7 +126,7 @@ class Classifier:
         if key not in self._functions:
             # The concrete function: called directly, it does not count towards TensorFlow's retracing warnings.
             function = tf.function(build, input_signature=specs, autograph=False)
-            self._functions[key] = function.get_concrete_function()
+            self._functions[key] = with_run_options(function.get_concrete_function(), self.precision)
         return self._functions[key]
 
     @property

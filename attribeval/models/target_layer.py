@@ -29,11 +29,18 @@ def spatial_calls(trace: Trace) -> list[LayerCall]:
     return [c for c in trace.calls if _is_spatial(c) and not isinstance(c.layer, tf.keras.Model)]
 
 
-def find_target_layer(trace: Trace, wanted: str | None = None) -> LayerCall:
-    """Find the layer for Grad-CAM and its family.
+def last_spatial_call(trace: Trace) -> LayerCall | None:
+    """The last layer with a spatial output before the head, through nested models, or None.
 
-    By default it is the last layer with a spatial output before the head, through nested models, leaving out layers
-    that only pool, pad or pass on: `block5_conv3` in VGG16, `mixed10` in InceptionV3, `conv5_block3_out` in ResNet50.
+    Layers that only pool, pad or pass on are left out: `block5_conv3` in VGG16, `mixed10` in InceptionV3,
+    `conv5_block3_out` in ResNet50.
+    """
+    candidates = [c for c in spatial_calls(trace) if not _only_passes_on(c.layer)]
+    return candidates[-1] if candidates else None
+
+
+def find_target_layer(trace: Trace, wanted: str | None = None) -> LayerCall:
+    """Find the layer for Grad-CAM and its family, by name or by `last_spatial_call`.
 
     Args:
         trace: A run of the model.
@@ -48,13 +55,13 @@ def find_target_layer(trace: Trace, wanted: str | None = None) -> LayerCall:
     """
     spatial = spatial_calls(trace)
     if wanted is None:
-        candidates = [c for c in spatial if not _only_passes_on(c.layer)]
-        if not candidates:
+        last = last_spatial_call(trace)
+        if last is None:
             raise AttribevalError(
                 "This model has no layer with a spatial output (batch, height > 1, width > 1, channels), which class "
                 "activation maps need. Use a method that works on the input, such as 'gradient'."
             )
-        return candidates[-1]
+        return last
     matches = [c for c in trace.calls if wanted in (c.path, c.name) and tf.is_tensor(c.output)]
     if not matches:
         raise unknown("target layer", wanted, {c.name for c in spatial} | {c.path for c in spatial})

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from importlib import resources
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError, unknown
 from attribeval.models.classifier import Classifier
+from attribeval.models.run_options import Precision
 
 
 @dataclass(frozen=True)
@@ -35,36 +36,59 @@ NAMES = (*NETWORKS, *EMBEDDED)
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A loaded model and what its name tells about it."""
+
+    model: Any
+    name: str
+    preprocess: str | None = None
+    target_layer: str | None = None
+    class_names: Any = None
+
+
 def load_classifier(
     model: str | PathLike,
     *,
     weights: str | PathLike | None = "imagenet",
     preprocess: str | Callable | None = None,
     target_layer: str | None = None,
-    score: str = "logit",
+    score: Literal["logit", "output"] = "logit",
+    precision: Precision = "float32",
 ) -> Classifier:
     """Make a classifier from a name or a file.
 
     Args:
         model: One of `NAMES`, or the path of a `.keras` or `.h5` file.
         weights: For the networks of `keras.applications`: "imagenet", None (random), or the path of a weights file.
-        preprocess, target_layer, score: As in `Classifier`; None takes what is known about a named network.
+        preprocess, target_layer: As in `Classifier`; None takes what is known about a named network.
+        score, precision: As in `Classifier`.
 
     Raises:
         AttribevalError: If the name is unknown, the file cannot be loaded safely, or the weights cannot be had.
     """
-    name = str(model)
+    known = _find(str(model), weights)
+    return Classifier(
+        known.model,
+        preprocess=preprocess if preprocess is not None else known.preprocess,
+        target_layer=target_layer or known.target_layer,
+        class_names=known.class_names,
+        score=score,
+        precision=precision,
+        name=known.name,
+    )
+
+
+def _find(name: str, weights: str | PathLike | None) -> _Known:
     if name in NETWORKS:
-        return _load_network(name, weights, preprocess, target_layer, score)
+        return _load_network(name, weights)
     if name in EMBEDDED:
-        return _load_embedded(name, preprocess, target_layer, score)
+        return _load_embedded(name)
     if Path(name).suffix not in _SUFFIXES:
         if "/" in name or Path(name).exists():
             raise AttribevalError(f"Expected a model file ending in .keras or .h5. Received: {name}.")
         raise unknown("model", name, NAMES)
-    return Classifier(
-        _load_file(name), preprocess=preprocess, target_layer=target_layer, score=score, name=Path(name).stem
-    )
+    return _Known(_load_file(name), Path(name).stem)
 
 
 def _load_file(path: str | PathLike) -> Any:
@@ -79,9 +103,7 @@ def _load_file(path: str | PathLike) -> Any:
         ) from error
 
 
-def _load_network(
-    name: str, weights: str | PathLike | None, preprocess: str | Callable | None, target_layer: str | None, score: str
-) -> Classifier:
+def _load_network(name: str, weights: str | PathLike | None) -> _Known:
     network = NETWORKS[name]
     builder = getattr(tf.keras.applications, network.builder)
     if weights not in ("imagenet", None) and not Path(weights).is_file():
@@ -99,14 +121,8 @@ def _load_network(
             f"them elsewhere and pass weights='/path/to/{name}.weights.h5' (on the command line --weights), pass a "
             "model of your own, or weights=None for random weights."
         ) from error
-    return Classifier(
-        built,
-        preprocess=preprocess if preprocess is not None else network.preprocess,
-        target_layer=target_layer or network.target_layer,
-        class_names=_imagenet_class_names if weights is not None else None,
-        score=score,
-        name=name,
-    )
+    names = _imagenet_class_names if weights is not None else None
+    return _Known(built, name, network.preprocess, network.target_layer, names)
 
 
 def _imagenet_class_names() -> list[str] | None:
@@ -118,15 +134,12 @@ def _imagenet_class_names() -> list[str] | None:
     return [best[0][1].replace("_", " ") for best in decoded]
 
 
-def _load_embedded(name: str, preprocess: str | Callable | None, target_layer: str | None, score: str) -> Classifier:
+def _load_embedded(name: str) -> _Known:
     from attribeval.datasets.digit_scenes import OBJECTS, SCENES
 
     with resources.as_file(resources.files("attribeval.models") / "digit_nets" / f"{name}.keras") as path:
         model = _load_file(path)
-    names = OBJECTS if name == "digit_objects" else SCENES
-    return Classifier(
-        model, preprocess=preprocess, target_layer=target_layer, class_names=names, score=score, name=name
-    )
+    return _Known(model, name, class_names=OBJECTS if name == "digit_objects" else SCENES)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,221 @@
+"""Relevance from a score back to the pixels, operation by operation; rules for linear layers come from `rules`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attribeval import _tf as tf
+from attribeval.errors import AttribevalError
+from attribeval.models.propagation import ops
+from attribeval.models.propagation.graph import Accumulator, Path, no_rule, pullback, real, replay
+from attribeval.models.propagation.rules import Bounded, Epsilon, Linear, Rule
+from attribeval.models.propagation.units import Unit, find_unit, is_affine
+
+_DENSE = ("MatMul", "Einsum")
+_KEEP_SIGN = ("Reshape", "Squeeze", "ExpandDims", "Transpose", "Pad", "ConcatV2", "AddV2", "AddN")
+_STABILISER = 1e-6  # of the root mean square; for sums and averages, whose inputs may cancel
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a network an operation stands.
+
+    Attributes:
+        depth: The share of the network's convolutions that come before its own, from 0 to 1; a sum or an average
+            belongs to the convolution or dense layer before it.
+        dense: Whether its own weighted layer is a dense layer.
+        last: Whether it is the last weighted layer itself.
+    """
+
+    depth: float
+    dense: bool
+    last: bool
+
+
+def places(path: Path) -> list[Place]:
+    """The place of every operation of a path."""
+    weighted = [op for op in path.ops if op.type in ops.WEIGHTED]
+    total = max(1, sum(op.type not in _DENSE for op in weighted))
+    found, convolutions, dense = [], 0, False
+    for op in path.ops:
+        if op.type in ops.WEIGHTED:
+            dense = op.type in _DENSE
+            convolutions += not dense
+        last = bool(weighted) and op.name == weighted[-1].name
+        found.append(Place(max(0, convolutions - 1) / total, dense, last))
+    return found
+
+
+class Relevance:
+    """One backward pass of relevance through a traced model.
+
+    What is linear obeys the rule chosen for its depth. Biases and batch normalisation belong to the convolution or
+    dense layer before them; batch normalisation without one passes relevance on unchanged, as activations do. A
+    maximum gives all to its winner; of a product, the signal takes all and the gate none (Arras et al. 2017).
+
+    Args:
+        method: Name of the method, for messages.
+        path: The operations between input and score.
+        choose: From the place of an operation in the network to its rule.
+        bounds: Smallest and largest input, tensors of the source's shape (batch 1): the first layers then obey z^B.
+
+    Raises:
+        AttribevalError: If the model has an operation without a rule.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        path: Path,
+        choose: Callable[[Place], Rule],
+        bounds: tuple[Any, Any] | None = None,
+    ):
+        self.method = method
+        self.path = path
+        self.bounds = bounds
+        self.rules = {op.name: choose(place) for op, place in zip(path.ops, places(path), strict=True)}
+
+    def run(self, start: Any) -> Any:
+        """Relevance of the source from that of the scores, (batch, classes)."""
+        flow = Accumulator()
+        flow.add(self.path.score, start)
+        for op in reversed(self.path.ops):
+            arrived = flow.take(op)
+            if all(value is None for value in arrived):
+                continue  # a gate, or passed already as part of a unit
+            for tensor, value in self._pass(op, arrived):
+                flow.add(tensor, value)
+        relevance = flow.get(self.path.source)
+        if relevance is None:
+            raise AttribevalError(f"No relevance reaches the input by {self.method}: only gates lead there.")
+        return relevance
+
+    # ------------------------------------------------------------------------------------------------- dispatch
+
+    def _pass(self, op: Any, arrived: list[Any]) -> list[tuple[Any, Any]]:
+        """Pairs of a tensor and the relevance that it gets."""
+        kind, wanted = op.type, self.path.dependent(op)
+        if kind in ops.SAME and op.outputs[0].dtype.is_floating:
+            return [(op.inputs[k], arrived[k]) for k in wanted if arrived[k] is not None]
+        if kind in ops.ACTIVATIONS and len(wanted) == 1:
+            return [(op.inputs[wanted[0]], arrived[0])]
+        if kind in ops.LARGEST or (kind in ops.MOVING and (kind != "GatherV2" or wanted == [0])):
+            given = pullback(op, [real(tensor) for tensor in op.inputs], wanted, arrived)
+            return [(op.inputs[k], value) for k, value in zip(wanted, given, strict=True)]
+        if kind in ops.WEIGHTED or (kind in ops.ADDING | ops.SCALING and len(wanted) == 1):
+            return self._layer(op, wanted, arrived[0])
+        if kind in ops.AVERAGING or kind in ops.ADDING:
+            layer = self._sum(op, wanted)
+            rule = self.rules[op.name]
+            if kind in ops.AVERAGING and isinstance(rule, Epsilon):  # nothing to absorb: an average has no noise
+                rule = Epsilon(min(rule.epsilon, _STABILISER))
+            return [(op.inputs[k], value) for k, value in zip(wanted, rule(layer, arrived[0]), strict=True)]
+        if kind == "Mul":
+            signal = self._signal(op)
+            return [(op.inputs[signal], _unbroadcast(arrived[0], op.inputs[signal]))]
+        raise no_rule(self.method, op)
+
+    def _layer(self, op: Any, wanted: Sequence[int], arrived: Any) -> list[tuple[Any, Any]]:
+        """A weighted operation with the affine ones behind it; or an affine one that has none before it."""
+        unit = find_unit(self.path, op.outputs[0])
+        if unit is None:
+            if not is_affine(self.path, op):
+                raise no_rule(self.method, op, " where it stands")
+            return [(op.inputs[wanted[0]], arrived)]
+        source = unit.op.inputs[unit.data]
+        bounds = self._bounds_at(source)
+        rule = self.rules[unit.op.name] if bounds is None else Bounded(*bounds)
+        return [(source, rule(self._linear(unit), arrived)[0])]
+
+    def _linear(self, unit: Unit) -> Linear:
+        source = unit.op.inputs[unit.data]
+        readers = self.path.consumers(unit.output)
+        return Linear(
+            op=unit.op,
+            inputs=unit.inputs,
+            data=(unit.data,),
+            weights=unit.at,
+            bias=unit.shift,
+            output=real(unit.output),
+            non_negative=self._non_negative(source),
+            rectified=bool(readers) and all(reader.type in ("Relu", "Relu6") for reader in readers),
+        )
+
+    def _sum(self, op: Any, wanted: Sequence[int]) -> Linear:
+        """A sum or an average, as a layer whose weights are positive; a − b is a + (−b)."""
+        inputs = [real(tensor) for tensor in op.inputs]
+        non_negative = op.type != "Sub" and all(self._non_negative(op.inputs[k]) for k in wanted)
+        if op.type == "Sub":
+            inputs[1] = -inputs[1]
+            op = (inputs[0] + inputs[1]).op
+        return Linear(op, tuple(inputs), tuple(wanted), None, None, real(op.outputs[0]), non_negative, False)
+
+    # ------------------------------------------------------------------------------------------ what feeds what
+
+    def _non_negative(self, tensor: Any) -> bool:
+        """Whether the graph alone says that no value can be negative."""
+        op = tensor.op
+        if op.type in ops.NON_NEGATIVE:
+            return True
+        if tensor.name == self.path.source.name:
+            return False
+        keeps = op.type in ops.SAME | ops.LARGEST | ops.AVERAGING or op.type in _KEEP_SIGN
+        data = [value for value in op.inputs if value.dtype.is_floating]
+        dependent = {op.inputs[k].name for k in self.path.dependent(op)}
+        return keeps and bool(data) and all(v.name in dependent and self._non_negative(v) for v in data)
+
+    def _signal(self, op: Any) -> int:
+        """Which factor of a product carries the signal: the other one is made by a gate."""
+        a, b = op.inputs
+        if self._follows(b, a) or self._follows(a, b):  # x · f(x): swish, gelu, squeeze-and-excitation
+            return int(not self._follows(b, a))
+        ranks = [self._gate_rank(tensor) for tensor in op.inputs]
+        if ranks[0] == ranks[1]:
+            raise no_rule(self.method, op, ", a product of two feature maps of which neither is a gate")
+        return int(ranks[0] < ranks[1])  # the lower rank is the surer gate
+
+    def _follows(self, tensor: Any, origin: Any) -> bool:
+        """Whether a tensor is a function of `origin` by a single chain of operations."""
+        while tensor.name != origin.name:
+            wanted = self.path.dependent(tensor.op)
+            if len(wanted) != 1 or tensor.name == self.path.source.name:
+                return False
+            tensor = tensor.op.inputs[wanted[0]]
+        return True
+
+    def _gate_rank(self, tensor: Any) -> int:
+        """Place in `GATES` of the function that made a tensor, up to constants; beyond the last if there is none."""
+        op = tensor.op
+        while op.type not in ops.GATES:
+            wanted = self.path.dependent(op)
+            if op.type not in ops.SAME | ops.MOVING | ops.ADDING | ops.SCALING or len(wanted) != 1:
+                return len(ops.GATES)
+            op = op.inputs[wanted[0]].op
+        return ops.GATES.index(op.type)
+
+    def _bounds_at(self, tensor: Any) -> tuple[Any, Any] | None:
+        """The input's bounds, carried to a tensor; None without bounds or if anything but constants lies between."""
+        if self.bounds is None:
+            return None
+        chain = []
+        while tensor.name != self.path.source.name:
+            op = tensor.op
+            wanted = self.path.dependent(op)
+            moves = op.type in ops.SAME or op.type in ops.MOVING
+            if not (moves or is_affine(self.path, op)) or len(wanted) != 1 or len(op.outputs) != 1:
+                return None
+            chain.append((op, wanted[0]))
+            tensor = op.inputs[wanted[0]]
+        ends = [real(tf.zeros_like(tensor) + bound) for bound in self.bounds]
+        for op, k in reversed(chain):
+            if op.type not in ops.SAME:
+                ends = [replay(op, [e if i == k else real(t) for i, t in enumerate(op.inputs)])[0] for e in ends]
+        return tf.minimum(*ends), tf.maximum(*ends)
+
+
+def _unbroadcast(value: Any, like: Any) -> Any:
+    """Sum relevance over the axes along which a tensor was broadcast."""
+    leaf = tf.zeros(tf.shape(like), value.dtype)
+    return tf.gradients(tf.broadcast_to(leaf, tf.shape(value)), leaf, grad_ys=value)[0]
