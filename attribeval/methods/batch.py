@@ -71,7 +71,7 @@ class Batch:
         return self.share(("gradient", rule), lambda: fields.gradient(self.classifier, self.x, self.targets, rule=rule))
 
     def maps(self, method: Any) -> Any:
-        """The maps of another method on this batch, computed once; for wrappers.
+        """The maps of another method on this batch, computed once, channels as in the model's input; for wrappers.
 
         The other method's completeness gap is its own and does not become the caller's.
         """
@@ -80,7 +80,8 @@ class Batch:
             kept = self.completeness_gap
             maps = method.attribute(self)
             self.completeness_gap = kept
-            return maps
+            # Reversing the channels, which is all that restoring does, puts raw order into the model's order, too.
+            return self.classifier.restore_channels(maps) if method.card.raw else maps
 
         return self.share(("maps", method), compute)
 

@@ -18,6 +18,8 @@ class Card:
         passes: Model evaluations per image at the default options, as "forward + backward" ("1 + 1").
         paper: Author, year, section or equation.
         signed: Whether negative values speak against the class.
+        raw: Whether the map's channels are those of the raw image instead of those of the network's input, which may be
+            blue, green, red.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Card:
     passes: str
     paper: str
     signed: bool
+    raw: bool = False
 
 
 class Method(Protocol):

@@ -26,6 +26,7 @@ class Sobel:
         passes="0 + 0",
         paper="Hooker et al. 2019, sec. 4",
         signed=False,
+        raw=True,
     )
 
     def attribute(self, batch: Batch) -> Any:

@@ -1,0 +1,114 @@
+"""Expected gradients (gradient SHAP): integrated gradients averaged over real images as baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attribeval import _tf as tf
+from attribeval.errors import AttribevalError
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+from attribeval.methods.options import FrozenArray, check_count
+from attribeval.methods.path import completeness_gap, sum_of_gradients
+from attribeval.methods.seeds import fold, generators
+
+_STREAM = 2**34  # random numbers of the draws; samples are folded in with small numbers
+
+
+def draw(seed: np.ndarray, samples: int, references: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which reference, and which place on the way from it, each sample of one image takes.
+
+    Both are stratified, which leaves the expectation as it is and lowers the variance: every reference comes as often
+    as every other (but for the remainder), and every 1/samples of the way holds one place.
+
+    Args:
+        seed: int32 (1, 2).
+        samples: How many.
+        references: How many references there are.
+
+    Returns:
+        Indices, ints (samples,), and places, float64 (samples,) in [0, 1).
+    """
+    (generator,) = generators(fold(seed, _STREAM))
+    which = generator.permutation(references)[np.arange(samples) % references]
+    return which, (generator.permutation(samples) + generator.uniform(size=samples)) / samples
+
+
+@dataclass(frozen=True)
+class ExpectedGradients:
+    """E over references x′ and α in [0, 1] of (x − x′) · ∇f(x′ + α (x − x′)) (Erion et al. 2021, equation 3).
+
+    The map sums, in expectation, to f(x) − mean f(x′); the gap is reported against the references that were drawn.
+
+    Attributes:
+        references: What to compare with, in raw pixels: images (R, H, W, C), such as some of the training set; or R
+            numbers, each an image of that one grey.
+        samples: Gradients per image; as many as there are references, or a multiple, is best.
+    """
+
+    references: Any = None
+    samples: int = 50
+
+    card: ClassVar[Card] = Card(
+        name="expected_gradients",
+        family="gradient",
+        summary="share of the difference of the logit to that of reference images",
+        needs="gradients, references=",
+        passes="51 + 50",
+        paper="Erion et al. 2021, eq. 3",
+        signed=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.references is None:
+            raise AttribevalError(
+                "Expected references to compare with: raw images (R, H, W, C), such as 50 training images, or numbers. "
+                "Received none: write explain(images, 'expected_gradients', references=training_images[:50]), or "
+                "'expected_gradients(references=[0, 127, 255])' for black, grey and white."
+            )
+        references = self.references
+        if not isinstance(references, FrozenArray):
+            references = FrozenArray(references, "references")
+        if references.values.ndim not in (1, 4) or not len(references.values):
+            raise AttribevalError(f"Expected references (R, H, W, C) or (R,). Received: {references.values.shape}.")
+        object.__setattr__(self, "references", references)
+        check_count("samples", self.samples, 1)
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the contributions, (B, H, W, C), in logits; sets the completeness gap."""
+        maps, batch.completeness_gap = batch.share(self, lambda: self._integrate(batch))
+        return maps
+
+    def _integrate(self, batch: Batch) -> tuple[Any, np.ndarray]:
+        raw = self._raw(tuple(batch.x.shape[1:]))
+        draws = [draw(seed[None], self.samples, len(raw)) for seed in batch.seeds]
+        which = np.stack([indices for indices, _ in draws], axis=1)  # (samples, B)
+        places = np.stack([alphas for _, alphas in draws], axis=1)[..., None, None, None]
+
+        def points(group: range) -> tuple[Any, Any]:
+            chosen = which[group.start : group.stop]
+            start = batch.classifier.prepare(raw[chosen.ravel()])
+            way = batch.x - tf.reshape(start, [*chosen.shape, *start.shape[1:]])
+            return batch.x - tf.constant(1 - places[group.start : group.stop], way.dtype) * way, way
+
+        maps = sum_of_gradients(batch, self.samples, points) / self.samples
+        scores = self._reference_scores(batch, raw)[which, np.asarray(batch.targets)]
+        return maps, completeness_gap(maps, batch.target_scores() - scores.mean(0))
+
+    def _raw(self, shape: tuple[int, ...]) -> np.ndarray:
+        """The references as raw images (R, *shape)."""
+        values = self.references.values
+        if values.ndim == 1:
+            return np.broadcast_to(values[:, None, None, None], (len(values), *shape))
+        if values.shape[1:] != shape:
+            raise AttribevalError(f"Expected references of shape {('R', *shape)}. Received: {values.shape}.")
+        return values
+
+    def _reference_scores(self, batch: Batch, raw: np.ndarray) -> np.ndarray:
+        """Scores (R, classes) of all references."""
+        parts = range(0, len(raw), batch.capacity)
+        forward, prepare = batch.classifier.forward, batch.classifier.prepare
+        return np.concatenate([forward(prepare(raw[i : i + batch.capacity]))[0].numpy() for i in parts])

@@ -1,0 +1,32 @@
+"""Gradient × input. Often confused with integrated gradients from zero, which it equals on linear models only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+
+
+@dataclass(frozen=True)
+class GradientXInput:
+    """Input times derivative, value by value (Shrikumar et al. 2016, arXiv 1605.01713, section 2.2).
+
+    "Input" is the model's own input, after preprocessing: where that is 0 (the mean colour in caffe's convention, grey
+    in TensorFlow's), the map is 0.
+    """
+
+    card: ClassVar[Card] = Card(
+        name="gradient_x_input",
+        family="gradient",
+        summary="share of the logit, as if the model were linear and zero input meant nothing",
+        needs="gradients",
+        passes="1 + 1",
+        paper="Shrikumar et al. 2016, sec. 2.2",
+        signed=True,
+    )
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return input · d logit / d input, (B, H, W, C), in logits."""
+        return batch.x * batch.gradient()

@@ -1,0 +1,46 @@
+"""SmoothGrad. Often confused with SmoothGrad-squared, which one widespread library computes under this name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card, Method
+from attribeval.methods.moments import check_noise, moments
+
+
+@dataclass(frozen=True)
+class SmoothGrad:
+    """Mean of a method's maps over noisy copies of the image (Smilkov et al. 2017, section 3).
+
+    Smoothgrad, smoothgrad_squared and vargrad of one base share one pass of samples.
+
+    Attributes:
+        base: The method to wrap.
+        samples: Noisy copies per image.
+        sigma: Standard deviation of the Gaussian noise, as a share of each image's own (max − min).
+        relative: False: sigma is in units of the model's input instead.
+    """
+
+    base: Method
+    samples: int = 15
+    sigma: float = 0.15
+    relative: bool = True
+
+    card: ClassVar[Card] = Card(
+        name="smoothgrad",
+        family="wrapper",
+        summary="mean of the base over noisy copies",
+        needs="a method on the model's input",
+        passes="15 × base",
+        paper="Smilkov et al. 2017, sec. 3",
+        signed=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_noise(self.samples, self.sigma)
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the mean, (B, H, W, C or 1), in the base's units."""
+        return moments(batch, self.base, self.samples, self.sigma, self.relative).mean
