@@ -1,0 +1,38 @@
+"""Guided Grad-CAM. Often confused with guided backprop alone, which hardly depends on the class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from attribeval import _tf as tf
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+from attribeval.methods.gradcam import GradCAM
+
+
+@dataclass(frozen=True)
+class GuidedGradCAM:
+    """Guided backprop times the upsampled Grad-CAM, element by element (Selvaraju et al. 2017, section 3.2).
+
+    Attributes:
+        layer: Name or path of Grad-CAM's layer; None takes the last spatial output (`Classifier.target_layer`).
+    """
+
+    layer: str | None = None
+
+    card: ClassVar[Card] = Card(
+        name="guided_gradcam",
+        family="cam",
+        summary="guided gradient where Grad-CAM sees the class",
+        needs="gradients, ReLUs, a spatial layer",
+        passes="2 + 2",
+        paper="Selvaraju et al. 2017, sec. 3.2",
+        signed=True,
+    )
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the product, (B, H, W, C), logits² per unit of the model's input."""
+        coarse = batch.maps(GradCAM(self.layer))
+        guided = batch.gradient("guided")
+        return guided * tf.cast(coarse, guided.dtype)

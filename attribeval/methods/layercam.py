@@ -1,0 +1,51 @@
+"""LayerCAM. Often confused with Grad-CAM, whose weight is the same at all places of a channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from attribeval import _tf as tf
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+
+
+def layercam_map(activations: Any, gradients: Any) -> Any:
+    """LayerCAM at the resolution of its layer.
+
+    Args:
+        activations: A, tensor (B, h, w, K).
+        gradients: d logit / d A, tensor (B, h, w, K).
+
+    Returns:
+        ReLU(Σ_k ReLU(gradient_k) · A_k), place by place, tensor (B, h, w, 1), non-negative.
+    """
+    return tf.nn.relu(tf.reduce_sum(tf.nn.relu(gradients) * activations, axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class LayerCAM:
+    """Activations weighted by the positive gradient of their own place (Jiang et al. 2021, section III).
+
+    Made for early layers too, where one weight per channel says little. The paper's tanh scaling is for maps of
+    several layers that are put together, and is left to who does so.
+
+    Attributes:
+        layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
+    """
+
+    layer: str | None = None
+
+    card: ClassVar[Card] = Card(
+        name="layercam",
+        family="cam",
+        summary="evidence for the class by place, for early layers too",
+        needs="gradients, a spatial layer",
+        passes="1 + 1",
+        paper="Jiang et al. 2021, sec. III, eq. 6",
+        signed=False,
+    )
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the class activation map, (B, H, W, 1), non-negative, in logits."""
+        return batch.resize(layercam_map(*batch.activations_and_gradient(self.layer)))
