@@ -1,0 +1,58 @@
+"""Deep Taylor decomposition. Often confused with LRP's αβ: here only positive contributions count and biases none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attribeval import _tf as tf
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+from attribeval.methods.pixel_bounds import Bounds, check_bounds, model_bounds
+from attribeval.models.propagation.explain import pixel_relevance
+from attribeval.models.propagation.rules import AlphaBeta
+
+
+@dataclass(frozen=True)
+class DeepTaylor:
+    """z⁺ in every layer and z^B at the pixels (Montavon et al. 2017, equations 14 and 16).
+
+    The map has the sign of the score, and sums to it as long as every relevant output has a positive contribution;
+    `completeness_gap` is the sum minus the score.
+
+    Attributes:
+        bounds: Smallest and largest raw pixel for z^B; None: 0 and 255 with a named preprocessing, else each image's
+            own smallest and largest value.
+    """
+
+    bounds: Bounds = None
+
+    card: ClassVar[Card] = Card(
+        name="deep_taylor",
+        family="propagation",
+        summary="share of an input value in the score, positive evidence only",
+        needs="gradients, operations with an LRP rule",
+        passes="2 + 2",
+        paper="Montavon et al. 2017, eq. 14, 16",
+        signed=False,
+    )
+
+    def __post_init__(self) -> None:
+        check_bounds(self.bounds)
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the relevance, (B, H, W, C), in score units; negative only if the score is."""
+        relevance, scores = pixel_relevance(
+            batch.classifier,
+            batch.x,
+            batch.targets,
+            method="deep_taylor",
+            key=None,
+            choose=lambda place: AlphaBeta(1.0, 0.0, bias=False),
+            bounds=model_bounds(batch, self.bounds),
+        )
+        sums = tf.reduce_sum(tf.cast(relevance, tf.float64), axis=(1, 2, 3))
+        batch.completeness_gap = np.asarray(sums - tf.cast(scores, tf.float64), dtype=np.float32)
+        return tf.cast(relevance, tf.float32)

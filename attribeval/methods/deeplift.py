@@ -1,0 +1,92 @@
+"""DeepLIFT. Often confused with gradient × (input − reference), which it equals only where the network is linear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attribeval import _tf as tf
+from attribeval.errors import AttribevalError
+from attribeval.methods.baselines import baseline_input, read_baseline
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+from attribeval.methods.options import FrozenArray, check_choice, check_count
+from attribeval.models.propagation.deeplift import MaxPool, Rule, contributions
+
+
+@dataclass(frozen=True)
+class DeepLIFT:
+    """Contributions to score(image) − score(reference) (Shrikumar et al. 2017, section 3.5).
+
+    The map sums to that difference; what is missing to rounding is `completeness_gap`.
+
+    Attributes:
+        rule: "rescale" (section 3.5.2) at every nonlinearity; or "reveal_cancel" (section 3.5.3) at the activations of
+            dense layers (batch normalisation may stand between) and Rescale elsewhere, as the authors advise.
+        maxpool: "difference" (complete: a rise of the maximum belongs to the winner in the image, a fall to the winner
+            in the reference) or "gradient" (the winner in the image, as in the authors' package: not complete).
+        reference: "black" (zero in raw pixels), "mean" (the image's mean colour), "blur", "random", or raw pixels: a
+            number, a colour (C,), an image (H, W, C), or several (R, H, W, C), over which the map is averaged. See
+            `baselines.baseline_input`.
+        references: How many "random" references are averaged.
+    """
+
+    rule: Rule = "rescale"
+    maxpool: MaxPool = "difference"
+    reference: Any = "black"
+    references: int = 1
+
+    card: ClassVar[Card] = Card(
+        name="deeplift",
+        family="propagation",
+        summary="share of an input value in score − score of the reference",
+        needs="gradients, operations with a DeepLIFT rule",
+        passes="2 + 1",
+        paper="Shrikumar et al. 2017, sec. 3.5",
+        signed=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_choice("rule", self.rule, ("rescale", "reveal_cancel"))
+        check_choice("maxpool", self.maxpool, ("difference", "gradient"))
+        check_count("references", self.references, 1)
+        object.__setattr__(self, "reference", read_baseline(self.reference))
+        if self.references > 1 and self.reference != "random":
+            raise AttribevalError(
+                f"Expected reference='random' for several references. Received: references={self.references} with "
+                "another reference, the same every time; pass an array (R, H, W, C) to average over yours."
+            )
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the contributions, (B, H, W, C), in score units; sets the completeness gap."""
+        maps, batch.completeness_gap = batch.share(self, lambda: self._average(batch))
+        return maps
+
+    def _average(self, batch: Batch) -> tuple[Any, np.ndarray]:
+        total: Any = 0.0
+        gaps: Any = 0.0
+        count = self._count()
+        for i in range(count):
+            reference = tf.broadcast_to(self._reference(batch, i), tf.shape(batch.x))
+            maps, own, other = contributions(
+                batch.classifier, batch.x, reference, batch.targets, self.rule, self.maxpool
+            )
+            total += maps / count
+            sums = tf.reduce_sum(tf.cast(maps, tf.float64), axis=(1, 2, 3))
+            gaps += (sums - tf.cast(own, tf.float64) + tf.cast(other, tf.float64)) / count
+        return tf.cast(total, tf.float32), np.asarray(gaps, dtype=np.float32)
+
+    def _count(self) -> int:
+        if isinstance(self.reference, FrozenArray) and self.reference.values.ndim == 4:
+            return len(self.reference.values)
+        return self.references
+
+    def _reference(self, batch: Batch, i: int) -> Any:
+        """The i-th reference, as model inputs (1, H, W, C) or (B, H, W, C)."""
+        reference = self.reference
+        if isinstance(reference, FrozenArray) and reference.values.ndim == 4:
+            reference = FrozenArray(reference.values[i], "reference")
+        own_seeds = batch.at(batch.x, range(i, i + 1))  # a new draw of "random" for every i
+        return baseline_input(own_seeds, reference)

@@ -1,0 +1,95 @@
+"""Layer-wise relevance propagation. Often with ε in all layers, which is gradient × input when ε and biases are 0."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from attribeval import _tf as tf
+from attribeval.errors import AttribevalError
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+from attribeval.methods.options import check_choice
+from attribeval.methods.pixel_bounds import Bounds, check_bounds, model_bounds
+from attribeval.models.propagation.explain import pixel_relevance
+from attribeval.models.propagation.relevance import Place
+from attribeval.models.propagation.rules import AlphaBeta, Epsilon, Gamma, Rule
+
+_EXACT = 1e-6  # LRP-0, stabilised
+
+
+@dataclass(frozen=True)
+class LRP:
+    """Relevance of the score, shared out layer by layer (Bach et al. 2015; Montavon et al. 2019).
+
+    `completeness_gap` is the sum of the map minus the score: what ε and biases absorbed. It is 0 up to rounding in nets
+    without biases and with ε → 0.
+
+    Attributes:
+        rule: "epsilon", "gamma" or "alpha_beta" in all layers; or "composite": γ in the first half of the convolutions,
+            ε in the second, ε → 0 in dense layers and z^B at the pixels (Montavon et al. 2019, section 10.3, whose
+            VGG16 is split at the same place).
+        epsilon: ε as a fraction of each image's root mean square of a layer's outputs.
+        gamma: How much positive contributions are favoured.
+        alpha: Weight of the positive contributions in "alpha_beta"; the negative ones have β = alpha − 1.
+        pixels: "bounds": z^B at the first layers; "same": the rule of the layers above; None: "bounds" for "composite".
+        bounds: Smallest and largest raw pixel for z^B; None: 0 and 255 with a named preprocessing, else each image's
+            own smallest and largest value.
+    """
+
+    rule: Literal["composite", "epsilon", "gamma", "alpha_beta"] = "composite"
+    epsilon: float = 0.25
+    gamma: float = 0.25
+    alpha: float = 2.0
+    pixels: Literal["bounds", "same"] | None = None
+    bounds: Bounds = None
+
+    card: ClassVar[Card] = Card(
+        name="lrp",
+        family="propagation",
+        summary="share of an input value in the score",
+        needs="gradients, operations with an LRP rule",
+        passes="2 + 3",
+        paper="Bach et al. 2015, eq. 58-60; Montavon et al. 2019, sec. 10.3",
+        signed=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_choice("rule", self.rule, ("composite", "epsilon", "gamma", "alpha_beta"))
+        for name, least in (("epsilon", 0.0), ("gamma", 0.0), ("alpha", 1.0)):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < least:
+                raise AttribevalError(f"Expected {name} to be {least:g} or more. Received: {value!r}.")
+        if self.pixels is not None:
+            check_choice("pixels", self.pixels, ("bounds", "same"))
+        check_bounds(self.bounds)
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the relevance, (B, H, W, C), in score units."""
+        bounded = self.pixels == "bounds" or (self.pixels is None and self.rule == "composite")
+        relevance, scores = pixel_relevance(
+            batch.classifier,
+            batch.x,
+            batch.targets,
+            method="lrp",
+            key=(self.rule, self.epsilon, self.gamma, self.alpha),
+            choose=self._choose,
+            bounds=model_bounds(batch, self.bounds) if bounded else None,
+        )
+        sums = tf.reduce_sum(tf.cast(relevance, tf.float64), axis=(1, 2, 3))
+        batch.completeness_gap = np.asarray(sums - tf.cast(scores, tf.float64), dtype=np.float32)
+        return tf.cast(relevance, tf.float32)
+
+    def _choose(self, place: Place) -> Rule:
+        if self.rule == "gamma":
+            return Gamma(self.gamma)
+        if self.rule == "alpha_beta":
+            return AlphaBeta(self.alpha, self.alpha - 1.0)
+        if self.rule == "epsilon":
+            return Epsilon(self.epsilon)
+        if place.dense:
+            return Epsilon(_EXACT)
+        return Gamma(self.gamma) if place.depth < 0.5 else Epsilon(self.epsilon)
