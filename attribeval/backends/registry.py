@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from attribeval.backends import tf_keras_vis
-from attribeval.errors import unknown
+from attribeval.backends import deeplift, lime, shap, tf_keras_vis
+from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.card import Method
+from attribeval.methods.grammar import parse
 from attribeval.methods.registry import METHODS, make
 
 BACKENDS: dict[str, dict[str, type]] = {
-    "tf_keras_vis": {"gradient": tf_keras_vis.Gradient, "gradcam": tf_keras_vis.GradCAM},
+    "tf_keras_vis": {
+        "gradient": tf_keras_vis.Gradient,
+        "smoothgrad(gradient)": tf_keras_vis.SmoothGrad,
+        "gradcam": tf_keras_vis.GradCAM,
+        "gradcam++": tf_keras_vis.GradCAMPlusPlus,
+        "layercam": tf_keras_vis.LayerCAM,
+        "scorecam": tf_keras_vis.ScoreCAM,
+    },
+    "deeplift": {"deeplift": deeplift.DeepLIFT},
+    "shap": {"kernel_shap": shap.KernelSHAP, "partition_shap": shap.PartitionSHAP, "deeplift": shap.DeepLIFT},
+    "lime": {"lime": lime.LIME},
 }
+
+for _methods in BACKENDS.values():
+    for _name, _class in _methods.items():
+        _class.card = METHODS[_name.partition("(")[0]].card  # whoever computes it, it is the same method
 
 
 def build_backend(backend: str, method: str, options: dict[str, Any]) -> Method:
@@ -19,16 +34,22 @@ def build_backend(backend: str, method: str, options: dict[str, Any]) -> Method:
 
     Args:
         backend: A name of `BACKENDS`.
-        method: A method that this library has.
-        options: Values for the fields of the class.
+        method: A method that this library has, as users type it (see `methods.grammar`).
+        options: Values for the fields of the class, beside those in the text.
 
     Raises:
-        AttribevalError: If the backend, the method or an option is unknown (nearest names listed).
+        AttribevalError: If the backend, the method or an option is unknown (nearest names listed), or an option is
+            given twice.
     """
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
-    if method not in BACKENDS[backend]:
+    typed = parse(method)
+    if typed.name not in METHODS:
+        raise unknown("method", typed.name, METHODS)
+    name = typed.name if typed.base is None else f"{typed.name}({typed.base.name})"
+    if name not in BACKENDS[backend] or (typed.base is not None and typed.base.options):
         raise unknown(f"method of backend {backend}", method, BACKENDS[backend])
-    return make(BACKENDS[backend][method], method, options)
+    twice = set(typed.options) & set(options)
+    if twice:
+        raise AttribevalError(f"Expected option {min(twice)} of {name} once. Received it in the text and beside it.")
+    return make(BACKENDS[backend][name], name, typed.options | options)

@@ -1,7 +1,8 @@
-"""Gradient and Grad-CAM by tf-keras-vis (eager; flat functional models only)."""
+"""Gradient, SmoothGrad and class activation maps by tf-keras-vis (eager; flat functional models only)."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
+from attribeval.methods.moments import check_noise
 
 
 def _visualiser(cls: type, batch: Batch) -> Any:
@@ -57,8 +59,61 @@ class Gradient:
 
 
 @dataclass(frozen=True)
+class SmoothGrad:
+    """`tf_keras_vis.saliency.Saliency` with `smooth_samples`, without its |·|, its maximum and its normalisation.
+
+    Its noise comes from NumPy's global generator, so the user's seed does not reach it.
+
+    Attributes:
+        samples: Noisy copies per image.
+        sigma: Standard deviation of the noise, as a share of each image's own (max − min).
+    """
+
+    samples: int = 15
+    sigma: float = 0.15
+
+    def __post_init__(self) -> None:
+        check_noise(self.samples, self.sigma)
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the mean gradient of noisy copies, (B, H, W, C)."""
+        from tf_keras_vis.saliency import Saliency
+
+        saliency = batch.share(("tf_keras_vis", "saliency"), lambda: _visualiser(Saliency, batch))
+        return saliency(
+            _score(batch.targets),
+            batch.x,
+            smooth_samples=self.samples,
+            smooth_noise=self.sigma,
+            keepdims=True,
+            gradient_modifier=lambda g: g,
+            normalize_map=False,
+        )
+
+
+def _cam(batch: Batch, visualiser: Any, layer: str | None, score: Any, **options: Any) -> Any:
+    """A class activation map on the layer that we would take, before its normalisation and its zoom, resized by us."""
+    layer = layer or batch.classifier.target_layer
+    if layer is None or layer not in {one.name for one in batch.classifier.model.layers}:
+        raise AttribevalError(
+            f"tf_keras_vis finds only layers of the model itself, not of nested models. Received: {layer!r}: "
+            "use our own engine (backend=None)."
+        )
+    coarse = visualiser(
+        score,
+        batch.x,
+        penultimate_layer=layer,
+        seek_penultimate_conv_layer=False,  # or the last convolution silently takes its place
+        expand_cam=False,
+        normalize_cam=False,
+        **options,
+    )
+    return batch.resize(tf.convert_to_tensor(np.asarray(coarse))[..., None])
+
+
+@dataclass(frozen=True)
 class GradCAM:
-    """`tf_keras_vis.gradcam.Gradcam` on the layer that we would take, before its normalisation and its zoom.
+    """`tf_keras_vis.gradcam.Gradcam`.
 
     Attributes:
         layer: Name of the layer; None takes the last spatial output.
@@ -67,22 +122,85 @@ class GradCAM:
     layer: str | None = None
 
     def attribute(self, batch: Batch) -> Any:
-        """Return the class activation map, resized bilinearly by us, (B, H, W, 1)."""
+        """Return the class activation map, (B, H, W, 1)."""
         from tf_keras_vis.gradcam import Gradcam
 
-        layer = self.layer or batch.classifier.target_layer
-        if layer is None or layer not in {one.name for one in batch.classifier.model.layers}:
+        gradcam = batch.share(("tf_keras_vis", "gradcam"), lambda: _visualiser(Gradcam, batch))
+        return _cam(batch, gradcam, self.layer, _score(batch.targets))
+
+
+@dataclass(frozen=True)
+class GradCAMPlusPlus:
+    """`tf_keras_vis.gradcam_plus_plus.GradcamPlusPlus`, whose α are divided by their sum over all places.
+
+    Behind global average pooling this is our `alphas="normalised"`; on other heads neither of ours. The score is given
+    less its value at the image, so that its factor exp(score), which overflows, is 1, as in our map.
+
+    Attributes:
+        layer: Name of the layer; None takes the last spatial output.
+    """
+
+    layer: str | None = None
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the class activation map, (B, H, W, 1)."""
+        from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
+
+        def score(output: Any) -> Any:
+            scores = tf.gather(output, batch.targets, axis=1, batch_dims=1)
+            return scores - tf.stop_gradient(scores)
+
+        visualiser = batch.share(("tf_keras_vis", "gradcam++"), lambda: _visualiser(GradcamPlusPlus, batch))
+        return _cam(batch, visualiser, self.layer, score)
+
+
+@dataclass(frozen=True)
+class LayerCAM:
+    """`tf_keras_vis.layercam.Layercam`.
+
+    Attributes:
+        layer: Name of the layer; None takes the last spatial output.
+    """
+
+    layer: str | None = None
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the class activation map, (B, H, W, 1)."""
+        from tf_keras_vis.layercam import Layercam
+
+        layercam = batch.share(("tf_keras_vis", "layercam"), lambda: _visualiser(Layercam, batch))
+        return _cam(batch, layercam, self.layer, _score(batch.targets))
+
+
+@dataclass(frozen=True)
+class ScoreCAM:
+    """`tf_keras_vis.scorecam.Scorecam`: weights are probabilities, all masked images are in memory at once.
+
+    It upsamples channels with the corner pixels aligned, we with the pixel centres; so the two agree closely, and to
+    rounding where the layer is as large as the image. With `max_channels` it takes the channels that any image of the
+    batch ranks high, so its maps depend on the batch; ours do not.
+
+    Attributes:
+        layer: Name of the layer; None takes the last spatial output.
+        max_channels: Look only at the channels with the largest standard deviation; None looks at all.
+    """
+
+    layer: str | None = None
+    max_channels: int | None = None
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the class activation map, (B, H, W, 1)."""
+        from tf_keras_vis.scorecam import Scorecam
+
+        classifier = batch.classifier
+        if classifier.score != "logit" or classifier.link == "sigmoid":
             raise AttribevalError(
-                f"tf_keras_vis finds only layers of the model itself, not of nested models. Received: {layer!r}: "
+                "tf_keras_vis takes a softmax of the scores in Score-CAM, so it needs logits of one softmax. "
+                f"Received: score={classifier.score!r} of a model that ends in {classifier.link}: "
                 "use our own engine (backend=None)."
             )
-        gradcam = batch.share(("tf_keras_vis", "gradcam"), lambda: _visualiser(Gradcam, batch))
-        coarse = gradcam(
-            _score(batch.targets),
-            batch.x,
-            penultimate_layer=layer,
-            seek_penultimate_conv_layer=False,  # or the last convolution silently takes its place
-            expand_cam=False,
-            normalize_cam=False,
+        scorecam = batch.share(("tf_keras_vis", "scorecam"), lambda: _visualiser(Scorecam, batch))
+        scorecam.model.predict = functools.partial(type(scorecam.model).predict, scorecam.model, verbose=0)  # its copy
+        return _cam(
+            batch, scorecam, self.layer, _score(batch.targets), batch_size=batch.capacity, max_N=self.max_channels
         )
-        return batch.resize(tf.convert_to_tensor(np.asarray(coarse))[..., None])

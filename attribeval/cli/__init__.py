@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from attribeval import __version__
-from attribeval.cli import demo, explain, methods, wsol
+from attribeval.cli import crosscheck, demo, explain, methods, wsol
 from attribeval.errors import AttribevalError
 
-_COMMANDS = (demo, explain, wsol, methods)
+_COMMANDS = (demo, explain, wsol, crosscheck, methods)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -16,9 +16,7 @@ def add(commands: Any) -> None:
     command.add_argument("--option", nargs="+", default=[], metavar="NAME=VALUE", help="options of the (one) method")
     command.add_argument("--target", type=int, help="class index to explain (default: the predicted class)")
     command.add_argument("--backend", help="compute the (one) method with a library: tf_keras_vis, …")
-    command.add_argument(
-        "-o", "--output", default="attribeval-maps", metavar="DIR", help="folder for the results"
-    )
+    command.add_argument("-o", "--output", default="attribeval-maps", metavar="DIR", help="folder for the results")
     add_seed(command)
     add_model(command)
     command.set_defaults(run=run)

@@ -1,0 +1,50 @@
+"""`attribeval crosscheck`: our methods beside the field's libraries, on the user's model."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    from attribeval.cli.options import add_model, add_seed
+
+    command = commands.add_parser("crosscheck", help="compare our methods with the field's libraries on a model")
+    command.add_argument(
+        "--images", nargs="+", metavar="IMAGE", help="image files (default: three photographs of scikit-image)"
+    )
+    command.add_argument("--target", type=int, help="class index to explain (default: the predicted class)")
+    add_seed(command)
+    add_model(command)
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print one table."""
+    from attribeval.cli.options import make_attributer
+
+    attributer = make_attributer(args)  # before anything that imports TensorFlow, to keep it quiet
+    from attribeval.crosscheck import crosscheck
+    from attribeval.report.terminal import text_table
+
+    table = crosscheck(attributer, args.images, args.target, seed=args.seed)
+    rows = []
+    for row in table.itertuples():
+        first, *more = textwrap.wrap(row.note, 60) or [""]
+        numbers = [
+            number(row.difference, ".1e"),
+            number(row.spearman, ".5f"),
+            number(row.seconds_ours, ".2f"),
+            number(row.seconds_theirs, ".2f"),
+        ]
+        rows.append([row.backend, row.method, *numbers, first])
+        rows += [[""] * 6 + [line] for line in more]
+    header = ["library", "method", "max |difference| / range", "Spearman", "our seconds", "its seconds", "note"]
+    print(text_table(header, rows, right=(2, 3, 4, 5)))
+
+
+def number(value: float, form: str) -> str:
+    """A number as text; what is not known is a dash."""
+    return "–" if value != value else format(value, form)

@@ -1,0 +1,116 @@
+"""LIME on superpixels. Often confused with occlusion: here many segments are hidden at once, and a line is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+from attribeval.methods.fills import Fill
+from attribeval.methods.options import check_choice, check_count, check_positive
+from attribeval.methods.seeds import generators
+from attribeval.methods.segments import Regions, check_regions
+
+DISTANCES = ("cosine", "euclidean", "cityblock", "hamming")
+
+
+def draw_masks(generator: np.random.Generator, samples: int, segments: int) -> np.ndarray:
+    """Which segments each sample shows: fair coins, and the whole image first (as the `lime` package has it).
+
+    Returns:
+        bool (samples, segments).
+    """
+    shown = generator.random((samples, segments)) < 0.5
+    shown[0] = True
+    return shown
+
+
+def fit(shown: np.ndarray, scores: np.ndarray, kernel_width: float, alpha: float, distance: str) -> np.ndarray:
+    """The weighted ridge regression of LIME, by the `lime` package (Ribeiro et al. 2016, equation 1, algorithm 1).
+
+    Args:
+        shown: Which segments each sample shows, bool (M, S); the first row is the whole image.
+        scores: The model's score of each sample, (M,).
+        kernel_width: σ of the weights √exp(−d² / σ²).
+        alpha: Penalty of the ridge.
+        distance: d between a sample and the whole image; a metric of scikit-learn.
+
+    Returns:
+        One coefficient per segment, float64 (S,), in score units.
+    """
+    from lime.lime_base import LimeBase
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import pairwise_distances
+
+    data = shown.astype(np.float64)
+    distances = pairwise_distances(data, data[:1], metric=distance).ravel()
+    base = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / kernel_width**2)), random_state=0)
+    _, found, _, _ = base.explain_instance_with_data(
+        data,
+        np.asarray(scores, dtype=np.float64)[:, None],
+        distances,
+        0,
+        data.shape[1],
+        feature_selection="none",
+        model_regressor=Ridge(alpha=alpha, fit_intercept=True),
+    )
+    coefficients = np.zeros(data.shape[1])
+    for segment, coefficient in found:
+        coefficients[segment] = coefficient
+    return coefficients
+
+
+@dataclass(frozen=True)
+class LIME:
+    """Local linear surrogate over superpixels (Ribeiro et al. 2016, section 3).
+
+    Every segment's coefficient is painted on its pixels. The fit is the `lime` package's; the samples are painted and
+    scored in micro-batches, so memory does not depend on their number. Explains the same score as every other method:
+    the logit, unless the Attributer has score="output".
+
+    Attributes:
+        segments: About how many superpixels; None takes 50.
+        segmentation: "slic", "quickshift" or "grid".
+        samples: Perturbed images per image.
+        fill: What replaces a hidden segment, in raw image space ("segment_mean" is the `lime` package's).
+        kernel_width: σ of the proximity weights √exp(−d² / σ²).
+        alpha: Penalty of the ridge regression.
+        distance: "cosine", "euclidean", "cityblock" or "hamming", between the mask and the mask that shows all.
+    """
+
+    segments: int | None = None
+    segmentation: str = "slic"
+    samples: int = 1000
+    fill: Fill = "segment_mean"
+    kernel_width: float = 0.25
+    alpha: float = 1.0
+    distance: str = "cosine"
+
+    card: ClassVar[Card] = Card(
+        name="lime",
+        family="model-agnostic",
+        summary="weight of a superpixel in a local linear model of the score",
+        needs="nothing",
+        passes="1000 + 0",
+        paper="Ribeiro et al. 2016, sec. 3, alg. 1",
+        signed=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_regions(self.segmentation, self.segments, self.fill)
+        check_count("samples", self.samples, 2)
+        check_positive("kernel_width", self.kernel_width)
+        check_positive("alpha", self.alpha)  # without it, segments that are always hidden together have no answer
+        check_choice("distance", self.distance, DISTANCES)
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the coefficients on the pixels of their segments, (B, H, W, 1), in score units."""
+        regions = Regions(batch, self.segmentation, self.segments, self.fill)
+        values = []
+        for i, generator in enumerate(generators(batch.seeds)):
+            shown = draw_masks(generator, self.samples, regions.count(i))
+            values.append(fit(shown, regions.scores(i, shown), self.kernel_width, self.alpha, self.distance))
+        return regions.maps(values)
