@@ -80,9 +80,9 @@ class Attributions:
         Args:
             reduce: How channels become one: "abs_sum" Σ|v|, "abs_max" max|v|, "sum" Σv (signed), "positive_sum"
                 Σmax(v, 0).
-            clip: Percentile of each map's absolute values at which it is cut (99 is usual); None: not. A map whose percentile is 0
-                is not cut.
-            normalise: Divide each map by its largest absolute value, giving [0, 1], or [−1, 1] for "sum". A map of zeros stays.
+            clip: Percentile of each map's absolute values at which it is cut (99 is usual); None: not. A map whose
+                percentile is 0 is not cut.
+            normalise: Divide each map by its largest absolute value, giving [0, 1], or [−1, 1] for "sum". Zeros stay.
 
         Returns:
             float32 (N, H, W), a new array.

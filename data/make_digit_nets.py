@@ -42,7 +42,7 @@ def build(label: str) -> keras.Model:
         for block, width in enumerate(widths, start=1):
             name = f"conv{stage}_{block}"
             # Halving by 2 × 2 filters keeps every cell centred on the pixels it sees. A 3 × 3 filter at stride 2 with
-            # "same" padding looks half a pixel to the lower right each time, and class activation maps come out shifted.
+            # "same" padding looks half a pixel to the lower right each time, and shifts class activation maps.
             halve = stage > 1 and block == 1
             size, stride = (2, 2) if halve else (3, 1)
             x = keras.layers.Conv2D(width, size, strides=stride, padding="same", use_bias=False, name=name)(x)

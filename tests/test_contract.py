@@ -12,7 +12,25 @@ from attribeval.methods.registry import METHODS, build_method
 from attribeval.methods.seeds import fold
 
 # Cheap options for methods that need many model evaluations; and a base for those that wrap one.
-OPTIONS: dict[str, str] = {}
+WRAPPED = ("smoothgrad", "smoothgrad_squared", "vargrad", "squared", "absolute")
+OPTIONS = {
+    **{name: f"{name}(gradient)" for name in WRAPPED},
+    "expected_gradients": "expected_gradients(references=[0, 0.5, 1], samples=12)",
+    "blur_ig": "blur_ig(steps=10)",
+    "guided_ig": "guided_ig(steps=10)",
+    "rise": "rise(samples=60)",
+    "sobol": "sobol(designs=4, grid_size=4)",
+    "hsic": "hsic(samples=60, grid_size=4)",
+    "meaningful_perturbation": "meaningful_perturbation(iterations=10)",
+    "extremal_perturbation": "extremal_perturbation(iterations=10, areas=[0.1, 0.3])",
+    "xrai": "xrai(steps=4)",
+    "lime": "lime(samples=80)",
+    "kernel_shap": "kernel_shap(samples=150)",
+    "partition_shap": "partition_shap(samples=80)",
+    "shapley_sampling": "shapley_sampling(permutations=2)",
+    "gradient_shap": "gradient_shap(samples=8)",
+    "anchors": "anchors(samples=100, segments=6)",
+}
 NAMES = [OPTIONS.get(name, name) for name in METHODS]
 SIZE = 24
 MAY_BE_CONSTANT = {"anchors"}  # an empty rule is the right answer where no part of the image matters to the prediction
@@ -61,7 +79,12 @@ def maps(attributer, images):
     return of
 
 
-def close(a, b, tolerance=1e-5):
+# Learned masks: each step amplifies the rounding of the one before, so less than the last digits agree.
+TOLERANCE = {"meaningful_perturbation": 1e-3, "extremal_perturbation": 1e-3}
+
+
+def close(a, b, name):
+    tolerance = TOLERANCE.get(name.partition("(")[0], 1e-5)
     scale = np.abs(b).max(axis=(1, 2, 3), keepdims=True)
     worst = (np.abs(a - b) / np.maximum(scale, 1e-30)).max()
     assert worst <= tolerance, f"off by {worst:.1e} of the largest value"
@@ -73,7 +96,7 @@ def test_shape_dtype_finite_and_about_the_image(name, maps, images):
     assert values.dtype == np.float32
     assert values.shape in (images.shape, (*images.shape[:3], 1))
     assert np.isfinite(values).all()
-    if name in MAY_BE_CONSTANT:
+    if name.partition("(")[0] in MAY_BE_CONSTANT:
         return
     assert values.std(axis=(1, 2, 3)).max() > 0  # no method is constant on all of five images
     assert (np.abs(values - values[:1]).max(axis=(1, 2, 3))[1:] > 0).any()  # and the images' maps differ
@@ -81,8 +104,8 @@ def test_shape_dtype_finite_and_about_the_image(name, maps, images):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_batch_size_and_order_do_not_change_a_map(name, attributer, images, maps):
-    close(attributer.explain(images, name, seed=3, batch_size=2).values, maps(name).values)
-    close(attributer.explain(images[[3]], name, seed=3).values, maps(name).values[[3]])
+    close(attributer.explain(images, name, seed=3, batch_size=2).values, maps(name).values, name)
+    close(attributer.explain(images[[3]], name, seed=3).values, maps(name).values[[3]], name)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -108,7 +131,7 @@ def test_nested_model(name, model, images, maps):
     inputs = keras.Input((SIZE, SIZE, 3))
     hidden = keras.layers.RandomFlip()(inputs)
     nested = Attributer(keras.Model(inputs, model(hidden)))
-    close(nested.explain(images[:2], name, maps(name).targets[:2], seed=3).values, maps(name).values[:2])
+    close(nested.explain(images[:2], name, maps(name).targets[:2], seed=3).values, maps(name).values[:2], name)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,7 +146,11 @@ def test_subclassed_model(name, model, images, maps):
 
     wrapped = Wrapped()
     wrapped(images[:1])
-    close(Attributer(wrapped).explain(images[:2], name, maps(name).targets[:2], seed=3).values, maps(name).values[:2])
+    close(
+        Attributer(wrapped).explain(images[:2], name, maps(name).targets[:2], seed=3).values,
+        maps(name).values[:2],
+        name,
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
