@@ -9,28 +9,45 @@ from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.absolute import Absolute
 from attribeval.methods.anchors import Anchors
 from attribeval.methods.blur_ig import BlurIG
+from attribeval.methods.cam import CAM
 from attribeval.methods.card import Card, Method
-from attribeval.methods.deep_shap import DeepSHAP
 from attribeval.methods.deconvnet import DeconvNet
+from attribeval.methods.deep_shap import DeepSHAP
+from attribeval.methods.deep_taylor import DeepTaylor
+from attribeval.methods.deeplift import DeepLIFT
+from attribeval.methods.excitation_backprop import ExcitationBackprop
 from attribeval.methods.expected_gradients import ExpectedGradients
+from attribeval.methods.extremal_perturbation import ExtremalPerturbation
 from attribeval.methods.gradcam import GradCAM
+from attribeval.methods.gradcam_plus_plus import GradCAMPlusPlus
 from attribeval.methods.gradient import Gradient
 from attribeval.methods.gradient_shap import GradientSHAP
 from attribeval.methods.gradient_x_input import GradientXInput
 from attribeval.methods.grammar import ALIASES, Expression, parse
 from attribeval.methods.guided_backprop import GuidedBackprop
+from attribeval.methods.guided_gradcam import GuidedGradCAM
 from attribeval.methods.guided_ig import GuidedIG
+from attribeval.methods.hsic import HSIC
+from attribeval.methods.input import Input
 from attribeval.methods.integrated_gradients import IntegratedGradients
 from attribeval.methods.kernel_shap import KernelSHAP
+from attribeval.methods.layercam import LayerCAM
 from attribeval.methods.lime import LIME
+from attribeval.methods.lrp import LRP
+from attribeval.methods.meaningful_perturbation import MeaningfulPerturbation
+from attribeval.methods.occlusion import Occlusion
 from attribeval.methods.partition_shap import PartitionSHAP
 from attribeval.methods.random import Random
+from attribeval.methods.rise import RISE
+from attribeval.methods.scorecam import ScoreCAM
 from attribeval.methods.shapley_sampling import ShapleySampling
 from attribeval.methods.smoothgrad import SmoothGrad
 from attribeval.methods.smoothgrad_squared import SmoothGradSquared
 from attribeval.methods.sobel import Sobel
+from attribeval.methods.sobol import Sobol
 from attribeval.methods.squared import Squared
 from attribeval.methods.vargrad import VarGrad
+from attribeval.methods.xrai import XRAI
 
 _CLASSES: tuple[type, ...] = (
     Gradient,
@@ -41,7 +58,23 @@ _CLASSES: tuple[type, ...] = (
     ExpectedGradients,
     BlurIG,
     GuidedIG,
+    CAM,
     GradCAM,
+    GradCAMPlusPlus,
+    LayerCAM,
+    ScoreCAM,
+    GuidedGradCAM,
+    DeepLIFT,
+    LRP,
+    DeepTaylor,
+    ExcitationBackprop,
+    Occlusion,
+    RISE,
+    Sobol,
+    HSIC,
+    MeaningfulPerturbation,
+    ExtremalPerturbation,
+    XRAI,
     LIME,
     KernelSHAP,
     PartitionSHAP,
@@ -51,6 +84,7 @@ _CLASSES: tuple[type, ...] = (
     Anchors,
     Random,
     Sobel,
+    Input,
     SmoothGrad,
     SmoothGradSquared,
     VarGrad,
@@ -68,6 +102,18 @@ def cards() -> list[Card]:
 def needs_base(cls: type) -> bool:
     """Whether a method is a wrapper, written `wrapper(base)`."""
     return any(field.name == "base" for field in dataclasses.fields(cls))
+
+
+def standalone() -> list[str]:
+    """Names of the methods that run by their name alone: no base to wrap, no option that must be given."""
+    names = []
+    for name in METHODS:
+        try:
+            build_method(name)
+        except AttribevalError:
+            continue
+        names.append(name)
+    return names
 
 
 def build_method(text: str, options: dict[str, Any] | None = None) -> Method:
@@ -106,7 +152,7 @@ def _build(expression: Expression, options: dict[str, Any]) -> Method:
 
 
 def make(cls: type, name: str, options: dict[str, Any]) -> Method:
-    """Make a method of class `cls`, called `name` in messages; an unknown option is an error that lists the valid ones."""
+    """Make a method of class `cls`, called `name` in messages; an unknown option is an error with the valid ones."""
     valid = [field.name for field in dataclasses.fields(cls)]
     for option in options:
         if option not in valid:

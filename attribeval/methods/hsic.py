@@ -1,0 +1,121 @@
+"""HSIC of an image's cells: how much the score depends on whether a cell is shown, beyond linear dependence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+from attribeval.methods.fills import Fill, check_fill
+from attribeval.methods.masking import FILLS, hidden_images, masked_scores, parts, spread
+from attribeval.methods.options import check_count
+from attribeval.methods.seeds import generators
+
+_BLOCK = 256  # rows of the kernel matrix held at a time
+_PAIRS = 1000  # outputs whose pairwise distances give the kernel's width
+_ROUNDING = 1e-6  # differences below this share of the largest output are float32 rounding
+
+
+def draw_cells(generator: np.random.Generator, samples: int, cells: int) -> np.ndarray:
+    """Which cells each sample shows: a Latin hypercube, rounded, so that each cell is shown in half of the samples.
+
+    Returns:
+        bool (samples, cells).
+    """
+    from scipy.stats import qmc
+
+    return qmc.LatinHypercube(cells, seed=generator).random(samples) >= 0.5
+
+
+def kernel_width(values: np.ndarray) -> float:
+    """Median distance between different outputs (the median heuristic, Gretton et al. 2012); 0 if all are the same.
+
+    The authors' code takes the median of the outputs themselves, which is 0 or negative for some models. At most the
+    first 1000 outputs are compared.
+    """
+    few = np.asarray(values, dtype=np.float64)[:_PAIRS]
+    distances = np.abs(few[:, None] - few)[np.triu_indices(len(few), 1)]
+    distances = distances[distances > _ROUNDING * np.abs(few).max(initial=0)]
+    return float(np.median(distances)) if distances.size else 0.0
+
+
+def hsic(shown: np.ndarray, values: np.ndarray, width: float) -> np.ndarray:
+    """Hilbert-Schmidt independence criterion of each cell and the output (Novello et al. 2022, section 3).
+
+    Tr(K H L H) / n² with K = 1 for two samples that agree on the cell, else 0, and L = exp(−(y − y')² / (2 width²)).
+    With s = ±1 for shown and hidden, K = (1 + s sᵀ) / 2, hence Tr(K H L H) = tᵀ L t / 2, where t is s minus its mean:
+    L is needed a few rows at a time only.
+
+    Args:
+        shown: Which cells each sample shows, bool (n, d).
+        values: The output of each sample, (n,).
+        width: Of the kernel on outputs; 0 says that they are all the same.
+
+    Returns:
+        float64 (d,), not negative but for rounding; 0 for independence.
+    """
+    n, cells = shown.shape
+    total = np.zeros(cells)
+    if width == 0:
+        return total
+    y = np.asarray(values, dtype=np.float64)
+    signs = 2.0 * shown - 1
+    signs -= signs.mean(0)
+    for part in parts(n, _BLOCK):
+        kernel = np.exp(-((y[part, None] - y) ** 2) / (2 * width**2))
+        total += (signs[part] * (kernel @ signs)).sum(0)
+    return total / (2 * n**2)
+
+
+@dataclass(frozen=True)
+class HSIC:
+    """Dependence of the score on each cell of a grid (Novello, Fel & Vigouroux 2022, section 3).
+
+    Binary masks hide about half of the cells; a cell's value is the Hilbert-Schmidt independence criterion between
+    "shown or hidden" and the score. It is small, not 0, for a cell that does not matter: about 1 / samples.
+
+    Attributes:
+        grid_size: Cells along each side of the image.
+        samples: Masks per image.
+        fill: What replaces a hidden cell, in raw image space: "black" (the paper's inpainting), "blur", …
+    """
+
+    grid_size: int = 8
+    samples: int = 500
+    fill: Fill = "black"
+
+    card: ClassVar[Card] = Card(
+        name="hsic",
+        family="perturbation",
+        summary="dependence between the cell being shown and the score",
+        needs="nothing",
+        passes="500 + 0",
+        paper="Novello et al. 2022, sec. 3",
+        signed=False,
+    )
+
+    def __post_init__(self) -> None:
+        check_count("grid_size", self.grid_size, 1)
+        check_count("samples", self.samples, 2)
+        check_fill(self.fill, allowed=FILLS)
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the criterion of each cell, enlarged bilinearly, (B, H, W, 1), between 0 and 1/4."""
+        hidden = hidden_images(batch, self.fill)
+        maps = []
+        for i, generator in enumerate(generators(batch.seeds)):
+            shown = draw_cells(generator, self.samples, self.grid_size**2)
+            values = np.concatenate(
+                [
+                    masked_scores(
+                        batch, i, hidden, spread(shown[part].reshape(-1, self.grid_size, self.grid_size), batch.size)
+                    )
+                    for part in parts(self.samples, batch.capacity)
+                ]
+            )
+            cells = hsic(shown, values, kernel_width(values))
+            maps.append(cells.reshape(self.grid_size, self.grid_size, 1))
+        return batch.resize(np.stack(maps))

@@ -1,0 +1,93 @@
+"""Occlusion. Often confused with a gradient: here a whole window disappears, and the model really sees it gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attribeval.errors import AttribevalError
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+from attribeval.methods.fills import Fill, check_fill
+from attribeval.methods.masking import FILLS, SCORES, hidden_images, masked_scores, parts
+from attribeval.methods.options import check_choice, check_count
+
+
+def starts(side: int, window: int, stride: int) -> list[int]:
+    """First pixels of the windows along one side: every `stride`, and the last one flush with the border."""
+    last = side - window
+    return [*range(0, last, stride), last]
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """Drop of the score when a window is hidden (Zeiler & Fergus 2014, section 4.2), averaged over a pixel's windows.
+
+    Attributes:
+        window: Side of the square window in pixels; None takes a seventh of the shorter side (32 at 224).
+        stride: Pixels from one window to the next; None takes half a window. The last row and column of windows end
+            at the border, so that every pixel is covered.
+        fill: What replaces the window, in raw image space; "grey" as in the paper.
+        score: "logit" (the score to be explained) or "probability" (the model's output, as in the paper).
+    """
+
+    window: int | None = None
+    stride: int | None = None
+    fill: Fill = "grey"
+    score: str = "logit"
+
+    card: ClassVar[Card] = Card(
+        name="occlusion",
+        family="perturbation",
+        summary="drop of the score when a window around the pixel is hidden",
+        needs="nothing",
+        passes="≈ 170 + 0",
+        paper="Zeiler & Fergus 2014, sec. 4.2",
+        signed=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.window is not None:
+            check_count("window", self.window, 1)
+        if self.stride is not None:
+            check_count("stride", self.stride, 1)
+        check_fill(self.fill, allowed=FILLS)
+        check_choice("score", self.score, SCORES)
+
+    def _geometry(self, size: tuple[int, int]) -> tuple[int, int]:
+        window = self.window or max(1, round(min(size) / 7))
+        stride = self.stride or max(1, window // 2)
+        if window > min(size):
+            raise AttribevalError(
+                f"Expected a window of at most {min(size)} pixels, the image's shorter side. Received: {window}."
+            )
+        if stride > window:
+            raise AttribevalError(
+                f"Expected a stride of at most the window, {window} pixels, or pixels between windows are never "
+                f"hidden. Received: {stride}."
+            )
+        return window, stride
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the mean drop over the windows that hold the pixel, (B, H, W, 1), in units of the score."""
+        window, stride = self._geometry(batch.size)
+        rows, columns = (starts(side, window, stride) for side in batch.size)
+        boxes = [np.s_[row : row + window, column : column + window] for row in rows for column in columns]
+        covered = np.zeros(batch.size)
+        for box in boxes:
+            covered[box] += 1
+        probability = self.score == "probability"
+        hidden = hidden_images(batch, self.fill)
+        clean = batch.scores(batch.raw, np.arange(len(batch)), probability).astype(np.float64)
+        drops = np.zeros((len(batch), *batch.size))
+        for i in range(len(batch)):
+            for part in parts(len(boxes), batch.capacity):
+                masks = np.ones((len(part), *batch.size), np.float32)
+                for mask, k in zip(masks, part, strict=True):
+                    mask[boxes[k]] = 0
+                scores = masked_scores(batch, i, hidden, masks, probability)
+                for score, k in zip(scores, part, strict=True):
+                    drops[i][boxes[k]] += clean[i] - score
+        return (drops / covered)[..., None].astype(np.float32)

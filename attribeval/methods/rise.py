@@ -1,0 +1,99 @@
+"""RISE. Often confused with occlusion: here half of the image is hidden at once, by random soft masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attribeval.errors import AttribevalError
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+from attribeval.methods.fills import Fill, check_fill
+from attribeval.methods.masking import FILLS, SCORES, hidden_images, masked_scores, parts
+from attribeval.methods.options import check_choice, check_count
+from attribeval.methods.seeds import generators
+
+
+def bilinear(cells: int, length: int) -> np.ndarray:
+    """Matrix (length, cells) of bilinear enlargement, pixel centres aligned, borders repeated; its rows sum to 1."""
+    place = np.clip((np.arange(length) + 0.5) * cells / length - 0.5, 0, cells - 1)
+    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(cells))).astype(np.float32)
+
+
+def draw_masks(generator: np.random.Generator, count: int, grid: int, p: float, size: tuple[int, int]) -> np.ndarray:
+    """Random masks (Petsiuk et al. 2018, section 3.2): a small binary grid, enlarged and cropped at a random place.
+
+    The numbers are drawn mask after mask, so that the same generator gives the same masks however they are counted out.
+
+    Args:
+        generator: Where the numbers come from.
+        count: M, how many masks.
+        grid: s, cells along each side.
+        p: Probability that a cell is shown.
+        size: (H, W).
+
+    Returns:
+        float32 (M, H, W) in [0, 1]; the expectation of every pixel is p.
+    """
+    numbers = generator.random((count, grid * grid + 2))
+    cells = (numbers[:, 2:] < p).astype(np.float32).reshape(count, grid, grid)
+    axes = []
+    for side, number in zip(size, numbers[:, :2].T, strict=True):
+        cell = -(-side // grid)  # pixels of a cell after enlargement, rounded up
+        shifts = (number * cell).astype(int)
+        axes.append(bilinear(grid, (grid + 1) * cell)[shifts[:, None] + np.arange(side)])  # (M, side, grid)
+    return axes[0] @ cells @ axes[1].transpose(0, 2, 1)
+
+
+@dataclass(frozen=True)
+class RISE:
+    """Mean score of masked images, each weighed by how much it shows of the pixel (Petsiuk et al. 2018, equation 6).
+
+    S(pixel) = Σ score(image ⊙ mask) · mask(pixel) / (N · p): the expected score given that the pixel is shown. It is
+    no difference to anything: a map is all positive, and what matters is where it is higher than elsewhere.
+
+    Attributes:
+        samples: N, masks per image. The paper takes 4000 (VGG16) and 8000 (ResNet50); its noise falls with √N.
+        grid_size: s, cells of a mask along each side; 7 in the paper.
+        p: Probability that a cell is shown; 0.5 in the paper.
+        fill: What a hidden pixel fades to, in raw image space; "black" is the paper's product. The authors' code
+            multiplies the normalised image instead, which fades to the mean colour of the training data.
+        score: "probability" (the model's output, as in the paper) or "logit" (the score to be explained).
+    """
+
+    samples: int = 1000
+    grid_size: int = 7
+    p: float = 0.5
+    fill: Fill = "black"
+    score: str = "probability"
+
+    card: ClassVar[Card] = Card(
+        name="rise",
+        family="perturbation",
+        summary="expected probability of the class given that the pixel is shown",
+        needs="nothing",
+        passes="1000 + 0",
+        paper="Petsiuk et al. 2018, eq. 6",
+        signed=False,
+    )
+
+    def __post_init__(self) -> None:
+        check_count("samples", self.samples, 1)
+        check_count("grid_size", self.grid_size, 1)
+        if not isinstance(self.p, (int, float)) or not 0 < self.p < 1:
+            raise AttribevalError(f"Expected p between 0 and 1. Received: {self.p!r}.")
+        check_fill(self.fill, allowed=FILLS)
+        check_choice("score", self.score, SCORES)
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return S, (B, H, W, 1): a probability up to the noise of the samples, or a logit with score="logit"."""
+        hidden = hidden_images(batch, self.fill)
+        maps = np.zeros((len(batch), *batch.size))
+        for i, generator in enumerate(generators(batch.seeds)):
+            for part in parts(self.samples, batch.capacity):
+                masks = draw_masks(generator, len(part), self.grid_size, self.p, batch.size)
+                scores = masked_scores(batch, i, hidden, masks, self.score == "probability")
+                maps[i] += np.tensordot(scores, masks, 1)
+        return (maps / (self.samples * self.p))[..., None].astype(np.float32)

@@ -1,0 +1,117 @@
+"""Sobol' indices of an image's cells: the share of the score's variance that would be lost without a cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attribeval.errors import AttribevalError
+from attribeval.methods.batch import Batch
+from attribeval.methods.card import Card
+from attribeval.methods.fills import Fill, check_fill
+from attribeval.methods.masking import FILLS, hidden_images, masked_scores, parts, spread
+from attribeval.methods.options import check_count
+from attribeval.methods.seeds import generators
+
+_ROUNDING = 1e-6  # differences below this share of the largest score are float32 rounding, not variance
+
+
+class Design:
+    """Sobol' design: A, then for each variable k the matrix C_k, which is A with column k of B (Saltelli et al. 2010).
+
+    Args:
+        variables: d.
+        designs: N, a power of 2: rows of A and of B, halves of the points of one scrambled Sobol' sequence in 2d
+            dimensions.
+        generator: Scrambles the sequence.
+    """
+
+    def __init__(self, variables: int, designs: int, generator: np.random.Generator):
+        from scipy.stats import qmc
+
+        points = qmc.Sobol(2 * variables, scramble=True, seed=generator).random(designs)
+        self.a, self.b = points[:, :variables], points[:, variables:]
+
+    def __len__(self) -> int:
+        return len(self.a) * (self.a.shape[1] + 1)
+
+    def rows(self, indices: np.ndarray) -> np.ndarray:
+        """Points of the design, float64 (M, d) in [0, 1): row j of A is N · 0 + j, row j of C_k is N · (k + 1) + j."""
+        block, row = np.divmod(indices, len(self.a))
+        points = self.a[row]
+        (changed,) = np.nonzero(block)
+        points[changed, block[changed] - 1] = self.b[row[changed], block[changed] - 1]
+        return points
+
+
+def total_indices(values: np.ndarray, variables: int) -> np.ndarray:
+    """Total Sobol' indices by Jansen's estimator: Σ (f(A) − f(C_k))² / (2 N V[f(A)]) (Jansen 1999).
+
+    Args:
+        values: f at the points of a `Design`, in order, (N · (d + 1),).
+        variables: d.
+
+    Returns:
+        float64 (d,), not negative; zeros if f is constant up to float32 rounding.
+    """
+    table = np.asarray(values, dtype=np.float64).reshape(variables + 1, -1)
+    a, c = table[0], table[1:]
+    if np.ptp(table) <= _ROUNDING * np.abs(table).max() or np.ptp(a) == 0:
+        return np.zeros(variables)
+    return np.mean((a - c) ** 2, axis=1) / (2 * a.var(ddof=1))
+
+
+@dataclass(frozen=True)
+class Sobol:
+    """Total Sobol' indices of the cells of a grid (Fel et al. 2021, section 3).
+
+    Masks with values in [0, 1] per cell come from a quasi-Monte Carlo sequence; a cell's total index is the share of
+    the score's variance in which it has a part, alone or together with others.
+
+    Attributes:
+        grid_size: Cells along each side of the image.
+        designs: N, a power of 2; the model sees N · (grid_size² + 1) masked images.
+        fill: What a hidden pixel fades to, in raw image space: "black" (the paper's inpainting), "blur", …
+    """
+
+    grid_size: int = 8
+    designs: int = 32
+    fill: Fill = "black"
+
+    card: ClassVar[Card] = Card(
+        name="sobol",
+        family="perturbation",
+        summary="share of the score's variance in which the cell has a part",
+        needs="nothing",
+        passes="2080 + 0",
+        paper="Fel et al. 2021, sec. 3",
+        signed=False,
+    )
+
+    def __post_init__(self) -> None:
+        check_count("grid_size", self.grid_size, 1)
+        check_count("designs", self.designs, 2)
+        if self.grid_size > 100:  # the sequence is known up to 21201 dimensions
+            raise AttribevalError(f"Expected a grid_size of at most 100. Received: {self.grid_size}.")
+        if self.designs & (self.designs - 1):
+            raise AttribevalError(
+                f"Expected designs to be a power of 2, for which the Sobol' sequence is balanced. "
+                f"Received: {self.designs!r}."
+            )
+        check_fill(self.fill, allowed=FILLS)
+
+    def attribute(self, batch: Batch) -> Any:
+        """Return the total index of each cell, enlarged bilinearly, (B, H, W, 1), not negative."""
+        variables = self.grid_size**2
+        hidden = hidden_images(batch, self.fill)
+        maps = []
+        for i, generator in enumerate(generators(batch.seeds)):
+            design = Design(variables, self.designs, generator)
+            values = []
+            for part in parts(len(design), batch.capacity):
+                cells = design.rows(part).reshape(-1, self.grid_size, self.grid_size)
+                values.append(masked_scores(batch, i, hidden, spread(cells, batch.size)))
+            maps.append(total_indices(np.concatenate(values), variables).reshape(self.grid_size, self.grid_size, 1))
+        return batch.resize(np.stack(maps))
