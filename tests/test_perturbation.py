@@ -143,6 +143,15 @@ def test_rise_is_a_plain_loop(attributer, logits, images, score):
         np.testing.assert_allclose(values[..., 0], total / (n * 0.4), atol=2e-6)
 
 
+def test_rise_of_a_model_that_ends_in_logits_still_uses_probabilities(small_model, attributer, images):
+    features = small_model.get_layer("gap").output
+    dense = keras.layers.Dense(7)
+    bare = keras.Model(small_model.inputs, dense(features))
+    dense.set_weights(small_model.get_layer("predictions").get_weights())
+    ours = Attributer(bare).explain(images[:2], "rise", 3, samples=20).values
+    np.testing.assert_allclose(ours, attributer.explain(images[:2], "rise", 3, samples=20).values, atol=1e-6)
+
+
 def test_rise_of_a_model_that_looks_at_one_pixel_has_the_known_expectation():
     """E[M(r) M(u)] / p = p + (1 − p) · mean over shifts of Σ_cells w(r) w(u), w the weights of the enlargement."""
     size, grid, p, at = (16, 16), 4, 0.5, (5, 9)
@@ -343,8 +352,10 @@ def test_first_step_of_adam_follows_the_slope(attributer, logits, images):
 def test_learned_mask_deletes_what_the_model_looks_at(looks_at_square, textures, start):
     _, objective = learned(looks_at_square, textures[:1], 1, tv=1e-3, start=start)
     maps = looks_at_square.explain(textures[:1], "meaningful_perturbation", 1, tv=1e-3, start=start).values[0, ..., 0]
-    assert objective[-20:].mean() < 0.2  # nothing deleted, the probability is 1
-    assert np.diff(objective[::50, 0]).max() < 0.01 and objective[-1] < 0.5 * objective[0]
+    assert objective[-20:].mean() < 0.05  # nothing deleted, the probability is 1
+    # The disc that the paper starts from is nearly as good as the learned mask; from the image the way is longer.
+    assert np.diff(objective[::50, 0]).max() < 0.01
+    assert objective[-1] < (0.6 if start == "circle" else 0.5) * objective[0]
     assert maps[SQUARE].mean() > 0.3 and maps[FAR].max() < 0.1
     assert maps.min() >= 0 and maps.max() <= 1
 

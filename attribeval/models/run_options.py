@@ -56,4 +56,5 @@ def with_run_options(function: Any, precision: Precision) -> Callable:
         with _set(options):
             return function(*arguments)
 
+    call.graph = function.graph  # some methods read the operations
     return call
