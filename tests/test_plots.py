@@ -455,3 +455,27 @@ def test_results_without_a_picture_say_so(wsol):
         plots.plot_result(Result("wsol", wsol.table.assign(kind="oracle")))
     with pytest.raises(AttribevalError, match="gradcam/curve"):
         plots.plot_result(Result("wsol", wsol.table, arrays={"gradcam/curve": np.zeros(10)}))
+
+
+# -- gallery -----------------------------------------------------------------------------------------------------------
+
+
+def test_gallery_has_a_row_per_method_and_a_column_per_image(signed, unsigned, photographs):
+    truth = [np.array([[1, 1, 4, 3]])] * N
+    figure = plots.gallery(photographs, {"a": signed, "b": unsigned}, boxes=truth)
+    axes = np.array(panels(figure)).reshape(3, N + 1)
+    for i in range(N):
+        np.testing.assert_allclose(axes[0, i + 1].images[-1].get_array(), photographs[i] / 255, atol=1e-6)
+        for row, maps in ((1, signed), (2, unsigned)):
+            drawn = axes[row, i + 1].images[-1].get_array()
+            np.testing.assert_allclose(drawn, slow_heat(maps.values[i], 99), rtol=2e-5, atol=1e-6)
+            assert boxes_of(axes[row, i + 1]) == [[1, 1, 4, 3]]
+    assert axes[1, 1].images[-1].norm.vmin == -1 and axes[2, 1].images[-1].norm.vmin == 0
+    assert [axes[row, 0].texts[0].get_text() for row in (1, 2)] == ["a", "b"]
+
+
+def test_gallery_refuses_maps_of_different_images(signed, photographs):
+    with pytest.raises(AttribevalError):
+        plots.gallery(photographs, {"a": signed, "b": signed[:1]})
+    with pytest.raises(AttribevalError):
+        plots.gallery(photographs, {})

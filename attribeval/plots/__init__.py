@@ -4,7 +4,8 @@ Drawn through matplotlib's objects only: no pyplot state is used, no backend is 
 """
 
 from attribeval.plots.boxes import box_overlays
+from attribeval.plots.gallery import gallery
 from attribeval.plots.overlays import overlays
 from attribeval.plots.results import RESULT_PLOTS, plot_result
 
-__all__ = ["RESULT_PLOTS", "box_overlays", "overlays", "plot_result"]
+__all__ = ["RESULT_PLOTS", "box_overlays", "gallery", "overlays", "plot_result"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -29,9 +28,6 @@ from attribeval.plots.style import (
     write_row_label,
     write_title,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 def overlays(
@@ -68,9 +64,9 @@ def overlays(
         AttribevalError: If there is nothing to draw, or numbers or sizes of maps, images, boxes and titles disagree, or
             a value is not finite (naming it).
     """
-    n, size = _check_maps(maps)
+    n, size = check_maps(maps)
     photographs = None if images is None else to_photographs(images, n, size)
-    boxes = None if boxes is None else _check_boxes(boxes, n)
+    boxes = None if boxes is None else check_boxes(boxes, n)
     if titles is not None and len(titles) != n:
         raise AttribevalError(f"Expected one title per image ({n}). Received: {len(titles)}.")
     if max_images < 1:
@@ -125,7 +121,7 @@ def overlays(
     return figure
 
 
-def _check_maps(maps: Mapping[str, Attributions]) -> tuple[int, tuple[int, int]]:
+def check_maps(maps: Mapping[str, Attributions]) -> tuple[int, tuple[int, int]]:
     """The number and size of maps that agree in both."""
     if not maps:
         raise AttribevalError("Expected maps of at least one method. Received: none.")
@@ -148,7 +144,7 @@ def _check_maps(maps: Mapping[str, Attributions]) -> tuple[int, tuple[int, int]]
     return shape[0], shape[1:]
 
 
-def _check_boxes(boxes: Sequence[np.ndarray], n: int) -> list[np.ndarray]:
+def check_boxes(boxes: Sequence[np.ndarray], n: int) -> list[np.ndarray]:
     if len(boxes) != n:
         raise AttribevalError(f"Expected boxes for each of {n} images. Received: {len(boxes)}.")
     arrays = [np.asarray(of_image, dtype=np.float64) for of_image in boxes]

@@ -1,6 +1,6 @@
 """How fast are the boxes of all 256 thresholds? One component tree against labelling every threshold.
 
-    python benchmarks/wsol_boxes.py --maps 20 --size 224
+    python benchmarks/wsol/boxes.py --maps 20 --size 224
 
 Every row does the same work on the same maps on one core. The scipy row, and the row of OpenCV's
 connectedComponentsWithStats where OpenCV is installed, must give the same boxes at all 256 thresholds, or the script

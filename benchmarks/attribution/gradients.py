@@ -1,7 +1,7 @@
 """Does the gradient family cost more than its gradients? IG, SmoothGrad, VarGrad and the paper's grid, side by side.
 
-    python benchmarks/gradients.py --model mobilenet --images 8
-    python benchmarks/gradients.py --model resnet50 --images 8 --no-grid
+    python benchmarks/attribution/gradients.py --model mobilenet --images 8
+    python benchmarks/attribution/gradients.py --model resnet50 --images 8 --no-grid
 
 All rows run in this process, on the same images and untrained weights; times are ratios to the bare compiled gradient
 (the function alone, on a batch that is ready) measured in turn with them, the best of `--repeats`. `--clock cpu` counts
@@ -17,18 +17,18 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from timing import NETWORKS, best, network
 
 GRID = [prefix + base for base in ("GRAD", "IG", "GB") for prefix in ("", "SG-", "SG-SQ-", "VAR-", "SQ-")]
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=["resnet50", "vgg16", "mobilenet"], default="mobilenet")
+    parser.add_argument("--model", choices=sorted(NETWORKS), default="mobilenet")
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=2)
@@ -37,30 +37,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--grid-size", type=int, default=96, help="their side in pixels")
     parser.add_argument("--no-grid", action="store_true")
     return parser.parse_args()
-
-
-def network(name: str, size: int):
-    import keras
-
-    builders = {
-        "resnet50": keras.applications.ResNet50,
-        "vgg16": keras.applications.VGG16,
-        "mobilenet": keras.applications.MobileNet,
-    }
-    return builders[name](weights=None, input_shape=(size, size, 3))
-
-
-def best(functions: dict[str, Callable[[], object]], args: argparse.Namespace) -> dict[str, float]:
-    """Seconds of each, the best of several rounds in which they take turns, after one round that does not count."""
-    clock = time.process_time if args.clock == "cpu" else time.perf_counter
-    seconds = dict.fromkeys(functions, np.inf)
-    for round_ in range(args.repeats + 1):
-        for label, function in functions.items():
-            begun = clock()
-            function()
-            if round_:
-                seconds[label] = min(seconds[label], clock() - begun)
-    return seconds
 
 
 def overhead(args: argparse.Namespace, attributer, images: np.ndarray) -> None:
@@ -79,7 +55,7 @@ def overhead(args: argparse.Namespace, attributer, images: np.ndarray) -> None:
         return lambda: attributer.explain(images, method, targets, batch_size=args.batch_size, progress=False)
 
     rows = {"GRAD": 1, "IG": 25, "SG-GRAD": 15, "VAR-GRAD": 15}
-    seconds = best({"bare": bare} | {name: ours(name) for name in rows}, args)
+    seconds = best({"bare": bare} | {name: ours(name) for name in rows}, args.repeats, args.clock)
     per_image = seconds["bare"] / len(ready)
     print(f"\noverhead ({args.model}, {len(images)} images, batch {args.batch_size}; goal <= 1.05)")
     print(f"{'bare gradient':<28}{per_image * 1e3:8.1f} ms per image")
@@ -113,7 +89,8 @@ def against_tf_keras_vis(args: argparse.Namespace, attributer, images: np.ndarra
             "our gradient": ours("gradient"),
             "our smoothgrad": ours("smoothgrad(gradient)"),
         },
-        args,
+        args.repeats,
+        args.clock,
     )
     print(f"\ntf-keras-vis over ours ({len(images)} images; the gradients agree to {difference:.0e})")
     for name in ("gradient", "smoothgrad"):

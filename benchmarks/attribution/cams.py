@@ -1,7 +1,7 @@
 """Class activation maps side by side: our Grad-CAM, Grad-CAM++, LayerCAM and Score-CAM against tf-keras-vis.
 
-    python benchmarks/cams.py --model mobilenet --images 8
-    python benchmarks/cams.py --model resnet50 --size 224 --channels 256
+    python benchmarks/attribution/cams.py --model mobilenet --images 8
+    python benchmarks/attribution/cams.py --model resnet50 --size 224 --channels 256
 
 All rows run in this process, on the same images and untrained weights, in turn, the best of `--repeats`; only ratios
 are printed. The library's objects are made once, before the clock starts. `--clock cpu` counts processor seconds, which
@@ -16,17 +16,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from timing import NETWORKS, best, network
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=["resnet50", "vgg16", "mobilenet"], default="mobilenet")
+    parser.add_argument("--model", choices=sorted(NETWORKS), default="mobilenet")
     parser.add_argument("--size", type=int, default=128, help="side of the images in pixels")
     parser.add_argument("--images", type=int, default=8, help="images of the maps from one gradient")
     parser.add_argument("--channels", type=int, default=128, help="channels of Score-CAM, which explains one image")
@@ -34,35 +34,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     return parser.parse_args()
-
-
-def network(name: str, size: int):
-    import keras
-
-    builders = {
-        "resnet50": keras.applications.ResNet50,
-        "vgg16": keras.applications.VGG16,
-        "mobilenet": keras.applications.MobileNet,
-    }
-    model = builders[name](weights=None, input_shape=(size, size, 3))
-    for layer in model.layers:  # statistics of real activations, which with those of 0 and 1 fade from layer to layer
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-    model(np.random.default_rng(1).normal(size=(4, size, size, 3)).astype(np.float32), training=True)
-    return model
-
-
-def best(functions: dict[str, Callable[[], object]], args: argparse.Namespace) -> dict[str, float]:
-    """Seconds of each, the best of several rounds in which they take turns, after one round that does not count."""
-    clock = time.process_time if args.clock == "cpu" else time.perf_counter
-    seconds = dict.fromkeys(functions, np.inf)
-    for round_ in range(args.repeats + 1):
-        for label, function in functions.items():
-            begun = clock()
-            function()
-            if round_:
-                seconds[label] = min(seconds[label], clock() - begun)
-    return seconds
 
 
 def library(attributer, batch_size: int) -> dict[str, Callable]:
@@ -150,7 +121,7 @@ def main() -> None:
     together = ["gradcam", "gradcam++", "layercam"]
     rows = {name: ours(name) for name in options} | {f"their {name}": their(name) for name in options}
     rows |= {"family": lambda: attributer.explain_many(images, together, 0, progress=False), "bare": bare}
-    seconds = best(rows, args)
+    seconds = best(rows, args.repeats, args.clock)
     print(f"\n{args.model}, {args.size} pixels, {args.images} images; Score-CAM: 1 image, {few} of {channels} channels")
     for name in options:
         print(f"{'tf-keras-vis / ours: ' + name:<46}{seconds['their ' + name] / seconds[name]:8.2f}")

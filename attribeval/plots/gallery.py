@@ -1,0 +1,81 @@
+"""Many methods on a few images: a row per method, a column per image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from attribeval.attributions import Attributions, Reduce
+from attribeval.plots.overlays import check_boxes, check_maps
+from attribeval.plots.style import (
+    INK,
+    SIGNED,
+    TRUTH,
+    UNSIGNED,
+    class_name,
+    draw_boxes,
+    draw_heat,
+    draw_legend,
+    draw_photograph,
+    new_figure,
+    panel_size,
+    percentile_name,
+    to_photographs,
+    write_title,
+)
+
+
+def gallery(
+    images: np.ndarray,
+    maps: Mapping[str, Attributions],
+    *,
+    boxes: Sequence[np.ndarray] | None = None,
+    reduce: Reduce | None = None,
+    clip: float | None = 99,
+) -> Figure:
+    """Draw maps of many methods: the photographs on top, then a row per method.
+
+    Args:
+        images: As for `overlays`; every image is a column, so a handful.
+        maps: The maps by the name to write beside them, each of the same images.
+        boxes, reduce, clip: As for `overlays`.
+
+    Returns:
+        matplotlib Figure.
+
+    Raises:
+        AttribevalError: As `overlays`.
+    """
+    n, size = check_maps(maps)
+    photographs = to_photographs(images, n, size)
+    boxes = None if boxes is None else check_boxes(boxes, n)
+    width, height = panel_size(size)
+    figure = new_figure((n + 1) * (width + 0.05), (len(maps) + 1) * (height + 0.05) + 1.1)
+    pictures, legend = figure.subfigures(2, 1, height_ratios=[figure.get_figheight() - 0.9, 0.9])
+    axes = pictures.subplots(len(maps) + 1, n + 1, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    first = next(iter(maps.values()))
+    for i in range(n):
+        draw_photograph(axes[0, i + 1], photographs[i])
+        draw_boxes(axes[0, i + 1], None if boxes is None else boxes[i], TRUTH)
+        write_title(axes[0, i + 1], class_name(first, i))
+    used = set()
+    for row, (name, attributions) in zip(axes[1:], maps.items(), strict=True):
+        heat = attributions.heatmap(reduce or "sum", clip=clip, normalise=True)
+        scale = SIGNED if (heat < 0).any() else UNSIGNED
+        used.add(scale.low)
+        text = name.replace("(", "(\n", 1).replace("_", "_\n", 1) if len(name) > 16 else name
+        row[0].text(
+            0.98, 0.5, text, transform=row[0].transAxes, ha="right", va="center", fontsize=10, color=INK,
+            parse_math=False,
+        )  # fmt: skip
+        for i in range(n):
+            draw_heat(row[i + 1], heat[i], scale, photographs[i])
+            draw_boxes(row[i + 1], None if boxes is None else boxes[i], TRUTH)
+    scales = [scale for scale in (UNSIGNED, SIGNED) if scale.low in used]
+    note = f"Each map is scaled by itself: 1 is its {percentile_name(clip)}."
+    draw_legend(legend, figure.get_figwidth(), scales, True, note, boxes is not None)
+    return figure
