@@ -20,7 +20,7 @@ from attribeval.methods.registry import METHODS
 
 
 def attribeval(*words, **options):
-    environment = {**os.environ, "NO_COLOR": "1"}
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     command = [sys.executable, "-m", "attribeval", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, **options)
 
