@@ -37,7 +37,7 @@ class Attributer:
         target_layer: Name or path of the layer for class activation maps; None finds the last spatial output.
         class_names: Names by class index.
         score: "logit" (softmax or sigmoid stripped) or "output" (the model's output as it is).
-        precision: "float32"; or "bfloat16", faster and less exact on CPUs that can compute in it.
+        precision: "float32"; or "bfloat16", less exact, and faster on CPUs with AMX only (measure it on yours).
         weights: For named networks: "imagenet", None (random), or the path of a weights file.
         batch_size: Images that the model takes at a time; None chooses by their size. Never changes a result.
 

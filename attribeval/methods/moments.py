@@ -35,10 +35,13 @@ class Moments(NamedTuple):
     def merge(self, maps: Any) -> Moments:
         """Take S more maps, (S, B, H, W, C or 1), into account (Chan et al. 1979, equation 2.1)."""
         n = int(maps.shape[0])
-        mean = tf.reduce_mean(maps, axis=0)
-        m2 = tf.reduce_sum(tf.square(maps - mean), axis=0)
+        if n == 1:
+            mean, m2 = maps[0], 0.0
+        else:
+            mean = tf.reduce_mean(maps, axis=0)
+            m2 = tf.reduce_sum(tf.square(maps - mean), axis=0)
         if not self.n:
-            return Moments(n, mean, m2)
+            return Moments(n, mean, m2 if n > 1 else tf.zeros_like(mean))
         total = self.n + n
         delta = mean - self.mean
         return Moments(total, self.mean + delta * (n / total), self.m2 + m2 + tf.square(delta) * (self.n * n / total))

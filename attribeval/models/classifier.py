@@ -28,7 +28,7 @@ class Classifier:
         target_layer: Name or path of the layer for class activation maps; None finds it.
         class_names: Names by class index; or a function that returns them, called at first use.
         score: "logit" explains the value before the softmax or sigmoid; "output" the model's output as it is.
-        precision: "float32"; or "bfloat16", faster and less exact on CPUs (see `attribeval.models.run_options`).
+        precision: "float32"; or "bfloat16", less exact, and faster on some CPUs (see `attribeval.models.run_options`).
         name: What tables and reports call the model; default its Keras name.
 
     Raises:

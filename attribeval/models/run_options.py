@@ -31,8 +31,9 @@ def with_run_options(function: Any, precision: Precision) -> Callable:
     Args:
         function: A concrete function.
         precision: "float32"; or "bfloat16", which lets oneDNN compute convolutions and matrix products in bfloat16
-            (about three significant digits) on CPUs that can: faster, not the same bits; weights and results stay
-            float32.
+            (about three significant digits); weights and results stay float32. It pays on CPUs with AMX tiles; on those
+            that only have AVX512 instructions for it, it is slower than float32 (`benchmarks/attribution/precision.py`
+            measures both, and the rank correlation that it costs).
 
     Returns:
         The function, or one that calls it with the options that it needs.

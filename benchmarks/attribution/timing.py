@@ -15,6 +15,7 @@ def network(name: str, size: int) -> Any:
     """An untrained network whose BatchNorm statistics are those of real activations (with 0 and 1 they fade out)."""
     import keras
 
+    keras.utils.set_random_seed(0)
     model = getattr(keras.applications, NETWORKS[name])(weights=None, input_shape=(size, size, 3))
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
