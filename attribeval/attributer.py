@@ -139,8 +139,13 @@ class Attributer:
     def predict(self, images: Any, *, batch_size: int | None = None, progress: bool | None = None) -> np.ndarray:
         """The model's output (usually probabilities) on the images, float32 (N, classes)."""
         source = ImageSource(images, self.classifier.input_shape)
-        batches = self._batches(source, batch_size, "predict", progress)
-        return np.concatenate([self.classifier.forward(x)[1].numpy() for _, _, x in batches])
+        parts: list[np.ndarray] = []
+
+        def work(start: int, stop: int, capacity: int) -> None:
+            parts.append(self.classifier.forward(self.classifier.prepare(source.load(start, stop)))[1].numpy())
+
+        self._in_batches(source, batch_size, "predict", progress, work)
+        return np.concatenate(parts)
 
     def read(self, images: Any) -> np.ndarray:
         """The raw images as `explain` sees them: read, resized, checked; float32 (N, H, W, C)."""
@@ -166,34 +171,21 @@ class Attributer:
         height, width = (side or 224 for side in source.shape[:2])
         return int(np.clip(8 * 224 * 224 // (height * width), 1, 128))
 
-    def _batches(self, source: ImageSource, batch_size: int | None, what: str, show: bool | None):
-        """Yield (start, raw, model input) of each micro-batch."""
-        capacity = self._capacity(source, batch_size)
-        with progress.bar(len(source), what, show) as bar:
-            for start in range(0, len(source), capacity):
-                raw = source.load(start, min(start + capacity, len(source)))
-                yield start, raw, self.classifier.prepare(raw)
-                bar.update(len(raw))
-
-    def _run(
+    def _in_batches(
         self,
-        images: Any,
-        methods: Mapping[str, Method],
-        targets: Any,
-        seed: int,
+        source: ImageSource,
         batch_size: int | None,
+        what: str,
         show: bool | None,
-    ) -> dict[str, Attributions]:
-        source = ImageSource(images, self.classifier.input_shape)
-        given = _read_targets(targets, len(source), self.classifier.classes)
-        results = _Results(len(source), list(methods))
-        what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
+        work: Callable[[int, int, int], None],
+    ) -> None:
+        """Call `work(start, stop, capacity)` for every micro-batch; halve it once, and say so, if memory runs out."""
         capacity, start, halved = self._capacity(source, batch_size), 0, False
         with progress.bar(len(source), what, show) as bar:
             while start < len(source):
                 stop = min(start + capacity, len(source))
                 try:
-                    self._explain_some(source, start, stop, capacity, methods, given, seed, results)
+                    work(start, stop, capacity)
                 except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                     if halved or capacity == 1:
                         raise AttribevalError(
@@ -209,6 +201,25 @@ class Attributer:
                     continue
                 bar.update(stop - start)
                 start = stop
+
+    def _run(
+        self,
+        images: Any,
+        methods: Mapping[str, Method],
+        targets: Any,
+        seed: int,
+        batch_size: int | None,
+        show: bool | None,
+    ) -> dict[str, Attributions]:
+        source = ImageSource(images, self.classifier.input_shape)
+        given = _read_targets(targets, len(source), self.classifier.classes)
+        results = _Results(len(source), list(methods))
+        what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
+
+        def work(start: int, stop: int, capacity: int) -> None:
+            self._explain_some(source, start, stop, capacity, methods, given, seed, results)
+
+        self._in_batches(source, batch_size, what, show, work)
         return {
             label: Attributions(
                 values=results.values[label],

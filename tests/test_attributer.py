@@ -366,6 +366,23 @@ def test_out_of_memory_halves_the_batch_once_and_says_so(attributer, images, mon
         attributer.explain(images, "gradient", batch_size=8)
 
 
+def test_predict_halves_the_batch_too(small_model, attributer, images, monkeypatch):
+    classifier = attributer.classifier
+    plain, sizes = classifier.forward, []
+
+    def limited(x):
+        sizes.append(len(x))
+        if len(x) > 4:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return plain(x)
+
+    monkeypatch.setattr(classifier, "forward", limited)
+    with pytest.warns(UserWarning, match="going on with 4 images"):
+        output = attributer.predict(images, batch_size=8)
+    assert sizes == [8, 4, 4, 1]
+    np.testing.assert_allclose(output, small_model(images), atol=1e-6)
+
+
 def test_bfloat16_is_close_and_leaves_the_process_as_it_was(small_model, attributer, images):
     option = "auto_mixed_precision_onednn_bfloat16"
     full = attributer.explain(images, "gradient", 1).values
