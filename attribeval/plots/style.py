@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import PercentFormatter
 
 from attribeval.attributions import Attributions
 from attribeval.errors import AttribevalError
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
 PANEL = 1.9  # inches, the longer side of one picture
 PER_LINE = 6  # methods beside each other before the line is broken
 INK, MUTED = "#1f2430", "#667085"
+# Okabe & Ito's colours without their yellow, which is too pale for a line; the dashes tell them apart without colour.
+LINES = [
+    ("#0072b2", "-"),
+    ("#d55e00", (0, (5, 1.5))),
+    ("#009e73", (0, (1, 1.2))),
+    ("#cc79a7", (0, (6, 1.5, 1, 1.5))),
+    ("#000000", (0, (2.5, 1.2))),
+    ("#e69f00", (0, (8, 2))),
+    ("#56b4e9", (0, (3, 1, 1, 1, 1, 1))),
+]
 TRUTH, PREDICTION = "#ffffff", "#40e0ff"
 
 
@@ -239,3 +250,16 @@ def check_finite(values: np.ndarray, what: str) -> None:
     bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))
     if bad.size:
         raise AttribevalError(f"Expected finite {what}. Received NaN or infinity for item {bad[0]}.")
+
+
+def decorate(ax: Axes, title: str, values: str) -> None:
+    """Title, grid, and percentages on the axis ("x" or "y") that holds the values."""
+    ax.set_title(title, fontsize=10, color=INK, loc="left", pad=8, fontweight="bold")
+    ax.grid(axis=values, color="#e4e7ec", lw=0.8)
+    ax.set_axisbelow(True)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for spine in ax.spines.values():
+        spine.set_edgecolor("#aab2bf")
+    ax.tick_params(labelsize=8.5, color="#aab2bf", labelcolor=INK)
+    (ax.xaxis if values == "x" else ax.yaxis).set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
