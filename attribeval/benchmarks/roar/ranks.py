@@ -1,0 +1,256 @@
+"""Importance as rank levels: every mask of every fraction, removed or kept, from at most four bits a value.
+
+With m fractions a value has one of m + 1 levels: the number of fractions whose top set does not hold it. Level 0 is in
+all of them, level m in none, and the top set of fraction number i is where level ≤ i. Levels are digits in base m + 1,
+and as many digits as fit share a byte, so five fractions take a third of a byte per value. Byte i holds the values
+i, i + n, i + 2n, … (n bytes per image): neighbours are decoded from neighbours, one look-up each.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import numpy as np
+
+from attribeval.errors import AttribevalError, unknown
+from attribeval.methods.seeds import fold, generators
+
+PER = ("value", "pixel")
+MODES = ("remove", "keep")
+_MOST = 15  # fractions: with 16 levels two values still share a byte
+_STREAM = 2**34  # random numbers that break ties; samples and baselines are folded in with smaller ones
+
+
+def check_fractions(fractions: Sequence[float]) -> tuple[float, ...]:
+    """Refuse fractions that make no grid.
+
+    Args:
+        fractions: Shares of the values that are removed or kept, strictly increasing, above 0 and at most 1.
+
+    Returns:
+        The fractions as floats.
+
+    Raises:
+        AttribevalError: If there is none or more than 15, one is outside (0, 1], or they do not increase.
+    """
+    try:
+        checked = tuple(float(fraction) for fraction in fractions)
+    except (TypeError, ValueError) as error:
+        raise AttribevalError(
+            f"Expected fractions as numbers, such as [0.3, 0.6, 0.9]. Received: {fractions!r}."
+        ) from error
+    if not 1 <= len(checked) <= _MOST:
+        raise AttribevalError(f"Expected 1 to {_MOST} fractions. Received {len(checked)}: run several grids.")
+    for i, fraction in enumerate(checked):
+        if fraction == 0:
+            raise AttribevalError(
+                "Expected fractions above 0. Received: 0. Leave it out: the unmodified model is in every grid."
+            )
+        if not 0 < fraction <= 1:
+            raise AttribevalError(
+                f"Expected fractions between 0 and 1, such as 0.3 for 30 %. Received: {fraction} as number {i}."
+            )
+        if i and fraction <= checked[i - 1]:
+            raise AttribevalError(
+                f"Expected fractions that increase. Received: {fraction} after {checked[i - 1]}: sort them."
+            )
+    return checked
+
+
+def counts(fractions: Sequence[float], n: int) -> np.ndarray:
+    """How many of n values each fraction takes: t · n without its decimals, as the reference code counts.
+
+    0.29 · 100 is 28.999999999999996 in binary and means 29: a product within rounding of a whole number is that number.
+
+    Args:
+        fractions: Shares, 0 to 1.
+        n: Number of values.
+
+    Returns:
+        int64 (m,).
+    """
+    product = np.asarray(fractions, dtype=np.float64) * n
+    nearest = np.rint(product)
+    whole = np.abs(product - nearest) <= 1e-12 * max(n, 1)
+    return np.where(whole, nearest, np.floor(product)).astype(np.int64)
+
+
+def levels(
+    importance: np.ndarray,
+    fractions: Sequence[float],
+    seeds: np.ndarray,
+    per: Literal["value", "pixel"] = "value",
+) -> np.ndarray:
+    """Rank each image's values and say for how many fractions each is not in the top set.
+
+    The top set of fraction t holds exactly `counts([t], V)` values, the greatest ones. Where equal values straddle its
+    edge, noise that belongs to the image chooses among them, the same noise for every fraction, so the sets are nested.
+
+    Args:
+        importance: Maps, float (N, H, W, C), greater is more important; signs count, as in the reference code.
+        fractions: As in `check_fractions`.
+        seeds: int32 (N, 2), one per image, as `attributer.image_seeds` gives.
+        per: "value": each channel value is ranked by itself, V = H · W · C (the reference code of Hooker et al. 2019).
+            "pixel": pixels are ranked by the sum over channels, V = H · W.
+
+    Returns:
+        uint8 (N, V), 0 (in all top sets) to m (in none).
+
+    Raises:
+        AttribevalError: If a map holds NaN or infinity (which item), or shapes do not fit.
+    """
+    fractions = check_fractions(fractions)
+    if per not in PER:
+        raise unknown("ranking", per, PER)
+    importance = np.asarray(importance)
+    if importance.ndim != 4 or importance.dtype.kind not in "fiu":
+        raise AttribevalError(
+            f"Expected importance as numbers (N, H, W, C). Received: {importance.dtype} of shape {importance.shape}."
+        )
+    if np.shape(seeds) != (len(importance), 2):
+        raise AttribevalError(f"Expected a seed per map, ({len(importance)}, 2). Received: shape {np.shape(seeds)}.")
+    if importance.dtype not in (np.float32, np.float64):
+        importance = importance.astype(np.float64 if importance.dtype.kind in "iu" else np.float32)
+    if per == "pixel":
+        importance = importance.sum(axis=-1, dtype=np.float64)
+    rows = importance.reshape(len(importance), -1)
+    if rows.shape[1] == 0:
+        raise AttribevalError(f"Expected maps with values. Received: shape {importance.shape}.")
+    out = np.empty(rows.shape, np.uint8)
+    noise = generators(fold(seeds, _STREAM))
+    ks = counts(fractions, rows.shape[1])
+    finite = list(_threads().map(_rank, rows, noise, out, [ks] * len(out)))
+    bad = [i for i, good in enumerate(finite) if not good]
+    if bad:
+        raise AttribevalError(
+            f"Expected finite importance. Received NaN or infinity in the map of item {bad[0]} ({len(bad)} of "
+            f"{len(rows)} maps): check the model's weights and the method's options."
+        )
+    return out
+
+
+def _rank(values: np.ndarray, noise: np.random.Generator, out: np.ndarray, ks: np.ndarray) -> bool:
+    """Levels of one image into `out` (V,); False if a value is not finite."""
+    if not np.isfinite(values).all():
+        return False
+    n, tie_breaker = len(values), None
+    edges = n - ks[ks > 0]  # place of each top set's least value in rising order
+    ordered = np.partition(values, np.unique(edges)) if edges.size else values
+    out[:] = len(ks)
+    for k in ks:
+        if k == 0:
+            continue
+        least = ordered[n - k]
+        inside = values >= least
+        surplus = int(np.count_nonzero(inside)) - int(k)
+        if surplus:
+            if tie_breaker is None:
+                tie_breaker = noise.permutation(n)  # no two alike, so that every k is exact and the sets are nested
+            tied = np.flatnonzero(values == least)
+            drawn = tie_breaker[tied]
+            inside[tied[drawn <= np.partition(drawn, surplus - 1)[surplus - 1]]] = False
+        out -= inside
+    return True
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="attribeval-ranks")
+
+
+def values_per_byte(m: int) -> int:
+    """How many levels of m fractions fit a byte: 8 for m = 1, then 5, 4, 3, 3, and 2 from m = 6 to 15."""
+    if not 1 <= m <= _MOST:
+        raise AttribevalError(f"Expected 1 to {_MOST} fractions. Received: {m}.")
+    n = 1
+    while (m + 1) ** (n + 1) <= 256:
+        n += 1
+    return n
+
+
+def packed_bytes(m: int, n: int) -> int:
+    """Bytes that the levels of n values take."""
+    return -(-n // values_per_byte(m))
+
+
+def pack(levels: np.ndarray, m: int) -> np.ndarray:
+    """Levels as digits in base m + 1, several to a byte.
+
+    Args:
+        levels: uint8 (N, V), 0 to m.
+        m: Number of fractions.
+
+    Returns:
+        uint8 (N, n) with n = ⌈V / values_per_byte(m)⌉; digit j of byte i is the level of value i + j · n.
+
+    Raises:
+        AttribevalError: If a level is above m.
+    """
+    if levels.size and levels.max() > m:
+        raise AttribevalError(f"Expected levels from 0 to {m}. Received: {levels.max()}.")
+    n = packed_bytes(m, levels.shape[1])
+    out = np.zeros((len(levels), n), np.uint8)
+    for j in range(values_per_byte(m)):
+        digits = levels[:, j * n : (j + 1) * n]
+        out[:, : digits.shape[1]] += digits * np.uint8((m + 1) ** j)
+    return out
+
+
+def unpack(packed: np.ndarray, m: int, count: int) -> np.ndarray:
+    """The inverse of `pack`.
+
+    Args:
+        packed: uint8 (N, n).
+        m: Number of fractions.
+        count: V, the number of values per image.
+
+    Returns:
+        uint8 (N, V).
+    """
+    return decode(packed, _digits(m), count)
+
+
+def mask_table(m: int, index: int, mode: Literal["remove", "keep"]) -> np.ndarray:
+    """Which of a byte's values are replaced.
+
+    Args:
+        m: Number of fractions.
+        index: Which fraction, 0 to m − 1.
+        mode: "remove": the fraction's top set is replaced. "keep": everything else is.
+
+    Returns:
+        bool (256, values_per_byte(m)), for `decode`.
+
+    Raises:
+        AttribevalError: If there is no such fraction or mode.
+    """
+    if mode not in MODES:
+        raise unknown("mode", mode, MODES)
+    if not 0 <= index < m:
+        raise AttribevalError(f"Expected the number of a fraction, 0 to {m - 1}. Received: {index}.")
+    top = _digits(m) <= index
+    return top if mode == "remove" else ~top
+
+
+def decode(packed: np.ndarray, table: np.ndarray, count: int) -> np.ndarray:
+    """Look up every value of packed levels in a table.
+
+    Args:
+        packed: uint8 (N, n).
+        table: (256, values per byte) of any type, as from `mask_table`.
+        count: V.
+
+    Returns:
+        (N, V) of the table's type.
+    """
+    return np.concatenate([column[packed] for column in table.T], axis=1)[:, :count]
+
+
+def _digits(m: int) -> np.ndarray:
+    """uint8 (256, values_per_byte(m)): the digits of every byte in base m + 1."""
+    powers = (m + 1) ** np.arange(values_per_byte(m))
+    return (np.arange(256)[:, None] // powers % (m + 1)).astype(np.uint8)

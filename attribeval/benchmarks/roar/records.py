@@ -1,0 +1,348 @@
+"""Records of one size in shards: images and packed rank levels, written in any order by anyone, read from anywhere.
+
+    <folder>/<name>.json          shape and type of a record, how many there are, how many in a shard
+    <folder>/<name>-00000.bin     256 bytes that say how many records follow and their checksum, then the records
+
+A shard is whole or not there, and carries its own checksum, so that processes on several machines may write one set:
+who comes second finds the shard done, and two that write the same shard at once leave one of the two, never a mixture.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from attribeval.errors import AttribevalError
+from attribeval.files import write_atomic
+
+HEADER_BYTES = 256
+_SHARD_BYTES = 2**26
+_FORMAT = "attribeval records 1"
+_OPEN_SHARDS = 128  # memory maps kept; each holds a file open
+
+
+class CorruptRecords(AttribevalError):
+    """A shard is missing, cut short or changed; `shard` says which, so that it alone can be written again."""
+
+    def __init__(self, path: Path, shard: int, what: str):
+        super().__init__(f"Expected {path} as it was written. Received {what}: write shard {shard} again.")
+        self.path = path
+        self.shard = shard
+
+
+class Records:
+    """A set of records of one shape and type; make it with `create` or `open`.
+
+    Attributes:
+        folder, name: Where it is.
+        count: Number of records.
+        shape: Shape of a record.
+        dtype: Its type.
+        shard_records: Records per shard; the last shard may have fewer.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, count: int, shape: tuple[int, ...], dtype: np.dtype, shard_records: int
+    ):
+        self.folder, self.name = Path(folder), name
+        self.count, self.shape, self.dtype = count, shape, dtype
+        self.shard_records = shard_records
+        self._maps: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __repr__(self) -> str:
+        return f"Records({self.name!r}, {self.count} × {self.shape} {self.dtype}, {self.shards} shards)"
+
+    def __reduce__(self):
+        """Only what it is travels to another process; memory maps are opened there."""
+        return Records, (self.folder, self.name, self.count, self.shape, self.dtype, self.shard_records)
+
+    # -------------------------------------------------------------------------------------------- make and find
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | PathLike,
+        name: str,
+        count: int,
+        shape: Sequence[int],
+        dtype: np.dtype | type | str,
+        shard_records: int | None = None,
+    ) -> Records:
+        """Declare a set, or find it declared in the same way; its shards are then written in any order.
+
+        Args:
+            folder: Made if it is not there.
+            name: Start of the files' names.
+            count: Number of records, 1 or more.
+            shape: Shape of a record.
+            dtype: A numeric type of fixed size; kept little-endian.
+            shard_records: Records per shard; None makes shards of one size, at most 64 MB.
+
+        Raises:
+            AttribevalError: If a set of that name is there and differs (says in what), or nothing can be stored.
+        """
+        dtype, shape = np.dtype(dtype).newbyteorder("<"), tuple(int(side) for side in shape)
+        size = int(np.prod(shape)) * dtype.itemsize
+        if count < 1 or size < 1 or dtype.kind not in "biuf":
+            raise AttribevalError(f"Expected numeric records, 1 or more. Received: {count} × {shape} of {dtype}.")
+        if shard_records is None:
+            shards = -(-count // max(1, _SHARD_BYTES // size))
+            shard_records = -(-count // shards)
+        if shard_records < 1:
+            raise AttribevalError(f"Expected 1 record per shard or more. Received: {shard_records}.")
+        wanted = {
+            "format": _FORMAT,
+            "count": int(count),
+            "shape": list(shape),
+            "dtype": dtype.str,
+            "shard_records": int(shard_records),
+        }
+        path = _manifest(folder, name)
+        if path.is_file():
+            found = _read_manifest(path)
+            differ = [
+                f"{key} {found.get(key)} instead of {wanted[key]}" for key in wanted if found.get(key) != wanted[key]
+            ]
+            if differ:
+                raise AttribevalError(
+                    f"Expected {path} to describe the same records. Received: {', '.join(differ)}. Choose another "
+                    "folder, or delete this one to start again."
+                )
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(wanted, indent=1).encode()
+            _write(path, len(text), lambda file: file.write(text))
+        return cls(path.parent, name, int(count), shape, dtype, int(shard_records))
+
+    @classmethod
+    def open(cls, folder: str | PathLike, name: str) -> Records:
+        """Find a set that was declared before.
+
+        Raises:
+            AttribevalError: If there is none, or its description cannot be read.
+        """
+        path = _manifest(folder, name)
+        if not path.is_file():
+            raise AttribevalError(f"Expected records at {path}. Received no such file: create them first.")
+        found = _read_manifest(path)
+        dtype = np.dtype(found["dtype"])
+        return cls(path.parent, name, found["count"], tuple(found["shape"]), dtype, found["shard_records"])
+
+    # ----------------------------------------------------------------------------------------------------- facts
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of one record."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return -(-self.count // self.shard_records)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all records, without headers."""
+        return self.count * self.record_bytes
+
+    @property
+    def files(self) -> list[Path]:
+        """The shards' files in order, whether they are there or not."""
+        return [self.folder / f"{self.name}-{k:05d}.bin" for k in range(self.shards)]
+
+    def span(self, k: int) -> tuple[int, int]:
+        """First record of shard `k`, and the one after its last."""
+        if not 0 <= k < self.shards:
+            raise AttribevalError(f"Expected a shard of {self.name}, 0 to {self.shards - 1}. Received: {k}.")
+        return k * self.shard_records, min((k + 1) * self.shard_records, self.count)
+
+    def missing(self) -> list[int]:
+        """Shards that are not there, or not of the right length; `verify` also looks at every byte."""
+        return [k for k in range(self.shards) if self._fault(k) is not None]
+
+    # ----------------------------------------------------------------------------------------------------- write
+
+    def write_shard(self, k: int, array: np.ndarray) -> bool:
+        """Write shard `k`, unless it is there and whole.
+
+        Args:
+            k: Which shard.
+            array: Its records, (records, *shape), of the set's type.
+
+        Returns:
+            Whether it was written; False leaves a whole shard as it is.
+
+        Raises:
+            AttribevalError: If the array is not that shard's, or the disk is full (bytes needed and free); nothing is
+                left half written.
+        """
+        start, stop = self.span(k)
+        array = np.asarray(array)
+        if array.shape != (stop - start, *self.shape) or array.dtype.newbyteorder("<") != self.dtype:
+            raise AttribevalError(
+                f"Expected {self.dtype} {(stop - start, *self.shape)} for shard {k} of {self.name}. "
+                f"Received: {array.dtype} {array.shape}."
+            )
+        try:
+            self.verify(k)
+            return False
+        except CorruptRecords:
+            pass
+        data = memoryview(np.ascontiguousarray(array, dtype=self.dtype)).cast("B")
+        header = json.dumps({"records": stop - start, "blake2b": _checksum(data)}).encode().ljust(HEADER_BYTES)
+
+        def write(file) -> None:
+            file.write(header)
+            file.write(data)
+
+        _write(self.files[k], HEADER_BYTES + len(data), write)
+        with self._lock:
+            self._maps.pop(k, None)
+        return True
+
+    def verify(self, k: int | None = None) -> None:
+        """Read shard `k`, or all, and compare with the checksums.
+
+        Raises:
+            CorruptRecords: For the first shard that is missing, cut short or changed.
+        """
+        for shard in range(self.shards) if k is None else [k]:
+            fault = self._fault(shard)
+            path = self.files[shard]
+            if fault is None:
+                with open(path, "rb") as file:
+                    header = _read_header(file.read(HEADER_BYTES))
+                    if header.get("blake2b") != hashlib.file_digest(file, _blake2b).hexdigest():
+                        fault = "other bytes than its checksum says"
+            if fault is not None:
+                raise CorruptRecords(path, shard, fault)
+
+    def _fault(self, k: int) -> str | None:
+        """What is wrong with a shard as far as its length and header tell, or None."""
+        path, (start, stop) = self.files[k], self.span(k)
+        expected = HEADER_BYTES + (stop - start) * self.record_bytes
+        try:
+            with open(path, "rb") as file:
+                header = _read_header(file.read(HEADER_BYTES))
+                length = file.seek(0, 2)
+        except FileNotFoundError:
+            return "no such file"
+        if length != expected:
+            return f"{length} bytes instead of {expected}"
+        if header.get("records") != stop - start:
+            return "a header that does not describe its records"
+        return None
+
+    # ------------------------------------------------------------------------------------------------------ read
+
+    def shard(self, k: int) -> np.ndarray:
+        """The records of shard `k`, memory-mapped and read-only, (records, *shape).
+
+        Raises:
+            CorruptRecords: If it is not there or not of the right length.
+        """
+        with self._lock:
+            if k in self._maps:
+                self._maps.move_to_end(k)
+                return self._maps[k]
+        fault = self._fault(k)
+        if fault is not None:
+            raise CorruptRecords(self.files[k], k, fault)
+        start, stop = self.span(k)
+        shape = (stop - start, *self.shape)
+        mapped = np.memmap(self.files[k], self.dtype, mode="r", offset=HEADER_BYTES, shape=shape).view(np.ndarray)
+        with self._lock:
+            self._maps[k] = mapped
+            while len(self._maps) > _OPEN_SHARDS:
+                self._maps.popitem(last=False)
+        return mapped
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Records start … stop − 1, an array of its own (stop − start, *shape)."""
+        return self[np.arange(start, stop)]
+
+    def __getitem__(self, indices: int | slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        """One record (*shape), or several (n, *shape) in the order asked for, as arrays of their own."""
+        if isinstance(indices, slice):
+            indices = np.arange(*indices.indices(self.count))
+        wanted = np.asarray(indices, dtype=np.int64)
+        if wanted.ndim == 0:
+            return self[wanted[None]][0]
+        out = np.empty((len(wanted), *self.shape), self.dtype)
+        self.gather(wanted, out)
+        return out
+
+    def gather(self, indices: np.ndarray, out: np.ndarray) -> None:
+        """Copy records into `out` (n, *shape), in the order asked for.
+
+        Raises:
+            AttribevalError: If there is no such record.
+            CorruptRecords: If a shard is not there or not of the right length.
+        """
+        outside = np.flatnonzero((indices < 0) | (indices >= self.count))
+        if outside.size:
+            raise AttribevalError(f"Expected records 0 to {self.count - 1}. Received: {indices[outside[0]]}.")
+        shards, rows = np.divmod(indices, self.shard_records)
+        maps = {k: self.shard(k) for k in np.unique(shards).tolist()}
+        for place, (k, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
+            out[place] = maps[k][row]
+
+
+def _manifest(folder: str | PathLike, name: str) -> Path:
+    return Path(folder) / f"{name}.json"
+
+
+def _read_manifest(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_text())
+        if found["format"] == _FORMAT:
+            return found
+        what = f"format {found['format']!r}"
+    except (ValueError, KeyError, TypeError) as error:
+        what = repr(error)
+    raise AttribevalError(f"Expected {path} to describe records. Received: {what}. Delete its folder to start again.")
+
+
+def _read_header(raw: bytes) -> dict:
+    try:
+        header = json.loads(raw)
+    except ValueError:
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def _blake2b():
+    return hashlib.blake2b(digest_size=16)
+
+
+def _checksum(data: memoryview) -> str:
+    digest = _blake2b()
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def _write(path: Path, size: int, write) -> None:
+    """Write a file whole, or say how much room it would have needed."""
+    try:
+        write_atomic(path, write)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        free = shutil.disk_usage(path.parent).free
+        raise AttribevalError(
+            f"Expected room for {size:,} bytes at {path}. Received a full disk ({free:,} bytes free): free some and "
+            "start the same command again; it goes on with what is missing."
+        ) from error
