@@ -12,12 +12,12 @@ import numpy as np
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def fold(seeds: np.ndarray, index: int) -> np.ndarray:
+def fold(seeds: np.ndarray, index: int | np.ndarray) -> np.ndarray:
     """Derive one new seed per seed (splitmix64 of seed + (index + 1) · golden ratio; Steele et al. 2014).
 
     Args:
         seeds: int32 (B, 2).
-        index: Which derived seed, 0 or more; different indices give independent seeds.
+        index: Which derived seed, 0 or more, one for all or one per seed; different indices give independent seeds.
 
     Returns:
         int32 (B, 2).

@@ -9,23 +9,13 @@ components of that threshold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numba import njit
 
+from attribeval.benchmarks.compiled import compiled
 from attribeval.errors import AttribevalError
 
 # What a root knows about its component: one row of the `nodes` array.
 _AREA, _FIRST, _X0, _Y0, _X1, _Y1 = range(6)
-
-
-def _compiled(function: Callable) -> Callable:
-    """Compile with numba: kept on disk where a cache folder is writable, once per process where none is."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # what numba raises for "no cache folder can be written"
-        return njit(nogil=True)(function)
 
 
 def _representatives(connectivity: int) -> np.ndarray:
@@ -84,7 +74,7 @@ def largest_components(levels: np.ndarray, connectivity: int = 8) -> tuple[np.nd
     return _largest_of_each_level(np.array(levels, order="C"), _REPRESENTATIVES[connectivity])
 
 
-@_compiled
+@compiled
 def _root(parent, pixel):
     """Root of a pixel's component, halving the path on the way."""
     while parent[pixel] != pixel:
@@ -93,7 +83,7 @@ def _root(parent, pixel):
     return pixel
 
 
-@_compiled
+@compiled
 def _join(parent, nodes, a, b):
     """Join the components of two different roots; returns the new root (the larger one, which keeps the tree flat)."""
     if nodes[a, _AREA] < nodes[b, _AREA]:
@@ -108,7 +98,7 @@ def _join(parent, nodes, a, b):
     return a
 
 
-@_compiled
+@compiled
 def _add(parent, nodes, ring, representatives, pixel):
     """Add one pixel to the forest, join it to the neighbours already there; returns the root of its component."""
     parent[pixel] = pixel
@@ -125,7 +115,7 @@ def _add(parent, nodes, ring, representatives, pixel):
     return root
 
 
-@_compiled
+@compiled
 def _forest(levels):
     """Everything a sweep over the levels needs, with no pixel added yet.
 
@@ -167,7 +157,7 @@ def _forest(levels):
     return order, ends, parent, nodes, ring
 
 
-@_compiled
+@compiled
 def _largest_of_each_level(levels, representatives):
     """See `largest_components`."""
     order, ends, parent, nodes, ring = _forest(levels)

@@ -1,0 +1,122 @@
+"""What removed values become: a colour, the image's own blur, or ROAD's noisy linear imputation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attribeval.benchmarks.roar.records import Records
+from attribeval.errors import AttribevalError
+from attribeval.methods.fills import Fill, check_fill
+from attribeval.methods.seeds import normal
+
+FILLS = ("mean", "blur", "linear")
+BLUR = 1 / 10  # σ as a part of the shorter side, as wherever else an image is blurred to nothing
+_NOISE = 0.01  # of the value range (Rong et al. 2022, section 4.3)
+_NEIGHBOURS = [(dy, dx, 1 / 12 if dy and dx else 1 / 6) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+
+
+def channel_mean(records: Records) -> np.ndarray:
+    """The mean of each channel over all images, shard after shard, summed in float64.
+
+    Args:
+        records: Images (H, W, C).
+
+    Returns:
+        float32 (C,).
+
+    Raises:
+        AttribevalError: If a value is NaN or infinite (in which shard).
+        CorruptRecords: If a shard is not there.
+    """
+    total = np.zeros(records.shape[-1])
+    for k in range(records.shards):
+        for image in records.shard(k):
+            total += image.reshape(-1, image.shape[-1]).sum(axis=0, dtype=np.float64)
+        if not np.isfinite(total).all():
+            raise AttribevalError(
+                f"Expected finite images. Received NaN or infinity in {records.files[k]}: repair the images."
+            )
+    return (total / (records.count * np.prod(records.shape[:-1]))).astype(np.float32)
+
+
+def constant_fill(fill: Fill, channels: int, mean: np.ndarray | None) -> np.ndarray | None:
+    """The colour that removed values get, or None where each image has a fill of its own.
+
+    Args:
+        fill: "mean" (the training set's channel mean), "blur", "linear", a number, or a tuple with one per channel.
+        channels: C.
+        mean: What `channel_mean` returned for the training images.
+
+    Returns:
+        float32 (C,) or None.
+
+    Raises:
+        AttribevalError: If the fill is unknown, has another number of channels, or needs a mean that is not given.
+    """
+    check_fill(fill, allowed=FILLS)
+    if isinstance(fill, str) and fill != "mean":
+        return None
+    if fill == "mean" and mean is None:
+        raise AttribevalError("Expected channel_mean for fill='mean'. Received none: compute it on the training set.")
+    colour = np.asarray(mean if fill == "mean" else fill, dtype=np.float32).ravel()
+    if colour.size not in (1, channels):
+        raise AttribevalError(f"Expected a fill of one number or {channels}, one per channel. Received: {fill!r}.")
+    return np.ascontiguousarray(np.broadcast_to(colour, channels))
+
+
+def impute(images: np.ndarray, masks: np.ndarray, seeds: np.ndarray, span: np.ndarray, empty: np.ndarray) -> np.ndarray:
+    """Noisy linear imputation (Rong et al. 2022, section 4.3, equation 5).
+
+    Every removed value is the mean of its eight neighbours, kept or removed, with weights 1/6 beside and 1/12 across;
+    at the border the weights of those that exist are scaled to 1. One sparse system per image and channel, or one per
+    image where the channels share a mask. Then Gaussian noise is added to what was removed.
+
+    Args:
+        images: float32 (B, H, W, C).
+        masks: bool (B, H, W, C) or, shared by the channels, (B, H, W, 1); True where removed.
+        seeds: int32 (B, 2), one per image.
+        span: float (B,), each image's range of values; the noise has a hundredth of it as standard deviation.
+        empty: float32 (C,), the colour of an image of which nothing is left.
+
+    Returns:
+        float32 (B, H, W, C): a new array; what was kept is as it was.
+    """
+    out = images.astype(np.float64)
+    for image, mask in zip(out, masks, strict=True):
+        groups = [slice(c, c + 1) for c in range(image.shape[-1])] if mask.shape[-1] > 1 else [slice(None)]
+        for group in groups:
+            removed = mask[..., group][..., 0]
+            if removed.all():
+                image[..., group] = empty[group]
+            elif removed.any():
+                image[removed, group] = _solve(image[..., group], removed)
+    out += np.where(masks, _NOISE * np.asarray(span)[:, None, None, None] * normal(seeds, images.shape[1:]), 0)
+    return out.astype(np.float32)
+
+
+def _solve(image: np.ndarray, removed: np.ndarray) -> np.ndarray:
+    """Removed pixels (n, C) of one image (H, W, C), in raster order."""
+    from scipy.sparse import csc_array
+    from scipy.sparse.linalg import splu
+
+    height, width = removed.shape
+    number = np.full(removed.shape, -1)
+    ys, xs = np.nonzero(removed)
+    n = len(ys)
+    number[ys, xs] = np.arange(n)
+    known = np.zeros((n, image.shape[-1]))
+    weight = np.zeros(n)
+    entries = []
+    for dy, dx, w in _NEIGHBOURS:
+        y, x = ys + dy, xs + dx
+        there = np.flatnonzero((y >= 0) & (y < height) & (x >= 0) & (x < width))
+        y, x = y[there], x[there]
+        weight[there] += w
+        other = number[y, x]
+        kept = other < 0
+        known[there[kept]] += w * image[y[kept], x[kept]]
+        entries.append((np.full(np.count_nonzero(~kept), -w), there[~kept], other[~kept]))
+    entries.append((weight, np.arange(n), np.arange(n)))
+    values, rows, columns = (np.concatenate(part) for part in zip(*entries, strict=True))
+    system = csc_array((values, (rows, columns)), shape=(n, n))
+    return splu(system, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(known)
