@@ -1,0 +1,1 @@
+"""Remove or keep, and retrain: which estimator finds what the model needs?"""
