@@ -1,1 +1,1 @@
-"""ROAR and KAR: remove or keep what a method calls important, retrain, and see what the model still knows."""
+"""Remove or keep, and retrain: which estimator finds what the model needs? (Hooker et al. 2019)"""

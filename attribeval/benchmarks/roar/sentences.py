@@ -1,0 +1,186 @@
+"""The outcome of a ROAR or KAR run in words, most important first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attribeval.results.comparisons import holm, paired_test, t_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TITLES = {"remove": "Remove and retrain", "keep": "Keep and retrain"}
+_NAMED = 5  # failed cells named, the rest counted
+
+
+def sentences(
+    areas: pd.DataFrame,
+    curves: pd.DataFrame,
+    cells: pd.DataFrame,
+    *,
+    planned: Collection[str] = (),
+    level: float = 0.95,
+) -> list[str]:
+    """Say it in words.
+
+    Args:
+        areas, curves, cells: Of `verdict.areas`, `verdict.curves` and `verdict.cells_table`, of the same records.
+        planned: Names of all cells of the run.
+        level: Of the intervals.
+
+    Returns:
+        Per mode who is better than chance, then a sentence per method, then notes: what retraining changes, class
+        leakage of the masks, the effect of a max filter, what failed or is missing.
+    """
+    said = [_headline(areas[areas["mode"] == mode], mode) for mode in _TITLES if (areas["mode"] == mode).any()]
+    methods = areas[areas["kind"].isin(("method", "control")) & (areas["estimator"] != "random")]
+    said += [_of_method(methods[methods["estimator"] == name], level) for name in dict.fromkeys(methods["estimator"])]
+    if len(methods):
+        said.append(
+            "A gain is the area between the curves of a method and of random: how many points of accuracy more the "
+            "retrained model loses (remove) or saves (keep) than with random, on average over all fractions. p is "
+            "Holm-corrected over the methods of a mode."
+        )
+    said += _retraining(curves)
+    said += _leakage(cells, level)
+    said += _max_filter(cells, level)
+    return said + _incomplete(cells, planned)
+
+
+def _headline(areas: pd.DataFrame, mode: str) -> str:
+    methods = areas[areas["kind"] == "method"]
+    parts = []
+    for verdict in dict.fromkeys(["better than chance", "not distinguishable from chance", *methods["verdict"]]):
+        names = list(methods["estimator"][methods["verdict"] == verdict])
+        if names:
+            parts.append(f"{verdict}: {', '.join(names)}")
+        elif verdict == "better than chance":
+            parts.append("no method is better than chance" if len(methods) else "no method was measured")
+    return f"{_TITLES[mode]}: {'; '.join(parts)}."
+
+
+def _of_method(rows: pd.DataFrame, level: float) -> str:
+    parts = []
+    for row in rows.itertuples():
+        part = f"{row.verdict} ({row.mode}: "
+        if row.repeats == 0:
+            part += "no repeat in which it and random have every fraction"
+        else:
+            part += f"gain {_points(row.area)}"
+            if np.isfinite(row.low):
+                part += f", {level:.0%} interval {100 * row.low:+.1f} to {100 * row.high:+.1f}, {_p(row.p_holm)}"
+            part += f", {_count(row.repeats, 'repeat')}"
+        parts.append(part + ")")
+    return f"{rows['estimator'].iloc[0]} is {' and '.join(parts)}."
+
+
+def _retraining(curves: pd.DataFrame) -> list[str]:
+    """The paper's section 4.3.1: how much of the loss without retraining is the modification's own."""
+    random = curves[(curves["estimator"] == "random") & (curves["mode"] == "remove") & (curves["fraction"] < 1)]
+    random = random[random["without_retraining"].notna()].sort_values("fraction")
+    if not len(random):
+        return []
+    row = random.iloc[-1]
+    unmodified = curves["accuracy"][curves["kind"] == "unmodified"]
+    clean = f" (unmodified images: {unmodified.iloc[0]:.1%})" if len(unmodified) else ""
+    said = (
+        f"With {row['fraction']:.0%} removed at random, a retrained model is right on {row['accuracy']:.1%} of the "
+        f"test images, the model that was not retrained on {row['without_retraining']:.1%}{clean}"
+    )
+    if row["without_retraining"] < row["accuracy"]:
+        said += ": the difference is due to images of a kind it never saw, not to information that is gone"
+    return [said + "."]
+
+
+def _leakage(cells: pd.DataFrame, level: float) -> list[str]:
+    """How much of the class the masks give away, at the fraction where each estimator's give away most."""
+    masks = cells[(cells["kind"] == "leakage") & (cells["status"] == "done")]
+    said = []
+    for mode, of_mode in masks.groupby("mode"):
+        guessing = 1 / of_mode["classes"].iloc[0]
+        parts = []
+        for estimator, of_one in of_mode.groupby("estimator"):
+            fraction = of_one.groupby("fraction")["accuracy"].mean().idxmax()
+            accuracy = of_one["accuracy"][of_one["fraction"] == fraction].to_numpy()
+            low, high = t_interval(accuracy, level)
+            if np.isfinite(low):
+                found = "a leak" if low > guessing else "no leak found"
+                sure = f"{level:.0%} interval {max(low, 0):.1%} to {min(high, 1):.1%}: {found}"
+            else:
+                sure = "one repeat: not tested"
+            parts.append((-accuracy.mean(), f"{estimator} {accuracy.mean():.1%} at {fraction:.0%} ({sure})"))
+        said.append(
+            f"Class leakage ({mode}): a model trained on nothing but the shape of the masks is right on these shares "
+            f"of the test images, against {guessing:.1%} by guessing: {'; '.join(text for _, text in sorted(parts))}. "
+            "A retrained model can use what leaks."
+        )
+    return said
+
+
+def _max_filter(cells: pd.DataFrame, level: float) -> list[str]:
+    """The change by the filter, within a repeat, on average over the fractions that both have."""
+    done = cells[cells["status"] == "done"]
+    said = []
+    for mode, of_mode in done[done["kind"] == "max_filter"].groupby("mode"):
+        plain = done[(done["mode"] == mode) & done["kind"].isin(("method", "control"))]
+        changes = {}
+        for name, part in of_mode.groupby("estimator"):
+            base = re.sub(r"^max\d+\((.*)\)$", r"\1", str(name))
+            both = part.merge(plain[plain["estimator"] == base], on=["repeat", "fraction"], suffixes=("", "_plain"))
+            gain = (both["accuracy"] - both["accuracy_plain"]) * (1 if mode == "keep" else -1)
+            if len(both):
+                changes[name] = gain.groupby(both["repeat"]).mean().to_numpy()
+        p_values = holm(np.array([paired_test(gain, np.zeros(len(gain))) for gain in changes.values()]))
+        parts = []
+        for (name, gain), p in zip(changes.items(), p_values, strict=True):
+            low, high = t_interval(gain, level)
+            sure = (
+                f"{level:.0%} interval {100 * low:+.1f} to {100 * high:+.1f}, {_p(p)}"
+                if np.isfinite(p)
+                else "not tested"
+            )
+            parts.append(f"{name} {_points(gain.mean())} ({sure})")
+        if parts:
+            said.append(
+                f"Blur artefact ({mode}): a max filter knows nothing of the model, yet it changes a map's gain, on "
+                f"average over the fractions trained: {'; '.join(parts)}. Differences of this size between methods may "
+                "be differences of blur."
+            )
+    return said
+
+
+def _incomplete(cells: pd.DataFrame, planned: Collection[str]) -> list[str]:
+    said = []
+    failed = cells[cells["status"] == "failed"]
+    if len(failed):
+        named = [f"{row.name}: {row.error}" for row in failed[["name", "error"]].head(_NAMED).itertuples(index=False)]
+        more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+        said.append(
+            f"{_count(len(failed), 'cell')} failed and {'is' if len(failed) == 1 else 'are'} left out "
+            f"({'; '.join(named)}{more})."
+        )
+    missing = len(set(planned) - set(cells["name"]))
+    if missing:
+        said.append(
+            f"{missing} of {len(set(planned))} cells are not trained yet: this is an answer from part of the run."
+        )
+    done = cells[(cells["status"] == "done") & (cells["kind"] != "unmodified")]
+    if len(done) and done["repeat"].nunique() == 1:
+        said.append("There is one repeat: without a second training nothing can be said about chance variation.")
+    return said
+
+
+def _points(gain: float) -> str:
+    return f"{100 * gain:+.1f} points"
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
