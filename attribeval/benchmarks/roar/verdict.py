@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CHANCE = "random"
 BETTER, WORSE = "better than chance", "worse than chance"
 ALIKE, UNTESTED, UNMEASURED = "not distinguishable from chance", "not tested", "not measured"
-_COMPARED = ("method", "control", "max_filter")
+_COMPARED = ("method", "control", "max_filter", "recursive")
 
 
 def curves(records: Iterable[Mapping[str, Any]], level: float = 0.95) -> pd.DataFrame:

@@ -1,0 +1,155 @@
+"""The user's `build_model` as data, so that any process on any machine can make the same untrained model again."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attribeval import _tf as tf
+from attribeval.errors import AttribevalError
+
+
+def describe(build_model: Callable[[], Any]) -> dict[str, Any]:
+    """Write a builder down as JSON values.
+
+    Functional and sequential models of Keras' own layers are kept as their architecture. Other models (subclassed,
+    with custom layers) are kept as the place of the builder, which must then be a function of a module or file.
+
+    Args:
+        build_model: A function without arguments that returns an untrained, uncompiled Keras classifier.
+
+    Returns:
+        {"architecture": Keras' JSON} or {"builder": {"file", "name"}}; both with
+        "input_shape", "classes" (None if the output is not (batch, classes)), "parameters" and "hash".
+
+    Raises:
+        AttribevalError: If it is no function, or returns no Keras model, a compiled or trained one, or one that cannot
+            be written down.
+    """
+    if not callable(build_model):
+        raise AttribevalError(
+            f"Expected build_model to be a function that returns an untrained Keras model. Received: "
+            f"{type(build_model).__name__}: write build_model=lambda: …."
+        )
+    model = _checked(build_model())
+    _refuse_trained(model, build_model())
+    about = {
+        "input_shape": list(model.input_shape[1:]),
+        "classes": int(model.output_shape[-1]) if len(model.output_shape) == 2 else None,
+        "parameters": int(model.count_params()),
+    }
+    text = _architecture(model)
+    place = {"architecture": text} if text is not None else _place(build_model)
+    digest = hashlib.blake2b(json.dumps([place, about]).encode(), digest_size=8).hexdigest()
+    return place | about | {"hash": digest}
+
+
+def build(spec: dict[str, Any], seed: int, mixed_precision: str | None = None) -> Any:
+    """Make the model anew, with weights drawn from `seed`; in the scope of a strategy if it is to be distributed."""
+    tf.keras.utils.set_random_seed(seed)
+    if "architecture" in spec:
+        config = json.loads(spec["architecture"])
+        if mixed_precision is not None:
+            config = _with_policy(config, mixed_precision)
+        return tf.keras.models.model_from_json(json.dumps(config))
+    before = tf.keras.mixed_precision.dtype_policy()
+    try:
+        if mixed_precision is not None:
+            tf.keras.mixed_precision.set_dtype_policy(mixed_precision)
+        return function_in_file(spec["builder"]["file"], spec["builder"]["name"])()
+    finally:
+        tf.keras.mixed_precision.set_dtype_policy(before)
+
+
+def _checked(model: Any) -> Any:
+    if not isinstance(model, tf.keras.Model):
+        raise AttribevalError(f"Expected build_model to return a Keras model. Received: {type(model).__name__}.")
+    if getattr(model, "compiled", False):
+        raise AttribevalError(
+            "Expected build_model to return a model that is not compiled. Received a compiled one, whose optimizer and "
+            "loss would be ignored: leave compile() out and say how to train with recipe=Recipe(…)."
+        )
+    if not model.built:
+        raise AttribevalError(
+            "Expected build_model to return a built model. Received one without weights: give it an Input."
+        )
+    return model
+
+
+def _refuse_trained(model: Any, again: Any) -> None:
+    """ROAR trains from random initialisation: two calls must not give the same random-looking weights."""
+    for one, other in zip(model.trainable_variables, again.trainable_variables, strict=True):
+        a, b = one.numpy(), other.numpy()
+        if np.ptp(a) > 0 and np.array_equal(a, b):
+            raise AttribevalError(
+                f"Expected build_model to draw new random weights at each call. Received the same {one.path!r} "
+                "twice: it returns a trained model, or initialisers with fixed seeds. ROAR retrains from random "
+                "initialisation (weights=None); a trained model to be explained goes into checkpoint=."
+            )
+
+
+def _architecture(model: Any) -> str | None:
+    """Keras' JSON of the model, if that is enough to make it again; else None."""
+    try:
+        text = model.to_json()
+        made = tf.keras.models.model_from_json(text)
+    except Exception:  # Keras raises many types here, for subclassed models, custom layers and Lambdas
+        return None
+    same = [v.shape for v in made.weights] == [v.shape for v in model.weights]
+    return text if same else None
+
+
+def _place(function: Callable) -> dict[str, Any]:
+    """Where other processes find the builder."""
+    place = place_of(function)
+    if place is None:
+        raise AttribevalError(
+            "Expected a model of Keras' own layers, or a build_model that another process can import. Received a local "
+            "function, a lambda or one of a prompt, that returns a subclassed model or custom layers: define "
+            "build_model at the top of a .py file."
+        )
+    return {"builder": place}
+
+
+def place_of(function: Callable) -> dict[str, str] | None:
+    """The file and name of a function at the top of a `.py` file; None for any other."""
+    name = getattr(function, "__qualname__", "<lambda>")
+    file = getattr(sys.modules.get(getattr(function, "__module__", None)), "__file__", None)
+    if "<" in name or "." in name or file is None:
+        return None
+    return {"file": str(Path(file).resolve()), "name": name}
+
+
+def function_in_file(path: str, name: str) -> Callable[[], Any]:
+    """A function of a Python file; the file is run as a module of its own.
+
+    Raises:
+        AttribevalError: If there is no such file or function.
+    """
+    spec = importlib.util.spec_from_file_location(f"attribeval_builder_{Path(path).stem}", path)
+    if spec is None or not Path(path).is_file():
+        raise AttribevalError(f"Expected a Python file with the function {name}. Received: {path}, which is none.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        raise AttribevalError(f"Expected a function {name} in {path}. Received a file without it.")
+    return getattr(module, name)
+
+
+def _with_policy(config: Any, policy: str) -> Any:
+    """The architecture with every layer's dtype policy replaced; the last layer's output stays float32 enough: the
+    loss casts the logits.
+    """
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return config | {"config": {"name": policy}}
+        return {key: _with_policy(value, policy) for key, value in config.items()}
+    return [_with_policy(value, policy) for value in config] if isinstance(config, list) else config

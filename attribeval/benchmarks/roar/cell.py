@@ -1,0 +1,184 @@
+"""One training of the grid, from the run directory to its record."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from attribeval import _tf as tf
+from attribeval.attributer import versions
+from attribeval.benchmarks.roar.builder import build
+from attribeval.benchmarks.roar.fills import channel_mean
+from attribeval.benchmarks.roar.grid import Cell, Grid
+from attribeval.benchmarks.roar.pipeline import masked_dataset
+from attribeval.benchmarks.roar.ranks import mask_table
+from attribeval.benchmarks.roar.recipe import Recipe
+from attribeval.benchmarks.roar.records import Records
+from attribeval.benchmarks.roar.recursion import rank_again
+from attribeval.benchmarks.roar.run_dir import RunDir
+from attribeval.benchmarks.roar.strategies import is_chief
+from attribeval.benchmarks.roar.training import evaluate, train
+from attribeval.models.preprocessing import find_preprocessing
+
+_EVALUATED_AT_ONCE = 256
+
+
+def run_cell(
+    run_dir: RunDir, grid: Grid, cell: Cell, strategy: Any, callbacks: Sequence[Any] = (), threads: int | None = None
+) -> dict[str, Any]:
+    """Train, evaluate, and write the record (the chief alone, where several processes share the training).
+
+    Args:
+        run_dir: Holds images, labels and ranks.
+        grid: What the directory holds.
+        cell: Which training.
+        strategy: A `tf.distribute.Strategy`.
+        callbacks: Keras callbacks.
+        threads: What TensorFlow was allowed to use; for the record.
+
+    Returns:
+        The record, as it was written.
+    """
+    begun = time.perf_counter()
+    recipe, seed, classes = Recipe(**grid.recipe), grid.cell_seed(cell), grid.data["classes"]
+    view = _View(run_dir, grid, cell)
+    with strategy.scope():
+        model = build(grid.model, seed, recipe.mixed_precision)
+
+    def batches(size: int, pipeline: tuple[int, int]) -> Any:
+        return view.batches("train", size, training=True, seed=seed, augment=recipe.augment, shard=pipeline)
+
+    history = train(model, batches, view.count("train"), recipe, strategy, callbacks)
+    trained = time.perf_counter() - begun
+    score = evaluate(model, view.batches("test"), classes)
+    _save_weights(model, run_dir, cell)
+    before = None
+    if cell.kind not in ("unmodified", "leakage"):
+        before = _without_retraining(model, run_dir, cell, view, classes)
+    record = {
+        "name": cell.name,
+        "status": "done",
+        "kind": cell.kind,
+        "estimator": cell.label,
+        "mode": cell.mode,
+        "fraction": cell.fraction,
+        "repeat": cell.repeat,
+        "seed": seed,
+        **{key: value for key, value in asdict(score).items() if key != "per_class_accuracy"},
+        "per_class_accuracy": [None if value != value else value for value in score.per_class_accuracy],
+        "without_retraining": before,
+        "seconds": time.perf_counter() - begun,
+        "training_seconds": trained,
+        "history": asdict(history),
+        "versions": versions(),
+        "hardware": hardware(strategy, threads),
+        "error": None,
+    }
+    if is_chief():
+        run_dir.write_record(cell, record)
+    return record
+
+
+def failed_record(grid: Grid, cell: Cell, error: str, seconds: float) -> dict[str, Any]:
+    """The record of a training that could not be finished."""
+    nothing = dict.fromkeys(("accuracy", "loss", "per_class_accuracy", "without_retraining", "images", "history"))
+    return {
+        "name": cell.name,
+        "status": "failed",
+        "kind": cell.kind,
+        "estimator": cell.label,
+        "mode": cell.mode,
+        "fraction": cell.fraction,
+        "repeat": cell.repeat,
+        "seed": grid.cell_seed(cell),
+        **nothing,
+        "seconds": seconds,
+        "versions": versions(),
+        "hardware": hardware(None, None),
+        "error": error,
+    }
+
+
+def hardware(strategy: Any | None, threads: int | None) -> dict[str, Any]:
+    """Where a record comes from."""
+    about: dict[str, Any] = {"host": platform.node(), "machine": platform.machine(), "cores": os.cpu_count()}
+    if strategy is not None:
+        about |= {
+            "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
+            "strategy": type(strategy).__name__,
+            "replicas": strategy.num_replicas_in_sync,
+            "threads": threads,
+        }
+    return about
+
+
+class _View:
+    """The images of a cell, as it sees them."""
+
+    def __init__(self, run_dir: RunDir, grid: Grid, cell: Cell):
+        self.run_dir, self.grid, self.cell = run_dir, grid, cell
+        self.mean = channel_mean(run_dir.images("train"))
+        self.preprocess = find_preprocessing(grid.preprocess)
+        self.table, self.folder = None, None
+        if cell.kind == "recursive":
+            self.folder = rank_again(run_dir, grid, cell, self.mean)
+            self.table = mask_table(1, 0, "remove")
+        elif cell.kind != "unmodified":
+            self.folder = run_dir.ranks_folder(cell.ranking)
+            self.table = mask_table(len(grid.fractions), grid.fractions.index(cell.fraction), cell.mode)
+
+    def count(self, split: str) -> int:
+        return self.run_dir.images(split).count
+
+    def batches(self, split: str, batch_size: int = _EVALUATED_AT_ONCE, training: bool = False, **options: Any) -> Any:
+        """Model inputs and labels of a split; one pass in order, or endless and shuffled for training."""
+        ranks = None
+        if self.folder is not None:
+            ranks = Records.open(self.folder, split)
+            ranks.verify()
+        dataset = masked_dataset(
+            self.run_dir.images(split),
+            self.run_dir.labels(split),
+            ranks,
+            table=self.table,
+            per=self.grid.per,
+            fill=self.grid.fill,
+            channel_mean=self.mean,
+            content="mask" if self.cell.kind == "leakage" else "image",
+            batch_size=batch_size,
+            training=training,
+            **options,
+        )
+        if self.preprocess is None:
+            return dataset
+        return dataset.map(lambda x, y: (self.preprocess(x), y), num_parallel_calls=1)
+
+
+def _without_retraining(model: Any, run_dir: RunDir, cell: Cell, view: _View, classes: int) -> float | None:
+    """Accuracy of the unmodified model of the same repeat on the modified test images (Hooker et al., figure 3).
+
+    The trained weights of `model` are lost.
+    """
+    unmodified = Cell("unmodified", "", "none", 0.0, cell.repeat)
+    if not run_dir.is_done(unmodified):
+        return None
+    model.load_weights(run_dir.weights_file(unmodified))
+    return evaluate(model, view.batches("test"), classes).accuracy
+
+
+def _save_weights(model: Any, run_dir: RunDir, cell: Cell) -> None:
+    """Keep what later work needs: the unmodified models, and the models that recursive rankings explain."""
+    if cell.kind not in ("unmodified", "recursive") or not is_chief():
+        return
+    file = run_dir.weights_file(cell)
+    temporary = Path(file.parent) / f"tmp-{os.getpid()}-{file.name}"
+    try:
+        model.save_weights(temporary)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)

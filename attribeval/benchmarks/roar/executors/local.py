@@ -1,0 +1,90 @@
+"""This machine: a fresh process per task, several at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attribeval.benchmarks.roar.run_dir import RunDir
+from attribeval.benchmarks.roar.tasks import Setup
+from attribeval.errors import AttribevalError
+from attribeval.methods.options import check_count
+
+
+class Local:
+    """Runs tasks on this machine.
+
+    Args:
+        setup: How each process works; its strategy must be a name. `threads=None` shares the cores among the jobs.
+        jobs: Tasks at a time.
+        gpus_per_job: GPUs that each task sees; None: all that this machine shows, with `jobs=1`.
+
+    Raises:
+        AttribevalError: If there are not enough GPUs for the jobs.
+    """
+
+    def __init__(self, setup: Setup, jobs: int = 1, gpus_per_job: int | None = None):
+        check_count("jobs", jobs, 1)
+        threads = setup.threads if setup.threads is not None else max(1, (os.cpu_count() or 1) // jobs)
+        self._words = {"strategy": setup.strategy, "callbacks": setup.callbacks, "threads": threads}
+        self._jobs = jobs
+        self._gpus = "" if gpus_per_job is None else _slots(jobs, gpus_per_job)
+        self._worker: Any = None
+
+    def run(self, run_dir: RunDir, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Do tasks; yields each with its outcome, in the order in which they end."""
+        if not tasks:
+            return
+        worker = self._start(run_dir)
+        worker.stdin.write("".join(f"{task}\n" for task in tasks))
+        worker.stdin.flush()
+        for _ in tasks:
+            line = worker.stdout.readline()
+            if not line:
+                raise AttribevalError(
+                    f"The worker process of this run ended by itself (code {worker.wait()}). Nothing is lost: the same "
+                    "call goes on."
+                )
+            outcome, task = line.split()
+            yield task, outcome
+
+    def close(self) -> None:
+        """End the worker, and with it whatever it still does."""
+        if self._worker is not None:
+            self._worker.stdin.close()
+            self._worker.wait()
+            self._worker = None
+
+    def _start(self, run_dir: RunDir) -> Any:
+        if self._worker is None:
+            command = [sys.executable, "-m", "attribeval.benchmarks.roar.worker", str(run_dir.path)]
+            command += ["--jobs", str(self._jobs), "--setup", json.dumps(self._words), "--gpus", self._gpus]
+            environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+            self._worker = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            )
+        return self._worker
+
+
+def _slots(jobs: int, gpus_per_job: int) -> str:
+    """Which GPUs each job sees, as CUDA_VISIBLE_DEVICES has them."""
+    check_count("gpus_per_job", gpus_per_job, 1)
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if shown is not None:
+        gpus = [gpu for gpu in shown.split(",") if gpu]
+    else:
+        try:
+            listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
+        except (OSError, subprocess.CalledProcessError):
+            listed = ""
+        gpus = [str(i) for i in range(len(listed.splitlines()))]
+    if len(gpus) < jobs * gpus_per_job:
+        raise AttribevalError(
+            f"Expected {jobs * gpus_per_job} GPUs for {jobs} jobs. Received a machine that shows {len(gpus)}: lower "
+            "jobs or gpus_per_job."
+        )
+    return ";".join(",".join(gpus[i * gpus_per_job : (i + 1) * gpus_per_job]) for i in range(jobs))

@@ -1,0 +1,257 @@
+"""Which trainings there are: estimators × modes × fractions × repeats, and the controls beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from attribeval.benchmarks.roar.ranks import check_fractions
+from attribeval.errors import AttribevalError
+from attribeval.methods.options import check_choice, check_count
+
+# Hooker et al. 2019, section 4.1 and appendix 6.4: three bases, each raw, squared, and in three ensembles.
+PAPER_ESTIMATORS = tuple(
+    f"{how}{base}" for base in ("GRAD", "IG", "GB") for how in ("", "SQ-", "SG-", "SG-SQ-", "VAR-")
+)
+PAPER_CONTROLS = ("random", "sobel")
+MODES = ("remove", "keep")
+CONTROLS = ("leakage", "max_filter", "recursive")
+
+Kind = Literal["unmodified", "method", "control", "leakage", "max_filter", "recursive"]
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """Something that ranks the values of an image.
+
+    Attributes:
+        label: What tables call it; unique in a grid.
+        kind: "method" or "control" (knows nothing of the model).
+        source: "method": `text` names one of ours; "maps": the user's own, `text` says how they were made.
+        text: See `source`.
+    """
+
+    label: str
+    kind: Literal["method", "control"]
+    source: Literal["method", "maps"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training.
+
+    Attributes:
+        kind: "unmodified"; "method", "control": an estimator's ranking; "leakage": trained on the masks alone;
+            "max_filter": the ranking of the map's 3 × 3 maximum; "recursive": ranked again at every fraction.
+        estimator: Label of the estimator; "" for the unmodified model.
+        mode: "remove", "keep", or "none" for the unmodified model.
+        fraction: Share of the values that is removed, or kept.
+        repeat: 0, 1, ….
+    """
+
+    kind: Kind
+    estimator: str
+    mode: Literal["remove", "keep", "none"]
+    fraction: float
+    repeat: int
+
+    @property
+    def label(self) -> str:
+        """What tables call the row."""
+        forms = {"leakage": "mask of {}", "max_filter": "max3({})", "recursive": "recursive({})"}
+        return forms.get(self.kind, "{}").format(self.estimator)
+
+    @property
+    def ranking(self) -> str:
+        """Label of the ranking that masks its images."""
+        return self.estimator if self.kind == "leakage" else self.label
+
+    @property
+    def name(self) -> str:
+        """Unique in the grid, and a file name."""
+        if self.kind == "unmodified":
+            return f"unmodified_r{self.repeat}"
+        return f"{file_name(self.label)}_{self.mode}_{self.fraction:g}_r{self.repeat}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Everything that determines the results; one JSON file in the run directory.
+
+    A run directory may be continued with more estimators, modes, repeats and controls; everything else must agree.
+
+    Attributes:
+        data: Name, counts, image shape, classes and fingerprint of the images and labels.
+        model: What `builder.describe` returned.
+        recipe: What `Recipe.to_json` returned.
+        explained: "unmodified" (the unmodified model of repeat 0), or the fingerprint of the given checkpoint.
+        preprocess: Name of the preprocessing, or None.
+        fractions: Increasing, in (0, 1].
+        per: Whether each channel "value" or each "pixel" is ranked.
+        fill: What removed values become.
+        targets: Class that is explained: "predicted" or "label".
+        seed: Of everything random.
+        estimators, modes, repeats, controls: The size of the grid.
+    """
+
+    data: dict[str, Any]
+    model: dict[str, Any]
+    recipe: dict[str, Any]
+    explained: str
+    preprocess: str | None
+    fractions: tuple[float, ...]
+    per: Literal["value", "pixel"]
+    fill: Any
+    targets: Literal["predicted", "label"]
+    seed: int
+    estimators: tuple[Estimator, ...]
+    modes: tuple[str, ...]
+    repeats: int
+    controls: tuple[str, ...]
+
+    _SIZE = ("estimators", "modes", "repeats", "controls")
+
+    def __post_init__(self) -> None:
+        check_fractions(self.fractions)
+        check_count("repeats", self.repeats, 1)
+        check_choice("per", self.per, ("value", "pixel"))
+        check_choice("targets", self.targets, ("predicted", "label"))
+        for name, given, known in [("modes", self.modes, MODES), ("controls", self.controls, CONTROLS)]:
+            for one in given:
+                check_choice(name, one, known)
+        if not self.modes or not self.estimators:
+            raise AttribevalError("Expected at least one mode and one estimator. Received none.")
+        if "recursive" in self.controls and "remove" not in self.modes:
+            raise AttribevalError("Expected mode 'remove' for the recursive control. Received 'keep' alone.")
+        labels = [estimator.label for estimator in self.estimators]
+        if len(set(labels)) < len(labels):
+            raise AttribevalError(f"Expected estimators with names of their own. Received: {', '.join(labels)}.")
+
+    # ------------------------------------------------------------------------------------------------- cells
+
+    def unmodified(self) -> list[Cell]:
+        """The trainings on the images as they are, one per repeat."""
+        return [Cell("unmodified", "", "none", 0.0, repeat) for repeat in range(self.repeats)]
+
+    def modified(self) -> list[Cell]:
+        """All other trainings but the recursive ones: repeat 0 of everything first, so that early results are broad."""
+        cells = []
+        for repeat in range(self.repeats):
+            for mode in self.modes:
+                for fraction in self.fractions:
+                    cells += [Cell(e.kind, e.label, mode, fraction, repeat) for e in self.estimators]
+            for fraction in self.fractions:
+                for kind in ("leakage", "max_filter"):
+                    if kind in self.controls:
+                        cells += [Cell(kind, e.label, self.modes[0], fraction, repeat) for e in self._of(kind)]
+        return cells
+
+    def recursive(self) -> list[list[Cell]]:
+        """The recursive trainings (Madsen et al. 2022), by fraction: each list needs those before it."""
+        if "recursive" not in self.controls:
+            return []
+        return [
+            [Cell("recursive", e.label, "remove", t, r) for r in range(self.repeats) for e in self._of("recursive")]
+            for t in self.fractions
+        ]
+
+    def cells(self) -> list[Cell]:
+        """Every training of the grid."""
+        return self.unmodified() + self.modified() + [cell for level in self.recursive() for cell in level]
+
+    def _of(self, kind: str) -> list[Estimator]:
+        """The estimators that a control is made for."""
+        if kind == "leakage":
+            return list(self.estimators)
+        found = [e for e in self.estimators if e.kind == "method"]
+        return [e for e in found if e.source == "method"] if kind == "recursive" else found
+
+    def rankings(self) -> list[str]:
+        """Labels of the rankings that are stored for all images (recursive ones belong to their cell)."""
+        labels = [e.label for e in self.estimators]
+        if "max_filter" in self.controls:
+            labels += [Cell("max_filter", e.label, "remove", 0.0, 0).label for e in self._of("max_filter")]
+        return labels
+
+    def cell_seed(self, cell: Cell) -> int:
+        """The seed of a training, from its own names: the grid's seed and the repeat.
+
+        Trainings of one repeat start from the same weights and see the images in the same order, whatever was removed:
+        what they differ in is what is compared, and tests against random are paired.
+        """
+        digest = hashlib.blake2b(f"{self.seed}/repeat {cell.repeat}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "little") % 2**31
+
+    # -------------------------------------------------------------------------------------------------- JSON
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Grid:
+        """What `to_json` returned."""
+        lists = {name: tuple(values[name]) for name in ("fractions", "modes", "controls")}
+        fill = tuple(values["fill"]) if isinstance(values["fill"], list) else values["fill"]
+        estimators = tuple(Estimator(**one) for one in values["estimators"])
+        return cls(**(values | lists | {"estimators": estimators, "fill": fill}))
+
+    def merged(self, other: Grid) -> Grid:
+        """This grid, grown to hold `other` too.
+
+        Raises:
+            AttribevalError: If they are not of one kind (says what differs).
+        """
+        mine, theirs = self.to_json(), other.to_json()
+        lines = []
+        for name in mine:
+            if name not in self._SIZE and _comparable(mine[name]) != _comparable(theirs[name]):
+                lines += _differences(name, mine[name], theirs[name])
+        known = {e.label: e for e in self.estimators}
+        for estimator in other.estimators:
+            if known.setdefault(estimator.label, estimator) != estimator:
+                lines.append(f"estimator {estimator.label}: {known[estimator.label].text!r} ↔ {estimator.text!r}")
+        if lines:
+            raise AttribevalError(
+                "Expected the grid that this run directory holds. Received another one (there ↔ here): "
+                f"{'; '.join(lines)}. Choose another run_dir, or delete this one to start again."
+            )
+        return dataclasses.replace(
+            self,
+            estimators=tuple(known.values()),
+            modes=tuple(mode for mode in MODES if mode in self.modes + other.modes),
+            repeats=max(self.repeats, other.repeats),
+            controls=tuple(one for one in CONTROLS if one in self.controls + other.controls),
+        )
+
+
+def file_name(label: str) -> str:
+    """A label as part of a file name: unusual characters replaced, and a hash added where that happened."""
+    safe = re.sub(r"[^A-Za-z0-9.+-]", "-", label)[:60]
+    if safe == label:
+        return label
+    return f"{safe.strip('-')}-{hashlib.blake2b(label.encode(), digest_size=3).hexdigest()}"
+
+
+def labelled(methods: Sequence[str]) -> dict[str, str]:
+    """Names as the user typed them → text of the method; the papers' short names are spelt in capitals."""
+    return {text.upper() if text.upper() in PAPER_ESTIMATORS else text: text for text in methods}
+
+
+def _comparable(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _differences(name: str, there: Any, here: Any) -> list[str]:
+    """What differs, down to the entries of dictionaries."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        if "hash" in there and there["hash"] != here.get("hash"):
+            return [f"{name} ({there['hash']} ↔ {here.get('hash')})"]
+        keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+        return [f"{name}.{key}: {there.get(key)!r} ↔ {here.get(key)!r}" for key in keys]
+    return [f"{name}: {there!r} ↔ {here!r}"]

@@ -1,0 +1,142 @@
+"""What the user asked for, checked and written down as a grid, before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from attribeval.benchmarks.roar.builder import describe
+from attribeval.benchmarks.roar.fills import constant_fill
+from attribeval.benchmarks.roar.grid import Estimator, Grid, labelled
+from attribeval.benchmarks.roar.ranks import check_fractions
+from attribeval.benchmarks.roar.recipe import Recipe, find_recipe
+from attribeval.benchmarks.roar.source import Source, read_source
+from attribeval.errors import AttribevalError
+from attribeval.methods.registry import build_method
+from attribeval.models.classifier import Classifier
+from attribeval.models.preprocessing import find_preprocessing
+
+
+@dataclass(frozen=True)
+class Request:
+    """A grid, and what of it cannot be written into JSON.
+
+    Attributes:
+        grid: The grid.
+        source: The images.
+        maps: The user's own maps by label: pairs of arrays, or functions.
+        checkpoint: The trained Keras model that is explained, or None for the unmodified model.
+    """
+
+    grid: Grid
+    source: Source
+    maps: dict[str, Any]
+    checkpoint: Any
+
+
+def make_request(
+    build_model: Callable[[], Any],
+    dataset: Any,
+    methods: Sequence[str] | Mapping[str, Any],
+    *,
+    fractions: Sequence[float],
+    modes: Sequence[str],
+    repeats: int,
+    controls: Sequence[str],
+    recipe: str | Recipe,
+    preprocess: str | None,
+    per: str,
+    fill: Any,
+    targets: str,
+    checkpoint: Any,
+    seed: int,
+) -> Request:
+    """Check everything that can be checked before the first training; see `procedure.run_roar`."""
+    if preprocess is not None and not isinstance(preprocess, str):
+        raise AttribevalError(
+            "Expected preprocess to be a name, which other processes can have, too. Received: "
+            f"{type(preprocess).__name__}: put a function into the model, as a layer."
+        )
+    fractions = check_fractions(fractions)
+    for name, given in [("methods", methods), ("modes", modes), ("controls", controls)]:
+        if isinstance(given, str):
+            raise AttribevalError(f"Expected {name} as a list. Received one name: {given!r}: put it in a list.")
+    find_preprocessing(preprocess)
+    model = describe(build_model)
+    source = read_source(dataset, tuple(model["input_shape"]), model["classes"])
+    constant_fill(fill, source.shape[2], np.zeros(source.shape[2], np.float32))
+    explained, checkpoint = _read_checkpoint(checkpoint, source)
+    estimators, maps = _read_methods(methods, source)
+    grid = Grid(
+        data=source.describe(),
+        model=model,
+        recipe=find_recipe(recipe).to_json(),
+        explained=explained,
+        preprocess=preprocess,
+        fractions=fractions,
+        per=per,
+        fill=fill,
+        targets=targets,
+        seed=int(seed),
+        estimators=tuple(estimators),
+        modes=tuple(dict.fromkeys(modes)),
+        repeats=repeats,
+        controls=tuple(dict.fromkeys(controls)),
+    )
+    return Request(grid, source, maps, checkpoint)
+
+
+def _read_checkpoint(checkpoint: Any, source: Source) -> tuple[str, Any]:
+    """What is explained, in words, and its model."""
+    if checkpoint is None:
+        return "unmodified", None
+    if isinstance(checkpoint, (str, PathLike)):
+        from attribeval.models.zoo import load_classifier
+
+        classifier = load_classifier(checkpoint)
+    else:
+        classifier = Classifier(checkpoint)
+    shape = classifier.input_shape
+    if any(side not in (None, wanted) for side, wanted in zip(shape, source.shape, strict=True)):
+        raise AttribevalError(f"Expected a checkpoint that takes images of {source.shape}. Received one for {shape}.")
+    if classifier.classes != source.classes:
+        raise AttribevalError(
+            f"Expected a checkpoint with {source.classes} classes, as build_model has. Received: {classifier.classes}."
+        )
+    return f"checkpoint {classifier.fingerprint()}", classifier.model
+
+
+def _read_methods(methods: Sequence[str] | Mapping[str, Any], source: Source) -> tuple[list[Estimator], dict[str, Any]]:
+    entries = dict(methods) if isinstance(methods, Mapping) else labelled(methods)
+    estimators, maps = [], {}
+    for label, given in entries.items():
+        if isinstance(given, str):
+            kind = "control" if build_method(given).card.family == "control" else "method"
+            estimators.append(Estimator(label, kind, "method", given))
+        else:
+            estimators.append(Estimator(label, "method", "maps", _describe_maps(label, given, source)))
+            maps[label] = given
+    return estimators, maps
+
+
+def _describe_maps(label: str, given: Any, source: Source) -> str:
+    """The user's maps in words that change when they do."""
+    if callable(given):
+        return f"function {getattr(given, '__qualname__', type(given).__name__)}"
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise AttribevalError(
+            f"Expected {label} to be the name of a method, a function, or a pair of arrays (train, test). Received: "
+            f"{type(given).__name__}."
+        )
+    digest = hashlib.blake2b(digest_size=8)
+    for (split, samples), maps in zip(source.splits.items(), given, strict=True):
+        if len(maps) != len(samples):
+            raise AttribevalError(f"Expected {len(samples)} {split} maps of {label}. Received: {len(maps)}.")
+        for i in np.unique(np.linspace(0, len(samples) - 1, 32).astype(int)):
+            digest.update(np.ascontiguousarray(maps[i]).tobytes())
+    return f"arrays {digest.hexdigest()}"

@@ -1,0 +1,191 @@
+"""The run directory: the one truth about a grid, shared by any number of processes and machines.
+
+grid.json                   what is to be done
+images/, labels.npz         the data set, as fixed-size records
+maps/<estimator>/           rank levels of every image
+models/                     weights of the unmodified models
+cells/<cell>.json           one finished or failed training each
+failures/<task>.json        why maps could not be made
+locks/                      who is at work: locks of the operating system, gone when their process is
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from attribeval.benchmarks.roar.grid import Cell, Grid, file_name
+from attribeval.benchmarks.roar.records import Records
+from attribeval.errors import AttribevalError
+from attribeval.files import write_atomic
+
+SPLITS = ("train", "test")
+
+
+class RunDir:
+    """Reads and writes a run directory; holds no state of its own.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | PathLike):
+        self.path = Path(path)
+
+    @classmethod
+    def existing(cls, path: str | PathLike) -> RunDir:
+        """A folder that holds a grid.
+
+        Raises:
+            AttribevalError: If it holds none.
+        """
+        run_dir = cls(path)
+        if not run_dir.grid_file.is_file():
+            raise AttribevalError(
+                f"Expected a run directory of ROAR with a grid.json. Received: {path}, which has none."
+            )
+        return run_dir
+
+    # --------------------------------------------------------------------------------------------------- grid
+
+    @property
+    def grid_file(self) -> Path:
+        return self.path / "grid.json"
+
+    def claim(self, grid: Grid) -> Grid:
+        """Write the grid, or grow the one that is there; return the grid that the directory now holds.
+
+        Raises:
+            AttribevalError: If the directory holds another grid (says what differs).
+        """
+        for folder in ("cells", "failures", "locks", "maps", "models"):
+            (self.path / folder).mkdir(parents=True, exist_ok=True)
+        with self.lock("grid"):
+            if self.grid_file.is_file():
+                grid = self.grid().merged(grid)
+            self._write_json(self.grid_file, grid.to_json())
+        return grid
+
+    def grid(self) -> Grid:
+        """The grid that the directory holds."""
+        try:
+            return Grid.from_json(json.loads(self.grid_file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise AttribevalError(
+                f"Expected {self.grid_file} as a run of ROAR wrote it. Received: {type(error).__name__}: {error}."
+            ) from error
+
+    # -------------------------------------------------------------------------------------------------- locks
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold a lock, waiting for it as long as it takes."""
+        with FileLock(self._lock_file(name)):
+            yield
+
+    @contextmanager
+    def try_lock(self, name: str) -> Iterator[bool]:
+        """Try to take a lock; yields whether it was free. The system frees it when the process ends, however it ends."""
+        lock = FileLock(self._lock_file(name))
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def is_locked(self, name: str) -> bool:
+        """Whether some process is at work on a task."""
+        if not self._lock_file(name).exists():
+            return False
+        with self.try_lock(name) as free:
+            return not free
+
+    def _lock_file(self, name: str) -> Path:
+        return self.path / "locks" / f"{name}.lock"
+
+    # -------------------------------------------------------------------------------------------------- cells
+
+    def record(self, cell: Cell) -> dict[str, Any] | None:
+        """What is known of a training, or None."""
+        return self._read_json(self.path / "cells" / f"{cell.name}.json")
+
+    def is_done(self, cell: Cell) -> bool:
+        record = self.record(cell)
+        return record is not None and record["status"] == "done"
+
+    def write_record(self, cell: Cell, record: dict[str, Any]) -> None:
+        self._write_json(self.path / "cells" / f"{cell.name}.json", record)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records of the grid's cells that there are, in the grid's order."""
+        found = [self.record(cell) for cell in self.grid().cells()]
+        return [record for record in found if record is not None]
+
+    def weights_file(self, cell: Cell) -> Path:
+        return self.path / "models" / f"{cell.name}.weights.h5"
+
+    @property
+    def explained_file(self) -> Path:
+        """The checkpoint that the user gave to be explained, if any."""
+        return self.path / "models" / "explained.keras"
+
+    # --------------------------------------------------------------------------------------- images and maps
+
+    def images(self, split: str) -> Records:
+        return Records.open(self.path / "images", split)
+
+    def labels(self, split: str) -> np.ndarray:
+        """Class indices, int64 (N,)."""
+        with np.load(self.path / "labels.npz", allow_pickle=False) as data:
+            return data[split]
+
+    def write_labels(self, **labels: np.ndarray) -> None:
+        write_atomic(self.path / "labels.npz", lambda file: np.savez(file, **labels))
+
+    def ranks_folder(self, label: str) -> Path:
+        return self.path / "maps" / file_name(label)
+
+    def failure(self, task: str) -> dict[str, str] | None:
+        """Errors by estimator of a task that makes maps, or None."""
+        return self._read_json(self.path / "failures" / f"{task}.json")
+
+    def write_failure(self, task: str, errors: dict[str, str]) -> None:
+        file = self.path / "failures" / f"{task}.json"
+        if errors:
+            self._write_json(file, errors)
+        else:
+            file.unlink(missing_ok=True)
+
+    def failures(self) -> dict[str, str]:
+        """The first error of each estimator whose maps could not be made."""
+        found: dict[str, str] = {}
+        for file in sorted((self.path / "failures").glob("*.json")):
+            for label, error in (self._read_json(file) or {}).items():
+                found.setdefault(label, error)
+        return found
+
+    # ------------------------------------------------------------------------------------------------- files
+
+    def _read_json(self, file: Path) -> Any:
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise AttribevalError(
+                f"Expected JSON in {file}. Received: {error}. Delete the file to do its work again."
+            ) from error
+
+    def _write_json(self, file: Path, value: Any) -> None:
+        write_atomic(file, lambda f: f.write(json.dumps(value, indent=1).encode()))

@@ -1,0 +1,138 @@
+"""The data set of a grid: read once, checked, and written into the run directory as records."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attribeval import progress as progress_bars
+from attribeval.benchmarks.roar.records import CorruptRecords, Records
+from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
+from attribeval.datasets.samples import Samples
+from attribeval.errors import AttribevalError
+
+_SHARDS = 16  # at least about so many, so that several processes share the maps of a small set
+_SMALLEST, _LARGEST = 64, 1024  # images per shard
+
+
+@dataclass(frozen=True)
+class Source:
+    """Training and test images, of one size.
+
+    Attributes:
+        splits: `Samples` by "train" and "test".
+        shape: (H, W, C) of the records.
+        classes: Number of classes.
+    """
+
+    splits: dict[str, Samples]
+    shape: tuple[int, int, int]
+    classes: int
+
+    @property
+    def dtype(self) -> str:
+        """Files and bytes are kept as uint8; other numbers as float32."""
+        arrays = [s.images for s in self.splits.values() if isinstance(s.images, np.ndarray)]
+        return "uint8" if all(array.dtype == np.uint8 for array in arrays) else "float32"
+
+    def describe(self) -> dict[str, Any]:
+        """What the grid remembers of the data: counts, shape, classes, and a hash of labels and some pixels."""
+        digest = hashlib.blake2b(digest_size=8)
+        for samples in self.splits.values():
+            digest.update(samples.labels.tobytes())
+            for i in np.unique(np.linspace(0, len(samples) - 1, 32).astype(int)):
+                digest.update(np.ascontiguousarray(self.load(samples[int(i)])).tobytes())
+        return {
+            "name": "/".join(samples.name for samples in self.splits.values()),
+            **{split: len(samples) for split, samples in self.splits.items()},
+            "shape": list(self.shape),
+            "classes": self.classes,
+            "fingerprint": digest.hexdigest(),
+        }
+
+    def load(self, samples: Samples) -> np.ndarray:
+        """Images as they are stored, (N, H, W, C) of `dtype`."""
+        images = samples.load(size=self.shape[:2], channels=self.shape[2])
+        if self.dtype == "uint8":
+            return np.clip(np.rint(images), 0, 255).astype(np.uint8)
+        finite = np.isfinite(images).all(axis=(1, 2, 3))
+        if not finite.all():
+            name = samples.ids[int(np.argmin(finite))]
+            raise AttribevalError(
+                f"Expected finite pixels. Received NaN or infinity in image {name!r}: repair or drop it."
+            )
+        return images
+
+    def write(self, run_dir: RunDir, progress: bool | None) -> None:
+        """Write images and labels into the run directory; what is there and whole stays."""
+        with run_dir.lock("images"):
+            run_dir.write_labels(**{split: samples.labels for split, samples in self.splits.items()})
+            for split, samples in self.splits.items():
+                per_shard = int(np.clip(-(-len(samples) // _SHARDS), _SMALLEST, _LARGEST))
+                records = Records.create(
+                    run_dir.path / "images", split, len(samples), self.shape, self.dtype, per_shard
+                )
+                with progress_bars.bar(len(samples), f"{split} images", progress) as bar:
+                    for shard in range(records.shards):
+                        start, stop = records.span(shard)
+                        try:
+                            records.verify(shard)
+                        except CorruptRecords:
+                            records.write_shard(shard, self.load(samples[start:stop]))
+                        bar.update(stop - start)
+
+
+def read_source(dataset: Any, input_shape: tuple[int | None, ...], classes: int | None) -> Source:
+    """Find training and test images in what the user passed.
+
+    Args:
+        dataset: Something with `.train` and `.test`, or a pair: `Samples`, or what has `.samples()` (digit scenes).
+        input_shape: (H, W, C) of the model; None for a side that is free.
+        classes: Number of the model's outputs.
+
+    Raises:
+        AttribevalError: If there are no two splits, one is empty, or labels or sizes do not fit the model.
+    """
+    parts = (dataset.train, dataset.test) if hasattr(dataset, "train") and hasattr(dataset, "test") else dataset
+    if not isinstance(parts, (tuple, list)) or len(parts) != 2:
+        raise AttribevalError(
+            "Expected a data set with .train and .test, or a pair of Samples (train, test). Received: "
+            f"{type(dataset).__name__}."
+        )
+    splits = {}
+    for split, part in zip(SPLITS, parts, strict=True):
+        samples = part.samples() if not isinstance(part, Samples) and hasattr(part, "samples") else part
+        if not isinstance(samples, Samples):
+            raise AttribevalError(f"Expected the {split} images as Samples. Received: {type(samples).__name__}.")
+        if len(samples) == 0:
+            raise AttribevalError(f"Expected at least one {split} image. Received none.")
+        splits[split] = samples
+    if classes is None:
+        raise AttribevalError("Expected a model with an output (batch, classes). Received one of another shape.")
+    for split, samples in splits.items():
+        if samples.labels.max() >= classes:
+            i = int(samples.labels.argmax())
+            raise AttribevalError(
+                f"Expected labels below {classes}, the number of the model's outputs. Received {samples.labels[i]} for "
+                f"{split} image {samples.ids[i]!r}."
+            )
+    return Source(splits, _shape(splits["train"], input_shape), classes)
+
+
+def _shape(samples: Samples, input_shape: tuple[int | None, ...]) -> tuple[int, int, int]:
+    channels = input_shape[2]
+    if isinstance(samples.images, np.ndarray) and samples.images.shape[3] != channels:
+        raise AttribevalError(
+            f"Expected images of {channels} channels, as the model takes. Received: {samples.images.shape[3]}."
+        )
+    size = input_shape[:2]
+    if None in size:
+        if not isinstance(samples.images, np.ndarray):
+            raise AttribevalError(
+                "Expected a model with a fixed input size for images from files. Received a free one."
+            )
+        size = samples.images.shape[1:3]
+    return int(size[0]), int(size[1]), int(channels)

@@ -1,0 +1,166 @@
+"""The units of work that processes share: a training, or the maps of one shard. A task is named, locked, done once."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from attribeval.benchmarks.roar.builder import function_in_file
+from attribeval.benchmarks.roar.grid import Cell, Grid
+from attribeval.benchmarks.roar.records import Records
+from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
+from attribeval.errors import AttribevalError
+
+Outcome = Literal["done", "failed", "busy"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a process works, whatever the task.
+
+    Attributes:
+        strategy: A name of `strategies.NAMES`, or a `tf.distribute.Strategy`, which stays in its process.
+        callbacks: Keras callbacks, or a function of the cell's name that returns some; {"file", "name"} names
+            such a function for other processes.
+        threads: Of TensorFlow, per process; None leaves it to TensorFlow. The same number gives the same bits.
+    """
+
+    strategy: Any = "auto"
+    callbacks: Any = ()
+    threads: int | None = None
+
+    def callbacks_of(self, cell: Cell) -> Sequence[Any]:
+        """The callbacks of one training."""
+        callbacks = self.callbacks
+        if isinstance(callbacks, dict):
+            callbacks = function_in_file(callbacks["file"], callbacks["name"])
+        return callbacks(cell.name) if callable(callbacks) else callbacks
+
+
+def map_tasks(run_dir: RunDir, grid: Grid) -> list[str]:
+    """Names of the tasks that make maps, those of the test images first: they are few, and show faults early."""
+    names = []
+    for split in reversed(SPLITS):
+        missing: set[int] = set()
+        for label in _of_ours(grid):
+            missing |= set(Records.open(run_dir.ranks_folder(label), split).missing())
+        names += [f"maps_{split}_{shard:05d}" for shard in sorted(missing)]
+    return names
+
+
+def _of_ours(grid: Grid) -> list[str]:
+    """Rankings that a process can compute by itself; maps that the user made are stored before."""
+    given = {e.label for e in grid.estimators if e.source == "maps"}
+    given |= {Cell("max_filter", label, "remove", 0.0, 0).label for label in given}
+    return [label for label in grid.rankings() if label not in given]
+
+
+def is_finished(run_dir: RunDir, grid: Grid, task: str) -> bool:
+    """Whether a task's result is in the directory."""
+    if task.startswith("maps_"):
+        _, split, shard = task.split("_")
+        folders = [run_dir.ranks_folder(label) for label in _of_ours(grid)]
+        return all(int(shard) not in Records.open(folder, split).missing() for folder in folders)
+    return run_dir.is_done(cells_by_name(grid)[task])
+
+
+def cells_by_name(grid: Grid) -> dict[str, Cell]:
+    return {cell.name: cell for cell in grid.cells()}
+
+
+def prepare_process(setup: Setup) -> None:
+    """Settings of TensorFlow that must come before its first operation; call it in processes of our own only."""
+    import tensorflow as tf
+
+    if setup.threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    tf.config.experimental.enable_op_determinism()
+
+
+def run_task(run_dir: RunDir, grid: Grid, task: str, setup: Setup, locked: bool = True) -> Outcome:
+    """Do a task, unless it is done or another process is at it; a failure is recorded, not raised.
+
+    Args:
+        run_dir: The run.
+        grid: What the directory holds.
+        task: A cell's name, or "maps_<split>_<shard>".
+        setup: How this process works.
+        locked: False for a process that only helps another, which holds the lock.
+
+    Returns:
+        "done", "failed", or "busy": another process holds the task.
+    """
+    work: Callable[..., Outcome] = _run_maps if task.startswith("maps_") else _run_cell
+    if not locked:
+        return work(run_dir, grid, task, setup)
+    with run_dir.try_lock(task) as free:
+        if not free:
+            return "busy"
+        if is_finished(run_dir, grid, task):
+            return "done"
+        return work(run_dir, grid, task, setup)
+
+
+def run_one(path: str, task: str, setup: dict[str, Any]) -> Outcome:
+    """`run_task` in a process of its own, from plain values; what executors send to other machines."""
+    run_dir, made = RunDir(path), Setup(**setup)
+    prepare_process(made)
+    return run_task(run_dir, run_dir.grid(), task, made)
+
+
+def _run_cell(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
+    from attribeval.benchmarks.roar.cell import failed_record, run_cell
+    from attribeval.benchmarks.roar.strategies import make_strategy
+
+    cell = cells_by_name(grid)[task]
+    begun = time.perf_counter()
+    try:
+        _refuse_failed_maps(run_dir, cell)
+        run_cell(run_dir, grid, cell, make_strategy(setup.strategy), setup.callbacks_of(cell), setup.threads)
+    except Exception as error:
+        run_dir.write_record(cell, failed_record(grid, cell, _told(error), time.perf_counter() - begun))
+        return "failed"
+    return "done"
+
+
+def _refuse_failed_maps(run_dir: RunDir, cell: Cell) -> None:
+    error = run_dir.failures().get(cell.ranking) if cell.kind not in ("unmodified", "recursive") else None
+    if error is not None:
+        raise AttribevalError(f"No maps of {cell.ranking}: {error}")
+
+
+def _run_maps(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
+    from attribeval.benchmarks.roar.importance import explained_model, rank_shard
+
+    _, split, shard = task.split("_")
+    try:
+        errors = rank_shard(run_dir, grid, split, int(shard), explained_model(run_dir, grid))
+    except Exception as error:  # not one estimator's fault
+        errors = dict.fromkeys(_of_ours(grid), _told(error))
+    run_dir.write_failure(task, errors)
+    return "failed" if errors else "done"
+
+
+def record_death(run_dir: RunDir, grid: Grid, task: str, how: str) -> None:
+    """Write down that a task's process died without a word."""
+    if task.startswith("maps_"):
+        run_dir.write_failure(task, dict.fromkeys(_of_ours(grid), how))
+    else:
+        from attribeval.benchmarks.roar.cell import failed_record
+
+        cell = cells_by_name(grid)[task]
+        if not run_dir.is_done(cell):
+            run_dir.write_record(cell, failed_record(grid, cell, how, 0.0))
+
+
+def _told(error: Exception) -> str:
+    """Our own errors say enough; of others the place is told, too."""
+    if isinstance(error, AttribevalError):
+        return str(error)
+    return "".join(traceback.format_exception(error, limit=-4)).strip()

@@ -1,0 +1,202 @@
+"""One training and one evaluation, the same loop on one device, on many, and on many machines.
+
+`Model.fit` is not used: in Keras 3 it fails under `MultiWorkerMirroredStrategy`, and one loop for all is easier to
+trust than two. Callbacks see the same calls as from `fit`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from attribeval import _tf as tf
+from attribeval.benchmarks.roar.recipe import Recipe
+from attribeval.errors import AttribevalError
+from attribeval.models.logits import find_logits
+
+Batches = Callable[[int, tuple[int, int]], Any]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a model does on test images.
+
+    Attributes:
+        accuracy: Share of images whose label has the highest score.
+        loss: Mean cross-entropy, in nats, without label smoothing.
+        per_class_accuracy: By class; NaN for a class without test images.
+        images: How many images were scored: all of them, the last partial batch too.
+    """
+
+    accuracy: float
+    loss: float
+    per_class_accuracy: list[float]
+    images: int
+
+
+@dataclass
+class History:
+    """What happened while training: one number per epoch."""
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+def train(
+    model: Any,
+    batches: Batches,
+    images: int,
+    recipe: Recipe,
+    strategy: Any,
+    callbacks: Sequence[Any] = (),
+) -> History:
+    """Train a model in place.
+
+    Args:
+        model: A Keras classifier made in the strategy's scope; its output is probabilities by a softmax, or logits.
+        batches: Called with a batch size and (which, of how many) pipelines; returns the endless `tf.data.Dataset` of
+            (model inputs (B, H, W, C), labels (B,)) that one worker's replicas take in turn.
+        images: Training images, for the length of an epoch.
+        recipe: The training.
+        strategy: A `tf.distribute.Strategy`; the batch is split over its replicas.
+        callbacks: Keras callbacks; they may stop the training (`model.stop_training`).
+
+    Returns:
+        Loss and accuracy on the training batches, and seconds, by epoch.
+
+    Raises:
+        AttribevalError: If the batch cannot be split evenly over the replicas, or the loss is not finite.
+    """
+    if recipe.batch_size % strategy.num_replicas_in_sync:
+        raise AttribevalError(
+            f"Expected a batch_size that {strategy.num_replicas_in_sync} replicas can share evenly. Received: "
+            f"{recipe.batch_size}."
+        )
+    steps = recipe.total_steps(images)
+    per_epoch = max(1, round(images / recipe.batch_size))
+    with strategy.scope():
+        optimizer = recipe.make_optimizer(images)
+        optimizer.build(model.trainable_variables)
+        model.optimizer = optimizer
+    step = _train_step(model, optimizer, recipe, strategy)
+    stream = iter(strategy.distribute_datasets_from_function(lambda context: _for_worker(batches, recipe, context)))
+    history, done, epoch = History(), 0, 0
+    listeners = tf.keras.callbacks.CallbackList(
+        list(callbacks), model=model, epochs=-(-steps // per_epoch), steps=per_epoch, verbose=0
+    )
+    model.stop_training = False
+    listeners.on_train_begin()
+    while done < steps and not model.stop_training:
+        begun, count = time.perf_counter(), min(per_epoch, steps - done)
+        losses, right = 0.0, 0.0
+        listeners.on_epoch_begin(epoch)
+        for k in range(count):
+            listeners.on_train_batch_begin(k)
+            loss, correct = step(*next(stream))
+            losses, right = losses + loss, right + correct
+            listeners.on_train_batch_end(k, {"loss": loss} if callbacks else None)
+        done += count
+        history.loss.append(float(losses) / count)
+        history.accuracy.append(float(right) / (count * recipe.batch_size))
+        history.seconds.append(time.perf_counter() - begun)
+        if not np.isfinite(history.loss[-1]):
+            raise AttribevalError(
+                f"Expected a finite loss. Received {history.loss[-1]} before step {done} of {steps}: lower the recipe's "
+                "learning_rate or lengthen its warm-up."
+            )
+        listeners.on_epoch_end(epoch, {"loss": history.loss[-1], "accuracy": history.accuracy[-1]})
+        epoch += 1
+    listeners.on_train_end()
+    return history
+
+
+def _for_worker(batches: Batches, recipe: Recipe, context: Any) -> Any:
+    """Batches of one replica's size; a worker's replicas take consecutive ones, together one batch of the recipe."""
+    size = context.get_per_replica_batch_size(recipe.batch_size)
+    return batches(size, (context.input_pipeline_id, context.num_input_pipelines))
+
+
+def _train_step(model: Any, optimizer: Any, recipe: Recipe, strategy: Any) -> Any:
+    classes = int(model.output_shape[-1])
+    decayed = _decayed(model) if recipe.optimizer != "adamw" and recipe.weight_decay else []
+    if recipe.optimizer == "adamw":
+        optimizer.exclude_from_weight_decay(var_list=_not_decayed(model))
+
+    def on_replica(x, y):
+        with tf.GradientTape() as tape:
+            logits = logits_of(model, x, training=True)
+            target = tf.one_hot(y, classes) * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
+            each = tf.nn.softmax_cross_entropy_with_logits(target, logits)
+            data_loss = tf.nn.compute_average_loss(each, global_batch_size=recipe.batch_size)
+            extra = [tf.cast(loss, tf.float32) for loss in model.losses]
+            extra += [recipe.weight_decay * tf.nn.l2_loss(tf.cast(v.value, tf.float32)) for v in decayed]
+            loss = data_loss + (tf.nn.scale_regularization_loss(tf.add_n(extra)) if extra else 0.0)
+            scaled = optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == y, tf.float32))
+        return data_loss, right
+
+    @tf.function
+    def step(x, y):
+        losses, right = strategy.run(on_replica, args=(x, y))
+        add = tf.distribute.ReduceOp.SUM
+        return strategy.reduce(add, losses, axis=None), strategy.reduce(add, right, axis=None)
+
+    return step
+
+
+def logits_of(model: Any, x: Any, training: bool) -> Any:
+    """The model's logits, float32 (B, classes), whether it ends in a softmax or not; only inside a `tf.function`."""
+    return tf.cast(find_logits(model(x, training=training)).logits, tf.float32)
+
+
+def evaluate(model: Any, batches: Any, classes: int) -> Score:
+    """Score a model on every image of a data set.
+
+    Args:
+        model: As in `train`.
+        batches: One pass of (model inputs, labels); the last batch may be smaller.
+        classes: Number of classes.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def answer(x, y):
+        logits = logits_of(model, x, training=False)
+        return tf.argmax(logits, 1, tf.int32), tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+
+    predicted, losses, labels = [], [], []
+    for x, y in batches:
+        best, loss = answer(x, y)
+        predicted.append(best.numpy())
+        losses.append(loss.numpy())
+        labels.append(y.numpy())
+    return score(np.concatenate(predicted), np.concatenate(losses), np.concatenate(labels), classes)
+
+
+def score(predicted: np.ndarray, losses: np.ndarray, labels: np.ndarray, classes: int) -> Score:
+    """Sum up predictions (N,), losses (N,) and labels (N,)."""
+    right = (predicted == labels).astype(np.float64)
+    counts = np.bincount(labels, minlength=classes)
+    by_class = np.bincount(labels, weights=right, minlength=classes)
+    per_class = np.divide(by_class, counts, out=np.full(classes, np.nan), where=counts > 0)
+    return Score(float(right.mean()), float(losses.mean(dtype=np.float64)), per_class.tolist(), len(labels))
+
+
+def _not_decayed(model: Any) -> list[Any]:
+    """Trainable variables of BatchNormalization layers, at any depth."""
+    found = []
+    for layer in model._flatten_layers():
+        if isinstance(layer, tf.keras.layers.BatchNormalization):
+            found += layer.trainable_variables
+    return found
+
+
+def _decayed(model: Any) -> list[Any]:
+    left_out = {id(v) for v in _not_decayed(model)}
+    return [v for v in model.trainable_variables if id(v) not in left_out]
