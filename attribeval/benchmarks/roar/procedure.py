@@ -282,7 +282,7 @@ def _own_maps(run_dir: RunDir, grid: Grid, maps: Mapping[str, Any]) -> None:
             continue
         if label not in maps:
             raise AttribevalError(
-                f"Expected the maps of {label}, which the user made. Received none, and they are not in {run_dir.path}: "
+                f"Expected the maps of {label}, which the user made. Received none, and {run_dir.path} lacks them: "
                 "call Evaluator.roar with them."
             )
         for split in SPLITS:

@@ -75,7 +75,8 @@ class Recipe:
             raise AttribevalError("Expected drops=(epoch, …) for schedule='drops'. Received none.")
         if self.mixed_precision not in (None, "mixed_bfloat16", "mixed_float16"):
             raise AttribevalError(
-                f"Expected mixed_precision None, 'mixed_bfloat16' or 'mixed_float16'. Received: {self.mixed_precision!r}."
+                "Expected mixed_precision None, 'mixed_bfloat16' or 'mixed_float16'. Received: "
+                f"{self.mixed_precision!r}."
             )
 
     def total_steps(self, images: int) -> int:

@@ -92,7 +92,7 @@ class RunDir:
 
     @contextmanager
     def try_lock(self, name: str) -> Iterator[bool]:
-        """Try to take a lock; yields whether it was free. The system frees it when the process ends, however it ends."""
+        """Try to take a lock; yields whether it was free. It goes with its process, however that ends."""
         lock = FileLock(self._lock_file(name))
         try:
             lock.acquire(blocking=False)

@@ -78,7 +78,7 @@ def train(
             f"{recipe.batch_size}."
         )
     steps = recipe.total_steps(images)
-    per_epoch = max(1, round(images / recipe.batch_size))
+    per_epoch = -(-images // recipe.batch_size)
     with strategy.scope():
         optimizer = recipe.make_optimizer(images)
         optimizer.build(model.trainable_variables)
@@ -106,8 +106,8 @@ def train(
         history.seconds.append(time.perf_counter() - begun)
         if not np.isfinite(history.loss[-1]):
             raise AttribevalError(
-                f"Expected a finite loss. Received {history.loss[-1]} before step {done} of {steps}: lower the recipe's "
-                "learning_rate or lengthen its warm-up."
+                f"Expected a finite loss. Received {history.loss[-1]} before step {done} of {steps}: lower the "
+                "recipe's learning_rate or lengthen its warm-up."
             )
         listeners.on_epoch_end(epoch, {"loss": history.loss[-1], "accuracy": history.accuracy[-1]})
         epoch += 1
