@@ -19,7 +19,7 @@ from attribeval.benchmarks.roar.augment import Augment
 from attribeval.benchmarks.roar.fills import BLUR, constant_fill, impute
 from attribeval.benchmarks.roar.ranks import PER, decode
 from attribeval.benchmarks.roar.records import Records
-from attribeval.benchmarks.roar.render import fill_masked, move
+from attribeval.benchmarks.roar.render import render
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.blur import gaussian_blur
 from attribeval.methods.fills import Fill
@@ -136,8 +136,8 @@ class _Source:
             ranks.verify(checksums=False)
         images.verify(checksums=False)
         self.images, self.ranks, self.labels = images, ranks, labels.astype(np.int32)
-        self.table = None if table is None else np.ascontiguousarray(table)
-        self.columns = None if table is None else np.ascontiguousarray(table.T)
+        self.table = table
+        self.columns = np.zeros((0, 256), bool) if table is None else np.ascontiguousarray(table.T)
         self.repeat = 1 if per == "value" else channels
         self.content, self.seed, self.augment = content, int(seed), augment
         self.fill = fill if content == "image" else 255.0
@@ -197,24 +197,22 @@ class _Source:
     def _render(
         self, raw: np.ndarray, packed: np.ndarray, epochs: np.ndarray, items: np.ndarray, fills: np.ndarray
     ) -> np.ndarray:
-        count, flat = len(raw), (len(raw), -1)
-        if self.ranks is None:
-            images = _aligned(raw.shape, np.dtype(np.float32))
-            images[:] = raw
-        elif self.fill == "linear":
-            masks = decode(packed, self.table, self.ranked).reshape(*raw.shape[:3], -1)
-            images = raw.astype(np.float32)
-            span = np.full(count, 255.0) if raw.dtype == np.uint8 else np.ptp(images.reshape(flat), axis=1)
-            images = impute(images, masks, image_seeds(images, 0), span, self.pad)
-        else:
-            images = _aligned(raw.shape, np.dtype(np.float32))
-            fills = fills.reshape(flat) if self.fill == "blur" else self.constant
-            fill_masked(raw.reshape(flat), packed, self.columns, fills, self.repeat, images.reshape(flat))
-        if self.augment is None or not (self.augment.flip or self.augment.shift):
-            return images
-        moved = _aligned(raw.shape, np.dtype(np.float32))
-        move(images, *self.augment.draw_moves(self.seed, epochs, items), self.pad, moved)
-        return moved
+        columns, moved = self.columns, self.augment is not None and (self.augment.flip or self.augment.shift > 0)
+        if self.fill == "linear" and self.ranks is not None:
+            raw, columns = self._imputed(raw, packed), self.columns[:0]
+        flips, shifts = np.zeros(0, bool), np.zeros((0, 2), np.int64)
+        if moved:
+            flips, shifts = self.augment.draw_moves(self.seed, epochs, items)
+        fills = fills.reshape(len(raw), -1) if len(fills) else self.constant
+        out = _aligned(raw.shape, np.dtype(np.float32))
+        render(raw, packed, columns, fills, self.repeat, flips, shifts, self.pad, out)
+        return out
+
+    def _imputed(self, raw: np.ndarray, packed: np.ndarray) -> np.ndarray:
+        masks = decode(packed, self.table, self.ranked).reshape(*raw.shape[:3], -1)
+        images = raw.astype(np.float32)
+        span = np.full(len(raw), 255.0) if raw.dtype == np.uint8 else np.ptp(images, axis=(1, 2, 3))
+        return impute(images, masks, image_seeds(images, 0), span, self.pad)
 
     def _boxes(self, epochs: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Crops as TensorFlow takes them: centres of the outer pixels as shares of the side."""
@@ -228,7 +226,7 @@ class _Source:
         raw, packed, epochs, items, labels = tf.numpy_function(read, [number], kinds)
         raw.set_shape([size, *self.images.shape])
         fills = tf.zeros([0], tf.float32)
-        if self.fill == "blur":
+        if self.fill == "blur" and self.ranks is not None:
             fills = gaussian_blur(tf.cast(raw, tf.float32), [BLUR * min(self.images.shape[:2])])[0]
         images = tf.numpy_function(self._render, [raw, packed, epochs, items, fills], tf.float32)
         images.set_shape([size, *self.images.shape])

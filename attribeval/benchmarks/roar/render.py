@@ -1,4 +1,4 @@
-"""From records to batches: masks decoded, values replaced, images moved, each image in one go while it is in cache."""
+"""From records to batches: masks decoded, values replaced, images moved; each image in one go, while it is in cache."""
 
 from __future__ import annotations
 
@@ -8,62 +8,81 @@ from attribeval.benchmarks.compiled import compiled
 
 
 @compiled
-def fill_masked(
-    images: np.ndarray, packed: np.ndarray, columns: np.ndarray, fills: np.ndarray, repeat: int, out: np.ndarray
+def render(
+    images: np.ndarray,
+    packed: np.ndarray,
+    columns: np.ndarray,
+    fills: np.ndarray,
+    repeat: int,
+    flips: np.ndarray,
+    shifts: np.ndarray,
+    pad: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """Replace the values that the table says.
+    """Replace the values that the table says, then mirror and shift.
 
     Args:
-        images: (B, V) of any numeric type.
+        images: (B, H, W, C) of any numeric type.
         packed: uint8 (B, n), rank levels.
-        columns: bool (values per byte, 256): the mask table, turned.
-        fills: float32 (1 or B, V): what replaced values become.
+        columns: bool (values per byte, 256): the mask table, turned; (0, 256): nothing is replaced.
+        fills: float32 (1 or B, H · W · C): what replaced values become.
         repeat: Values that share a level: C where whole pixels are ranked, otherwise 1.
-        out: float32 (B, V), written.
-    """
-    n = packed.shape[1]
-    ranked = images.shape[1] // repeat
-    mask = np.empty(ranked, np.bool_)
-    for b in range(images.shape[0]):
-        codes, image, target = packed[b], images[b], out[b]
-        fill = fills[b if fills.shape[0] > 1 else 0]
-        for j in range(columns.shape[0]):
-            column, start = columns[j], j * n
-            part = mask[start : min(start + n, ranked)]
-            for i in range(part.shape[0]):
-                part[i] = column[codes[i]]
-        if repeat == 1:
-            for i in range(ranked):
-                target[i] = fill[i] if mask[i] else np.float32(image[i])
-        else:
-            for i in range(ranked):
-                for v in range(i * repeat, (i + 1) * repeat):
-                    target[v] = fill[v] if mask[i] else np.float32(image[v])
-
-
-@compiled
-def move(images: np.ndarray, flips: np.ndarray, shifts: np.ndarray, pad: np.ndarray, out: np.ndarray) -> None:
-    """Mirror some images and shift each by whole pixels; what comes in from outside has the colour `pad`.
-
-    Args:
-        images: float32 (B, H, W, C).
-        flips: bool (B,): mirrored left to right, before the shift.
-        shifts: int (B, 2): rows and columns by which the window moves down and right.
-        pad: float32 (C,).
+        flips: bool (B,): mirrored left to right, before the shift; empty: nothing is mirrored or shifted.
+        shifts: int64 (B, 2): rows and columns by which the window moves down and right.
+        pad: float32 (C,): the colour of what a shift brings in from outside.
         out: float32 (B, H, W, C), written.
     """
     count, height, width, channels = images.shape
+    size = height * width * channels
+    filled = np.empty((height, width, channels), np.float32)
+    mask = np.empty(size // repeat, np.bool_)
     for b in range(count):
-        down, right = shifts[b, 0], shifts[b, 1]
-        for y in range(height):
-            row = y + down
-            for x in range(width):
-                column = x + right
-                if 0 <= row < height and 0 <= column < width:
-                    if flips[b]:
-                        column = width - 1 - column
-                    for c in range(channels):
-                        out[b, y, x, c] = images[b, row, column, c]
-                else:
-                    for c in range(channels):
-                        out[b, y, x, c] = pad[c]
+        target = filled if len(flips) else out[b]
+        image, flat = images[b].reshape(size), target.reshape(size)
+        if len(columns):
+            _decode(packed[b], columns, mask)
+            _fill(image, mask, fills[b if len(fills) > 1 else 0], repeat, flat)
+        else:
+            for i in range(size):
+                flat[i] = np.float32(image[i])
+        if len(flips):
+            _move(filled, flips[b], shifts[b, 0], shifts[b, 1], pad, out[b])
+
+
+@compiled
+def _decode(codes: np.ndarray, columns: np.ndarray, mask: np.ndarray) -> None:
+    n = len(codes)
+    for j in range(len(columns)):
+        column, part = columns[j], mask[j * n : (j + 1) * n]
+        for i in range(len(part)):
+            part[i] = column[codes[i]]
+
+
+@compiled
+def _fill(image: np.ndarray, mask: np.ndarray, fill: np.ndarray, repeat: int, out: np.ndarray) -> None:
+    if repeat == 1:
+        for i in range(len(mask)):
+            out[i] = fill[i] if mask[i] else np.float32(image[i])
+    else:
+        for i in range(len(mask)):
+            for v in range(i * repeat, (i + 1) * repeat):
+                out[v] = fill[v] if mask[i] else np.float32(image[v])
+
+
+@compiled
+def _move(image: np.ndarray, flip: bool, down: int, right: int, pad: np.ndarray, out: np.ndarray) -> None:
+    height, width, channels = image.shape
+    first, last = max(0, -right), min(width, width - right)  # columns of `out` that come from inside
+    for y in range(height):
+        row = y + down
+        if row < 0 or row >= height or first >= last:
+            out[y] = pad
+            continue
+        out[y, :first] = pad
+        out[y, last:] = pad
+        if flip:
+            for x in range(first, last):
+                for c in range(channels):
+                    out[y, x, c] = image[row, width - 1 - x - right, c]
+        else:
+            out[y, first:last] = image[row, first + right : last + right]
