@@ -79,6 +79,21 @@ def load_classifier(
     )
 
 
+def untrained(name: str, classes: int) -> Any:
+    """A network of `keras.applications` with random weights, for so many classes.
+
+    Args:
+        name: One of `NETWORKS`.
+        classes: Number of outputs.
+
+    Raises:
+        AttribevalError: If the name is unknown.
+    """
+    if name not in NETWORKS:
+        raise unknown("network", name, NETWORKS)
+    return getattr(tf.keras.applications, NETWORKS[name].builder)(weights=None, classes=classes)
+
+
 def _find(name: str, weights: str | PathLike | None) -> _Known:
     if name in NETWORKS:
         return _load_network(name, weights)

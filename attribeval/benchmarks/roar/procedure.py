@@ -126,6 +126,7 @@ def run_roar(
 def continue_roar(
     run_dir: str | PathLike,
     *,
+    strategy: str = "auto",
     executor: str = "local",
     jobs: int = 1,
     gpus_per_job: int | None = None,
@@ -136,7 +137,7 @@ def continue_roar(
 
     Args:
         run_dir: A folder in which `run_roar` prepared its images.
-        executor, jobs, gpus_per_job, executor_options, progress: As in `run_roar`.
+        strategy, executor, jobs, gpus_per_job, executor_options, progress: As in `run_roar`.
 
     Raises:
         AttribevalError: If the folder holds no grid, or images are missing or corrupted there.
@@ -147,7 +148,7 @@ def continue_roar(
         working.images(split).verify()
     create_ranks(working, grid)
     drop_corrupted(working, grid)
-    chosen = make_executor(Setup(), executor, jobs, gpus_per_job, executor_options, together=False)
+    chosen = make_executor(Setup(strategy), executor, jobs, gpus_per_job, executor_options, together=False)
     try:
         work(working, grid, chosen, {}, progress)
     finally:

@@ -1,0 +1,204 @@
+"""The bill, before a penny is spent: cells, passes, bytes and hours, from a timed sample on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attribeval import _tf as tf
+from attribeval.attributer import Attributer
+from attribeval.benchmarks.roar.builder import build
+from attribeval.benchmarks.roar.importance import ranked_values
+from attribeval.benchmarks.roar.ranks import packed_bytes
+from attribeval.benchmarks.roar.recipe import Recipe
+from attribeval.benchmarks.roar.request import Request
+from attribeval.benchmarks.roar.training import evaluate, train
+from attribeval.methods.registry import build_method
+from attribeval.models.classifier import Classifier
+from attribeval.models.preprocessing import find_preprocessing
+
+_SECONDS = 3.0  # of measuring, for each figure
+_AT_ONCE = 16  # images that the estimators explain in the sample
+_SAMPLE_PIXELS = 32 * 224 * 224  # of a timed training step, at most
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a grid will take.
+
+    Attributes:
+        cells: Trainings by kind.
+        trained_images: Images that pass through all trainings, forward and backward.
+        evaluated_images: Images that pass through all evaluations, forward.
+        explained_images: Images that every estimator explains.
+        image_bytes: Of the stored images and labels.
+        rank_bytes: Of the stored rank levels, all rankings together.
+        train_rate, evaluate_rate: Images per second, measured here with one process.
+        explain_seconds: Seconds per image for all estimators together, measured here.
+        start_seconds: Seconds that a training takes before its first step, measured here.
+    """
+
+    cells: dict[str, int]
+    trained_images: int
+    evaluated_images: int
+    explained_images: int
+    image_bytes: int
+    rank_bytes: int
+    train_rate: float
+    evaluate_rate: float
+    explain_seconds: float
+    start_seconds: float
+
+    @property
+    def training_hours(self) -> float:
+        """All trainings and evaluations, one after another, on what was measured."""
+        seconds = self.trained_images / self.train_rate + self.evaluated_images / self.evaluate_rate
+        return (seconds + sum(self.cells.values()) * self.start_seconds) / 3600
+
+    @property
+    def map_hours(self) -> float:
+        """All maps, one after another, on what was measured."""
+        return self.explained_images * self.explain_seconds / 3600
+
+    @property
+    def hours(self) -> float:
+        return self.training_hours + self.map_hours
+
+    def text(self, devices: tuple[int, ...] = (1, 2, 4, 8, 16, 64)) -> str:
+        """The bill in words; hours for several devices like the one that was measured, each with cells of its own."""
+        total = sum(self.cells.values())
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.cells.items() if count)
+        lines = [
+            f"trainings      {total:,} ({kinds})",
+            f"passes         {self.trained_images:,} images trained, {self.evaluated_images:,} evaluated, "
+            f"{self.explained_images:,} explained by every estimator",
+            f"disk           {_size(self.image_bytes)} of images, {_size(self.rank_bytes)} of rank levels",
+            f"measured here  {self.train_rate:,.0f} images/s in training, {self.evaluate_rate:,.0f} in evaluation, "
+            f"{1000 * self.explain_seconds:,.1f} ms per image for all estimators, {self.start_seconds:.1f} s to start "
+            "a training",
+            f"hours          {self.hours:,.2f}: trainings {self.training_hours:,.2f}, maps {self.map_hours:,.2f}",
+            "on n devices   " + ", ".join(f"{n}: {self.hours / n:,.2f} h" for n in devices),
+        ]
+        return "\n".join(lines)
+
+
+def make_plan(request: Request) -> Plan:
+    """Count the grid's work and time a sample of it: a few training steps and maps of an untrained model.
+
+    Nothing is written. Cells are independent, so hours divide by the number of devices, as long as there are more cells
+    than devices; the figures are of this machine with one process.
+
+    Args:
+        request: The grid and its images.
+    """
+    grid, source = request.grid, request.source
+    recipe, counts = Recipe(**grid.recipe), {split: len(samples) for split, samples in source.splits.items()}
+    cells: dict[str, int] = {}
+    for cell in grid.cells():
+        cells[cell.kind] = cells.get(cell.kind, 0) + 1
+    total, images = sum(cells.values()), sum(counts.values())
+    once = cells["unmodified"] + cells.get("leakage", 0)
+    record = int(np.prod(source.shape)) * np.dtype(source.dtype).itemsize
+    ranked = packed_bytes(len(grid.fractions), ranked_values(source.shape, grid.per))
+    again = packed_bytes(1, ranked_values(source.shape, grid.per)) * cells.get("recursive", 0)
+    start, train_rate, evaluate_rate = _time_training(request, recipe)
+    return Plan(
+        cells=cells,
+        trained_images=total * recipe.total_steps(counts["train"]) * recipe.batch_size,
+        evaluated_images=(2 * total - once) * counts["test"],
+        explained_images=images,
+        image_bytes=images * (record + 8),
+        rank_bytes=images * (ranked * len(grid.rankings()) + again),
+        train_rate=train_rate,
+        evaluate_rate=evaluate_rate,
+        explain_seconds=_time_maps(request),
+        start_seconds=start,
+    )
+
+
+def _sample(request: Request, n: int) -> tuple[Any, np.ndarray]:
+    """n model inputs and labels, repeated from the first training images."""
+    samples = request.source.splits["train"]
+    few = samples[: min(n, len(samples), 64)]
+    order = np.arange(n) % len(few)
+    images = request.source.load(few).astype(np.float32)
+    preprocess = find_preprocessing(request.grid.preprocess)
+    images = images if preprocess is None else np.asarray(preprocess(images))
+    return images[order], few.labels[order].astype(np.int32)
+
+
+def _time_training(request: Request, recipe: Recipe) -> tuple[float, float, float]:
+    """Seconds to start; images per second in training and in evaluation."""
+    height, width, _ = request.source.shape
+    few = max(1, min(recipe.batch_size, _SAMPLE_PIXELS // (height * width)))
+    recipe = dataclasses.replace(recipe, epochs=None, steps=10_000, batch_size=few)
+    x, y = _sample(request, few)
+    batch = tf.data.Dataset.from_tensors((x, y))
+    strategy = tf.distribute.get_strategy()
+    clock = _Clock()
+    begun = time.perf_counter()
+    model = build(request.grid.model, 0, recipe.mixed_precision)
+    train(model, lambda size, pipeline: batch.repeat(), recipe.batch_size, recipe, strategy, [clock()])
+    rate = recipe.batch_size * clock.steps / clock.seconds
+    start = clock.first - begun
+    evaluate(model, batch, request.source.classes)
+    begun, n = time.perf_counter(), 0
+    while time.perf_counter() - begun < _SECONDS / 3:
+        evaluate(model, batch.repeat(4), request.source.classes)
+        n += 4 * len(x)
+    return start, rate, n / (time.perf_counter() - begun)
+
+
+class _Clock:
+    """Times the steps of a training after the first two, and ends it."""
+
+    def __init__(self) -> None:
+        self.first = self.seconds = 0.0
+        self.steps = 0
+
+    def __call__(self) -> Any:
+        clock = self
+
+        class Stop(tf.keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                float(logs["loss"])  # wait for the step
+                now = time.perf_counter()
+                if clock.first == 0:
+                    clock.first = now
+                else:
+                    clock.steps += 1
+                    clock.seconds = now - clock.first
+                if clock.seconds > _SECONDS:
+                    self.model.stop_training = True
+
+        return Stop()
+
+
+def _time_maps(request: Request) -> float:
+    """Seconds per image for all estimators of ours, sharing what they share."""
+    methods = {e.label: build_method(e.text) for e in request.grid.estimators if e.source == "method"}
+    if not methods:
+        return 0.0
+    model = request.checkpoint if request.checkpoint is not None else build(request.grid.model, 0)
+    attributer = Attributer(Classifier(model, preprocess=request.grid.preprocess))
+    samples = request.source.splits["train"]
+    few = samples[: min(_AT_ONCE, len(samples))]
+    raw = request.source.load(few).astype(np.float32)
+    attributer.explain_many(raw[:1], methods, progress=False)  # compiles
+    begun, n = time.perf_counter(), 0
+    while n == 0 or time.perf_counter() - begun < _SECONDS:
+        attributer.explain_many(raw, methods, progress=False)
+        n += len(raw)
+    return (time.perf_counter() - begun) / n
+
+
+def _size(count: int) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,210 @@
+"""`attribeval roar`: remove or keep, and retrain; plan it, run it, look at it, report it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+_FRACTIONS = [0.1, 0.3, 0.5, 0.7, 0.9]
+_CHART = 150  # dots per inch
+
+
+def add(commands: Any) -> None:
+    """Add the command and its four parts to the parser."""
+    command = commands.add_parser("roar", help="ROAR and KAR: remove or keep, retrain, and say who beats chance")
+    parts = command.add_subparsers(dest="part", metavar="PART", required=True)
+
+    plan = parts.add_parser("plan", help="what a grid will take: cells, passes, bytes, hours; nothing is written")
+    _add_grid(plan)
+    plan.add_argument("--devices", type=int, nargs="+", default=[1, 2, 4, 8, 16, 64], metavar="N", help="for the hours")
+    plan.set_defaults(run=_plan)
+
+    start = parts.add_parser("run", help="do what is missing of a grid; may be called again, and by many at once")
+    start.add_argument("run_dir", metavar="RUN_DIR", help="the folder of the grid; without --data, one that is there")
+    _add_grid(start, needs_data=False)
+    work = start.add_argument_group("work")
+    work.add_argument("--executor", default="local", help="local, ray or slurm (default: local)")
+    work.add_argument("--jobs", type=int, default=1, help="cells at a time on this machine (default: 1)")
+    work.add_argument("--gpus-per-job", type=int, metavar="N", help="GPUs of each (default: all)")
+    work.add_argument("--strategy", default="auto", help="auto, one_device, mirrored or multi_worker (default: auto)")
+    work.add_argument("--executor-option", nargs="+", default=[], metavar="NAME=VALUE", help="for ray or slurm")
+    start.set_defaults(run=_run)
+
+    for name, what, run in (
+        ("status", "what is done, running, failed and left", _status),
+        ("report", "table, curves and one HTML page of what is there", _report),
+    ):
+        part = parts.add_parser(name, help=what)
+        part.add_argument("run_dir", metavar="RUN_DIR")
+        if name == "report":
+            part.add_argument("-o", "--output", metavar="DIR", help="where its files go (default: RUN_DIR/report)")
+        part.set_defaults(run=run)
+
+
+def _add_grid(command: argparse.ArgumentParser, needs_data: bool = True) -> None:
+    """Options that say what the grid is."""
+    data = command.add_argument_group("data and model")
+    data.add_argument(
+        "--data",
+        required=needs_data,
+        metavar="WHAT",
+        help="digits (embedded), a .npz file with x_train …, or a folder with train/ and test/ by class",
+    )
+    data.add_argument("--size", type=int, default=48, help="side of the embedded digits in pixels (default: 48)")
+    data.add_argument("--train", type=int, metavar="N", help="only the first training images (digits: 5000)")
+    data.add_argument("--test", type=int, metavar="N", help="only the first test images (digits: 1000)")
+    data.add_argument("--builder", default="small", help="small, resnet50, vgg16, inception_v3, or FILE.py:FUNCTION")
+    data.add_argument("--preprocess", help="between raw images and the model: caffe, tf, … (resnet50 … know theirs)")
+    data.add_argument("--checkpoint", metavar="FILE", help="trained .keras model to explain (default: trained here)")
+    grid = command.add_argument_group("grid")
+    grid.add_argument("--methods", nargs="+", metavar="NAME", help="default: the paper's 15, random and sobel")
+    grid.add_argument("--fractions", type=float, nargs="+", default=_FRACTIONS, metavar="T", help="default: .1 .3 … .9")
+    grid.add_argument("--modes", nargs="+", choices=["remove", "keep"], default=["remove", "keep"])
+    grid.add_argument("--repeats", type=int, default=5, help="trainings of each (default: 5)")
+    grid.add_argument("--controls", nargs="+", choices=["leakage", "max_filter", "recursive"], default=[])
+    grid.add_argument("--recipe", default="small", help="small, cifar10, imagenet, birdsnap or food101")
+    grid.add_argument("--epochs", type=float, help="instead of the recipe's")
+    grid.add_argument("--per", choices=["value", "pixel"], default="value", help="what is ranked (default: value)")
+    grid.add_argument("--fill", default="mean", help="mean, blur, linear or a number (default: mean)")
+    grid.add_argument("--targets", choices=["predicted", "label"], default="predicted", help="class to explain")
+    grid.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
+
+
+def _plan(args: argparse.Namespace) -> None:
+    request = _request(args)
+    from attribeval.benchmarks.roar.plan import make_plan
+
+    print(make_plan(request).text(tuple(args.devices)))
+
+
+def _run(args: argparse.Namespace) -> None:
+    from attribeval.benchmarks.roar import procedure
+    from attribeval.cli.options import load_tensorflow, parse_options
+
+    load_tensorflow()
+    work = {
+        "executor": args.executor,
+        "jobs": args.jobs,
+        "gpus_per_job": args.gpus_per_job,
+        "executor_options": parse_options(args.executor_option),
+    }
+    if args.data is None:
+        procedure.continue_roar(args.run_dir, strategy=args.strategy, **work)
+    else:
+        procedure.run_roar(run_dir=args.run_dir, strategy=args.strategy, **work, **_arguments(args))
+    _report(args)
+
+
+def _status(args: argparse.Namespace) -> None:
+    from attribeval.benchmarks.roar.run_dir import RunDir
+    from attribeval.benchmarks.roar.status import status
+
+    print(status(RunDir.existing(args.run_dir)).text())
+
+
+def _report(args: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from attribeval.benchmarks.roar.procedure import report
+    from attribeval.benchmarks.roar.run_dir import RunDir
+    from attribeval.plots.roar import plot_areas, plot_roar, plot_without_retraining
+    from attribeval.report.page import write_report
+    from attribeval.report.roar_terminal import roar_table
+
+    result = report(RunDir.existing(args.run_dir))
+    folder = result.save(Path(getattr(args, "output", None) or Path(args.run_dir) / "report"))
+    pictures = {"Gain over chance": plot_areas(result), "With and without retraining": plot_without_retraining(result)}
+    plot_roar(result).savefig(folder / "curves.png", dpi=_CHART)
+    for name, figure in pictures.items():
+        figure.savefig(folder / f"{name.lower().replace(' ', '_')}.png", dpi=_CHART)
+    command = f"attribeval roar run {args.run_dir}"
+    page = write_report(folder / "report.html", [result], pictures=pictures, title="ROAR and KAR", command=command)
+    print(roar_table(result))
+    print("\n" + "\n".join(result.summary))
+    print(f"\n{page}")
+
+
+def _request(args: argparse.Namespace) -> Any:
+    from attribeval.cli.options import load_tensorflow
+
+    load_tensorflow()
+    from attribeval.benchmarks.roar.request import make_request
+
+    return make_request(**_arguments(args))
+
+
+def _arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """What the options say, as `procedure.run_roar` and `request.make_request` take it."""
+    import dataclasses
+
+    from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS
+    from attribeval.benchmarks.roar.recipe import find_recipe
+
+    dataset = _dataset(args)
+    builder, preprocess = _builder(args, dataset)
+    recipe = find_recipe(args.recipe)
+    if args.epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=args.epochs, steps=None)
+    return {
+        "build_model": builder,
+        "dataset": dataset,
+        "methods": args.methods or (*PAPER_ESTIMATORS, *PAPER_CONTROLS),
+        "fractions": args.fractions,
+        "modes": args.modes,
+        "repeats": args.repeats,
+        "controls": args.controls,
+        "recipe": recipe,
+        "preprocess": preprocess,
+        "per": args.per,
+        "fill": _fill(args.fill),
+        "targets": args.targets,
+        "checkpoint": args.checkpoint,
+        "seed": args.seed,
+    }
+
+
+def _dataset(args: argparse.Namespace) -> Any:
+    from pathlib import Path
+
+    from attribeval.datasets import TrainTest, digit_scenes, folders, npz
+
+    if args.data == "digits":
+        made = digit_scenes(size=args.size, n_train=args.train or 5000, n_test=args.test or 1000)
+        return TrainTest(made.train.samples(), made.test.samples())
+    parts = folders(args.data) if Path(args.data).is_dir() else npz(args.data)
+    return TrainTest(parts.train[: args.train], parts.test[: args.test])
+
+
+def _builder(args: argparse.Namespace, dataset: Any) -> tuple[Any, str | None]:
+    """A function that returns the untrained model, and the preprocessing that goes with it."""
+    import numpy as np
+
+    from attribeval.errors import AttribevalError
+
+    train = dataset.train
+    classes = len(train.class_names) if train.class_names is not None else int(train.labels.max()) + 1
+    if args.builder == "small":
+        from attribeval.models.small_net import small_net
+
+        in_memory = isinstance(train.images, np.ndarray)
+        shape = train.images.shape[1:] if in_memory else (args.size, args.size, 3)
+        return lambda: small_net(shape, classes), args.preprocess
+    if ":" in args.builder:
+        from attribeval.benchmarks.roar.builder import function_in_file
+
+        file, _, name = args.builder.rpartition(":")
+        return function_in_file(file, name), args.preprocess
+    from attribeval.models.zoo import NETWORKS, untrained
+
+    if args.builder not in NETWORKS:
+        raise AttribevalError(
+            f"Expected --builder small, {', '.join(NETWORKS)} or FILE.py:FUNCTION. Received: {args.builder!r}."
+        )
+    return lambda: untrained(args.builder, classes), args.preprocess or NETWORKS[args.builder].preprocess
+
+
+def _fill(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,55 @@
+"""Two parts of one data set, and the NumPy file that such sets often come in."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from attribeval.datasets.samples import Samples
+from attribeval.errors import AttribevalError
+
+
+class TrainTest(NamedTuple):
+    """Images to train on, and images to test on."""
+
+    train: Samples
+    test: Samples
+
+
+def npz(path: str | PathLike) -> TrainTest:
+    """Read a NumPy file with images and labels, as `keras.datasets` has them.
+
+    Args:
+        path: A `.npz` file with `x_train`, `x_test`: images (N, H, W, C) or (N, H, W) for grey; `y_train`, `y_test`:
+            class indices, ints (N,) or (N, 1); and, if wanted, `classes`: their names.
+
+    Returns:
+        `TrainTest` of `Samples`, named after the file.
+
+    Raises:
+        AttribevalError: If the file cannot be read, or lacks one of the arrays.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+    except (OSError, ValueError) as error:
+        raise AttribevalError(f"Expected a .npz file. Received {path}: {type(error).__name__}: {error}.") from error
+    missing = [name for name in ("x_train", "y_train", "x_test", "y_test") if name not in arrays]
+    if missing:
+        raise AttribevalError(
+            f"Expected x_train, y_train, x_test and y_test in {path}. Received a file without {', '.join(missing)}; it "
+            f"has {', '.join(arrays) or 'nothing'}."
+        )
+    names = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
+    return TrainTest(*(_part(arrays, part, names, f"{path.stem}_{part}") for part in ("train", "test")))
+
+
+def _part(arrays: dict[str, np.ndarray], part: str, class_names: list[str] | None, name: str) -> Samples:
+    images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+    images = images[..., None] if images.ndim == 3 else images
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    return Samples(images, labels, class_names=class_names, name=name)
