@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 from attribeval.attributer import Attributer
 from attribeval.datasets.samples import Samples
@@ -60,3 +61,22 @@ class Evaluator:
             run_dir=run_dir,
             progress=progress,
         )
+
+    @staticmethod
+    def roar(
+        build_model: Callable[[], Any],
+        dataset: Any,
+        methods: Sequence[str] | Mapping[str, Any] | None = None,
+        *,
+        run_dir: str | PathLike,
+        **options: Any,
+    ) -> Result:
+        """Remove or keep, and retrain: ROAR and KAR on real trainings, resumable, on one or many machines.
+
+        It needs no Attributer: the model that is explained is trained here, or given as `checkpoint=`. Arguments,
+        options and columns: `attribeval.benchmarks.roar.procedure.run_roar`.
+        """
+        from attribeval.benchmarks.roar.procedure import PAPER_CONTROLS, PAPER_ESTIMATORS, run_roar
+
+        methods = (*PAPER_ESTIMATORS, *PAPER_CONTROLS) if methods is None else methods
+        return run_roar(build_model, dataset, methods, run_dir=run_dir, **options)
