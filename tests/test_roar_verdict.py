@@ -297,7 +297,7 @@ def test_table_has_a_row_per_measurement_best_first(answer):
 def test_result_survives_the_disk(answer, tmp_path):
     loaded = Result.load(answer.save(tmp_path))
     pd.testing.assert_frame_equal(loaded.table, answer.table, check_dtype=False)
-    assert loaded.summary == answer.summary and loaded.settings == {"seed": 3}
+    assert loaded.summary == answer.summary and loaded.settings == {"seed": 3, "level": 0.95}
     by_repeat = loaded.arrays["keep/GOOD/accuracy"]
     assert by_repeat.shape == (4, 3)
     kept = answer.table[(answer.table["method"] == "GOOD") & (answer.table["mode"] == "keep")]
@@ -306,10 +306,8 @@ def test_result_survives_the_disk(answer, tmp_path):
 
 def test_sentences_say_the_numbers(answer):
     said = answer.summary
-    assert said[0].startswith(
-        "Remove and retrain: better than chance: GOOD, FAIR; not distinguishable from chance: LIKE"
-    )
-    assert said[0].endswith("worse than chance: BAD.") and said[1].startswith("Keep and retrain: ")
+    verdicts = "Better than chance: GOOD, FAIR. Not distinguishable from chance: LIKE. Worse than chance: BAD."
+    assert said[:2] == [f"Remove and retrain. {verdicts}", f"Keep and retrain. {verdicts}"]
     (good,) = [s for s in said if s.startswith("GOOD is")]
     area = row(answer.table, method="GOOD", mode="remove", metric="area vs random")
     assert f"gain {100 * area['value']:+.1f} points" in good and "4 repeats" in good

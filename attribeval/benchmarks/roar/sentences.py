@@ -53,14 +53,14 @@ def sentences(
 
 def _headline(areas: pd.DataFrame, mode: str) -> str:
     methods = areas[areas["kind"] == "method"]
-    parts = []
+    said = []
     for verdict in dict.fromkeys(["better than chance", "not distinguishable from chance", *methods["verdict"]]):
         names = list(methods["estimator"][methods["verdict"] == verdict])
         if names:
-            parts.append(f"{verdict}: {', '.join(names)}")
+            said.append(f"{verdict.capitalize()}: {', '.join(names)}.")
         elif verdict == "better than chance":
-            parts.append("no method is better than chance" if len(methods) else "no method was measured")
-    return f"{_TITLES[mode]}: {'; '.join(parts)}."
+            said.append("No method is better than chance." if len(methods) else "No method was trained.")
+    return f"{_TITLES[mode]}. {' '.join(said)}"
 
 
 def _of_method(rows: pd.DataFrame, level: float) -> str:
@@ -80,20 +80,23 @@ def _of_method(rows: pd.DataFrame, level: float) -> str:
 
 def _retraining(curves: pd.DataFrame) -> list[str]:
     """The paper's section 4.3.1: how much of the loss without retraining is the modification's own."""
+    unmodified = curves[curves["kind"] == "unmodified"]
+    said = [
+        f"Trained on unmodified images, the model is right on {v:.1%} of the test images."
+        for v in unmodified["accuracy"]
+    ]
     random = curves[(curves["estimator"] == "random") & (curves["mode"] == "remove") & (curves["fraction"] < 1)]
     random = random[random["without_retraining"].notna()].sort_values("fraction")
     if not len(random):
-        return []
+        return said
     row = random.iloc[-1]
-    unmodified = curves["accuracy"][curves["kind"] == "unmodified"]
-    clean = f" (unmodified images: {unmodified.iloc[0]:.1%})" if len(unmodified) else ""
-    said = (
+    sentence = (
         f"With {row['fraction']:.0%} removed at random, a retrained model is right on {row['accuracy']:.1%} of the "
-        f"test images, the model that was not retrained on {row['without_retraining']:.1%}{clean}"
+        f"test images, the model that was not retrained on {row['without_retraining']:.1%}"
     )
     if row["without_retraining"] < row["accuracy"]:
-        said += ": the difference is due to images of a kind it never saw, not to information that is gone"
-    return [said + "."]
+        sentence += ": the difference is due to images of a kind it never saw, not to information that is gone"
+    return [*said, sentence + "."]
 
 
 def _leakage(cells: pd.DataFrame, level: float) -> list[str]:

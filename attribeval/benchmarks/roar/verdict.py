@@ -35,9 +35,9 @@ def curves(records: Iterable[Mapping[str, Any]], level: float = 0.95) -> pd.Data
         level: Of the intervals, and 1 − α of the verdicts.
 
     Returns:
-        One row per (kind, estimator, mode, fraction) with a finished cell: accuracy, std (n − 1), low, high (t interval
-        of the mean over repeats, cut to 0..1), repeats, without_retraining (mean); difference (accuracy − random's,
-        over the repeats that both have, `pairs` of them), p (paired t-test over these), p_holm (Holm over all
+        One row per (kind, estimator, mode, fraction) with a finished cell, and columns accuracy, std (n − 1), low, high
+        (t interval of the mean over repeats, cut to 0..1), repeats, without_retraining (mean); difference (accuracy −
+        random's, over the repeats that both have, `pairs` of them), p (paired t-test over these), p_holm (Holm over all
         methods, controls and fractions of a mode; max filter rows are a family of their own) and verdict. "Better than
         chance" is lower than random's for "remove" and higher for "keep". No comparison (NaN, "") for the unmodified
         model, random and the classifiers of masks.
@@ -94,12 +94,12 @@ def areas(records: Iterable[Mapping[str, Any]], level: float = 0.95) -> pd.DataF
         level: Of the intervals, and 1 − α of verdicts and groups.
 
     Returns:
-        One row per (mode, estimator) of methods, controls and max filters, by mode and then best first: kind,
-        estimator, mode, area, low, high (t interval over repeats), repeats (that count), p (paired t-test of the area
-        against 0), p_holm (over the methods and controls of a mode; max filters are a family of their own), verdict,
-        group (letters as of `comparisons.groups`, over methods and controls), and racu: area / (area between random's
-        curve and its accuracy with everything removed), Madsen et al. 2022; NaN unless random was also trained with
-        everything removed, and the unmodified model was trained. The row of random is all zeros, by definition.
+        One row per (mode, estimator) of methods, controls and max filters, by mode and then best first, with columns
+        kind, estimator, mode, area, low, high (t interval over repeats), repeats (that count), p (paired t-test of the
+        area against 0), p_holm (over the methods and controls of a mode; max filters are a family of their own),
+        verdict, group (letters as of `comparisons.groups`, over methods and controls), and racu: area / (area between
+        random's curve and its accuracy with everything removed), Madsen et al. 2022; NaN unless random was also trained
+        with everything removed, and the unmodified model was trained. The row of random is 0 by definition.
     """
     import pandas as pd
 
@@ -217,7 +217,7 @@ def result(
 
     Args:
         records: As for `cells_table`.
-        settings: What made the run; goes into the result.
+        settings: What made the run; goes into the result, and `level` with it.
         planned: Names of all cells of the run, so that those still missing are counted.
         level: Of the intervals, and 1 − α of verdicts and groups.
 
@@ -259,7 +259,7 @@ def result(
     table.loc[table["kind"] == "unmodified", "method"] = "unmodified"
     table = table.replace("", np.nan)  # as it is read back from a file
     summary = sentences(by_area, by_fraction, cells, planned=planned, level=level)
-    return Result("roar", table, dict(settings), summary, _arrays(cells))
+    return Result("roar", table, dict(settings) | {"level": level}, summary, _arrays(cells))
 
 
 def _arrays(cells: pd.DataFrame) -> dict[str, np.ndarray]:
