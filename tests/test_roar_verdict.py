@@ -130,6 +130,31 @@ def test_racu_is_madsens_ratio_and_only_there_if_everything_was_measured():
     assert found["area"] == pytest.approx(0.13125)  # the end that was measured changes nothing else
 
 
+def test_papers_food101_gives_the_papers_answer():
+    """Hooker et al. 2019, table 2: squared ensembles remove better than random, base estimators and SG do not."""
+    fractions = [0.1, 0.3, 0.5, 0.7, 0.9]
+    published = {
+        "random": [80.66, 78.30, 75.80, 72.98, 68.37],
+        "GRAD": [83.79, 83.50, 83.09, 82.48, 78.36],
+        "IG": [84.01, 83.95, 83.78, 83.52, 80.87],
+        "SG-GRAD": [83.97, 84.00, 83.97, 83.83, 83.14],
+        "SG-SQ-GRAD": [79.29, 75.83, 64.83, 38.88, 8.34],
+        "SG-SQ-IG": [79.73, 76.73, 70.98, 59.55, 27.81],
+        "VAR-GRAD": [79.55, 75.67, 67.40, 52.05, 15.69],
+    }
+    records = [
+        cell("control" if name == "random" else "method", name, "remove", fraction, 0, accuracy / 100)
+        for name, accuracies in published.items()
+        for fraction, accuracy in zip(fractions, accuracies, strict=True)
+    ]
+    table = areas(records).set_index("estimator")
+    assert list(table.index) == ["SG-SQ-GRAD", "VAR-GRAD", "SG-SQ-IG", "random", "GRAD", "IG", "SG-GRAD"]
+    # By hand: ends of half width .1, inner steps of .2: .1 (d1 + d5) / 2 + .2 ((d1 + d5) / 2 + d2 + d3 + d4).
+    d1, d2, d3, d4, d5 = (80.66 - 79.29, 78.30 - 75.83, 75.80 - 64.83, 72.98 - 38.88, 68.37 - 8.34)
+    by_hand = 0.1 * (d1 + d5) / 2 + 0.2 * ((d1 + d5) / 2 + d2 + d3 + d4)
+    assert table.loc["SG-SQ-GRAD", "area"] == pytest.approx(by_hand / 100)
+
+
 # -- verdicts ----------------------------------------------------------------------------------------------------------
 
 

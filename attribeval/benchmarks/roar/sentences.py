@@ -42,8 +42,8 @@ def sentences(
     if len(methods):
         said.append(
             "A gain is the area between the curves of a method and of random: how many points of accuracy more the "
-            "retrained model loses (remove) or saves (keep) than with random, on average over all fractions. p is "
-            "Holm-corrected over the methods of a mode."
+            "retrained model loses (remove) or saves (keep) than with random, on average over all fractions. p and "
+            "verdict are Holm-corrected over the methods of a mode, intervals are not."
         )
     said += _retraining(curves)
     said += _leakage(cells, level)
