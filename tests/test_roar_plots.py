@@ -13,13 +13,15 @@ from attribeval.benchmarks.roar.verdict import result
 from attribeval.errors import AttribevalError
 from attribeval.plots import roar as roar_plots
 from attribeval.report.page import write_report
-from attribeval.report.roar import roar_table, wide_table
+from attribeval.report.roar_terminal import roar_table, wide_table
 from attribeval.results.result import Result
 
 
 @pytest.fixture(scope="module")
 def answer() -> Result:
-    return result(synthetic(), {"seed": 0, "cost": {"cells": 148, "seconds": 5400.0, "maps_seconds": 30.0}})
+    return result(
+        synthetic(), {"seed": 0, "cost": {"cells": 148, "seconds": 5400.0, "maps_seconds": 30.0, "hosts": ["a", "b"]}}
+    )
 
 
 def paper_like() -> Result:
@@ -198,6 +200,6 @@ def test_page_shows_percentages_words_and_the_bill(answer, tmp_path):
     assert '<h2 id="result-1-heading">Remove or keep, and retrain (ROAR, KAR)</h2>' in page
     assert f">{100 * mean('GOOD', 'remove', 0.9):.1f} %</td>" in page
     assert ">p (Holm)</button>" in page and ">better than chance</td>" in page
-    assert "cells: 148; in total: 1.5 h; maps: 30.0 s." in page
+    assert "cells: 148; in total: 1.5 h; maps: 30.0 s; hosts: a, b." in page
     assert page.count("<figure>") == 3 and "Plot of roar, area vs random: GOOD (remove) 0." in page
     assert "<dt>cost" not in page

@@ -340,15 +340,52 @@ def test_sentences_say_the_numbers(answer):
     chance = row(answer.table, method="random", mode="remove", fraction=0.9)
     assert "With 90%" in retraining and f"{chance['value']:.1%}" in retraining and "on 18.0%" in retraining
     (leak,) = [s for s in said if s.startswith("Class leakage (remove)")]
-    assert "10.0% by guessing: mask of BAD 36.5% at 90% (" in leak and leak.count(": a leak") == 1
+    assert "one in as many as there are classes" in leak
+    assert "mask of BAD 36.5% against 10.0% at 90% (a leak, p < 0.001)" in leak
     (blur,) = [s for s in said if s.startswith("Blur artefact (remove)")]
     assert "max3(BAD) +5.2 points (95% interval +4.9 to +5.4, p < 0.001)" in blur
     assert any(s.startswith("1 of ") and "not trained yet" in s for s in said)
     assert not any("failed" in s for s in said)
 
 
-def test_guessing_is_no_leak():
+def test_leaks_are_told_from_the_masks_of_random():
+    records = synthetic(modes=("remove",))
+    rng = np.random.default_rng(1)
+    for fraction, repeat in itertools.product(FRACTIONS, range(4)):
+        start = rng.normal(0, 0.01)  # one class is frequent: a model without any information is right on 30 %
+        for name, above in (("random", 0.0), ("GOOD", 0.0), ("BAD", 0.2 * fraction)):
+            accuracy = 0.3 + above + start + rng.normal(0, 0.001)
+            records.append(cell("leakage", f"mask of {name}", "remove", fraction, repeat, accuracy))
+    (leak,) = [s for s in result(records, {}).summary if s.startswith("Class leakage")]
+    bad, good = leak.split("leaks most: ")[1].split("; ")
+    assert "against the masks of random" in leak
+    of_bad, of_random = (
+        np.mean([r["accuracy"] for r in records if (r["estimator"], r["fraction"]) == (f"mask of {name}", 0.9)])
+        for name in ("BAD", "random")
+    )
+    assert bad.startswith(f"mask of BAD {of_bad:.1%} against {of_random:.1%} at 90% (a leak, p")
+    assert good.startswith("mask of GOOD ") and "(no leak found, p = 1.000)" in good
+
+
+def test_guessing_is_no_leak_and_one_repeat_no_test():
     records = synthetic(modes=("remove",))
     records += [cell("leakage", "mask of BAD", "remove", 0.9, r, 0.1 + 0.01 * (r - 1.5)) for r in range(4)]
     (leak,) = [s for s in result(records, {}).summary if s.startswith("Class leakage")]
-    assert "no leak found" in leak and "a leak)" not in leak
+    assert "mask of BAD 10.0% against 10.0% at 90% (no leak found, p = 1.000)" in leak
+    (leak,) = [s for s in result(records[:-3], {}).summary if s.startswith("Class leakage")]
+    assert "(not tested)" in leak
+
+
+def test_recursive_rows_are_a_family_of_their_own():
+    records = synthetic(modes=("remove",))
+    before = areas(records)
+    for r in [r for r in records if r["estimator"] in ("BAD", "GOOD")]:
+        lower = r["accuracy"] - 0.03 + 0.001 * r["repeat"]
+        records.append(cell("recursive", f"recursive({r['estimator']})", "remove", r["fraction"], r["repeat"], lower))
+    table = areas(records)
+    pd.testing.assert_frame_equal(table[table["kind"] != "recursive"].reset_index(drop=True), before)
+    mine = table[table["kind"] == "recursive"]
+    np.testing.assert_allclose(mine["p_holm"], holm(mine["p"].to_numpy()))
+    assert set(mine["group"]) == {""}
+    (said,) = [s for s in result(records, {}).summary if s.startswith("Importance computed anew")]
+    assert "recursive(GOOD) is better than chance (remove: gain +" in said and "; recursive(BAD) is worse" in said

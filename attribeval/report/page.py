@@ -24,7 +24,7 @@ import numpy as np
 from attribeval import __version__
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
-from attribeval.report.roar import wide_table
+from attribeval.report.roar_terminal import wide_table
 from attribeval.results.result import Result
 
 if TYPE_CHECKING:
@@ -230,7 +230,8 @@ def _cost_in_words(cost: Mapping[str, Any]) -> str:
     parts = []
     for name, value in cost.items():
         what = name.removesuffix("seconds").strip("_").replace("_", " ") or "in total"
-        parts.append(f"{what}: {_duration(value) if name.endswith('seconds') else _cell(value).text}")
+        text = ", ".join(map(str, value)) if isinstance(value, list) else _cell(value).text
+        parts.append(f"{what}: {_duration(value) if name.endswith('seconds') else text}")
     return "; ".join(parts) + "."
 
 

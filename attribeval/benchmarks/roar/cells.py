@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODES = ("remove", "keep")
-_KINDS = ("unmodified", "method", "control", "leakage", "max_filter")
+_KINDS = ("unmodified", "method", "control", "leakage", "max_filter", "recursive")
 _KEY = ["kind", "estimator", "mode", "fraction", "repeat"]
 _CELL = ["name", "status", *_KEY, "seed", "accuracy", "loss", "without_retraining", "seconds", "images", "error"]
 _MEASURED = ["seed", "accuracy", "loss", "per_class_accuracy", "without_retraining", "seconds", "images"]
