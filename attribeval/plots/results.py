@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from attribeval.errors import AttribevalError
+from attribeval.plots.roar import plot_roar
 from attribeval.plots.wsol import plot_wsol
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
 
-RESULT_PLOTS = {"wsol": plot_wsol}
+RESULT_PLOTS = {"roar": plot_roar, "wsol": plot_wsol}
 
 
 def plot_result(result: Result) -> Figure:

@@ -24,6 +24,7 @@ import numpy as np
 from attribeval import __version__
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
+from attribeval.report.roar_terminal import wide_table
 from attribeval.results.result import Result
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 # Shares of images, written as percentages. By name, not by range: a correlation may lie in 0..1 by chance.
 FRACTIONS = frozenset({"MaxBoxAcc", "MaxBoxAccV2", "accuracy"})
 _ESTIMATES = ("value", "low", "high")
-_HEADERS = {"low": "interval", "seconds_per_image": "seconds / image"}
-_TITLES = {"wsol": "Weakly supervised object localisation"}
+_HEADERS = {"low": "interval", "seconds_per_image": "seconds / image", "p_holm": "p (Holm)"}
+_TITLES = {"roar": "Remove or keep, and retrain (ROAR, KAR)", "wsol": "Weakly supervised object localisation"}
+_WIDE = {"roar": wide_table}  # tables that are shown another way than they are kept
 _SEEDS, _VERSIONS = ("seed", "seeds"), "versions"
 
 
@@ -121,10 +123,11 @@ def _template() -> jinja2.Template:
 
 
 def _section(result: Result) -> _Section:
-    columns, rows = _table(result.table)
+    columns, rows = _table(_WIDE[result.benchmark](result) if result.benchmark in _WIDE else result.table)
     settings = dict(result.settings)
     seeds = {name: settings.pop(name) for name in _SEEDS if name in settings}
     versions = settings.pop(_VERSIONS, {})
+    cost = settings.pop("cost", None)
     return _Section(
         name=result.benchmark,
         heading=_TITLES.get(result.benchmark, result.benchmark),
@@ -135,7 +138,7 @@ def _section(result: Result) -> _Section:
         settings=list(_flat(settings)),
         versions=list(_flat(versions if isinstance(versions, dict) else {_VERSIONS: versions})),
         seeds=list(_flat(seeds)),
-        cost=_cost(result.table),
+        cost=_cost(result.table) if cost is None else _cost_in_words(cost),
     )
 
 
@@ -155,7 +158,7 @@ def _table(table: pd.DataFrame) -> tuple[list[tuple[str, bool]], list[tuple[str,
         cells = [
             _interval(record["low"], record["high"], percent)
             if joined and name == "low"
-            else _cell(record[name], percent and name in _ESTIMATES, name in whole)
+            else _cell(record[name], (percent and name in _ESTIMATES) or name.endswith("%"), name in whole)
             for name in shown
         ]
         rows.append((str(record.get("kind", "")), cells))
@@ -219,9 +222,22 @@ def _cost(table: pd.DataFrame) -> str | None:
         return None
     once = table.drop_duplicates("method")  # a method has a row per metric, but its maps are made once
     seconds = float((once["images"] * once["seconds_per_image"]).sum())
+    return f"{_duration(seconds)} for all maps ({len(once)} rows of the table, seconds per image × images)."
+
+
+def _cost_in_words(cost: Mapping[str, Any]) -> str:
+    """A benchmark's own account; "seconds" and "…_seconds" become durations."""
+    parts = []
+    for name, value in cost.items():
+        what = name.removesuffix("seconds").strip("_").replace("_", " ") or "in total"
+        text = ", ".join(map(str, value)) if isinstance(value, list) else _cell(value).text
+        parts.append(f"{what}: {_duration(value) if name.endswith('seconds') else text}")
+    return "; ".join(parts) + "."
+
+
+def _duration(seconds: float) -> str:
     minutes, hours = seconds / 60, seconds / 3600
-    spent = f"{hours:.1f} h" if hours >= 1 else f"{minutes:.1f} min" if minutes >= 1 else f"{seconds:.1f} s"
-    return f"{spent} for all maps ({len(once)} rows of the table, seconds per image × images)."
+    return f"{hours:.1f} h" if hours >= 1 else f"{minutes:.1f} min" if minutes >= 1 else f"{seconds:.1f} s"
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -234,11 +250,14 @@ def _plot(result: Result) -> _Picture | None:
     if result.benchmark not in RESULT_PLOTS:
         return None
     parts = []
-    for row in result.table.to_dict("records"):
+    metric = result.table["metric"].iloc[0]  # the first, of which a method has one row (in each mode)
+    for row in result.table[result.table["metric"] == metric].to_dict("records"):
         percent = _is_fraction(row)
         value, interval = _cell(row["value"], percent), _interval(row["low"], row["high"], percent)
-        parts.append(f"{row['method']} {value.text}" + (f" ({interval.text})" if interval.sort else ""))
-    return _picture(result.benchmark, f"Bar chart of {result.benchmark}: {'; '.join(parts)}.", plot_result(result))
+        name = f"{row['method']} ({row['mode']})" if "mode" in row else row["method"]
+        parts.append(f"{name} {value.text}" + (f" ({interval.text})" if interval.sort else ""))
+    alt = f"Plot of {result.benchmark}, {metric}: {'; '.join(parts)}."
+    return _picture(result.benchmark, alt, plot_result(result))
 
 
 def _picture(name: str, alt: str, figure: Figure) -> _Picture:
