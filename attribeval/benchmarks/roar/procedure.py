@@ -174,7 +174,7 @@ def report(run_dir: RunDir) -> Result:
     settings["model"] = {key: value for key, value in settings["model"].items() if key != "architecture"}
     if not done:
         raise AttribevalError(f"Expected finished cells in {run_dir.path}. Received none: attribeval roar run first.")
-    return make_result(records, settings)
+    return make_result(records, settings, planned=[cell.name for cell in grid.cells()])
 
 
 def prepare(run_dir: RunDir, grid: Grid, request: Request, progress: bool | None) -> None:
