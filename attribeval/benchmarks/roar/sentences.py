@@ -89,11 +89,8 @@ def _recursive(areas: pd.DataFrame, level: float) -> list[str]:
 
 def _retraining(curves: pd.DataFrame) -> list[str]:
     """The paper's section 4.3.1: how much of the loss without retraining is the modification's own."""
-    unmodified = curves[curves["kind"] == "unmodified"]
-    said = [
-        f"Trained on unmodified images, the model is right on {v:.1%} of the test images."
-        for v in unmodified["accuracy"]
-    ]
+    whole = curves["accuracy"][curves["kind"] == "unmodified"]
+    said = [f"Trained on unmodified images, the model is right on {share:.1%} of the test images." for share in whole]
     random = curves[(curves["estimator"] == "random") & (curves["mode"] == "remove") & (curves["fraction"] < 1)]
     random = random[random["without_retraining"].notna()].sort_values("fraction")
     if not len(random):
