@@ -69,14 +69,54 @@ class Evaluator:
         methods: Sequence[str] | Mapping[str, Any] | None = None,
         *,
         run_dir: str | PathLike,
-        **options: Any,
+        fractions: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),
+        modes: Sequence[str] = ("remove", "keep"),
+        repeats: int = 5,
+        controls: Sequence[str] = (),
+        recipe: Any = "small",
+        preprocess: str | None = None,
+        per: str = "value",
+        fill: Any = "mean",
+        targets: str = "predicted",
+        checkpoint: Any = None,
+        strategy: Any = "auto",
+        callbacks: Any = (),
+        executor: str = "local",
+        jobs: int = 1,
+        gpus_per_job: int | None = None,
+        executor_options: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        progress: bool | None = None,
     ) -> Result:
         """Remove or keep, and retrain: ROAR and KAR on real trainings, resumable, on one or many machines.
 
-        It needs no Attributer: the model that is explained is trained here, or given as `checkpoint=`. Arguments,
-        options and columns: `attribeval.benchmarks.roar.procedure.run_roar`.
+        It needs no Attributer: the model that is explained is trained here, or given as `checkpoint=`. `methods=None`
+        takes the paper's fifteen estimators and its two controls. All other arguments, and the columns:
+        `attribeval.benchmarks.roar.procedure.run_roar`.
         """
         from attribeval.benchmarks.roar.procedure import PAPER_CONTROLS, PAPER_ESTIMATORS, run_roar
 
-        methods = (*PAPER_ESTIMATORS, *PAPER_CONTROLS) if methods is None else methods
-        return run_roar(build_model, dataset, methods, run_dir=run_dir, **options)
+        return run_roar(
+            build_model,
+            dataset,
+            (*PAPER_ESTIMATORS, *PAPER_CONTROLS) if methods is None else methods,
+            run_dir=run_dir,
+            fractions=fractions,
+            modes=modes,
+            repeats=repeats,
+            controls=controls,
+            recipe=recipe,
+            preprocess=preprocess,
+            per=per,
+            fill=fill,
+            targets=targets,
+            checkpoint=checkpoint,
+            strategy=strategy,
+            callbacks=callbacks,
+            executor=executor,
+            jobs=jobs,
+            gpus_per_job=gpus_per_job,
+            executor_options=executor_options,
+            seed=seed,
+            progress=progress,
+        )
