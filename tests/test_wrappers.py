@@ -241,6 +241,13 @@ def test_the_gap_of_a_base_stays_with_the_base(attributer, images):
     np.testing.assert_array_equal(maps["IG"].completeness_gap, attributer.explain(images[:2], "IG").completeness_gap)
 
 
+def test_samples_of_few_images_fill_a_micro_batch_and_many_images_run_side_by_side(attributer, images, points):
+    for count, sizes in ((1, [8, 7]), (3, [6] * 7 + [3]), (9, [8] * 15 + [8, 7])):
+        points.clear()
+        attributer.explain(images[:count], "SG-GRAD", 0, batch_size=8)
+        assert [n for _, n in points] == sizes  # of nine images the ninth is alone, and like the first
+
+
 @pytest.mark.parametrize("method", ["SG-GRAD", "vargrad(IG(steps=5))", "SG-SQ-GB", "vargrad(gradcam)"])
 def test_live_points_are_bounded_and_batches_do_not_matter(attributer, images, method, points):
     images = images[:5]
