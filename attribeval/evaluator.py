@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
+from typing import Literal
 
 from attribeval.attributer import Attributer
 from attribeval.datasets.samples import Samples
@@ -16,7 +17,7 @@ class Evaluator:
 
     Args:
         attributer: The explained model.
-        dataset: Images with labels, and what the benchmark needs (boxes for `wsol`).
+        dataset: Images with labels, and what the benchmark needs (boxes or masks for `wsol`).
     """
 
     def __init__(self, attributer: Attributer, dataset: Samples):
@@ -36,14 +37,20 @@ class Evaluator:
         self,
         methods: Sequence[str] = ("gradcam", "gradient", "random", "sobel"),
         *,
+        metrics: Sequence[str] | None = None,
         iou: float = 0.5,
         targets: str = "label",
+        protocol: Literal["fixed", "reference"] = "fixed",
+        geometry: Literal["resized", "cropped", "full"] = "resized",
+        tolerance: float = 15.0,
+        held_out: int | float = 5,
+        strict: bool = False,
         seed: int = 0,
         batch_size: int | None = None,
         run_dir: str | PathLike | None = None,
         progress: bool | None = None,
     ) -> Result:
-        """Weakly supervised object localisation: MaxBoxAcc, with the whole-image and centred boxes as rows.
+        """Weakly supervised object localisation: every score that boxes and masks allow, with controls and baselines.
 
         See `attribeval.benchmarks.wsol.procedure.run_wsol` for arguments and columns.
         """
@@ -53,8 +60,14 @@ class Evaluator:
             self.attributer,
             self.dataset,
             methods,
+            metrics=metrics,
             iou=iou,
             targets=targets,
+            protocol=protocol,
+            geometry=geometry,
+            tolerance=tolerance,
+            held_out=held_out,
+            strict=strict,
             seed=seed,
             batch_size=batch_size,
             run_dir=run_dir,
