@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Literal
 
 from attribeval.attributer import Attributer
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
+from attribeval.methods.card import Method
 from attribeval.results.result import Result
 
 
@@ -35,7 +36,7 @@ class Evaluator:
 
     def wsol(
         self,
-        methods: Sequence[str] = ("gradcam", "gradient", "random", "sobel"),
+        methods: Sequence[str] | Mapping[str, Method] = ("gradcam", "gradient"),
         *,
         metrics: Sequence[str] | None = None,
         iou: float = 0.5,

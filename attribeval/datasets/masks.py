@@ -102,7 +102,7 @@ def decode_counts(text: str | bytes) -> list[int]:
     """Run lengths from COCO's compressed string.
 
     Each number is written in groups of five bits, lowest first, as characters from "0" on; bit 5 says that another
-    group follows, bit 4 of the last group is the sign. From the third on, numbers are differences to the one but last.
+    group follows, bit 4 of the last group is the sign. From the fourth on, numbers are differences to the one but last.
     """
     numbers: list[int] = []
     value = shift = 0

@@ -23,8 +23,10 @@ def check_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         raise AttribevalError(f"Expected a mask of the map's size {tuple(size)}. Received: {mask.shape}.")
     mask = mask.astype(np.uint8) if mask.dtype == bool else mask
     if mask.dtype.kind not in "ui" or not np.isin(mask, (0, 1, IGNORE)).all():
-        raise AttribevalError("Expected a mask of bools, or of 0 (background), 1 (object), 255 (ignore). Received other "
-                              f"values, dtype {mask.dtype}.")  # fmt: skip
+        raise AttribevalError(
+            "Expected a mask of bools, or of 0 (background), 1 (object), 255 (ignore). Received other values, dtype "
+            f"{mask.dtype}."
+        )
     if not (mask == 1).any():
         raise AttribevalError("Expected a mask with pixels of the object. Received one without: leave that image out.")
     return mask.astype(np.uint8)

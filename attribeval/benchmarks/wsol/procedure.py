@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
-from attribeval.benchmarks.wsol.baselines import BASELINES
+from attribeval.benchmarks.wsol.baselines import BASELINES, baseline
+from attribeval.benchmarks.wsol.colour_model import colour_model_hit
 from attribeval.benchmarks.wsol.evaluate import (
     check_options,
     joined,
@@ -23,11 +24,15 @@ from attribeval.benchmarks.wsol.evaluate import (
 from attribeval.benchmarks.wsol.measure import Protocol, measure
 from attribeval.benchmarks.wsol.metrics import Metric, choose_metrics
 from attribeval.benchmarks.wsol.pointing import TOLERANCE
+from attribeval.benchmarks.wsol.saliency_metric import saliency_metric, salient_box
 from attribeval.benchmarks.wsol.summary import Scored, folds, pack, summarise
 from attribeval.benchmarks.wsol.views import GEOMETRIES, View, view
+from attribeval.datasets.images import resize
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError, unknown
 from attribeval.files import write_atomic
+from attribeval.methods.card import Method
+from attribeval.methods.options import options_of
 from attribeval.methods.registry import build_method
 from attribeval.results.result import Result
 
@@ -38,7 +43,7 @@ _CONTROLS = ("random", "sobel")
 def run_wsol(
     attributer: Attributer,
     dataset: Samples,
-    methods: Sequence[str],
+    methods: Sequence[str] | Mapping[str, Method],
     *,
     metrics: Sequence[str] | None = None,
     iou: float = 0.5,
@@ -62,7 +67,7 @@ def run_wsol(
     Args:
         attributer: The explained model.
         dataset: Images with labels and boxes, masks, or both.
-        methods: Names of methods.
+        methods: Names of methods, or a mapping from labels to methods made with `build_method` (for options).
         metrics: Names from `metrics.METRICS`; None: all that the data allow, but ColourModel and SaliencyMetric, which
             cost more and must be named.
         iou: Overlap at which a box is right.
@@ -91,10 +96,13 @@ def run_wsol(
             the model's classes, a method or metric is unknown or lacks what it needs, or `run_dir` belongs to another
             run.
     """
-    named = list(dict.fromkeys(methods))
-    _check(attributer, dataset, targets, geometry, named)
+    _check(attributer, dataset, targets, geometry, list(methods))
     check_options(protocol, iou, held_out)
-    built = {name: build_method(name) for name in dict.fromkeys([*named, *_CONTROLS])}
+    given = methods if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
+    built = {**given, **{name: build_method(name) for name in _CONTROLS if name not in given}}
+    taken = sorted(set(BASELINES) & set(built))
+    if taken:
+        raise AttribevalError(f"Expected labels of methods other than the baselines'. Received: {taken[0]!r}.")
     have = {"labels", "top1"} | ({"top5"} if targets == "label" else set())
     truth = {name for name in ("boxes", "masks") if getattr(dataset, name) is not None}
     kept, skipped = split_by_boxes(dataset.boxes, dataset.ids, strict)
@@ -106,6 +114,7 @@ def run_wsol(
         "dataset": dataset.name,
         "images": len(dataset),
         "methods": list(built),
+        "options": {name: options for name, method in built.items() if (options := options_of(method))},
         "metrics": [metric.name for metric in chosen],
         "iou": iou,
         "targets": targets,
@@ -203,38 +212,40 @@ def _scorer(
             "images|top5": rank_of_label < 5,
             "images|skipped": np.array([name for i, name in enumerate(part.ids) if i not in set(seen.items)], str),
         }
+        extra = _colours(seen, settings["iou"]) if "colour_model" in wanted else None
         for name, attributions in maps.items():
             heatmaps = seen.heatmaps(attributions.heatmap())
-            extra = _extra(attributer, seen, targets, wanted, settings["iou"])
             measured = measure(heatmaps, seen.boxes, seen.masks, wanted, extra=extra, **options)
+            if "saliency_metric" in wanted:
+                crops = [salient_box(heatmap) for heatmap in attributions.heatmap()]
+                measured["saliency_metric"] = saliency_metric(seen.images, crops, probability(targets))
             scored |= {f"{name}|{key}": values for key, values in pack(measured).items()}
             scored[f"{name}|seconds"] = np.full(len(kept), attributions.seconds / len(kept))
         for name, measured in measure_baselines(seen.sizes, seen.boxes, seen.masks, wanted, **options).items():
+            if "saliency_metric" in wanted:
+                heatmap, box = baseline(name, seen.images.shape[1:3])
+                crops = [salient_box(heatmap) if box is None else box] * len(kept)
+                measured["saliency_metric"] = saliency_metric(seen.images, crops, probability(targets))
             scored |= {f"{name}|{key}": values for key, values in pack(measured).items()}
         return scored
+
+    def probability(targets: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        def predict(images: np.ndarray) -> np.ndarray:
+            output = attributer.predict(images, batch_size=batch_size, progress=False)
+            return output[np.arange(len(targets)), targets]
+
+        return predict
 
     return score
 
 
-def _extra(
-    attributer: Attributer, seen: View, targets: np.ndarray, wanted: set[str], iou: float
-) -> Callable[[int, np.ndarray], dict[str, Any]] | None:
-    """What needs more than the map: the image's colours, the model."""
-    if not wanted & {"colour_model", "saliency_metric"}:
-        return None
-    from attribeval.benchmarks.wsol.colour_model import colour_model_hit
-    from attribeval.benchmarks.wsol.saliency_metric import saliency_metric
+def _colours(seen: View, iou: float) -> Callable[[int, np.ndarray], dict[str, Any]]:
+    """The score that needs the image beside the map."""
 
     def extra(item: int, heatmap: np.ndarray) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        if "colour_model" in wanted:
-            found["colour_model"] = colour_model_hit(seen.images[item], heatmap, seen.boxes[item], iou)
-        if "saliency_metric" in wanted:
-            target = int(targets[item])
-            found["saliency_metric"] = saliency_metric(
-                seen.images[item], heatmap, lambda crop: attributer.predict(crop[None], progress=False)[0, target]
-            )
-        return found
+        image = seen.images[item]
+        image = image if image.shape[:2] == heatmap.shape else resize(image, heatmap.shape)
+        return {"colour_model": colour_model_hit(image, heatmap, seen.boxes[item], iou)}
 
     return extra
 

@@ -202,15 +202,13 @@ def _sentences(result: Result, metrics: Sequence[Metric]) -> list[str]:
     if methods and controls:
         pairs = compare(result, first.name, controls)
         pairs = pairs[pairs["method"].isin([row.method for row in methods])]
-        corrected = dict(
-            zip(zip(pairs["method"], pairs["other"], strict=True), holm(pairs["p"].to_numpy()), strict=True)
-        )
+        pairs = pairs.assign(corrected=holm(pairs["p"].to_numpy()))
         shown = {(row.method, row.other): row for row in pairs.itertuples()}
         for row in methods:
             verdicts = []
             for control in controls:
                 pair = shown[row.method, control]
-                clear = corrected[row.method, control] < 0.05
+                clear = pair.corrected < 0.05
                 better = (pair.difference > 0) != first.lower
                 verdict = "not distinguishable from" if not clear else "better than" if better else "worse than"
                 verdicts.append(f"{verdict} {control} ({pair.low:+.1%} to {pair.high:+.1%})")
@@ -222,10 +220,8 @@ def _sentences(result: Result, metrics: Sequence[Metric]) -> list[str]:
         )
     skipped = settings.get("skipped", [])
     if skipped:
-        sentences.append(
-            f"{len(skipped)} image{'s' * (len(skipped) != 1)} without a box {'were' if len(skipped) != 1 else 'was'} left "
-            f"out: {', '.join(skipped[:5])}{', …' if len(skipped) > 5 else ''}."
-        )
+        some = ", ".join(skipped[:5]) + (", …" if len(skipped) > 5 else "")
+        sentences.append(f"Left out, for want of a box: {len(skipped)} of the images ({some}).")
     names = {metric.name for metric in metrics}
     if "MaxBoxAcc" in names:
         honest = " BoxAcc is the same at thresholds chosen on other images." if "BoxAcc" in set(table["metric"]) else ""
