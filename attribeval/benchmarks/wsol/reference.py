@@ -38,8 +38,11 @@ def reference_map(heatmap: np.ndarray) -> np.ndarray:
     if np.isinf(heatmap).any():
         raise AttribevalError("Expected a map of finite numbers (or NaN, which scores as nothing). Received infinity.")
     size = (REFERENCE_SIZE, REFERENCE_SIZE)
-    heatmap = heatmap if heatmap.shape == size else bicubic(heatmap, size)
+    # Before resizing, whose rounding would make a pattern of a constant, and after, as very small ranges vanish there.
     if np.isnan(heatmap).any() or heatmap.min() == heatmap.max():
+        return np.zeros(size, heatmap.dtype)
+    heatmap = heatmap if heatmap.shape == size else bicubic(heatmap, size)
+    if heatmap.min() == heatmap.max():
         return np.zeros_like(heatmap)
     heatmap = heatmap - heatmap.min()
     return heatmap / heatmap.max()
