@@ -93,7 +93,7 @@ def test_contours_equal_opencv_at_every_threshold():
                 (x0, x1), (y0, y1) = np.sort(rng.integers(0, width, 2)), np.sort(rng.integers(0, height, 2))
                 truth.append([x0, y0, x1, y1])
             first, best, boxes, areas = slow(levels, truth)
-            edges = np.array(truth, float) + [0, 0, 1, 1]
+            edges = np.array(truth, float) + np.array([0, 0, 1, 1])
             drawn, best_of_all = reference_contours(levels, edges)
             found, polygon = largest_contours(levels)
             np.testing.assert_array_equal(found[:255], boxes, err_msg=kind)

@@ -142,6 +142,6 @@ def _dataset(args: argparse.Namespace) -> Any:
     if args.model == "digit_objects":
         return datasets.digit_scenes().test.samples(label="object")[: args.limit]
     raise AttribevalError(
-        "Expected --imagenet DIR, --metadata DIR, --coco FILE or --boxes CSV (or --model digit_objects for the embedded "
-        "data). Received none."
+        "Expected --imagenet DIR, --metadata DIR, --coco FILE or --boxes CSV (or --model digit_objects for the "
+        "embedded data). Received none."
     )

@@ -32,33 +32,12 @@ if TYPE_CHECKING:
 
 # Shares of images, written as percentages. By name, not by range: a correlation may lie in 0..1 by chance.
 FRACTIONS = frozenset(
-    [
-        "accuracy",
-        "MaxBoxAcc",
-        "BoxAcc",
-        "MaxBoxAccV2",
-        "BoxAccV2",
-        "MaxBoxAccLargest",
-        "Top1Loc",
-        "Top5Loc",
-        "SalientRegion",
-        "CAM20max",
-        "CAM20abs",
-        "CAM20quantile",
-        "FongMean",
-        "FongEnergy",
-        "FongValue",
-        "EnergyInBox",
-        "PxAP",
-        "MaxMaskIoU",
-        "MaskIoU",
-        "PixelAUC",
-        "RelevanceMass",
-        "RelevanceRank",
-        "PointingGame",
-        "ColourModel",
-    ]
-)
+    {
+        "accuracy", "MaxBoxAcc", "BoxAcc", "MaxBoxAccV2", "BoxAccV2", "MaxBoxAccLargest", "Top1Loc", "Top5Loc",
+        "SalientRegion", "CAM20max", "CAM20abs", "CAM20quantile", "FongMean", "FongEnergy", "FongValue", "EnergyInBox",
+        "PxAP", "MaxMaskIoU", "MaskIoU", "PixelAUC", "RelevanceMass", "RelevanceRank", "PointingGame", "ColourModel",
+    }
+)  # fmt: skip
 _ESTIMATES = ("value", "low", "high")
 _HEADERS = {"low": "interval", "seconds_per_image": "seconds / image"}
 _TITLES = {"wsol": "Weakly supervised object localisation"}
