@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 from attribeval.attributer import Attributer
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
+from attribeval.methods.card import Method
 from attribeval.results.result import Result
 
 
@@ -17,7 +18,7 @@ class Evaluator:
 
     Args:
         attributer: The explained model.
-        dataset: Images with labels, and what the benchmark needs (boxes for `wsol`).
+        dataset: Images with labels, and what the benchmark needs (boxes or masks for `wsol`).
     """
 
     def __init__(self, attributer: Attributer, dataset: Samples):
@@ -35,16 +36,22 @@ class Evaluator:
 
     def wsol(
         self,
-        methods: Sequence[str] = ("gradcam", "gradient", "random", "sobel"),
+        methods: Sequence[str] | Mapping[str, Method] = ("gradcam", "gradient"),
         *,
+        metrics: Sequence[str] | None = None,
         iou: float = 0.5,
         targets: str = "label",
+        protocol: Literal["fixed", "reference"] = "fixed",
+        geometry: Literal["resized", "cropped", "full"] = "resized",
+        tolerance: float = 15.0,
+        held_out: int | float = 5,
+        strict: bool = False,
         seed: int = 0,
         batch_size: int | None = None,
         run_dir: str | PathLike | None = None,
         progress: bool | None = None,
     ) -> Result:
-        """Weakly supervised object localisation: MaxBoxAcc, with the whole-image and centred boxes as rows.
+        """Weakly supervised object localisation: every score that boxes and masks allow, with controls and baselines.
 
         See `attribeval.benchmarks.wsol.procedure.run_wsol` for arguments and columns.
         """
@@ -54,8 +61,14 @@ class Evaluator:
             self.attributer,
             self.dataset,
             methods,
+            metrics=metrics,
             iou=iou,
             targets=targets,
+            protocol=protocol,
+            geometry=geometry,
+            tolerance=tolerance,
+            held_out=held_out,
+            strict=strict,
             seed=seed,
             batch_size=batch_size,
             run_dir=run_dir,
@@ -69,14 +82,54 @@ class Evaluator:
         methods: Sequence[str] | Mapping[str, Any] | None = None,
         *,
         run_dir: str | PathLike,
-        **options: Any,
+        fractions: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),
+        modes: Sequence[str] = ("remove", "keep"),
+        repeats: int = 5,
+        controls: Sequence[str] = (),
+        recipe: Any = "small",
+        preprocess: str | None = None,
+        per: str = "value",
+        fill: Any = "mean",
+        targets: str = "predicted",
+        checkpoint: Any = None,
+        strategy: Any = "auto",
+        callbacks: Any = (),
+        executor: str = "local",
+        jobs: int = 1,
+        gpus_per_job: int | None = None,
+        executor_options: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        progress: bool | None = None,
     ) -> Result:
         """Remove or keep, and retrain: ROAR and KAR on real trainings, resumable, on one or many machines.
 
-        It needs no Attributer: the model that is explained is trained here, or given as `checkpoint=`. Arguments,
-        options and columns: `attribeval.benchmarks.roar.procedure.run_roar`.
+        It needs no Attributer: the model that is explained is trained here, or given as `checkpoint=`. `methods=None`
+        takes the paper's fifteen estimators and its two controls. All other arguments, and the columns:
+        `attribeval.benchmarks.roar.procedure.run_roar`.
         """
         from attribeval.benchmarks.roar.procedure import PAPER_CONTROLS, PAPER_ESTIMATORS, run_roar
 
-        methods = (*PAPER_ESTIMATORS, *PAPER_CONTROLS) if methods is None else methods
-        return run_roar(build_model, dataset, methods, run_dir=run_dir, **options)
+        return run_roar(
+            build_model,
+            dataset,
+            (*PAPER_ESTIMATORS, *PAPER_CONTROLS) if methods is None else methods,
+            run_dir=run_dir,
+            fractions=fractions,
+            modes=modes,
+            repeats=repeats,
+            controls=controls,
+            recipe=recipe,
+            preprocess=preprocess,
+            per=per,
+            fill=fill,
+            targets=targets,
+            checkpoint=checkpoint,
+            strategy=strategy,
+            callbacks=callbacks,
+            executor=executor,
+            jobs=jobs,
+            gpus_per_job=gpus_per_job,
+            executor_options=executor_options,
+            seed=seed,
+            progress=progress,
+        )

@@ -1,4 +1,4 @@
-"""ROAR from end to end on a set so small that a training takes a second: what is in the records, and what interrupts."""
+"""ROAR from end to end on a set so small that a training takes a second: what it finds, and what interrupts it."""
 
 from __future__ import annotations
 
@@ -515,7 +515,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
 
     def fill(part):
         def limited(path, mode="r", *args, **kwargs):
-            file = builtins.open(path, mode, *args, **kwargs)
+            file = builtins.open(path, mode, *args, **kwargs)  # noqa: SIM115
             return Full(file) if part in str(path) and "w" in mode else file
 
         monkeypatch.setattr("attribeval.files.open", limited, raising=False)

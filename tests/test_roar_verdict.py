@@ -130,6 +130,31 @@ def test_racu_is_madsens_ratio_and_only_there_if_everything_was_measured():
     assert found["area"] == pytest.approx(0.13125)  # the end that was measured changes nothing else
 
 
+def test_papers_food101_gives_the_papers_answer():
+    """Hooker et al. 2019, table 2: squared ensembles remove better than random, base estimators and SG do not."""
+    fractions = [0.1, 0.3, 0.5, 0.7, 0.9]
+    published = {
+        "random": [80.66, 78.30, 75.80, 72.98, 68.37],
+        "GRAD": [83.79, 83.50, 83.09, 82.48, 78.36],
+        "IG": [84.01, 83.95, 83.78, 83.52, 80.87],
+        "SG-GRAD": [83.97, 84.00, 83.97, 83.83, 83.14],
+        "SG-SQ-GRAD": [79.29, 75.83, 64.83, 38.88, 8.34],
+        "SG-SQ-IG": [79.73, 76.73, 70.98, 59.55, 27.81],
+        "VAR-GRAD": [79.55, 75.67, 67.40, 52.05, 15.69],
+    }
+    records = [
+        cell("control" if name == "random" else "method", name, "remove", fraction, 0, accuracy / 100)
+        for name, accuracies in published.items()
+        for fraction, accuracy in zip(fractions, accuracies, strict=True)
+    ]
+    table = areas(records).set_index("estimator")
+    assert list(table.index) == ["SG-SQ-GRAD", "VAR-GRAD", "SG-SQ-IG", "random", "GRAD", "IG", "SG-GRAD"]
+    # By hand: ends of half width .1, inner steps of .2: .1 (d1 + d5) / 2 + .2 ((d1 + d5) / 2 + d2 + d3 + d4).
+    d1, d2, d3, d4, d5 = (80.66 - 79.29, 78.30 - 75.83, 75.80 - 64.83, 72.98 - 38.88, 68.37 - 8.34)
+    by_hand = 0.1 * (d1 + d5) / 2 + 0.2 * ((d1 + d5) / 2 + d2 + d3 + d4)
+    assert table.loc["SG-SQ-GRAD", "area"] == pytest.approx(by_hand / 100)
+
+
 # -- verdicts ----------------------------------------------------------------------------------------------------------
 
 
@@ -297,7 +322,7 @@ def test_table_has_a_row_per_measurement_best_first(answer):
 def test_result_survives_the_disk(answer, tmp_path):
     loaded = Result.load(answer.save(tmp_path))
     pd.testing.assert_frame_equal(loaded.table, answer.table, check_dtype=False)
-    assert loaded.summary == answer.summary and loaded.settings == {"seed": 3}
+    assert loaded.summary == answer.summary and loaded.settings == {"seed": 3, "level": 0.95}
     by_repeat = loaded.arrays["keep/GOOD/accuracy"]
     assert by_repeat.shape == (4, 3)
     kept = answer.table[(answer.table["method"] == "GOOD") & (answer.table["mode"] == "keep")]
@@ -306,26 +331,63 @@ def test_result_survives_the_disk(answer, tmp_path):
 
 def test_sentences_say_the_numbers(answer):
     said = answer.summary
-    assert said[0].startswith(
-        "Remove and retrain: better than chance: GOOD, FAIR; not distinguishable from chance: LIKE"
-    )
-    assert said[0].endswith("worse than chance: BAD.") and said[1].startswith("Keep and retrain: ")
+    verdicts = "Better than chance: GOOD, FAIR. Not distinguishable from chance: LIKE. Worse than chance: BAD."
+    assert said[:2] == [f"Remove and retrain. {verdicts}", f"Keep and retrain. {verdicts}"]
     (good,) = [s for s in said if s.startswith("GOOD is")]
     area = row(answer.table, method="GOOD", mode="remove", metric="area vs random")
     assert f"gain {100 * area['value']:+.1f} points" in good and "4 repeats" in good
+    unmodified = row(answer.table, kind="unmodified")["value"]
+    assert f"Trained on unmodified images, the model is right on {unmodified:.1%} of the test images." in said
     (retraining,) = [s for s in said if "at random" in s and s.startswith("With")]
     chance = row(answer.table, method="random", mode="remove", fraction=0.9)
     assert "With 90%" in retraining and f"{chance['value']:.1%}" in retraining and "on 18.0%" in retraining
     (leak,) = [s for s in said if s.startswith("Class leakage (remove)")]
-    assert "10.0% by guessing: mask of BAD 36.5% at 90% (" in leak and leak.count(": a leak") == 1
+    assert "one in as many as there are classes" in leak
+    assert "mask of BAD 36.5% against 10.0% at 90% (a leak, p < 0.001)" in leak
     (blur,) = [s for s in said if s.startswith("Blur artefact (remove)")]
     assert "max3(BAD) +5.2 points (95% interval +4.9 to +5.4, p < 0.001)" in blur
     assert any(s.startswith("1 of ") and "not trained yet" in s for s in said)
     assert not any("failed" in s for s in said)
 
 
-def test_guessing_is_no_leak():
+def test_leaks_are_told_from_the_masks_of_random():
+    records = synthetic(modes=("remove",))
+    rng = np.random.default_rng(1)
+    for fraction, repeat in itertools.product(FRACTIONS, range(4)):
+        start = rng.normal(0, 0.01)  # one class is frequent: a model without any information is right on 30 %
+        for name, above in (("random", 0.0), ("GOOD", 0.0), ("BAD", 0.2 * fraction)):
+            accuracy = 0.3 + above + start + rng.normal(0, 0.001)
+            records.append(cell("leakage", f"mask of {name}", "remove", fraction, repeat, accuracy))
+    (leak,) = [s for s in result(records, {}).summary if s.startswith("Class leakage")]
+    bad, good = leak.split("leaks most: ")[1].split("; ")
+    assert "against the masks of random" in leak
+    of_bad, of_random = (
+        np.mean([r["accuracy"] for r in records if (r["estimator"], r["fraction"]) == (f"mask of {name}", 0.9)])
+        for name in ("BAD", "random")
+    )
+    assert bad.startswith(f"mask of BAD {of_bad:.1%} against {of_random:.1%} at 90% (a leak, p")
+    assert good.startswith("mask of GOOD ") and "(no leak found, p = " in good
+
+
+def test_guessing_is_no_leak_and_one_repeat_no_test():
     records = synthetic(modes=("remove",))
     records += [cell("leakage", "mask of BAD", "remove", 0.9, r, 0.1 + 0.01 * (r - 1.5)) for r in range(4)]
     (leak,) = [s for s in result(records, {}).summary if s.startswith("Class leakage")]
-    assert "no leak found" in leak and "a leak)" not in leak
+    assert "mask of BAD 10.0% against 10.0% at 90% (no leak found, p = 1.000)" in leak
+    (leak,) = [s for s in result(records[:-3], {}).summary if s.startswith("Class leakage")]
+    assert "(not tested)" in leak
+
+
+def test_recursive_rows_are_a_family_of_their_own():
+    records = synthetic(modes=("remove",))
+    before = areas(records)
+    for r in [r for r in records if r["estimator"] in ("BAD", "GOOD")]:
+        lower = r["accuracy"] - 0.03 + 0.001 * r["repeat"]
+        records.append(cell("recursive", f"recursive({r['estimator']})", "remove", r["fraction"], r["repeat"], lower))
+    table = areas(records)
+    pd.testing.assert_frame_equal(table[table["kind"] != "recursive"].reset_index(drop=True), before)
+    mine = table[table["kind"] == "recursive"]
+    np.testing.assert_allclose(mine["p_holm"], holm(mine["p"].to_numpy()))
+    assert set(mine["group"]) == {""}
+    (said,) = [s for s in result(records, {}).summary if s.startswith("Importance computed anew")]
+    assert "recursive(GOOD) is better than chance (remove: gain +" in said and "; recursive(BAD) is worse" in said

@@ -149,16 +149,15 @@ def _report(args: argparse.Namespace) -> None:
 
     from attribeval.benchmarks.roar.procedure import report
     from attribeval.benchmarks.roar.run_dir import RunDir
-    from attribeval.plots.roar import plot_areas, plot_roar, plot_without_retraining
+    from attribeval.plots import more_pictures
     from attribeval.report.page import write_report
     from attribeval.report.roar_terminal import roar_table
 
     result = report(RunDir.existing(args.run_dir))
     folder = result.save(Path(getattr(args, "output", None) or Path(args.run_dir) / "report"))
-    pictures = {"Gain over chance": plot_areas(result), "With and without retraining": plot_without_retraining(result)}
-    plot_roar(result).savefig(folder / "curves.png", dpi=_CHART)
-    for name, figure in pictures.items():
-        figure.savefig(folder / f"{name.lower().replace(' ', '_')}.png", dpi=_CHART)
+    pictures = more_pictures(result)
+    for name, figure in {"curves": result.plot(), **pictures}.items():
+        figure.savefig(folder / f"{name.split(' (')[0].lower().replace(' ', '_')}.png", dpi=_CHART)
     command = f"attribeval roar run {args.run_dir}"
     page = write_report(folder / "report.html", [result], pictures=pictures, title="ROAR and KAR", command=command)
     print(roar_table(result))

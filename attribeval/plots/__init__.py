@@ -6,6 +6,17 @@ Drawn through matplotlib's objects only: no pyplot state is used, no backend is 
 from attribeval.plots.boxes import box_overlays
 from attribeval.plots.gallery import gallery
 from attribeval.plots.overlays import overlays
-from attribeval.plots.results import RESULT_PLOTS, plot_result
+from attribeval.plots.results import RESULT_PLOTS, more_pictures, plot_result
+from attribeval.plots.roar import plot_areas, plot_without_retraining, roar_pictures
 
-__all__ = ["RESULT_PLOTS", "box_overlays", "gallery", "overlays", "plot_result"]
+__all__ = [
+    "RESULT_PLOTS",
+    "box_overlays",
+    "gallery",
+    "more_pictures",
+    "overlays",
+    "plot_areas",
+    "plot_result",
+    "plot_without_retraining",
+    "roar_pictures",
+]

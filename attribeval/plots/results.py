@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from attribeval.errors import AttribevalError
+from attribeval.plots.roar import plot_roar, roar_pictures
 from attribeval.plots.wsol import plot_wsol
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
 
-RESULT_PLOTS = {"wsol": plot_wsol}
+RESULT_PLOTS = {"roar": plot_roar, "wsol": plot_wsol}
+_MORE = {"roar": roar_pictures}
 
 
 def plot_result(result: Result) -> Figure:
@@ -33,3 +35,8 @@ def plot_result(result: Result) -> Figure:
             "there is no plot: draw result.table yourself."
         )
     return RESULT_PLOTS[result.benchmark](result)
+
+
+def more_pictures(result: Result) -> dict[str, Figure]:
+    """What a report shows beside a benchmark's plot: name → figure; nothing for most benchmarks."""
+    return _MORE[result.benchmark](result) if result.benchmark in _MORE else {}

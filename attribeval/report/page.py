@@ -24,6 +24,7 @@ import numpy as np
 from attribeval import __version__
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
+from attribeval.report.roar_terminal import wide_table
 from attribeval.results.result import Result
 
 if TYPE_CHECKING:
@@ -31,10 +32,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Shares of images, written as percentages. By name, not by range: a correlation may lie in 0..1 by chance.
-FRACTIONS = frozenset({"MaxBoxAcc", "MaxBoxAccV2", "accuracy"})
+FRACTIONS = frozenset(
+    {
+        "accuracy", "MaxBoxAcc", "BoxAcc", "MaxBoxAccV2", "BoxAccV2", "MaxBoxAccLargest", "Top1Loc", "Top5Loc",
+        "SalientRegion", "CAM20max", "CAM20abs", "CAM20quantile", "FongMean", "FongEnergy", "FongValue", "EnergyInBox",
+        "PxAP", "MaxMaskIoU", "MaskIoU", "PixelAUC", "RelevanceMass", "RelevanceRank", "PointingGame", "ColourModel",
+    }
+)  # fmt: skip
 _ESTIMATES = ("value", "low", "high")
-_HEADERS = {"low": "interval", "seconds_per_image": "seconds / image"}
-_TITLES = {"wsol": "Weakly supervised object localisation"}
+_HEADERS = {"low": "interval", "seconds_per_image": "seconds / image", "p_holm": "p (Holm)"}
+_TITLES = {"roar": "Remove or keep, and retrain (ROAR, KAR)", "wsol": "Weakly supervised object localisation"}
+_WIDE = {"roar": wide_table}  # tables that are shown another way than they are kept
 _SEEDS, _VERSIONS = ("seed", "seeds"), "versions"
 
 
@@ -121,10 +129,11 @@ def _template() -> jinja2.Template:
 
 
 def _section(result: Result) -> _Section:
-    columns, rows = _table(result.table)
+    columns, rows = _table(_WIDE[result.benchmark](result) if result.benchmark in _WIDE else result.table)
     settings = dict(result.settings)
     seeds = {name: settings.pop(name) for name in _SEEDS if name in settings}
     versions = settings.pop(_VERSIONS, {})
+    cost = settings.pop("cost", None)
     return _Section(
         name=result.benchmark,
         heading=_TITLES.get(result.benchmark, result.benchmark),
@@ -135,7 +144,7 @@ def _section(result: Result) -> _Section:
         settings=list(_flat(settings)),
         versions=list(_flat(versions if isinstance(versions, dict) else {_VERSIONS: versions})),
         seeds=list(_flat(seeds)),
-        cost=_cost(result.table),
+        cost=_cost(result.table) if cost is None else _cost_in_words(cost),
     )
 
 
@@ -143,7 +152,9 @@ def _section(result: Result) -> _Section:
 
 
 def _table(table: pd.DataFrame) -> tuple[list[tuple[str, bool]], list[tuple[str, list[_Cell]]]]:
-    """Headers and formatted rows; `low` and `high` become one column, the interval."""
+    """Headers and formatted rows; `low` and `high` become one column, the interval; many metrics a column each."""
+    if {"method", "metric", "value", "low", "high"} <= set(table.columns) and _is_wide(table):
+        return _wide_table(table)
     names = [str(name) for name in table.columns]
     records = [dict(zip(names, row, strict=True)) for row in table.itertuples(index=False, name=None)]
     joined = {"low", "high"} <= set(names)
@@ -155,13 +166,45 @@ def _table(table: pd.DataFrame) -> tuple[list[tuple[str, bool]], list[tuple[str,
         cells = [
             _interval(record["low"], record["high"], percent)
             if joined and name == "low"
-            else _cell(record[name], percent and name in _ESTIMATES, name in whole)
+            else _cell(record[name], (percent and name in _ESTIMATES) or name.endswith("%"), name in whole)
             for name in shown
         ]
         rows.append((str(record.get("kind", "")), cells))
     numbers = [any(cells[i].number for _, cells in rows) for i in range(len(shown))]
     headers = [_HEADERS.get(name, name.replace("_", " ")) if joined or name != "low" else name for name in shown]
     return list(zip(headers, numbers, strict=True)), rows
+
+
+def _is_wide(table: pd.DataFrame) -> bool:
+    """Whether a row per method reads better than a row per measurement: several metrics, each once per method."""
+    return table["metric"].nunique() > 3 and not table.duplicated(["method", "metric"]).any()
+
+
+def _wide_table(table: pd.DataFrame) -> tuple[list[tuple[str, bool]], list[tuple[str, list[_Cell]]]]:
+    """A row per method in the order of the first metric, a column per metric: the value, and below it its interval."""
+    metrics = list(dict.fromkeys(table["metric"]))
+    records = {(r["method"], r["metric"]): r for r in table.to_dict("records")}
+    methods = list(dict.fromkeys(table["method"]))
+    about = {method: next(r for (m, _), r in records.items() if m == method) for method in methods}
+    extra = [name for name in ("images", "seconds_per_image") if name in table.columns]
+    kinds = "kind" in table.columns
+    headers = [("method", False), *([("kind", False)] if kinds else []), *[(metric, True) for metric in metrics]]
+    headers += [(_HEADERS.get(name, name.replace("_", " ")), True) for name in extra]
+    rows = []
+    for method in methods:
+        cells = [_cell(method), *([_cell(about[method]["kind"])] if kinds else [])]
+        for metric in metrics:
+            record = records.get((method, metric))
+            if record is None or _missing(record["value"]):
+                cells.append(_Cell("–", ""))
+                continue
+            percent = _is_fraction(record)
+            value, interval = _cell(record["value"], percent), _interval(record["low"], record["high"], percent)
+            text = value.text if not interval.sort else f"{value.text}\n{interval.text}"
+            cells.append(_Cell(text, value.sort, number=True))
+        cells += [_cell(about[method][name], whole=name == "images") for name in extra]
+        rows.append((str(about[method].get("kind", "")), cells))
+    return headers, rows
 
 
 def _is_fraction(record: Mapping[str, Any]) -> bool:
@@ -219,9 +262,22 @@ def _cost(table: pd.DataFrame) -> str | None:
         return None
     once = table.drop_duplicates("method")  # a method has a row per metric, but its maps are made once
     seconds = float((once["images"] * once["seconds_per_image"]).sum())
+    return f"{_duration(seconds)} for all maps ({len(once)} rows of the table, seconds per image × images)."
+
+
+def _cost_in_words(cost: Mapping[str, Any]) -> str:
+    """A benchmark's own account; "seconds" and "…_seconds" become durations."""
+    parts = []
+    for name, value in cost.items():
+        what = name.removesuffix("seconds").strip("_").replace("_", " ") or "in total"
+        text = ", ".join(map(str, value)) if isinstance(value, list) else _cell(value).text
+        parts.append(f"{what}: {_duration(value) if name.endswith('seconds') else text}")
+    return "; ".join(parts) + "."
+
+
+def _duration(seconds: float) -> str:
     minutes, hours = seconds / 60, seconds / 3600
-    spent = f"{hours:.1f} h" if hours >= 1 else f"{minutes:.1f} min" if minutes >= 1 else f"{seconds:.1f} s"
-    return f"{spent} for all maps ({len(once)} rows of the table, seconds per image × images)."
+    return f"{hours:.1f} h" if hours >= 1 else f"{minutes:.1f} min" if minutes >= 1 else f"{seconds:.1f} s"
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -234,11 +290,14 @@ def _plot(result: Result) -> _Picture | None:
     if result.benchmark not in RESULT_PLOTS:
         return None
     parts = []
-    for row in result.table.to_dict("records"):
+    metric = result.table["metric"].iloc[0]  # the first, of which a method has one row (in each mode)
+    for row in result.table[result.table["metric"] == metric].to_dict("records"):
         percent = _is_fraction(row)
         value, interval = _cell(row["value"], percent), _interval(row["low"], row["high"], percent)
-        parts.append(f"{row['method']} {value.text}" + (f" ({interval.text})" if interval.sort else ""))
-    return _picture(result.benchmark, f"Bar chart of {result.benchmark}: {'; '.join(parts)}.", plot_result(result))
+        name = f"{row['method']} ({row['mode']})" if "mode" in row else row["method"]
+        parts.append(f"{name} {value.text}" + (f" ({interval.text})" if interval.sort else ""))
+    alt = f"Plot of {result.benchmark}, {metric}: {'; '.join(parts)}."
+    return _picture(result.benchmark, alt, plot_result(result))
 
 
 def _picture(name: str, alt: str, figure: Figure) -> _Picture:

@@ -74,7 +74,12 @@ class Result:
             raise AttribevalError(f"Expected a folder written by Result.save. Received {folder}: {error}.") from error
 
     def report(self, path: str | os.PathLike, *, pictures: Any = None, command: str | None = None) -> Path:
-        """Write one self-contained HTML page: summary, table, plots, settings; see `attribeval.report.page`."""
+        """Write one self-contained HTML page: summary, table, plots, settings; see `attribeval.report.page`.
+
+        Without `pictures`, those that the benchmark has beside its plot are shown.
+        """
+        from attribeval.plots import more_pictures
         from attribeval.report.page import write_report
 
+        pictures = more_pictures(self) if pictures is None else pictures
         return write_report(path, [self], pictures=pictures, command=command)

@@ -182,7 +182,7 @@ def report(run_dir: RunDir) -> Result:
         "versions": done[0]["versions"],
     }
     settings["model"] = {key: value for key, value in settings["model"].items() if key != "architecture"}
-    return make_result(records, settings)
+    return make_result(records, settings, planned=[cell.name for cell in grid.cells()])
 
 
 def prepare(run_dir: RunDir, grid: Grid, request: Request, progress: bool | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -69,7 +70,9 @@ class Recipe:
             if not 0 <= value < (1 if name in ("momentum", "label_smoothing") else math.inf):
                 raise AttribevalError(f"Expected {name} of 0 or more (below 1 for shares). Received: {value!r}.")
         if isinstance(self.augment, dict):
-            object.__setattr__(self, "augment", Augment(**self.augment))
+            crop = self.augment["crop"]
+            given = self.augment | {"crop": None if crop is None else tuple(crop)}
+            object.__setattr__(self, "augment", Augment(**given))
         object.__setattr__(self, "drops", tuple(self.drops))
         if self.schedule == "drops" and not self.drops:
             raise AttribevalError("Expected drops=(epoch, …) for schedule='drops'. Received none.")
@@ -102,8 +105,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `Recipe(**values)` makes it again."""
-        values = dataclasses.asdict(self)
-        return values | {"drops": list(self.drops)}
+        return json.loads(json.dumps(dataclasses.asdict(self)))  # tuples become lists, as they come back from a file
 
 
 def _schedule(recipe: Recipe, steps: int, steps_per_epoch: float) -> Any:

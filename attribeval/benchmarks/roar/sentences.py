@@ -42,10 +42,11 @@ def sentences(
     if len(methods):
         said.append(
             "A gain is the area between the curves of a method and of random: how many points of accuracy more the "
-            "retrained model loses (remove) or saves (keep) than with random, on average over all fractions. p is "
-            "Holm-corrected over the methods of a mode."
+            "retrained model loses (remove) or saves (keep) than with random, on average over all fractions. p and "
+            "verdict are Holm-corrected over the methods of a mode, intervals are not."
         )
     said += _retraining(curves)
+    said += _recursive(areas, level)
     said += _leakage(cells, level)
     said += _max_filter(cells, level)
     return said + _incomplete(cells, planned)
@@ -53,14 +54,14 @@ def sentences(
 
 def _headline(areas: pd.DataFrame, mode: str) -> str:
     methods = areas[areas["kind"] == "method"]
-    parts = []
+    said = []
     for verdict in dict.fromkeys(["better than chance", "not distinguishable from chance", *methods["verdict"]]):
         names = list(methods["estimator"][methods["verdict"] == verdict])
         if names:
-            parts.append(f"{verdict}: {', '.join(names)}")
+            said.append(f"{verdict.capitalize()}: {', '.join(names)}.")
         elif verdict == "better than chance":
-            parts.append("no method is better than chance" if len(methods) else "no method was measured")
-    return f"{_TITLES[mode]}: {'; '.join(parts)}."
+            said.append("No method is better than chance." if len(methods) else "No method was trained.")
+    return f"{_TITLES[mode]}. {' '.join(said)}"
 
 
 def _of_method(rows: pd.DataFrame, level: float) -> str:
@@ -78,46 +79,70 @@ def _of_method(rows: pd.DataFrame, level: float) -> str:
     return f"{rows['estimator'].iloc[0]} is {' and '.join(parts)}."
 
 
+def _recursive(areas: pd.DataFrame, level: float) -> list[str]:
+    rows = areas[areas["kind"] == "recursive"]
+    if not len(rows):
+        return []
+    parts = [_of_method(rows[rows["estimator"] == name], level)[:-1] for name in rows["estimator"]]
+    return [f"Importance computed anew on the retrained model after each fraction: {'; '.join(parts)}."]
+
+
 def _retraining(curves: pd.DataFrame) -> list[str]:
     """The paper's section 4.3.1: how much of the loss without retraining is the modification's own."""
+    whole = curves["accuracy"][curves["kind"] == "unmodified"]
+    said = [f"Trained on unmodified images, the model is right on {share:.1%} of the test images." for share in whole]
     random = curves[(curves["estimator"] == "random") & (curves["mode"] == "remove") & (curves["fraction"] < 1)]
     random = random[random["without_retraining"].notna()].sort_values("fraction")
     if not len(random):
-        return []
+        return said
     row = random.iloc[-1]
-    unmodified = curves["accuracy"][curves["kind"] == "unmodified"]
-    clean = f" (unmodified images: {unmodified.iloc[0]:.1%})" if len(unmodified) else ""
-    said = (
+    sentence = (
         f"With {row['fraction']:.0%} removed at random, a retrained model is right on {row['accuracy']:.1%} of the "
-        f"test images, the model that was not retrained on {row['without_retraining']:.1%}{clean}"
+        f"test images, the model that was not retrained on {row['without_retraining']:.1%}"
     )
     if row["without_retraining"] < row["accuracy"]:
-        said += ": the difference is due to images of a kind it never saw, not to information that is gone"
-    return [said + "."]
+        sentence += ": the difference is due to images of a kind it never saw, not to information that is gone"
+    return [*said, sentence + "."]
 
 
 def _leakage(cells: pd.DataFrame, level: float) -> list[str]:
-    """How much of the class the masks give away, at the fraction where each estimator's give away most."""
+    """How much of the class the masks give away, at the fraction where each estimator's give away most.
+
+    The masks of random hold nothing of the class, and are what to compare with, within a repeat; without them it is one
+    in as many as there are classes. Tests are corrected over estimators and fractions.
+    """
     masks = cells[(cells["kind"] == "leakage") & (cells["status"] == "done")]
     said = []
     for mode, of_mode in masks.groupby("mode"):
-        guessing = 1 / of_mode["classes"].iloc[0]
-        parts = []
-        for estimator, of_one in of_mode.groupby("estimator"):
-            fraction = of_one.groupby("fraction")["accuracy"].mean().idxmax()
-            accuracy = of_one["accuracy"][of_one["fraction"] == fraction].to_numpy()
-            low, high = t_interval(accuracy, level)
-            if np.isfinite(low):
-                found = "a leak" if low > guessing else "no leak found"
-                sure = f"{level:.0%} interval {max(low, 0):.1%} to {min(high, 1):.1%}: {found}"
+        is_random = of_mode["estimator"] == "mask of random"
+        random = of_mode[is_random].set_index(["fraction", "repeat"])["accuracy"]
+        against = "the masks of random" if len(random) else "one in as many as there are classes"
+        tested = []
+        for (estimator, fraction), part in of_mode[~is_random].groupby(["estimator", "fraction"]):
+            accuracy = part.set_index(["fraction", "repeat"])["accuracy"]
+            guessed = random.reindex(accuracy.index) if len(random) else accuracy * 0 + 1 / part["classes"].iloc[0]
+            accuracy, guessed = accuracy[guessed.notna()], guessed.dropna()
+            if len(accuracy):
+                p = paired_test(accuracy, guessed)
+                tested.append((accuracy.mean(), guessed.mean(), p, estimator, fraction))
+        corrected = holm(np.array([p for _, _, p, _, _ in tested]))
+        worst: dict[str, tuple[float, str]] = {}
+        for (accuracy, guessed, _, estimator, fraction), p in zip(tested, corrected, strict=True):
+            if not np.isfinite(p):
+                found = "not tested"
+            elif p <= 1 - level and accuracy > guessed:
+                found = f"a leak, {_p(p)}"
             else:
-                sure = "one repeat: not tested"
-            parts.append((-accuracy.mean(), f"{estimator} {accuracy.mean():.1%} at {fraction:.0%} ({sure})"))
-        said.append(
-            f"Class leakage ({mode}): a model trained on nothing but the shape of the masks is right on these shares "
-            f"of the test images, against {guessing:.1%} by guessing: {'; '.join(text for _, text in sorted(parts))}. "
-            "A retrained model can use what leaks."
-        )
+                found = f"no leak found, {_p(p)}"
+            text = f"{estimator} {accuracy:.1%} against {guessed:.1%} at {fraction:.0%} ({found})"
+            worst[estimator] = max(worst.get(estimator, (-1.0, "")), (accuracy - guessed, text))
+        if worst:
+            said.append(
+                f"Class leakage ({mode}): a model trained on nothing but the shape of the masks is right on these "
+                f"shares of the test images, against {against}, at the fraction that leaks most: "
+                f"{'; '.join(text for _, text in sorted(worst.values(), reverse=True))}. A retrained model can use "
+                "what leaks."
+            )
     return said
 
 

@@ -74,16 +74,16 @@ def toy(
 
     Args:
         importance: Name → importance of each feature, (16,), the larger the sooner removed; ties are broken at random.
-            `toy_data(examples, seed)` are the data it is about. None compares the paper's three: "true" (|a|), "random"
-            and "inverse" (the worst: the other way round than true).
+            `toy_data(examples, seed)` are the data it is about. None compares the paper's three: "true" (the size of
+            a), "random" and "inverse" (the worst: the other way round than true).
         fractions: Of the features removed, 0 to 1, rounded to whole features. None: 0, 1/16, 2/16, …, 1.
         examples: Of the training set, and of the test set.
         seed: Of the data and of the random ranking.
 
     Returns:
-        One row per ranking, fraction and model: ranking; fraction (as asked for); removed (features); retrained (False:
-        the model of all features; True: a new least-squares fit on the data without the features); accuracy on the test
-        set, 0 to 1. A removed feature has its mean over the training set instead.
+        One row per ranking, fraction and model, with columns ranking; fraction (as asked for); removed (features);
+        retrained (False: the model of all features; True: a new least-squares fit on the data without the features);
+        accuracy on the test set, 0 to 1. A removed feature has its mean over the training set instead.
 
     Raises:
         AttribevalError: If an importance has not 16 finite numbers, or a fraction is outside 0 to 1.

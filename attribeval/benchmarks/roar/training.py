@@ -165,11 +165,13 @@ def evaluate(model: Any, batches: Any, classes: int) -> Score:
         classes: Number of classes.
     """
 
-    @tf.function(reduce_retracing=True)
-    def answer(x, y):
+    def answers(x, y):
         logits = logits_of(model, x, training=False)
         return tf.argmax(logits, 1, tf.int32), tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
 
+    spec = [tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in batches.element_spec]
+    # The concrete function: the last, smaller batch traces nothing anew.
+    answer = tf.function(answers, input_signature=spec, autograph=False).get_concrete_function()
     predicted, losses, labels = [], [], []
     for x, y in batches:
         best, loss = answer(x, y)

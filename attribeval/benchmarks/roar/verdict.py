@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 CHANCE = "random"
 BETTER, WORSE = "better than chance", "worse than chance"
 ALIKE, UNTESTED, UNMEASURED = "not distinguishable from chance", "not tested", "not measured"
-_COMPARED = ("method", "control", "max_filter", "recursive")
+_RANKED = ("method", "control")  # what the question is about; the other kinds are controls of a method
+_COMPARED = (*_RANKED, "max_filter", "recursive")
 
 
 def curves(records: Iterable[Mapping[str, Any]], level: float = 0.95) -> pd.DataFrame:
@@ -35,12 +36,12 @@ def curves(records: Iterable[Mapping[str, Any]], level: float = 0.95) -> pd.Data
         level: Of the intervals, and 1 − α of the verdicts.
 
     Returns:
-        One row per (kind, estimator, mode, fraction) with a finished cell: accuracy, std (n − 1), low, high (t interval
-        of the mean over repeats, cut to 0..1), repeats, without_retraining (mean); difference (accuracy − random's,
-        over the repeats that both have, `pairs` of them), p (paired t-test over these), p_holm (Holm over all
-        methods, controls and fractions of a mode; max filter rows are a family of their own) and verdict. "Better than
-        chance" is lower than random's for "remove" and higher for "keep". No comparison (NaN, "") for the unmodified
-        model, random and the classifiers of masks.
+        One row per (kind, estimator, mode, fraction) with a finished cell, and columns accuracy, std (n − 1), low, high
+        (t interval of the mean over repeats, cut to 0..1), repeats, without_retraining (mean); difference (accuracy −
+        random's, over the repeats that both have, `pairs` of them), p (paired t-test over these), p_holm (Holm over all
+        methods, controls and fractions of a mode; max filters are a family of their own, and so are recursive rows) and
+        verdict. "Better than chance" is lower than random's for "remove" and higher for "keep". No comparison (NaN, "")
+        for the unmodified model, random and the classifiers of masks.
     """
     import pandas as pd
 
@@ -94,12 +95,13 @@ def areas(records: Iterable[Mapping[str, Any]], level: float = 0.95) -> pd.DataF
         level: Of the intervals, and 1 − α of verdicts and groups.
 
     Returns:
-        One row per (mode, estimator) of methods, controls and max filters, by mode and then best first: kind,
-        estimator, mode, area, low, high (t interval over repeats), repeats (that count), p (paired t-test of the area
-        against 0), p_holm (over the methods and controls of a mode; max filters are a family of their own), verdict,
-        group (letters as of `comparisons.groups`, over methods and controls), and racu: area / (area between random's
-        curve and its accuracy with everything removed), Madsen et al. 2022; NaN unless random was also trained with
-        everything removed, and the unmodified model was trained. The row of random is all zeros, by definition.
+        One row per (mode, estimator) but for classifiers of masks, by mode and then best first, with columns
+        kind, estimator, mode, area, low, high (t interval over repeats), repeats (that count), p (paired t-test of the
+        area against 0), p_holm (over the methods and controls of a mode; max filters and recursive rows are families
+        of their own), verdict, group (letters as of `comparisons.groups`, over methods and controls), and racu: area /
+        (area between random's curve and its accuracy with everything removed), Madsen et al. 2022; NaN unless random
+        was also trained with everything removed, and the unmodified model was trained. The row of random is 0 by
+        definition.
     """
     import pandas as pd
 
@@ -107,7 +109,7 @@ def areas(records: Iterable[Mapping[str, Any]], level: float = 0.95) -> pd.DataF
     compared = cells[cells["mode"].isin(MODES) & cells["kind"].isin(_COMPARED)]
     rows, per_repeat = [], {}
     for mode, of_mode in compared.groupby("mode"):
-        fractions = _inner_fractions(of_mode[of_mode["kind"] != "max_filter"])
+        fractions = _inner_fractions(of_mode[of_mode["kind"].isin(_RANKED)])
         random = _by_repeat(of_mode[of_mode["estimator"] == CHANCE], fractions)
         scale = _racu_scale(cells, str(mode), random)
         for (kind, estimator), part in of_mode.groupby(["kind", "estimator"]):
@@ -115,7 +117,7 @@ def areas(records: Iterable[Mapping[str, Any]], level: float = 0.95) -> pd.DataF
             gain = (mine - chance) * (1 if mode == "keep" else -1)
             area = pd.Series(trapezoid(fractions, gain.to_numpy()), index=gain.index).dropna()
             is_chance = estimator == CHANCE
-            if kind != "max_filter":
+            if kind in _RANKED:
                 per_repeat[mode, estimator] = area
             low, high = t_interval(area.to_numpy(), level) if len(area) else (np.nan, np.nan)
             shared = area.index.intersection(scale.index)
@@ -139,7 +141,7 @@ def areas(records: Iterable[Mapping[str, Any]], level: float = 0.95) -> pd.DataF
     table["place"] = table["mode"].map({mode: place for place, mode in enumerate(MODES)})
     table = table.sort_values(["place", "area", "estimator"], ascending=[True, False, True], ignore_index=True)
     table["group"] = ""
-    for mode, part in table[(table["kind"] != "max_filter") & (table["repeats"] > 0)].groupby("mode"):
+    for mode, part in table[table["kind"].isin(_RANKED) & (table["repeats"] > 0)].groupby("mode"):
         values = pd.DataFrame({name: per_repeat[mode, name] for name in part["estimator"]})
         letters = groups(list(values), {name: values[name].to_numpy() for name in values}, level)
         table.loc[part.index, "group"] = part["estimator"].map(letters)
@@ -189,9 +191,10 @@ def _racu_scale(cells: pd.DataFrame, mode: str, random: pd.DataFrame) -> pd.Seri
 
 
 def _judge(table: pd.DataFrame, gain: np.ndarray, level: float) -> pd.DataFrame:
-    """Add p_holm and verdict. A family is what is compared in one mode, the max filters apart."""
+    """Add p_holm and verdict. A family is the methods and controls of a mode, or another kind of row in it."""
     table = table.assign(p_holm=np.nan, verdict="")
-    for _, part in table[table["compared"].astype(bool)].groupby(["mode", table["kind"] == "max_filter"]):
+    family = table["kind"].where(~table["kind"].isin(_RANKED), "")
+    for _, part in table[table["compared"].astype(bool)].groupby(["mode", family]):
         table.loc[part.index, "p_holm"] = holm(part["p"].to_numpy())
     for i in table.index[table["compared"].astype(bool)]:
         if np.isnan(gain[i]):
@@ -217,7 +220,7 @@ def result(
 
     Args:
         records: As for `cells_table`.
-        settings: What made the run; goes into the result.
+        settings: What made the run; goes into the result, and `level` with it.
         planned: Names of all cells of the run, so that those still missing are counted.
         level: Of the intervals, and 1 − α of verdicts and groups.
 
@@ -259,7 +262,7 @@ def result(
     table.loc[table["kind"] == "unmodified", "method"] = "unmodified"
     table = table.replace("", np.nan)  # as it is read back from a file
     summary = sentences(by_area, by_fraction, cells, planned=planned, level=level)
-    return Result("roar", table, dict(settings), summary, _arrays(cells))
+    return Result("roar", table, dict(settings) | {"level": level}, summary, _arrays(cells))
 
 
 def _arrays(cells: pd.DataFrame) -> dict[str, np.ndarray]:

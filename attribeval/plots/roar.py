@@ -1,0 +1,253 @@
+"""Pictures of a ROAR or KAR result: curves against the fraction, areas, and what retraining changes.
+
+Lines are told apart by dashes and markers as well as by colour. Bands are the intervals over repeats.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+from attribeval.errors import AttribevalError
+from attribeval.plots.style import INK, LINES, MUTED, decorate, new_figure, shorten
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from attribeval.results.result import Result
+
+_LARGEST_PANEL = 6  # methods in one panel, beside the controls
+_COLOURS = [line for line in LINES if line[0] != "#000000"]  # black is random's
+_MARKERS = "osD^vPX"
+_CONTROLS = {"random": ("#000000", (0, (5, 1.6)), "random"), "sobel": ("#7a828f", (0, (1.2, 1.3)), "Sobel")}
+_MODES = {"keep": "kept: higher is better", "remove": "removed: lower is better"}
+_AXES = {"keep": "most important values kept", "remove": "most important values removed"}
+_VERDICTS = {  # colour, marker, and whether it is filled
+    "better than chance": ("#0072b2", "o", True),
+    "not distinguishable from chance": (MUTED, "o", False),
+    "worse than chance": ("#d55e00", "s", True),
+    "not tested": (MUTED, "D", False),
+}
+_COLUMNS = {"method", "kind", "mode", "metric", "fraction", "value", "low", "high", "verdict", "without_retraining"}
+
+
+def plot_roar(result: Result) -> Figure:
+    """Accuracy after retraining against the fraction kept (left) and removed (right): the paper's figures 4 and 5.
+
+    A row of panels per base method ("GRAD" with SG-GRAD, VAR-GRAD …) where there are many methods; random and Sobel are
+    in every panel. Bands are the intervals over repeats, the dot is the unmodified model.
+
+    Args:
+        result: Of `Evaluator.roar`.
+
+    Returns:
+        matplotlib Figure.
+
+    Raises:
+        AttribevalError: If the table lacks a column, or has no accuracy of a method or control.
+    """
+    accuracy = _accuracies(result)
+    modes = [mode for mode in _MODES if (accuracy["mode"] == mode).any()]
+    methods = list(dict.fromkeys(accuracy["method"][accuracy["kind"] == "method"]))
+    panels = _panels(methods)
+    figure = new_figure(5.2 * len(modes) + 2.0, 3.3 * len(panels) + 0.3)
+    axes = figure.subplots(len(panels), len(modes), squeeze=False, sharey=True)
+    for row, (title, names) in zip(axes, panels.items(), strict=True):
+        for ax, mode in zip(row, modes, strict=True):
+            _curves(ax, accuracy[accuracy["mode"] == mode], names)
+            _unmodified(ax, accuracy, mode)
+            decorate(ax, f"{title + ', ' if title else ''}{_MODES[mode]}", "y")
+            ax.title.set_parse_math(False)
+            ax.set_xlabel(f"share of {_AXES[mode]}", fontsize=8.5, color=INK)
+        row[0].set_ylabel("test accuracy, retrained", fontsize=8.5, color=INK)
+        _legend(row[-1], row)
+    return figure
+
+
+def plot_without_retraining(result: Result) -> Figure:
+    """The same images for a model that never saw their like (left) and for retrained ones (right): figure 3 of ROAR.
+
+    The best, the middle and the worst methods by area, random and Sobel; all methods where they are few.
+
+    Raises:
+        AttribevalError: If no row of mode "remove" (or "keep", if that is all) has an accuracy without retraining.
+    """
+    accuracy = _accuracies(result)
+    known = accuracy[accuracy["without_retraining"].notna()]
+    mode = "remove" if (known["mode"] == "remove").any() else "keep"
+    known = known[known["mode"] == mode]
+    if known.empty:
+        raise AttribevalError("Expected accuracies without retraining. Received a result without any.")
+    methods = list(dict.fromkeys(known["method"][known["kind"] == "method"]))
+    if len(methods) > _LARGEST_PANEL:
+        places = np.linspace(0, len(methods) - 1, _LARGEST_PANEL).round().astype(int)
+        methods = [methods[place] for place in places]
+    figure = new_figure(12.4, 3.7)
+    axes = figure.subplots(1, 2, sharey=True)
+    without = known.assign(value=known["without_retraining"], low=np.nan, high=np.nan)
+    for ax, table, title in ((axes[0], without, "not retrained"), (axes[1], known, "retrained")):
+        _curves(ax, table, methods)
+        _unmodified(ax, accuracy, mode)
+        decorate(ax, title, "y")
+        ax.set_xlabel(f"share of {_AXES[mode]}", fontsize=8.5, color=INK)
+    axes[0].set_ylabel("test accuracy", fontsize=8.5, color=INK)
+    _legend(axes[1], axes)
+    return figure
+
+
+def plot_areas(result: Result) -> Figure:
+    """Gain over random (area between the curves) with its interval, best on top; right of zero is better than chance.
+
+    Raises:
+        AttribevalError: If the table has no row of metric "area vs random".
+    """
+    table = _checked(result)
+    table = table[(table["metric"] == "area vs random") & table["value"].notna() & (table["method"] != "random")]
+    if table.empty:
+        raise AttribevalError("Expected rows of metric 'area vs random'. Received none: was random trained?")
+    modes = [mode for mode in _MODES if (table["mode"] == mode).any()]
+    longest = max((table["mode"] == mode).sum() for mode in modes)
+    figure = new_figure(5.6 * len(modes), 0.27 * longest + 1.7)
+    axes = figure.subplots(1, len(modes), squeeze=False)[0]
+    for ax, mode in zip(axes, modes, strict=True):
+        _areas(ax, table[table["mode"] == mode].sort_values("value", ascending=False, kind="stable"))
+        decorate(ax, {"remove": "remove and retrain (ROAR)", "keep": "keep and retrain (KAR)"}[mode], "x")
+        ax.xaxis.set_major_formatter(FuncFormatter(_signed_points))
+        ax.set_xlabel("points of accuracy better than random, mean over all fractions", fontsize=8.5, color=INK)
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+    handles = [
+        Line2D([], [], color=colour, marker=marker, ms=6, mfc=colour if filled else "white", lw=1.4, label=verdict)
+        for verdict, (colour, marker, filled) in _VERDICTS.items()
+        if (table["verdict"] == verdict).any()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8, labelcolor=INK)
+    return figure
+
+
+def _signed_points(gain: float, _: int) -> str:
+    return f"{100 * gain:+.3g}".replace("-", "−") if gain else "0"
+
+
+def roar_pictures(result: Result) -> dict[str, Figure]:
+    """What a report shows below the curves: name → areas, and with and without retraining where that is known."""
+    table = _checked(result)
+    pictures = {}
+    if table["value"][(table["metric"] == "area vs random") & (table["method"] != "random")].notna().any():
+        pictures["Gain over random (area between the curves)"] = plot_areas(result)
+    if table["without_retraining"].notna().any():
+        pictures["Without and with retraining"] = plot_without_retraining(result)
+    return pictures
+
+
+def _areas(ax: Axes, table: pd.DataFrame) -> None:
+    places = np.arange(len(table))
+    ax.axvline(0, color=INK, lw=1, zorder=1)
+    for place, row in zip(places, table.itertuples(), strict=True):
+        colour, marker, filled = _VERDICTS[row.verdict]
+        ax.hlines(place, row.low, row.high, color=colour, lw=1.4, zorder=2)  # nothing where the ends are NaN
+        ax.plot(row.value, place, marker=marker, ms=6, color=colour, mfc=colour if filled else "white", zorder=3)
+    ax.set_yticks(places, [shorten(name, 56) for name in table["method"]])
+    for label in ax.get_yticklabels():
+        label.set_parse_math(False)
+    ax.set_ylim(len(table) - 0.4, -0.6)
+    ax.margins(x=0.08)
+
+
+def _curves(ax: Axes, table: pd.DataFrame, methods: list[str]) -> None:
+    """Lines with bands; the controls beneath."""
+    styles = [(name, *_CONTROLS[name], 1.9, "") for name in _CONTROLS]
+    styles += [
+        (name, *_COLOURS[k % len(_COLOURS)], name, 1.5, _MARKERS[k % len(_MARKERS)]) for k, name in enumerate(methods)
+    ]
+    for name, colour, dashes, label, width, marker in styles:
+        rows = table[table["method"] == name].sort_values("fraction")
+        if rows.empty:
+            continue
+        x, y, low, high = (rows[column].to_numpy(dtype=np.float64) for column in ("fraction", "value", "low", "high"))
+        ax.fill_between(x, low, high, color=colour, alpha=0.16, lw=0, zorder=2)
+        ax.plot(
+            x, y, color=colour, ls=dashes, lw=width, marker=marker, ms=4, mec="white", mew=0.5, zorder=3, label=label
+        )
+    ax.set_xlim(-0.02, 1.02)
+    ax.set_xticks(np.arange(0, 1.01, 0.2))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+
+
+def _unmodified(ax: Axes, accuracy: pd.DataFrame, mode: str) -> None:
+    unmodified = accuracy["value"][accuracy["kind"] == "unmodified"]
+    if len(unmodified):
+        place = 1.0 if mode == "keep" else 0.0
+        ax.plot(
+            place, unmodified.iloc[0], marker="*", ms=10, color=INK, ls="", label="unmodified", zorder=4, clip_on=False
+        )
+
+
+def _legend(ax: Axes, row: np.ndarray) -> None:
+    """What any panel of the row shows, once, right of the last."""
+    found: dict[str, Line2D | Patch] = {}
+    for panel in row:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    legend = ax.legend(
+        list(found.values()), [shorten(label, 44) for label in found], loc="center left", bbox_to_anchor=(1.01, 0.5),
+        frameon=False, fontsize=8.5, labelcolor=INK, handlelength=3.2,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _panels(methods: list[str]) -> dict[str, list[str]]:
+    """Title → methods: all in one panel if they are few, else by base method, in the order given."""
+    if len(methods) <= _LARGEST_PANEL:
+        return {"": methods}
+    families: dict[str, list[str]] = {}
+    wrappers = list(dict.fromkeys(_wrapper(name) for name in methods))
+    for name in sorted(methods, key=lambda name: wrappers.index(_wrapper(name))):  # alike lines for alike wrappers
+        families.setdefault(_base(name), []).append(name)
+    panels: dict[str, list[str]] = {}
+    alone = [names[0] for names in families.values() if len(names) == 1]
+    for base, names in families.items():
+        if len(names) > 1:
+            panels |= _split(base, names)
+    return panels | _split("other methods" if panels else "", alone)
+
+
+def _split(title: str, names: list[str]) -> dict[str, list[str]]:
+    parts = [names[start : start + _LARGEST_PANEL] for start in range(0, len(names), _LARGEST_PANEL)]
+    return {title if len(parts) == 1 else f"{title} ({i} of {len(parts)})".strip(): p for i, p in enumerate(parts, 1)}
+
+
+def _base(name: str) -> str:
+    """The method inside: "GRAD" of "SG-SQ-GRAD" and "max3(GRAD)", "gradcam" of "vargrad(gradcam)"."""
+    inner = re.fullmatch(r"[^()]+\((.+)\)", name)
+    while inner:
+        name = inner[1]
+        inner = re.fullmatch(r"[^()]+\((.+)\)", name)
+    return re.sub(r"^((SG-SQ|SG|SQ|VAR)-)+", "", name, flags=re.IGNORECASE)
+
+
+def _wrapper(name: str) -> str:
+    return name.replace(_base(name), "")
+
+
+def _accuracies(result: Result) -> pd.DataFrame:
+    table = _checked(result)
+    table = table[table["metric"] == "accuracy"]
+    if not table["mode"].isin(_MODES).any():
+        raise AttribevalError("Expected accuracies of modes 'remove' or 'keep'. Received a result without any.")
+    return table
+
+
+def _checked(result: Result) -> pd.DataFrame:
+    missing = _COLUMNS - set(result.table.columns)
+    if missing:
+        raise AttribevalError(f"Expected a roar table. Received one without the columns {sorted(missing)}.")
+    return result.table
