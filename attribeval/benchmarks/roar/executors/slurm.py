@@ -58,8 +58,8 @@ class Slurm:
                 try:
                     outcome = job.result()
                 except Exception as error:  # the job was killed, or its machine died
-                    record_death(run_dir, run_dir.grid(), task, f"Job {job.job_id}: {str(error)[-2000:]}")
-                    outcome = "failed"
+                    how = f"Job {job.job_id}: {str(error)[-2000:]}"
+                    outcome = record_death(run_dir, run_dir.grid(), task, how)
                 yield task, outcome
             if not ended:
                 time.sleep(_POLL)
