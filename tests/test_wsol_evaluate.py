@@ -231,7 +231,7 @@ def test_bad_input_is_named(data):
             evaluate(maps, **options)
     with pytest.raises(AttribevalError, match="at least one method"):
         evaluate({}, boxes=boxes)
-    with pytest.raises(AttribevalError, match="maps of 'b' of 30 images. Received: 3"):
+    with pytest.raises(AttribevalError, match=r"maps of 'b' of 30 images. Received: 3"):
         evaluate({"a": maps["good"], "b": maps["good"][:3]}, boxes=boxes)
     with pytest.raises(AttribevalError, match=r"one size per image: \(24, 24\) as of 'a' for image '0'"):
         evaluate({"a": maps["good"], "b": maps["good"][:, :20]}, boxes=boxes)
