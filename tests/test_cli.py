@@ -127,6 +127,13 @@ def test_wsol_on_a_made_up_imagenet(small_model, tmp_path):
         (["explain", "x.jpg", "--model", "MODEL", "--preprocess", "mobilnet"], "'mobilenet'"),
         (["explain", "x.jpg", "--model", "MODEL", "--class-names", "README.rst"], "name per line"),
         (["wsol", "--model", "MODEL"], "--imagenet DIR"),
+        (["wsol", "--imagenet", "tests"], "--model, whose maps are scored, or --maps"),
+        (
+            ["wsol", "--model", "MODEL", "--imagenet", "a", "--coco", "b"],
+            "one data set. Received --imagenet and --coco",
+        ),
+        (["wsol", "--maps", "m", "--geometry", "full", "--boxes", "b.csv"], "belong to a model's maps"),
+        (["wsol", "--maps", "m", "--boxes", "none.csv"], "CSV file"),
         (["wsol", "--model", "MODEL", "--imagenet", "tests"], "[Ii]mage"),
     ],
 )

@@ -16,6 +16,8 @@ Foreground is 8-connected, background 4-connected, the outside of the image is b
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from attribeval.benchmarks.compiled import compiled
@@ -31,6 +33,7 @@ from attribeval.benchmarks.wsol.component_tree import (
     find_root,
     forest,
     join,
+    workspace,
 )
 
 
@@ -78,7 +81,7 @@ def largest_contours(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     levels = check_levels(levels)
     filled, _ = _fill_holes(levels)
-    boxes, doubled, _ = _sweep(filled, _JOINED, _GAINS, np.zeros((0, 4)), 0)
+    boxes, doubled, _ = _sweep(filled, _JOINED, _GAINS, np.zeros((0, 4)), 0, _workspace(levels.shape))
     return boxes, doubled / 2
 
 
@@ -92,8 +95,8 @@ def best_overlaps(levels: np.ndarray, ground_truth: np.ndarray) -> np.ndarray:
     Returns:
         float64 (256,); 0 where no pixel is above t.
     """
-    _, _, overlaps = _sweep(check_levels(levels), _JOINED, _GAINS, np.ascontiguousarray(ground_truth, np.float64), 0)
-    return overlaps
+    truth = np.ascontiguousarray(ground_truth, np.float64)
+    return _sweep(check_levels(levels), _JOINED, _GAINS, truth, 0, _workspace(levels.shape))[2]
 
 
 def reference_contours(levels: np.ndarray, ground_truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,14 +120,33 @@ def reference_contours(levels: np.ndarray, ground_truth: np.ndarray) -> tuple[np
     levels = check_levels(levels)
     truth = np.ascontiguousarray(ground_truth, np.float64)
     filled, pits = _fill_holes(levels)
-    boxes, _, best = _sweep(levels, _JOINED, _GAINS, truth, 1)
+    space = _workspace(levels.shape)
+    boxes, _, best = _sweep(levels, _JOINED, _GAINS, truth, 1, space)
     if len(pits):
-        boxes, _, _ = _sweep(filled, _JOINED, _GAINS, truth[:0], 0)
-        best = np.maximum(best, _holes(levels, filled, pits, truth))
+        boxes, _, _ = _sweep(filled, _JOINED, _GAINS, truth[:0], 0, space)
+        best = np.maximum(best, _holes(levels, filled, pits, truth, space))
     height, width = levels.shape
     boxes[:, 2:] = np.minimum(boxes[:, 2:] + 1, (width, height))
     best[levels.max() :] = _overlap(truth, 0, 0, 1, 1)
     return boxes, best
+
+
+_KEPT = threading.local()
+
+
+def _workspace(size: tuple[int, int]) -> tuple:
+    """The tree's arrays, and for every pixel as a root: doubled area, IoU, since when, when last scored, a list."""
+    tree = workspace(size)
+    if getattr(_KEPT, "tree", None) is not tree:
+        pixels = len(tree[1])
+        scores = (
+            np.empty(pixels, np.int32), np.empty(pixels), np.empty(pixels, np.int16), np.empty(pixels, np.int16),
+            np.empty(pixels, np.int32),
+        )  # fmt: skip
+        if pixels > 1_000_000:
+            return tree, scores
+        _KEPT.tree, _KEPT.scores = tree, scores
+    return tree, _KEPT.scores
 
 
 @compiled
@@ -166,7 +188,7 @@ def _read(table):
 
 
 @compiled
-def _sweep(levels, joined, gains, truth, longer):
+def _sweep(levels, joined, gains, truth, longer, space):
     """One pass over the pixels from bright to dark.
 
     Args:
@@ -178,17 +200,16 @@ def _sweep(levels, joined, gains, truth, longer):
         best IoU of any component (256,).
     """
     height, width = levels.shape
-    order, ends, parent, nodes, ring = forest(levels)
+    tree, scores = space
+    order, ends, parent, nodes, ring = forest(levels, tree)
+    doubled, value, since, seen, touched = scores  # IoU of a root's component, as it has been since a threshold; …
     boxes = np.zeros((256, 4), np.int32)
     areas = np.zeros(256, np.int32)
     table = np.zeros((9, 256))
     scored = len(truth) > 0
-    count = len(parent) if scored else 0
-    value = np.zeros(count)  # IoU of a root's component, as it has been …
-    since = np.full(count, -1, np.int16)  # … since this threshold (falling); −1: not yet
-    seen = np.full(count, -1, np.int16)  # last threshold at which a root was scored
-    touched = np.empty(len(order) if scored else 0, np.int32)
-    doubled = np.zeros(len(parent), np.int32)
+    if scored:
+        since[:] = -1  # not yet
+        seen[:] = -1  # … the last threshold at which a root was scored
     best = -1
     area = -1
     first = -1
@@ -265,44 +286,45 @@ def _fill_holes(levels):
         pits: numbers y · W + x of the pixels that were raised.
     """
     height, width = levels.shape
-    filled = np.zeros((height, width), np.uint8)
-    done = np.zeros((height, width), np.bool_)
+    row = width + 2  # pixels are numbered with a border, as in `forest`
+    filled = np.zeros((height + 2, row), np.uint8)
+    surface = filled.ravel()
+    done = np.ones((height + 2, row), np.bool_)
+    done[1:-1, 1:-1] = False
+    visited = done.ravel()
+    filled[1:-1, 1:-1] = levels
     top = np.full(256, -1, np.int32)  # head of a linked list per level
-    below = np.empty(height * width, np.int32)
-    n_pits = 0
+    below = np.empty((height + 2) * row, np.int32)
     pits = np.empty(height * width, np.int32)
-    for y in range(height):
-        for x in range(width):
-            if y == 0 or x == 0 or y == height - 1 or x == width - 1:
-                level = levels[y, x]
-                filled[y, x] = level
-                done[y, x] = True
-                below[y * width + x] = top[level]
-                top[level] = y * width + x
+    n_pits = 0
+    for y in range(1, height + 1):
+        step = 1 if y == 1 or y == height else max(width - 1, 1)
+        for x in range(1, width + 1, step):
+            pixel = y * row + x
+            visited[pixel] = True
+            below[pixel] = top[surface[pixel]]
+            top[surface[pixel]] = pixel
     for water in range(256):
         while top[water] >= 0:
             pixel = top[water]
             top[water] = below[pixel]
-            y = pixel // width
-            x = pixel - y * width
-            for k in range(4):
-                v = y + (k == 0) - (k == 1)
-                u = x + (k == 2) - (k == 3)
-                if 0 <= v < height and 0 <= u < width and not done[v, u]:
-                    done[v, u] = True
-                    level = levels[v, u]
+            for step in (-row, -1, 1, row):
+                other = pixel + step
+                if not visited[other]:
+                    visited[other] = True
+                    level = surface[other]
                     if level < water:
-                        pits[n_pits] = v * width + u
+                        pits[n_pits] = (other // row - 1) * width + other % row - 1
                         n_pits += 1
                         level = np.uint8(water)
-                    filled[v, u] = level
-                    below[v * width + u] = top[level]
-                    top[level] = v * width + u
-    return filled, pits[:n_pits].copy()
+                        surface[other] = level
+                    below[other] = top[level]
+                    top[level] = other
+    return filled[1:-1, 1:-1].copy(), pits[:n_pits].copy()
 
 
 @compiled
-def _holes(levels, filled, pits, truth):
+def _holes(levels, filled, pits, truth, space):
     """The best IoU of any *hole's* contour with a true box, for every threshold.
 
     At threshold t the holes are the 4-connected components of the pixels with level <= t < filled: they grow as t
@@ -321,10 +343,9 @@ def _holes(levels, filled, pits, truth):
         level = levels[pixel // width, pixel % width]
         order[position[level]] = pixel
         position[level] += 1
-    parent = np.full(height * width, -1, np.int32)
-    nodes = np.empty((height * width, 6), np.int32)
-    value = np.zeros(height * width)
-    since = np.full(height * width, -1, np.int16)
+    (_, parent, nodes), (_, value, since, _, _) = space
+    parent[:] = -1
+    since[:] = -1
     for threshold in range(255):
         for i in range(ends[threshold], ends[threshold + 1]):
             pixel = order[i]
