@@ -18,6 +18,7 @@ from attribeval.errors import AttribevalError
 
 # What a root knows about its component: one row of the `nodes` array.
 AREA, FIRST, X0, Y0, X1, Y1 = range(6)
+COLUMNS = 8  # the last two are for whoever sweeps; with 32 bytes a row never straddles two cache lines
 
 
 def _representatives(connectivity: int) -> np.ndarray:
@@ -136,7 +137,7 @@ def workspace(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray
     height, width = size
     if getattr(_KEPT, "size", None) != size:
         pixels = (height + 2) * (width + 2)
-        arrays = np.empty(height * width, np.int32), np.empty(pixels, np.int32), np.empty((pixels, 6), np.int32)
+        arrays = np.empty(height * width, np.int32), np.empty(pixels, np.int32), np.empty((pixels, COLUMNS), np.int32)
         if pixels > 1_000_000:
             return arrays
         _KEPT.size, _KEPT.arrays = size, arrays
@@ -208,6 +209,6 @@ def _largest_of_each_level(levels, representatives, space):
                 first = nodes[root, FIRST]
         # At this point the roots of the pixels added so far are all components of {levels > threshold}.
         if best >= 0:
-            boxes[threshold] = nodes[best, X0:]
+            boxes[threshold] = nodes[best, X0 : Y1 + 1]
             areas[threshold] = area
     return boxes, areas
