@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -120,16 +119,13 @@ def grid(args: argparse.Namespace) -> None:
     shape = (args.grid_images, args.grid_size, args.grid_size, 3)
     images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     options = {"targets": 0, "progress": False}
-    attributer.explain_many(images, ["GRAD", "GB"], **options)  # compiled before the clock starts
-    begun = time.perf_counter()
     together = attributer.explain_many(images, GRID, **options)
-    shared = time.perf_counter() - begun
-    alone = {}
     for name in GRID:
-        begun = time.perf_counter()
-        maps = attributer.explain(images, name, **options)
-        alone[name] = time.perf_counter() - begun
-        np.testing.assert_array_equal(maps.values, together[name].values)
+        np.testing.assert_array_equal(attributer.explain(images, name, **options).values, together[name].values)
+    functions = {name: lambda name=name: attributer.explain(images, name, **options) for name in GRID}
+    functions["together"] = lambda: attributer.explain_many(images, GRID, **options)
+    alone = best(functions, args.repeats, args.clock)
+    shared = alone.pop("together")
     work = sum(alone[name] for name in ("SG-GRAD", "SG-IG", "SG-GB"))
     print(f"\ngrid of 15 estimators ({args.model}, {args.grid_images} images of {args.grid_size} pixels)")
     print(f"{'15 calls / explain_many, goal >= 2.5':<40}{sum(alone.values()) / shared:8.2f}")
