@@ -18,7 +18,8 @@ from attribeval.errors import AttribevalError
 
 # What a root knows about its component: one row of the `nodes` array.
 AREA, FIRST, X0, Y0, X1, Y1 = range(6)
-COLUMNS = 8  # the last two are for whoever sweeps; with 32 bytes a row never straddles two cache lines
+SINCE, SEEN = 6, 7  # of the sweep in `contours`: since when the IoU stands, and when it was last computed
+COLUMNS = 8  # 32 bytes: a row never straddles two cache lines
 
 
 def _representatives(connectivity: int) -> np.ndarray:

@@ -25,6 +25,8 @@ from attribeval.benchmarks.wsol.component_tree import (
     AREA,
     FIRST,
     REPRESENTATIVES,
+    SEEN,
+    SINCE,
     X0,
     X1,
     Y0,
@@ -35,6 +37,8 @@ from attribeval.benchmarks.wsol.component_tree import (
     join,
     workspace,
 )
+from attribeval.benchmarks.wsol.holes import best_hole_overlaps, fill_holes
+from attribeval.benchmarks.wsol.lifetimes import overlap, read, write
 
 
 def _gains() -> np.ndarray:
@@ -58,7 +62,6 @@ def _listed() -> np.ndarray:
     return table
 
 
-SINCE, SEEN = 6, 7  # the sweeper's columns: since which threshold the IoU stands, and at which it was last computed
 _GAINS = _gains()
 _JOINED = _listed()
 
@@ -81,7 +84,7 @@ def largest_contours(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         AttribevalError: If `levels` is not uint8 (H, W) with at least one pixel.
     """
     levels = check_levels(levels)
-    filled, _, _, _ = _fill_holes(levels)
+    filled, _, _, _ = fill_holes(levels)
     boxes, doubled, _ = _sweep(filled, _JOINED, _GAINS, np.zeros((0, 4)), 0, _workspace(levels.shape))
     return boxes, doubled / 2
 
@@ -120,15 +123,15 @@ def reference_contours(levels: np.ndarray, ground_truth: np.ndarray) -> tuple[np
     """
     levels = check_levels(levels)
     truth = np.ascontiguousarray(ground_truth, np.float64)
-    filled, ground, surface, pits = _fill_holes(levels)
+    filled, ground, surface, pits = fill_holes(levels)
     space = _workspace(levels.shape)
     boxes, _, best = _sweep(levels, _JOINED, _GAINS, truth, 1, space)
     if len(pits):
         boxes, _, _ = _sweep(filled, _JOINED, _GAINS, truth[:0], 0, space)
-        best = np.maximum(best, _holes(levels.shape, ground, surface, pits, truth, space))
+        best = np.maximum(best, best_hole_overlaps(levels.shape, ground, surface, pits, truth, space))
     height, width = levels.shape
     boxes[:, 2:] = np.minimum(boxes[:, 2:] + 1, (width, height))
-    best[levels.max() :] = _overlap(truth, 0, 0, 1, 1)
+    best[levels.max() :] = overlap(truth, 0, 0, 1, 1)
     return boxes, best
 
 
@@ -145,44 +148,6 @@ def _workspace(size: tuple[int, int]) -> tuple:
             return tree, scores
         _KEPT.tree, _KEPT.scores = tree, scores
     return tree, _KEPT.scores
-
-
-@compiled
-def _overlap(truth, x0, y0, x1, y1):
-    """The best IoU of a box with the true boxes."""
-    best = 0.0
-    area = (x1 - x0) * (y1 - y0)
-    for k in range(len(truth)):
-        w = min(x1, truth[k, 2]) - max(x0, truth[k, 0])
-        h = min(y1, truth[k, 3]) - max(y0, truth[k, 1])
-        if w > 0 and h > 0:
-            shared = w * h
-            union = area + (truth[k, 2] - truth[k, 0]) * (truth[k, 3] - truth[k, 1]) - shared
-            best = max(best, shared / union)
-    return best
-
-
-@compiled
-def _write(table, low, high, value):
-    """Raise the thresholds low..high to a value: two entries of a sparse table, so that the length does not matter."""
-    power = 0
-    while 2 << power <= high - low + 1:
-        power += 1
-    table[power, low] = max(table[power, low], value)
-    last = high - (1 << power) + 1
-    table[power, last] = max(table[power, last], value)
-
-
-@compiled
-def _read(table):
-    """What `_write` wrote, for every threshold."""
-    for power in range(table.shape[0] - 1, 0, -1):
-        half = 1 << (power - 1)
-        for low in range(table.shape[1] - half):
-            value = table[power, low]
-            table[power - 1, low] = max(table[power - 1, low], value)
-            table[power - 1, low + half] = max(table[power - 1, low + half], value)
-    return table[0].copy()
 
 
 @compiled
@@ -228,7 +193,7 @@ def _sweep(levels, joined, gains, truth, longer, space):
                     winner = join(parent, nodes, root, other)
                     loser = other if winner == root else root
                     if scored and nodes[loser, SINCE] > threshold:
-                        _write(table, threshold + 1, nodes[loser, SINCE], value[loser])
+                        write(table, threshold + 1, nodes[loser, SINCE], value[loser])
                     root = winner
             if scored and (n_touched == 0 or touched[n_touched - 1] != root):
                 touched[n_touched] = root
@@ -252,11 +217,11 @@ def _sweep(levels, joined, gains, truth, longer, space):
                 nodes[root, SEEN] = threshold
                 x1 = min(nodes[root, X1] + longer, width)
                 y1 = min(nodes[root, Y1] + longer, height)
-                found = _overlap(truth, nodes[root, X0], nodes[root, Y0], x1, y1)
+                found = overlap(truth, nodes[root, X0], nodes[root, Y0], x1, y1)
                 if nodes[root, SINCE] < 0:
                     value[root], nodes[root, SINCE] = found, threshold
                 elif found != value[root]:
-                    _write(table, threshold + 1, nodes[root, SINCE], value[root])
+                    write(table, threshold + 1, nodes[root, SINCE], value[root])
                     value[root], nodes[root, SINCE] = found, threshold
         if best >= 0:
             boxes[threshold, 0] = nodes[best, X0]
@@ -268,118 +233,5 @@ def _sweep(levels, joined, gains, truth, longer, space):
         for i in range(ends[1]):
             pixel = order[i]
             if parent[pixel] == pixel:
-                _write(table, 0, nodes[pixel, SINCE], value[pixel])
-    return boxes, areas, _read(table)
-
-
-@compiled
-def _fill_holes(levels):
-    """Each pixel's level raised to the lowest at which a 4-connected path leads from it out of the image.
-
-    Levels are visited from low to high, each with a stack of its own (a flood whose water rises).
-
-    Returns:
-        filled: uint8 (H, W), >= levels. {filled > t} is {levels > t} with its holes filled, at every t.
-        ground, surface: levels and filled with a border of 0, flat: by pixel number, as in `forest`.
-        pits: numbers of the pixels that were raised.
-    """
-    height, width = levels.shape
-    row = width + 2  # pixels are numbered with a border, as in `forest`
-    filled = np.zeros((height + 2, row), np.uint8)
-    surface = filled.ravel()
-    done = np.ones((height + 2, row), np.bool_)
-    done[1:-1, 1:-1] = False
-    visited = done.ravel()
-    filled[1:-1, 1:-1] = levels
-    ground = surface.copy()
-    top = np.full(256, -1, np.int32)  # head of a linked list per level
-    below = np.empty((height + 2) * row, np.int32)
-    pits = np.empty(height * width, np.int32)
-    n_pits = 0
-    for y in range(1, height + 1):
-        step = 1 if y == 1 or y == height else max(width - 1, 1)
-        for x in range(1, width + 1, step):
-            pixel = y * row + x
-            visited[pixel] = True
-            below[pixel] = top[surface[pixel]]
-            top[surface[pixel]] = pixel
-    for water in range(256):
-        while top[water] >= 0:
-            pixel = top[water]
-            top[water] = below[pixel]
-            for step in (-row, -1, 1, row):
-                other = pixel + step
-                if not visited[other]:
-                    visited[other] = True
-                    level = surface[other]
-                    if level < water:
-                        pits[n_pits] = other
-                        n_pits += 1
-                        level = np.uint8(water)
-                        surface[other] = level
-                    below[other] = top[level]
-                    top[level] = other
-    return filled[1:-1, 1:-1].copy(), ground, surface, pits[:n_pits].copy()
-
-
-@compiled
-def _holes(size, ground, surface, pits, truth, space):
-    """The best IoU of any *hole's* contour with a true box, for every threshold.
-
-    At threshold t the holes are the 4-connected components of the pixels with level <= t < filled: they grow as t
-    rises, until the water outside reaches them. A hole's contour runs through the pixels around it.
-    """
-    height, width = size
-    row = width + 2
-    table = np.zeros((9, 256))
-    ends = np.zeros(257, np.int64)
-    for pixel in pits:
-        ends[ground[pixel] + 1] += 1
-    for level in range(256):
-        ends[level + 1] += ends[level]
-    position = ends[:256].copy()
-    order = np.empty(len(pits), np.int32)
-    for pixel in pits:
-        level = ground[pixel]
-        order[position[level]] = pixel
-        position[level] += 1
-    (_, parent, nodes), (_, value, _) = space
-    parent[:] = -1
-    for threshold in range(255):
-        for i in range(ends[threshold], ends[threshold + 1]):
-            pixel = order[i]
-            y = np.int64(np.uint32(pixel) // np.uint32(row)) - 1
-            x = pixel - (y + 1) * row - 1
-            parent[pixel] = pixel
-            nodes[pixel, SINCE] = -1
-            nodes[pixel, AREA] = 1
-            nodes[pixel, FIRST] = pixel
-            nodes[pixel, X0] = x
-            nodes[pixel, Y0] = y
-            nodes[pixel, X1] = x + 1
-            nodes[pixel, Y1] = y + 1
-            root = pixel
-            for step in (-row, -1, 1, row):
-                if parent[pixel + step] >= 0:
-                    other = find_root(parent, pixel + step)
-                    if other != root:
-                        winner = join(parent, nodes, root, other)
-                        loser = other if winner == root else root
-                        if 0 <= nodes[loser, SINCE] < threshold:
-                            _write(table, nodes[loser, SINCE], threshold - 1, value[loser])
-                        root = winner
-        for i in range(ends[threshold], ends[threshold + 1]):
-            root = find_root(parent, order[i])
-            x1 = min(nodes[root, X1] + 2, width)
-            y1 = min(nodes[root, Y1] + 2, height)
-            found = _overlap(truth, nodes[root, X0] - 1, nodes[root, Y0] - 1, x1, y1)
-            if nodes[root, SINCE] < 0:
-                value[root], nodes[root, SINCE] = found, threshold
-            elif found != value[root]:
-                if nodes[root, SINCE] < threshold:
-                    _write(table, nodes[root, SINCE], threshold - 1, value[root])
-                value[root], nodes[root, SINCE] = found, threshold
-    for pixel in pits:
-        if parent[pixel] == pixel:
-            _write(table, nodes[pixel, SINCE], surface[pixel] - 1, value[pixel])
-    return _read(table)
+                write(table, 0, nodes[pixel, SINCE], value[pixel])
+    return boxes, areas, read(table)
