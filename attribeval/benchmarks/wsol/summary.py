@@ -213,6 +213,10 @@ def _sentences(result: Result, metrics: Sequence[Metric]) -> list[str]:
                 verdict = "not distinguishable from" if not clear else "better than" if better else "worse than"
                 verdicts.append(f"{verdict} {control} ({pair.low:+.1%} to {pair.high:+.1%})")
             sentences.append(f"{row.method} is {' and '.join(verdicts)}, in points of {first.name}.")
+        if len(pairs) > 1:
+            sentences.append(
+                f"These verdicts are corrected for {len(pairs)} comparisons (Holm), their intervals are not."
+            )
     if "top1_accuracy" in settings:
         sentences.append(
             f"The model {settings['model']} is right on {settings['top1_accuracy']:.1%} of the images "
