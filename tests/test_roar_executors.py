@@ -53,9 +53,23 @@ def test_ray(local, tmp_path):
 
 def test_slurm_through_its_local_stand_in(local, tmp_path):
     pytest.importorskip("submitit")
-    options = {"cluster": "local", "timeout_min": 5}
-    np.testing.assert_allclose(roar(tmp_path, executor="slurm", executor_options=options)[0], local[0], rtol=1e-4)
+    options = {"cluster": "local", "timeout_min": 5, "cpus_per_task": 1}
+    assert roar(tmp_path, executor="slurm", executor_options=options) == local
     assert list((tmp_path / "logs" / "slurm").iterdir())
+
+
+def test_a_slurm_job_that_dies_is_recorded(tmp_path, monkeypatch):
+    """A job that cannot even read the grid: its error goes where the deaths of trainings are written down."""
+    pytest.importorskip("submitit")
+    deaths = []
+    where = "attribeval.benchmarks.roar.executors.slurm.record_death"
+    monkeypatch.setattr(where, lambda run_dir, grid, task, how: deaths.append((task, how)) or "failed")
+    monkeypatch.setattr(RunDir, "grid", lambda self: None)  # in this process alone
+    (tmp_path / "grid.json").write_text("{}")
+    executor = Slurm(Setup(), cluster="local", timeout_min=5)
+    assert list(executor.run(RunDir(tmp_path), ["random_remove_0.5_r0"])) == [("random_remove_0.5_r0", "failed")]
+    ((task, how),) = deaths
+    assert task == "random_remove_0.5_r0" and "as a run of ROAR wrote it" in how
 
 
 def test_slurm_refuses_what_submitit_refuses(tmp_path):
