@@ -102,8 +102,13 @@ def _run(args: argparse.Namespace) -> int:
         procedure.continue_roar(args.run_dir, strategy=args.strategy, **work)
     else:
         procedure.run_roar(run_dir=args.run_dir, strategy=args.strategy, **work, **_arguments(args))
-    _report(args)
-    return _tell_failures(args)
+    from attribeval.benchmarks.roar.run_dir import RunDir
+    from attribeval.benchmarks.roar.status import status
+
+    state = status(RunDir.existing(args.run_dir))
+    if any(not name.startswith("unmodified_") for name in state.done):
+        _report(args)
+    return _tell_failures(state, args.run_dir)
 
 
 def _refuse_grid_options(args: argparse.Namespace) -> None:
@@ -118,19 +123,15 @@ def _refuse_grid_options(args: argparse.Namespace) -> None:
         )
 
 
-def _tell_failures(args: argparse.Namespace) -> int:
+def _tell_failures(state: Any, run_dir: str) -> int:
     """1, and a line on standard error, if trainings failed."""
     import sys
 
-    from attribeval.benchmarks.roar.run_dir import RunDir
-    from attribeval.benchmarks.roar.status import status
-
-    state = status(RunDir.existing(args.run_dir))
     if not state.failed:
         return 0
     total = sum(map(len, (state.done, state.running, state.failed, state.left)))
     print(
-        f"attribeval roar: {len(state.failed)} of {total} trainings failed: attribeval roar status {args.run_dir} says "
+        f"attribeval roar: {len(state.failed)} of {total} trainings failed: attribeval roar status {run_dir} says "
         "why; the same command tries them again.",
         file=sys.stderr,
     )
@@ -208,7 +209,11 @@ def _dataset(args: argparse.Namespace) -> Any:
     from pathlib import Path
 
     from attribeval.datasets import TrainTest, digit_scenes, folders, npz
+    from attribeval.methods.options import check_count
 
+    for name in ("train", "test"):
+        if getattr(args, name) is not None:
+            check_count(f"--{name}", getattr(args, name), 1)
     if args.data == "digits":
         train, test = (default if n is None else n for n, default in ((args.train, 5000), (args.test, 1000)))
         made = digit_scenes(size=args.size, n_train=train, n_test=test)

@@ -34,7 +34,9 @@ def folders(root: str | PathLike) -> TrainTest:
     names = [
         sorted(p.name for p in part.iterdir() if p.is_dir() and p.name[0] != ".") for part in (parts["train"], test)
     ]
-    if names[0] != names[1] or not names[0]:
+    if not names[0]:
+        raise AttribevalError(f"Expected a folder for each class in {parts['train']}. Received none.")
+    if names[0] != names[1]:
         odd = sorted(set(names[0]) ^ set(names[1]))[:5]
         raise AttribevalError(
             f"Expected the same class folders in {parts['train']} and {test}. Received: {odd} in one."

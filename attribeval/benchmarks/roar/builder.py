@@ -36,7 +36,7 @@ def describe(build_model: Callable[[], Any]) -> dict[str, Any]:
         AttribevalError: If it is no function, or returns no Keras classifier, a compiled or trained one, or one that
             cannot be written down.
     """
-    if not callable(build_model):
+    if not callable(build_model) or isinstance(build_model, tf.keras.Model):
         raise AttribevalError(
             f"Expected build_model to be a function that returns an untrained Keras model. Received: "
             f"{type(build_model).__name__}: write build_model=lambda: …."
@@ -81,9 +81,10 @@ def _checked(model: Any) -> Any:
             "Expected build_model to return a model that is not compiled. Received a compiled one, whose optimizer and "
             "loss would be ignored: leave compile() out and say how to train with recipe=Recipe(…)."
         )
-    if not model.built:
+    if not model.built or not model.weights:
         raise AttribevalError(
-            "Expected build_model to return a built model. Received one without weights: give it an Input."
+            "Expected build_model to return a built model. Received one without weights: give it an Input, or call a "
+            "subclassed model once on an image before it is returned."
         )
     return model
 

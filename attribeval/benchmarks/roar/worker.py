@@ -49,12 +49,24 @@ def main() -> None:
     if arguments.task:
         sys.exit(_do(run_dir, arguments.task, setup))
     if _FORKS:
+        _import_quietly()
+    _Pool(run_dir, arguments, setup).serve()
+
+
+def _import_quietly() -> None:
+    """What every task needs, without the notes that TensorFlow prints before it can be told not to."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
 
         import attribeval.benchmarks.roar.cell
         import attribeval.benchmarks.roar.importance  # noqa: F401
-    _Pool(run_dir, arguments, setup).serve()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _do(run_dir: RunDir, task: str, setup: Setup) -> int:
