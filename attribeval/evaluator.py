@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 from attribeval.attributer import Attributer
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
+from attribeval.methods.card import Method
 from attribeval.results.result import Result
 
 
@@ -17,7 +18,7 @@ class Evaluator:
 
     Args:
         attributer: The explained model.
-        dataset: Images with labels, and what the benchmark needs (boxes for `wsol`).
+        dataset: Images with labels, and what the benchmark needs (boxes or masks for `wsol`).
     """
 
     def __init__(self, attributer: Attributer, dataset: Samples):
@@ -35,16 +36,22 @@ class Evaluator:
 
     def wsol(
         self,
-        methods: Sequence[str] = ("gradcam", "gradient", "random", "sobel"),
+        methods: Sequence[str] | Mapping[str, Method] = ("gradcam", "gradient"),
         *,
+        metrics: Sequence[str] | None = None,
         iou: float = 0.5,
         targets: str = "label",
+        protocol: Literal["fixed", "reference"] = "fixed",
+        geometry: Literal["resized", "cropped", "full"] = "resized",
+        tolerance: float = 15.0,
+        held_out: int | float = 5,
+        strict: bool = False,
         seed: int = 0,
         batch_size: int | None = None,
         run_dir: str | PathLike | None = None,
         progress: bool | None = None,
     ) -> Result:
-        """Weakly supervised object localisation: MaxBoxAcc, with the whole-image and centred boxes as rows.
+        """Weakly supervised object localisation: every score that boxes and masks allow, with controls and baselines.
 
         See `attribeval.benchmarks.wsol.procedure.run_wsol` for arguments and columns.
         """
@@ -54,8 +61,14 @@ class Evaluator:
             self.attributer,
             self.dataset,
             methods,
+            metrics=metrics,
             iou=iou,
             targets=targets,
+            protocol=protocol,
+            geometry=geometry,
+            tolerance=tolerance,
+            held_out=held_out,
+            strict=strict,
             seed=seed,
             batch_size=batch_size,
             run_dir=run_dir,

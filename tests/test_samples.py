@@ -169,7 +169,7 @@ GOOD = [[[0, 0, 0.5, 0.5]], [[0, 0, 0.5, 0.5]]]
         (IMAGES, [0, 1], {"masks": np.zeros((2, 4, 4))}, r"bool. Received: \(2, 4, 4\), float64"),
         (IMAGES, [0, 1], {"masks": np.zeros((2, 4, 5), bool)}, r"\(2, 4, 4\), bool. Received: \(2, 4, 5\)"),
         (IMAGES, [0, 1], {"masks": np.zeros((1, 4, 4), bool)}, "masks per image"),
-        (["a.png"], [0], {"masks": np.zeros((1, 4, 4), bool)}, "Masks go with an array"),
+        (["a.png"], [0], {"masks": np.zeros((1, 4, 4), bool)}, "goes with an array of images. Received paths"),
     ],
 )
 def test_refusals(images, labels, options, said):

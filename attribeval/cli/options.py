@@ -6,13 +6,13 @@ import argparse
 from typing import Any
 
 
-def add_model(command: argparse.ArgumentParser, default: str | None = None) -> None:
+def add_model(command: argparse.ArgumentParser, default: str | None = None, required: bool = True) -> None:
     """Add the options that say which model, how it is fed, and how much at a time."""
     group = command.add_argument_group("model")
     group.add_argument(
         "--model",
         default=default,
-        required=default is None,
+        required=required and default is None,
         help="vgg16, inception_v3, resnet50, digit_objects, digit_scenes, or a .keras / .h5 file",
     )
     group.add_argument("--preprocess", help="caffe, tf, torch, unit, mobilenet, … (named models know theirs)")

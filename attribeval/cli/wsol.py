@@ -10,19 +10,39 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     from attribeval.cli.options import add_model, add_seed
 
-    command = commands.add_parser("wsol", help="localisation: MaxBoxAcc on ImageNet boxes or the embedded digit scenes")
-    command.add_argument("--imagenet", metavar="DIR", help="ImageNet folder (Kaggle, devkit or synset-folder layout)")
-    command.add_argument("--limit", type=int, help="only the first images")
-    methods = ["gradcam", "gradient", "random", "sobel"]
-    command.add_argument("--methods", nargs="+", default=methods, metavar="NAME", help="methods to score")
+    command = commands.add_parser("wsol", help="localisation: maps against the boxes or masks of objects")
+    data = command.add_argument_group(
+        "data (one of these; none: the embedded digit scenes, with --model digit_objects)"
+    )
+    data.add_argument("--imagenet", metavar="DIR", help="ImageNet folder (Kaggle, devkit or synset-folder layout)")
+    data.add_argument("--metadata", metavar="DIR", help="one split of wsolevaluation's metadata (image_ids.txt, …)")
+    data.add_argument("--coco", metavar="FILE", help="COCO instances_*.json; an item is an image and a category in it")
+    data.add_argument("--boxes", metavar="CSV", help="a table of boxes: image, x0, y0, x1, y1 (pixels), label")
+    data.add_argument("--images", metavar="DIR", default="", help="folder of the images (for all but --imagenet)")
+    data.add_argument("--masks", metavar="DIR", help="folder of mask files named in the metadata (default: with them)")
+    data.add_argument("--limit", type=int, help="only the first images")
+    data.add_argument("--maps", metavar="DIR", help="score the map files <id>.npy below DIR instead of a model's maps")
+    command.add_argument(
+        "--methods", nargs="+", default=["gradcam", "gradient"], metavar="NAME", help="methods to score"
+    )
+    command.add_argument("--metrics", nargs="+", metavar="NAME", help="scores (default: all that the data allow)")
     command.add_argument("--iou", type=float, default=0.5, help="overlap at which a box is right (default: 0.5)")
     command.add_argument(
         "--targets", choices=["label", "predicted"], default="label", help="class to explain (default: label)"
     )
+    command.add_argument(
+        "--protocol", choices=["fixed", "reference"], default="fixed", help="reference: as the code of Choe et al. 2020"
+    )
+    command.add_argument(
+        "--geometry", choices=["resized", "cropped", "full"], default="resized", help="where maps meet the truth"
+    )
+    command.add_argument("--held-out", type=float, default=5, metavar="K", help="folds, or share of images that choose "
+                         "thresholds (default: 5)")  # fmt: skip
+    command.add_argument("--strict", action="store_true", help="an image without a box is an error, not left out")
     command.add_argument("--run-dir", metavar="DIR", help="keep finished chunks here; call again to continue")
     command.add_argument("-o", "--output", metavar="DIR", help="folder for table, plot and report")
     add_seed(command)
-    add_model(command)
+    add_model(command, required=False)
     command.set_defaults(run=run)
 
 
@@ -32,26 +52,17 @@ def run(args: argparse.Namespace) -> None:
     import sys
     from pathlib import Path
 
-    from attribeval.cli.options import make_attributer
-    from attribeval.datasets import imagenet
-    from attribeval.errors import AttribevalError
-    from attribeval.evaluator import Evaluator
     from attribeval.report.page import write_report
     from attribeval.report.terminal import wsol_table
 
-    if args.imagenet is None and args.model not in ("digit_objects",):
-        raise AttribevalError("Expected --imagenet DIR (or --model digit_objects for the embedded data).")
-    if args.imagenet is not None:
-        dataset = imagenet(args.imagenet, limit=args.limit)
-    else:
-        from attribeval.datasets import digit_scenes
-
-        dataset = digit_scenes().test.samples(label="object")[: args.limit]
-    attributer = make_attributer(args)
-    result = Evaluator(attributer, dataset).wsol(
-        args.methods, iou=args.iou, targets=args.targets, seed=args.seed, run_dir=args.run_dir
-    )
-    print(f"top-1 accuracy {result.settings['top1_accuracy']:.1%}, top-5 {result.settings['top5_accuracy']:.1%}\n")
+    held_out = int(args.held_out) if float(args.held_out).is_integer() and args.held_out >= 2 else args.held_out
+    options = {
+        "metrics": args.metrics, "iou": args.iou, "protocol": args.protocol, "held_out": held_out,
+        "strict": args.strict, "seed": args.seed,
+    }  # fmt: skip
+    result = _of_files(args, options) if args.maps else _of_model(args, options)
+    if "top1_accuracy" in result.settings:
+        print(f"top-1 accuracy {result.settings['top1_accuracy']:.1%}, top-5 {result.settings['top5_accuracy']:.1%}\n")
     print(wsol_table(result.table))
     print("\n" + "\n".join(result.summary))
     if args.output:
@@ -59,3 +70,78 @@ def run(args: argparse.Namespace) -> None:
         result.plot().savefig(folder / "wsol.png", dpi=150)
         command = shlex.join(["attribeval", *sys.argv[1:]])
         print("\n" + str(write_report(folder / "report.html", [result], title="WSOL", command=command)))
+
+
+def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
+    from attribeval.cli.options import make_attributer
+    from attribeval.errors import AttribevalError
+    from attribeval.evaluator import Evaluator
+
+    if args.model is None:
+        raise AttribevalError(
+            "Expected --model, whose maps are scored, or --maps DIR with map files. Received neither."
+        )
+    dataset = _dataset(args)
+    options |= {"targets": args.targets, "geometry": args.geometry, "run_dir": args.run_dir}
+    return Evaluator(make_attributer(args), dataset).wsol(args.methods, **options)
+
+
+def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:
+    """Scores of map files, whose pixels the boxes are scaled to; no model, and TensorFlow is not loaded."""
+    from pathlib import Path
+
+    from attribeval.benchmarks.wsol.evaluate import evaluate
+    from attribeval.datasets import wsol_maps
+    from attribeval.datasets.geometry import scale_boxes
+    from attribeval.errors import AttribevalError
+
+    if args.geometry != "resized" or args.targets != "label" or args.run_dir:
+        raise AttribevalError(
+            "--geometry, --targets and --run-dir belong to a model's maps. Received them with --maps."
+        )
+    dataset = _dataset(args)
+    maps = wsol_maps(args.maps, dataset.ids)
+    sizes = [heatmap.shape for heatmap in maps]
+    boxes = masks = None
+    if dataset.boxes is not None:
+        boxes = [scale_boxes(of_one, (1, 1), size) for of_one, size in zip(dataset.boxes, sizes, strict=True)]
+    if dataset.masks is not None:
+        masks = _Drawn(dataset, sizes)
+    name = Path(args.maps).resolve().name
+    return evaluate({name: maps}, boxes=boxes, masks=masks, labels=dataset.labels, ids=dataset.ids, **options)
+
+
+class _Drawn:
+    """Masks of the maps' sizes, drawn when they are indexed."""
+
+    def __init__(self, dataset: Any, sizes: list[tuple[int, int]]):
+        self._dataset, self._sizes = dataset, sizes
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __getitem__(self, item: int) -> Any:
+        return self._dataset.mask_at(item, self._sizes[item])
+
+
+def _dataset(args: argparse.Namespace) -> Any:
+    from attribeval import datasets
+    from attribeval.errors import AttribevalError
+
+    given = [name for name in ("imagenet", "metadata", "coco", "boxes") if getattr(args, name)]
+    if len(given) > 1:
+        raise AttribevalError(f"Expected one data set. Received --{' and --'.join(given)}.")
+    if args.imagenet:
+        return datasets.imagenet(args.imagenet, limit=args.limit)
+    if args.metadata:
+        return datasets.wsol_metadata(args.metadata, args.images, args.masks, args.limit)
+    if args.coco:
+        return datasets.coco(args.coco, args.images, limit=args.limit)
+    if args.boxes:
+        return datasets.box_table(args.boxes, args.images)[: args.limit]
+    if args.model == "digit_objects":
+        return datasets.digit_scenes().test.samples(label="object")[: args.limit]
+    raise AttribevalError(
+        "Expected --imagenet DIR, --metadata DIR, --coco FILE or --boxes CSV (or --model digit_objects for the "
+        "embedded data). Received none."
+    )

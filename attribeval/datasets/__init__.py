@@ -1,9 +1,23 @@
-"""Images, labels, boxes and masks. `digit_scenes` needs no download; `imagenet` reads the user's own copy."""
+"""Images, labels, boxes and masks. `digit_scenes` needs no download; the others read the user's own files."""
 
+from attribeval.datasets.box_table import box_table
+from attribeval.datasets.coco import coco
 from attribeval.datasets.digit_scenes import digit_scenes
 from attribeval.datasets.folders import folders
 from attribeval.datasets.imagenet import imagenet
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.train_test import TrainTest, npz
+from attribeval.datasets.wsol_layout import wsol_maps, wsol_metadata
 
-__all__ = ["Samples", "TrainTest", "digit_scenes", "folders", "imagenet", "npz"]
+__all__ = [
+    "Samples",
+    "TrainTest",
+    "box_table",
+    "coco",
+    "digit_scenes",
+    "folders",
+    "imagenet",
+    "npz",
+    "wsol_maps",
+    "wsol_metadata",
+]

@@ -8,7 +8,8 @@ from pathlib import PurePath
 
 import numpy as np
 
-from attribeval.datasets.images import read_image, resize
+from attribeval.datasets.images import image_size, read_image, resize
+from attribeval.datasets.masks import ArrayMask, Mask
 from attribeval.errors import AttribevalError
 
 
@@ -20,7 +21,8 @@ class Samples:
         labels: Class index of each image, ints (N,).
         boxes: For each image a float array (k, 4) of ground-truth boxes `x0, y0, x1, y1` *relative to the image*
             (0 to 1, edges, x to the right, y down), so that they hold at every size. None: no boxes known.
-        masks: For each image the object's pixels, bool (N, H, W), only with array images. None: not known.
+        masks: For each image the object's pixels: bool (N, H, W) with array images of that size; or N masks that are
+            drawn at the size wanted (`datasets.masks`: arrays, polygons, run lengths, files). None: not known.
         ids: A name for each image, unique. Default: file stems, or "0", "1", ….
         class_names: Name of each class, by class index. None: not known.
         wnids: WordNet id of each class, by class index, for ImageNet. None: not applicable.
@@ -37,7 +39,7 @@ class Samples:
         labels: Sequence[int] | np.ndarray,
         *,
         boxes: Sequence[np.ndarray] | None = None,
-        masks: np.ndarray | None = None,
+        masks: np.ndarray | Sequence[Mask] | None = None,
         ids: Sequence[str] | None = None,
         class_names: Sequence[str] | None = None,
         wnids: Sequence[str] | None = None,
@@ -56,13 +58,16 @@ class Samples:
                 raise AttribevalError(f"Expected a list of paths. Received one: {str(images)!r}: put it in a list.")
             images = list(images)
             default_ids = [PurePath(path).stem for path in images]
-            if masks is not None:
-                raise AttribevalError("Masks go with an array of images, not with paths.")
+            if isinstance(masks, np.ndarray):
+                raise AttribevalError(
+                    "An array of masks goes with an array of images. Received paths: give a list of masks, such as "
+                    "[datasets.masks.ArrayMask(mask), ...]."
+                )
         self.images = images
         self.labels = _class_indices(labels)
         self.ids = list(ids) if ids is not None else default_ids
         self.boxes = None if boxes is None else [_box_array(b, i) for i, b in enumerate(boxes)]
-        self.masks = masks if masks is None else np.asarray(masks)
+        self.masks = masks if masks is None or isinstance(masks, np.ndarray) else list(masks)
         self.class_names = None if class_names is None else list(class_names)
         self.wnids = None if wnids is None else list(wnids)
         self.exif = exif
@@ -84,7 +89,14 @@ class Samples:
                 f"Expected labels below {len(self.class_names)}, the number of class_names. Received {self.labels[i]} "
                 f"for image {self.ids[i]!r}."
             )
-        if self.masks is not None and (self.masks.dtype != bool or self.masks.shape != self.images.shape[:3]):
+        if isinstance(self.masks, list):
+            for i, mask in zip(self.ids, self.masks, strict=True):
+                if not isinstance(mask, Mask):
+                    raise AttribevalError(
+                        f"Expected masks with a method at(size). Received {type(mask).__name__} for image {i!r}: wrap "
+                        "arrays in datasets.masks.ArrayMask."
+                    )
+        elif self.masks is not None and (self.masks.dtype != bool or self.masks.shape != self.images.shape[:3]):
             raise AttribevalError(
                 f"Expected masks of shape {self.images.shape[:3]}, bool. Received: {self.masks.shape}, "
                 f"{self.masks.dtype}."
@@ -163,6 +175,21 @@ class Samples:
             raise AttribevalError(f"{self!r} has no boxes: read it with annotations, or pass boxes=.")
         height, width = size
         return [boxes * np.array([width, height, width, height], dtype=np.float64) for boxes in self.boxes]
+
+    def mask_at(self, item: int, size: tuple[int, int]) -> np.ndarray:
+        """The mask of one image at (height, width): uint8, 0 background, 1 object, 255 not to be scored."""
+        if self.masks is None:
+            raise AttribevalError(f"{self!r} has no masks: pass masks=.")
+        mask = self.masks[item]
+        return (ArrayMask(mask) if isinstance(mask, np.ndarray) else mask).at(size)
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """(height, width) of every image as it is; of files the header is read, and with `exif` the turn is made."""
+        if isinstance(self.images, np.ndarray):
+            return [self.images.shape[1:3]] * len(self)
+        if self.exif:
+            return [read_image(path, exif=True).shape[:2] for path in self.images]
+        return [image_size(path) for path in self.images]
 
 
 def _class_indices(labels: Sequence[int] | np.ndarray) -> np.ndarray:

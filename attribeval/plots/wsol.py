@@ -1,15 +1,16 @@
-"""The picture of a WSOL result: a bar per row, and the accuracy at every threshold."""
+"""The picture of a WSOL result: a bar per row, the accuracy at every threshold, and a panel per further score."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from attribeval.errors import AttribevalError
 from attribeval.plots.style import INK, LINES, MUTED, decorate, new_figure, shorten
@@ -28,34 +29,83 @@ _BARS = {  # colour and hatch of each kind of row
 _KINDS = {"method": "method", "control": "control (not an explanation)", "baseline": "baseline (looks at no model)"}
 
 
+# The first eight of these that the table has get a panel; the rest is in the table.
+_PANELS = ("BoxAcc", "MaxBoxAccV2", "Top1Loc", "EnergyInBox", "PointingGame", "PxAP", "PixelAUC", "RelevanceRank",
+           "MaxMaskIoU", "ColourModel", "SaliencyMetric")  # fmt: skip
+_UNBOUNDED = ("SaliencyMetric",)  # not a share, lower is better
+
+
 def plot_wsol(result: Result) -> Figure:
-    """MaxBoxAcc with its intervals, the best on top; where the result holds the arrays "<method>/curve" (256
-    accuracies), the accuracy at every threshold beside it.
+    """MaxBoxAcc (or else the first metric) with its intervals, the best on top; where the result holds the arrays
+    "<method>/curve" (256 accuracies), the accuracy at every threshold beside it; further metrics below, in the order
+    of the bars.
     """
     missing = {"method", "kind", "metric", "value", "low", "high"} - set(result.table.columns)
     if missing:
         raise AttribevalError(f"Expected a wsol table. Received one without the columns {sorted(missing)}.")
-    table = result.table[result.table["metric"] == "MaxBoxAcc"].sort_values("value", ascending=False, kind="stable")
-    if table.empty:
-        raise AttribevalError("Expected a wsol table with rows of metric 'MaxBoxAcc'. Received none.")
+    if result.table.empty:
+        raise AttribevalError("Expected a wsol table with rows of a metric. Received none.")
+    metrics = list(dict.fromkeys(result.table["metric"]))
+    first = "MaxBoxAcc" if "MaxBoxAcc" in metrics else metrics[0]
+    table = result.table[result.table["metric"] == first]
+    table = table.sort_values("value", ascending=first in _UNBOUNDED, kind="stable")
     curves = {}
-    for method in table["method"]:
+    for method in table["method"] if first == "MaxBoxAcc" else ():
         if f"{method}/curve" in result.arrays:
             curves[method] = np.asarray(result.arrays[f"{method}/curve"], dtype=np.float64)
             if curves[method].shape != (256,):
                 raise AttribevalError(
                     f"Expected 256 accuracies in the array '{method}/curve'. Received: {curves[method].shape}."
                 )
+    shown = [name for name in _PANELS if name in metrics and name != first][:8]
     height = max(2.6 if curves else 1.6, 0.34 * len(table) + 1.2)
-    figure = new_figure(11.0 if curves else 6.6, height)
-    axes = figure.subplots(1, 2 if curves else 1, squeeze=False, width_ratios=[1.15, 1] if curves else None)[0]
-    _wsol_bars(axes[0], table, wide=bool(curves))
+    lines = -(-len(shown) // 4)
+    below = 0.17 * len(table) + 0.75
+    figure = new_figure(11.0 if curves or shown else 6.6, height + lines * below)
+    top = figure
+    if shown:
+        top, bottom = figure.subfigures(2, 1, height_ratios=[height, lines * below])
+        _panels(bottom, result.table, shown, list(table["method"]), lines)
+    axes = top.subplots(1, 2 if curves else 1, squeeze=False, width_ratios=[1.15, 1] if curves else None)[0]
+    _wsol_bars(axes[0], table, first, wide=bool(curves))
     if curves:
         _wsol_curves(axes[1], curves)
     return figure
 
 
-def _wsol_bars(ax: Axes, table: pd.DataFrame, wide: bool) -> None:
+def _panels(figure: Any, table: pd.DataFrame, metrics: list[str], methods: list[str], lines: int) -> None:
+    """A dot and its interval per method, a panel per metric; every panel has its own scale."""
+    axes = figure.subplots(lines, 4, squeeze=False, sharey=True)
+    for ax in axes.flat[len(metrics) :]:
+        ax.set_axis_off()
+    for ax, metric in zip(axes.flat, metrics, strict=False):
+        rows = table[table["metric"] == metric].set_index("method")
+        for place, method in enumerate(methods):
+            if method not in rows.index or not np.isfinite(rows.loc[method, "value"]):
+                continue
+            row = rows.loc[method]
+            colour = _BARS[str(row["kind"])][0] if str(row["kind"]) == "method" else MUTED
+            if np.isfinite(row["low"]) and np.isfinite(row["high"]):
+                ax.hlines(place, row["low"], row["high"], color=colour, lw=1.2)
+            filled = colour if str(row["kind"]) == "method" else "white"
+            ax.plot(row["value"], place, marker="o", ms=3.6, mfc=filled, mec=colour, mew=0.9, ls="none")
+        decorate(ax, metric + (" (lower is better)" if metric in _UNBOUNDED else ""), "x")
+        if metric in _UNBOUNDED:
+            ax.xaxis.set_major_formatter(ScalarFormatter())
+        else:
+            ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.title.set_fontsize(9)
+        ax.grid(axis="y", color="#eef0f3", lw=0.6)
+        ax.tick_params(axis="both", labelsize=7)
+        ax.tick_params(axis="y", length=0)
+    for ax in axes[:, 0]:
+        ax.set_yticks(range(len(methods)), [shorten(name, 56).replace("\n", " ") for name in methods])
+        ax.set_ylim(len(methods) - 0.4, -0.6)
+        for label in ax.get_yticklabels():
+            label.set_parse_math(False)
+
+
+def _wsol_bars(ax: Axes, table: pd.DataFrame, metric: str, wide: bool) -> None:
     places = np.arange(len(table))
     values, low, high = (table[name].to_numpy(dtype=np.float64) for name in ("value", "low", "high"))
     kinds = [str(kind) for kind in table["kind"]]
@@ -71,7 +121,8 @@ def _wsol_bars(ax: Axes, table: pd.DataFrame, wide: bool) -> None:
         ax.vlines(ends[known], places[known] - 0.14, places[known] + 0.14, color=INK, lw=1.3, zorder=3)
     for place, value, end in zip(places, values, np.fmax(values, np.where(known, high, values)), strict=True):
         ax.text(
-            end + 0.012, place, f"{100 * value:.1f} %", va="center", ha="left", fontsize=8.5, color=INK, zorder=4,
+            end + 0.012, place, f"{value:.2f}" if metric in _UNBOUNDED else f"{100 * value:.1f} %",
+            va="center", ha="left", fontsize=8.5, color=INK, zorder=4,
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )  # fmt: skip
     baselines = values[np.array(kinds) == "baseline"]
@@ -82,9 +133,12 @@ def _wsol_bars(ax: Axes, table: pd.DataFrame, wide: bool) -> None:
         label.set_parse_math(False)
     ax.set_ylim(len(table) - 0.4, -0.6)
     ends = np.nanmax(np.concatenate([values, high[known]]))
-    ax.set_xticks(np.arange(0, 1.01, 0.1 if ends < 0.45 else 0.2))
-    ax.set_xlim(0, min(1.0, ends) + 0.14)
-    decorate(ax, "MaxBoxAcc with its interval", "x")
+    if metric not in _UNBOUNDED:
+        ax.set_xticks(np.arange(0, 1.01, 0.1 if ends < 0.45 else 0.2))
+        ax.set_xlim(0, min(1.0, ends) + 0.14)
+    decorate(ax, f"{metric} with its interval", "x")
+    if metric in _UNBOUNDED:
+        ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.tick_params(axis="y", length=0, labelsize=9.5)
     ax.spines["left"].set_visible(False)
     present = [kind for kind in _BARS if kind in kinds]

@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Shares of images, written as percentages. By name, not by range: a correlation may lie in 0..1 by chance.
-FRACTIONS = frozenset({"MaxBoxAcc", "MaxBoxAccV2", "accuracy"})
+FRACTIONS = frozenset(
+    {
+        "accuracy", "MaxBoxAcc", "BoxAcc", "MaxBoxAccV2", "BoxAccV2", "MaxBoxAccLargest", "Top1Loc", "Top5Loc",
+        "SalientRegion", "CAM20max", "CAM20abs", "CAM20quantile", "FongMean", "FongEnergy", "FongValue", "EnergyInBox",
+        "PxAP", "MaxMaskIoU", "MaskIoU", "PixelAUC", "RelevanceMass", "RelevanceRank", "PointingGame", "ColourModel",
+    }
+)  # fmt: skip
 _ESTIMATES = ("value", "low", "high")
 _HEADERS = {"low": "interval", "seconds_per_image": "seconds / image", "p_holm": "p (Holm)"}
 _TITLES = {"roar": "Remove or keep, and retrain (ROAR, KAR)", "wsol": "Weakly supervised object localisation"}
@@ -146,7 +152,9 @@ def _section(result: Result) -> _Section:
 
 
 def _table(table: pd.DataFrame) -> tuple[list[tuple[str, bool]], list[tuple[str, list[_Cell]]]]:
-    """Headers and formatted rows; `low` and `high` become one column, the interval."""
+    """Headers and formatted rows; `low` and `high` become one column, the interval; many metrics a column each."""
+    if {"method", "metric", "value", "low", "high"} <= set(table.columns) and _is_wide(table):
+        return _wide_table(table)
     names = [str(name) for name in table.columns]
     records = [dict(zip(names, row, strict=True)) for row in table.itertuples(index=False, name=None)]
     joined = {"low", "high"} <= set(names)
@@ -165,6 +173,38 @@ def _table(table: pd.DataFrame) -> tuple[list[tuple[str, bool]], list[tuple[str,
     numbers = [any(cells[i].number for _, cells in rows) for i in range(len(shown))]
     headers = [_HEADERS.get(name, name.replace("_", " ")) if joined or name != "low" else name for name in shown]
     return list(zip(headers, numbers, strict=True)), rows
+
+
+def _is_wide(table: pd.DataFrame) -> bool:
+    """Whether a row per method reads better than a row per measurement: several metrics, each once per method."""
+    return table["metric"].nunique() > 3 and not table.duplicated(["method", "metric"]).any()
+
+
+def _wide_table(table: pd.DataFrame) -> tuple[list[tuple[str, bool]], list[tuple[str, list[_Cell]]]]:
+    """A row per method in the order of the first metric, a column per metric: the value, and below it its interval."""
+    metrics = list(dict.fromkeys(table["metric"]))
+    records = {(r["method"], r["metric"]): r for r in table.to_dict("records")}
+    methods = list(dict.fromkeys(table["method"]))
+    about = {method: next(r for (m, _), r in records.items() if m == method) for method in methods}
+    extra = [name for name in ("images", "seconds_per_image") if name in table.columns]
+    kinds = "kind" in table.columns
+    headers = [("method", False), *([("kind", False)] if kinds else []), *[(metric, True) for metric in metrics]]
+    headers += [(_HEADERS.get(name, name.replace("_", " ")), True) for name in extra]
+    rows = []
+    for method in methods:
+        cells = [_cell(method), *([_cell(about[method]["kind"])] if kinds else [])]
+        for metric in metrics:
+            record = records.get((method, metric))
+            if record is None or _missing(record["value"]):
+                cells.append(_Cell("–", ""))
+                continue
+            percent = _is_fraction(record)
+            value, interval = _cell(record["value"], percent), _interval(record["low"], record["high"], percent)
+            text = value.text if not interval.sort else f"{value.text}\n{interval.text}"
+            cells.append(_Cell(text, value.sort, number=True))
+        cells += [_cell(about[method][name], whole=name == "images") for name in extra]
+        rows.append((str(about[method].get("kind", "")), cells))
+    return headers, rows
 
 
 def _is_fraction(record: Mapping[str, Any]) -> bool:

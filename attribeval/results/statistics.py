@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -75,6 +76,68 @@ def bootstrap_interval(
     tail = (1 - level) / 2
     low, high = np.quantile(estimates, [tail, 1 - tail], axis=0)
     return (float(low), float(high)) if estimates.ndim == 1 else (low, high)
+
+
+def bootstrap_estimates(
+    estimate: Callable[[np.ndarray], np.ndarray], n: int, *, resamples: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """A statistic of `resamples` bootstrap samples of n images, for a statistic that can be computed from weights.
+
+    The same seed and n draw the same images, so the estimates of several methods on the same images are paired: the
+    difference of two methods is `a - b`, row by row.
+
+    Args:
+        estimate: Called with how often each image is drawn, float64 (R, n), rows summing to n; returns (R,). With a
+            row of ones it gives the statistic of the images themselves. Or returns (R, M), M statistics at once.
+        n: Number of images, at least 1.
+        resamples: At least 1.
+        seed: Of the draws, the same as `bootstrap_interval`'s.
+
+    Returns:
+        float64 (resamples,) or (resamples, M).
+
+    Raises:
+        AttribevalError: If n or resamples is not positive.
+    """
+    if n < 1 or resamples < 1:
+        raise AttribevalError(f"Expected n >= 1 and resamples >= 1. Received: {n}, {resamples}.")
+    parts = [estimate(weights.astype(np.float64)) for weights in _draws(n, resamples, seed)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def percentile_interval(estimates: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The middle `level` of bootstrap estimates (R,); estimates that are NaN (nothing drawn to score) are left out.
+
+    Returns:
+        low, high: NaN if every estimate is.
+    """
+    if not 0 < level < 1:
+        raise AttribevalError(f"Expected 0 < level < 1, such as 0.95. Received: {level}.")
+    known = estimates[np.isfinite(estimates)]
+    if not known.size:
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def bootstrap_p_value(value: float, estimates: np.ndarray) -> float:
+    """Two-sided p-value for a difference of 0: the difference in units of its bootstrap standard error, as a normal.
+
+    A count of estimates beyond 0 could not fall below 1 / resamples, which a correction for many comparisons would
+    raise above any level.
+
+    Args:
+        value: The difference of the images themselves.
+        estimates: Its bootstrap estimates (R,), paired.
+
+    Returns:
+        In 0..1; 1 where the estimates do not vary and the value is 0, 0 where they do not vary and it is not.
+    """
+    known = estimates[np.isfinite(estimates)]
+    error = float(known.std(ddof=1)) if known.size > 1 else 0.0
+    if error == 0:
+        return 1.0 if value == 0 else 0.0
+    return math.erfc(abs(value) / error / math.sqrt(2))
 
 
 def _draws(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:

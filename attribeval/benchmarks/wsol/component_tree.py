@@ -15,7 +15,7 @@ from attribeval.benchmarks.compiled import compiled
 from attribeval.errors import AttribevalError
 
 # What a root knows about its component: one row of the `nodes` array.
-_AREA, _FIRST, _X0, _Y0, _X1, _Y1 = range(6)
+AREA, FIRST, X0, Y0, X1, Y1 = range(6)
 
 
 def _representatives(connectivity: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def _representatives(connectivity: int) -> np.ndarray:
     return table
 
 
-_REPRESENTATIVES = {connectivity: _representatives(connectivity) for connectivity in (4, 8)}
+REPRESENTATIVES = {connectivity: _representatives(connectivity) for connectivity in (4, 8)}
 
 
 def largest_components(levels: np.ndarray, connectivity: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -65,17 +65,25 @@ def largest_components(levels: np.ndarray, connectivity: int = 8) -> tuple[np.nd
     Raises:
         AttribevalError: If `levels` is not uint8 (H, W) with at least one pixel, or `connectivity` is neither 4 nor 8.
     """
+    if connectivity not in (4, 8):
+        raise AttribevalError(f"Expected connectivity 4 or 8. Received: {connectivity!r}.")
+    return _largest_of_each_level(check_levels(levels), REPRESENTATIVES[connectivity])
+
+
+def check_levels(levels: np.ndarray) -> np.ndarray:
+    """A fresh C array of the levels: one array type, so that numba compiles once, whatever their strides and flags.
+
+    Raises:
+        AttribevalError: If `levels` is not uint8 (H, W) with at least one pixel.
+    """
     if not isinstance(levels, np.ndarray) or levels.dtype != np.uint8 or levels.ndim != 2 or levels.size == 0:
         received = f"{levels.dtype} {levels.shape}" if isinstance(levels, np.ndarray) else type(levels).__name__
         raise AttribevalError(f"Expected levels as a uint8 array (H, W), at least 1×1. Received: {received}.")
-    if connectivity not in (4, 8):
-        raise AttribevalError(f"Expected connectivity 4 or 8. Received: {connectivity!r}.")
-    # A fresh C array: one array type, so that numba compiles once, whatever the caller's strides and flags.
-    return _largest_of_each_level(np.array(levels, order="C"), _REPRESENTATIVES[connectivity])
+    return np.array(levels, order="C")
 
 
 @compiled
-def _root(parent, pixel):
+def find_root(parent, pixel):
     """Root of a pixel's component, halving the path on the way."""
     while parent[pixel] != pixel:
         parent[pixel] = parent[parent[pixel]]
@@ -84,17 +92,17 @@ def _root(parent, pixel):
 
 
 @compiled
-def _join(parent, nodes, a, b):
+def join(parent, nodes, a, b):
     """Join the components of two different roots; returns the new root (the larger one, which keeps the tree flat)."""
-    if nodes[a, _AREA] < nodes[b, _AREA]:
+    if nodes[a, AREA] < nodes[b, AREA]:
         a, b = b, a
     parent[b] = a
-    nodes[a, _AREA] += nodes[b, _AREA]
-    nodes[a, _FIRST] = min(nodes[a, _FIRST], nodes[b, _FIRST])
-    nodes[a, _X0] = min(nodes[a, _X0], nodes[b, _X0])
-    nodes[a, _Y0] = min(nodes[a, _Y0], nodes[b, _Y0])
-    nodes[a, _X1] = max(nodes[a, _X1], nodes[b, _X1])
-    nodes[a, _Y1] = max(nodes[a, _Y1], nodes[b, _Y1])
+    nodes[a, AREA] += nodes[b, AREA]
+    nodes[a, FIRST] = min(nodes[a, FIRST], nodes[b, FIRST])
+    nodes[a, X0] = min(nodes[a, X0], nodes[b, X0])
+    nodes[a, Y0] = min(nodes[a, Y0], nodes[b, Y0])
+    nodes[a, X1] = max(nodes[a, X1], nodes[b, X1])
+    nodes[a, Y1] = max(nodes[a, Y1], nodes[b, Y1])
     return a
 
 
@@ -109,14 +117,14 @@ def _add(parent, nodes, ring, representatives, pixel):
     root = pixel
     for i in range(8):
         if joined >> i & 1:
-            other = _root(parent, pixel + ring[i])
+            other = find_root(parent, pixel + ring[i])
             if other != root:
-                root = _join(parent, nodes, root, other)
+                root = join(parent, nodes, root, other)
     return root
 
 
 @compiled
-def _forest(levels):
+def forest(levels):
     """Everything a sweep over the levels needs, with no pixel added yet.
 
     Pixels are numbered in raster order in an image with a border of one pixel, which is never added: this saves
@@ -147,12 +155,12 @@ def _forest(levels):
             level = levels[y, x]
             order[position[level]] = pixel
             position[level] += 1
-            nodes[pixel, _AREA] = 1
-            nodes[pixel, _FIRST] = pixel
-            nodes[pixel, _X0] = x
-            nodes[pixel, _Y0] = y
-            nodes[pixel, _X1] = x + 1
-            nodes[pixel, _Y1] = y + 1
+            nodes[pixel, AREA] = 1
+            nodes[pixel, FIRST] = pixel
+            nodes[pixel, X0] = x
+            nodes[pixel, Y0] = y
+            nodes[pixel, X1] = x + 1
+            nodes[pixel, Y1] = y + 1
     ring = np.array([-row - 1, -row, -row + 1, 1, row + 1, row, row - 1, -1])
     return order, ends, parent, nodes, ring
 
@@ -160,7 +168,7 @@ def _forest(levels):
 @compiled
 def _largest_of_each_level(levels, representatives):
     """See `largest_components`."""
-    order, ends, parent, nodes, ring = _forest(levels)
+    order, ends, parent, nodes, ring = forest(levels)
     boxes = np.zeros((256, 4), np.int32)
     areas = np.zeros(256, np.int32)
     area = 0
@@ -171,12 +179,12 @@ def _largest_of_each_level(levels, representatives):
             root = _add(parent, nodes, ring, representatives, order[i])
             # Only this component changed, and it can only have grown: the old best is either part of it, and
             # smaller, or still stands as it was. So one comparison per pixel keeps the best of all components.
-            if nodes[root, _AREA] > area or (nodes[root, _AREA] == area and nodes[root, _FIRST] < first):
+            if nodes[root, AREA] > area or (nodes[root, AREA] == area and nodes[root, FIRST] < first):
                 best = root
-                area = nodes[root, _AREA]
-                first = nodes[root, _FIRST]
+                area = nodes[root, AREA]
+                first = nodes[root, FIRST]
         # At this point the roots of the pixels added so far are all components of {levels > threshold}.
         if best >= 0:
-            boxes[threshold] = nodes[best, _X0:]
+            boxes[threshold] = nodes[best, X0:]
             areas[threshold] = area
     return boxes, areas

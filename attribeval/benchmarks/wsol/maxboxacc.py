@@ -86,7 +86,7 @@ def hits(
         raise AttribevalError(f"Expected n_jobs >= 1, or None for one per CPU. Received: {n_jobs}.")
     check_iou_threshold(iou_threshold)
     boxes = check_ground_truth(boxes)
-    _check_inside(boxes, heatmaps.shape[1:])
+    check_inside(boxes, heatmaps.shape[1:])
 
     result = np.zeros((len(heatmaps), 256), bool)
 
@@ -133,7 +133,7 @@ def max_box_acc(hits: np.ndarray) -> tuple[float, int]:
     return float(accuracies[threshold]), threshold
 
 
-def _check_inside(boxes: list[np.ndarray], size: tuple[int, int]) -> None:
+def check_inside(boxes: list[np.ndarray], size: tuple[int, int]) -> None:
     """Boxes of another image size would score silently as misses."""
     height, width = size
     for item, of_image in enumerate(boxes):

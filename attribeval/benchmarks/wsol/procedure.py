@@ -1,9 +1,9 @@
-"""WSOL with a model: explain every image, box every map, one table. Memory holds one chunk of images."""
+"""WSOL with a model: explain every image, score every map, one table. Memory holds one chunk of images."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,72 +12,121 @@ import numpy as np
 
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
-from attribeval.benchmarks.wsol.boxes import centred_box, iou, whole_image_box
-from attribeval.benchmarks.wsol.maxboxacc import hits as box_hits
-from attribeval.benchmarks.wsol.maxboxacc import max_box_acc
+from attribeval.benchmarks.wsol.baselines import BASELINES, baseline
+from attribeval.benchmarks.wsol.colour_model import colour_model_hit
+from attribeval.benchmarks.wsol.evaluate import (
+    check_options,
+    joined,
+    measure_baselines,
+    split_by_boxes,
+    wanted_arrays,
+)
+from attribeval.benchmarks.wsol.measure import Protocol, measure
+from attribeval.benchmarks.wsol.metrics import Metric, choose_metrics
+from attribeval.benchmarks.wsol.pointing import TOLERANCE
+from attribeval.benchmarks.wsol.saliency_metric import saliency_metric, salient_box
+from attribeval.benchmarks.wsol.summary import Scored, folds, pack, summarise
+from attribeval.benchmarks.wsol.views import GEOMETRIES, View, view
+from attribeval.datasets.images import resize
 from attribeval.datasets.samples import Samples
-from attribeval.errors import AttribevalError
+from attribeval.errors import AttribevalError, unknown
 from attribeval.files import write_atomic
+from attribeval.methods.card import Method
+from attribeval.methods.options import options_of
 from attribeval.methods.registry import build_method
 from attribeval.results.result import Result
-from attribeval.results.statistics import bootstrap_interval
 
 _CHUNK = 32
-_BASELINES = {"whole image": whole_image_box, "centred box": centred_box}
+_CONTROLS = ("random", "sobel")
 
 
 def run_wsol(
     attributer: Attributer,
     dataset: Samples,
-    methods: Sequence[str],
+    methods: Sequence[str] | Mapping[str, Method],
     *,
+    metrics: Sequence[str] | None = None,
     iou: float = 0.5,
     targets: str = "label",
+    protocol: Protocol = "fixed",
+    geometry: str = "resized",
+    tolerance: float = TOLERANCE,
+    held_out: int | float = 5,
+    strict: bool = False,
     seed: int = 0,
     batch_size: int | None = None,
     run_dir: str | PathLike | None = None,
     progress: bool | None = None,
 ) -> Result:
-    """Score how well maps localise the labelled object: MaxBoxAcc (Choe et al. 2020, section 4.1).
+    """Score how well maps localise the labelled object, by every score that boxes and masks allow.
 
-    Maps become heat maps by Σ|·| over channels. The threshold of each method is the best one for these images (an
-    oracle, as the paper defines the score); its interval chooses it again in every resample.
+    Maps become heat maps by Σ|·| over channels. Besides the methods the table has random noise and Sobel edges
+    (controls), and the whole image, the centred box and a centred Gaussian (baselines). `docs/wsol.md` says what each
+    score measures and when it misleads.
 
     Args:
         attributer: The explained model.
-        dataset: Images with labels and boxes; every image needs at least one box.
-        methods: Names of methods.
+        dataset: Images with labels and boxes, masks, or both.
+        methods: Names of methods, or a mapping from labels to methods made with `build_method` (for options).
+        metrics: Names from `metrics.METRICS`; None: all that the data allow, but ColourModel and SaliencyMetric, which
+            cost more and must be named.
         iou: Overlap at which a box is right.
         targets: "label" explains the true class of each image (GT-known localisation), "predicted" the model's.
+        protocol: "fixed", or "reference": as the code of Choe et al. 2020 scores, see `evaluate`.
+        geometry: "resized" (the image squashed to the model's size), "cropped" (short side resized, centre square) or
+            "full" (maps resized to the image's own size), see `views.view`.
+        tolerance: Of the pointing game, pixels of the scored map.
+        held_out: Folds (int), or the share of images that choose thresholds (float), for the scores whose threshold is
+            chosen on other images.
+        strict: An image without a box is an error; otherwise it is left out and counted.
         seed: Seed of everything random.
         batch_size: Images that the model takes at a time.
         run_dir: A folder for finished chunks; the same call continues there after an interruption.
         progress: Show a progress bar; None shows it on a terminal or in a notebook.
 
     Returns:
-        `table` with one row per method and per baseline, best first, and columns: method; kind ("method", "control",
-        "baseline"); metric ("MaxBoxAcc"); value, low, high (0 to 1, 95 % bootstrap interval over images); threshold
-        (level 0 to 255); images; seconds_per_image. `arrays` holds "<method>/hits", bool (N, 256), and
-        "<method>/curve", the accuracy at each threshold. `settings` holds the model's top-1 accuracy.
+        `table` with one row per metric and per method or baseline, best first, and columns: method; kind ("method",
+        "control", "baseline"); metric; value, low, high (0 to 1, 95 % bootstrap interval over images, thresholds
+        chosen anew); threshold (the best level 0 to 255, or α, on all images); images; seconds_per_image. `arrays`
+        holds "<method>/hits", bool (N, 256), "<method>/curve", the accuracy at each threshold, and what
+        `summary.compare` needs. `settings` holds the model's top-1 accuracy and the images left out.
 
     Raises:
-        AttribevalError: If the data set has no boxes or an image has none, labels are not the model's classes, a
-            method is unknown, or `run_dir` belongs to another run.
+        AttribevalError: If the data set has neither boxes nor masks, an image has no box and `strict`, labels are not
+            the model's classes, a method or metric is unknown or lacks what it needs, or `run_dir` belongs to another
+            run.
     """
-    built = {name: build_method(name) for name in dict.fromkeys(methods)}
-    _check(attributer, dataset, targets, list(built))
+    _check(attributer, dataset, targets, geometry, list(methods))
+    check_options(protocol, iou, held_out)
+    given = methods if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
+    built = {**given, **{name: build_method(name) for name in _CONTROLS if name not in given}}
+    taken = sorted(set(BASELINES) & set(built))
+    if taken:
+        raise AttribevalError(f"Expected labels of methods other than the baselines'. Received: {taken[0]!r}.")
+    have = {"labels", "top1"} | ({"top5"} if targets == "label" else set())
+    truth = {name for name in ("boxes", "masks") if getattr(dataset, name) is not None}
+    kept, skipped = split_by_boxes(dataset.boxes, dataset.ids, strict)
+    dataset = dataset[kept]
+    chosen = choose_metrics(metrics, have | {"folds"}, truth)
     settings: dict[str, Any] = {
         "model": attributer.classifier.name,
         "weights": attributer.classifier.fingerprint(),
         "dataset": dataset.name,
         "images": len(dataset),
         "methods": list(built),
+        "options": {name: options for name, method in built.items() if (options := options_of(method))},
+        "metrics": [metric.name for metric in chosen],
         "iou": iou,
         "targets": targets,
+        "protocol": protocol,
+        "geometry": geometry,
+        "tolerance": tolerance,
+        "held_out": held_out,
         "seed": seed,
         "versions": versions(),
     }
     folder = None if run_dir is None else _open_run(Path(run_dir), settings, dataset)
+    score = _scorer(attributer, built, chosen, settings, batch_size)
     chunks = []
     with progress_bars.bar(len(dataset), "wsol", progress) as bar:
         for start in range(0, len(dataset), _CHUNK):
@@ -87,31 +136,27 @@ def run_wsol(
                 with np.load(file, allow_pickle=False) as saved:
                     chunks.append({name: saved[name] for name in saved.files})
             else:
-                chunks.append(_score_chunk(attributer, part, built, iou, targets, seed, batch_size))
+                chunks.append(score(part))
                 if file is not None:
                     chunk = chunks[-1]
                     write_atomic(file, lambda f, chunk=chunk: np.savez_compressed(f, **chunk))
             bar.update(len(part))
-    return _summarise(chunks, built, settings)
+    return _summarise(chunks, built, chosen, settings, skipped, dataset)
 
 
-def _check(attributer: Attributer, dataset: Samples, targets: str, methods: list[str]) -> None:
+def _check(attributer: Attributer, dataset: Samples, targets: str, geometry: str, methods: list[str]) -> None:
     if not methods:
         raise AttribevalError("Expected at least one method. Received none.")
     if targets not in ("label", "predicted"):
         raise AttribevalError(f"Expected targets 'label' or 'predicted'. Received: {targets!r}.")
+    if geometry not in GEOMETRIES:
+        raise unknown("geometry of wsol", str(geometry), GEOMETRIES)
     if len(dataset) == 0:
         raise AttribevalError("Expected at least one image. Received an empty data set.")
-    if dataset.boxes is None:
+    if dataset.boxes is None and dataset.masks is None:
         raise AttribevalError(
-            f"WSOL needs ground-truth boxes. Received {dataset!r} without any: read it with annotations, or pass "
-            "boxes=."
-        )
-    without = [name for name, boxes in zip(dataset.ids, dataset.boxes, strict=True) if len(boxes) == 0]
-    if without:
-        raise AttribevalError(
-            f"Expected a box for every image. Received none for {len(without)} of {len(dataset)}: "
-            f"{', '.join(without[:5])}{', …' if len(without) > 5 else ''}: leave these images out."
+            f"WSOL needs ground-truth boxes or masks. Received {dataset!r} without any: read it with annotations, or "
+            "pass boxes= or masks=."
         )
     classes = attributer.classifier.classes
     if dataset.labels.min() < 0 or dataset.labels.max() >= classes:
@@ -138,98 +183,109 @@ def _open_run(folder: Path, settings: dict[str, Any], dataset: Samples) -> Path:
     return folder
 
 
-def _score_chunk(
+def _scorer(
     attributer: Attributer,
-    part: Samples,
     methods: dict[str, Any],
-    iou_threshold: float,
-    targets: str,
-    seed: int,
+    metrics: Sequence[Metric],
+    settings: dict[str, Any],
     batch_size: int | None,
-) -> dict[str, np.ndarray]:
-    """Everything that is kept of a few images, in small arrays."""
-    images = attributer.read(part)
-    output = attributer.predict(images, batch_size=batch_size, progress=False)
-    predicted = output.argmax(1)
-    chosen = part.labels if targets == "label" else predicted
-    maps = attributer.explain_many(images, methods, chosen, seed=seed, batch_size=batch_size, progress=False)
-    size = images.shape[1:3]
-    boxes = part.boxes_at(size)
-    rank_of_label = (output > output[np.arange(len(part)), part.labels][:, None]).sum(1)
-    scored = {"top1": predicted == part.labels, "top5": rank_of_label < 5}
-    for name, attributions in maps.items():
-        scored[f"{name}/hits"] = box_hits(attributions.heatmap(), boxes, iou_threshold)
-        scored[f"{name}/seconds"] = np.array([attributions.seconds])
-    for name, make in _BASELINES.items():
-        scored[f"{name}/hits"] = np.array([(iou(make(size)[None], of_one) >= iou_threshold).any() for of_one in boxes])
-    return scored
+) -> Callable[[Samples], dict[str, np.ndarray]]:
+    """A function from a few images to everything that is kept of them, in small arrays."""
+    wanted = wanted_arrays(metrics)
+    options = {name: settings[name] for name in ("iou", "protocol", "tolerance")}
 
-
-def _summarise(chunks: list[dict[str, np.ndarray]], methods: dict[str, Any], settings: dict[str, Any]) -> Result:
-    import pandas as pd
-
-    joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-    n = len(joined["top1"])
-    seed = settings["seed"]
-    rows, arrays = [], {}
-    for name, method in methods.items():
-        hits = joined[f"{name}/hits"]
-        value, threshold = max_box_acc(hits)
-        low, high = bootstrap_interval(hits, "max_mean", seed=seed)
-        kind = "control" if method.card.family == "control" else "method"
-        seconds = float(joined[f"{name}/seconds"].sum()) / n
-        rows.append((name, kind, "MaxBoxAcc", value, low, high, threshold, n, seconds))
-        arrays[f"{name}/hits"] = hits
-        arrays[f"{name}/curve"] = hits.mean(0)
-    for name in _BASELINES:
-        hits = joined[f"{name}/hits"]
-        low, high = bootstrap_interval(hits.astype(float), seed=seed)
-        rows.append((name, "baseline", "MaxBoxAcc", float(hits.mean()), low, high, np.nan, n, 0.0))
-        arrays[f"{name}/hits"] = hits
-    columns = ["method", "kind", "metric", "value", "low", "high", "threshold", "images", "seconds_per_image"]
-    table = pd.DataFrame(rows, columns=columns).sort_values("value", ascending=False, ignore_index=True)
-    settings = settings | {
-        "top1_accuracy": float(joined["top1"].mean()),
-        "top5_accuracy": float(joined["top5"].mean()),
-    }
-    return Result("wsol", table, settings, _sentences(table, settings, arrays), arrays)
-
-
-def _sentences(table: Any, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[str]:
-    """The outcome in words; a difference is claimed only where its paired 95 % bootstrap interval leaves out zero."""
-    sentences = []
-    methods = [row for row in table.itertuples() if row.kind == "method"]
-    if methods:
-        best = methods[0]
-        sentences.append(
-            f"{best.method} localises best: its box meets the object in {best.value:.1%} of {best.images} images "
-            f"(95 % interval {best.low:.1%} to {best.high:.1%})."
+    def score(part: Samples) -> dict[str, np.ndarray]:
+        seen = view(attributer, part, settings["geometry"], settings["protocol"])
+        if not seen.items:
+            return {"images|skipped": np.array(part.ids)}
+        kept = part[seen.items]
+        output = attributer.predict(seen.images, batch_size=batch_size, progress=False)
+        predicted = output.argmax(1)
+        targets = kept.labels if settings["targets"] == "label" else predicted
+        maps = attributer.explain_many(
+            seen.images, methods, targets, seed=settings["seed"], batch_size=batch_size, progress=False
         )
-    controls = [name for name in ("random", "centred box") if f"{name}/hits" in arrays]
-    for row in methods:
-        verdicts = []
-        for control in controls:
-            low, high = _paired_difference(arrays[f"{row.method}/hits"], arrays[f"{control}/hits"], settings["seed"])
-            verdict = "better than" if low > 0 else "worse than" if high < 0 else "not distinguishable from"
-            verdicts.append(f"{verdict} {control} ({low:+.1%} to {high:+.1%})")
-        sentences.append(f"{row.method} is {' and '.join(verdicts)}, in points of MaxBoxAcc.")
-    sentences.append(
-        f"The model {settings['model']} is right on {settings['top1_accuracy']:.1%} of the images "
-        f"(top-5: {settings['top5_accuracy']:.1%})."
-    )
-    sentences.append(
-        "Each method's threshold is the best one for these very images, as MaxBoxAcc is defined. The time of work that "
-        "methods share counts for the first of them."
-    )
-    return sentences
+        rank_of_label = (output > output[np.arange(len(kept)), kept.labels][:, None]).sum(1)
+        scored = {
+            "images|labels": kept.labels,
+            "images|top1": predicted == kept.labels,
+            "images|top5": rank_of_label < 5,
+            "images|skipped": np.array([name for i, name in enumerate(part.ids) if i not in set(seen.items)], str),
+        }
+        extra = _colours(seen, settings["iou"]) if "colour_model" in wanted else None
+        for name, attributions in maps.items():
+            heatmaps = seen.heatmaps(attributions.heatmap())
+            measured = measure(heatmaps, seen.boxes, seen.masks, wanted, extra=extra, **options)
+            if "saliency_metric" in wanted:
+                crops = [salient_box(heatmap) for heatmap in attributions.heatmap()]
+                measured["saliency_metric"] = saliency_metric(seen.images, crops, probability(targets))
+            scored |= {f"{name}|{key}": values for key, values in pack(measured).items()}
+            scored[f"{name}|seconds"] = np.full(len(kept), attributions.seconds / len(kept))
+        for name, measured in measure_baselines(seen.sizes, seen.boxes, seen.masks, wanted, **options).items():
+            if "saliency_metric" in wanted:
+                heatmap, box = baseline(name, seen.images.shape[1:3])
+                crops = [salient_box(heatmap) if box is None else box] * len(kept)
+                measured["saliency_metric"] = saliency_metric(seen.images, crops, probability(targets))
+            scored |= {f"{name}|{key}": values for key, values in pack(measured).items()}
+        return scored
+
+    def probability(targets: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        def predict(images: np.ndarray) -> np.ndarray:
+            output = attributer.predict(images, batch_size=batch_size, progress=False)
+            return output[np.arange(len(targets)), targets]
+
+        return predict
+
+    return score
 
 
-def _paired_difference(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[float, float]:
-    """95 % interval of MaxBoxAcc(a) − MaxBoxAcc(b) over the same resampled images, thresholds chosen again in each."""
-    a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
-    columns = a.shape[1]
+def _colours(seen: View, iou: float) -> Callable[[int, np.ndarray], dict[str, Any]]:
+    """The score that needs the image beside the map."""
 
-    def difference(drawn: np.ndarray) -> float:
-        return drawn[:, :columns].mean(0).max() - drawn[:, columns:].mean(0).max()
+    def extra(item: int, heatmap: np.ndarray) -> dict[str, Any]:
+        image = seen.images[item]
+        image = image if image.shape[:2] == heatmap.shape else resize(image, heatmap.shape)
+        return {"colour_model": colour_model_hit(image, heatmap, seen.boxes[item], iou)}
 
-    return bootstrap_interval(np.concatenate([a, b], axis=1), difference, seed=seed)
+    return extra
+
+
+def _summarise(
+    chunks: list[dict[str, np.ndarray]],
+    methods: dict[str, Any],
+    metrics: Sequence[Metric],
+    settings: dict[str, Any],
+    skipped: list[str],
+    dataset: Samples,
+) -> Result:
+    skipped = skipped + [str(name) for chunk in chunks for name in chunk["images|skipped"]]
+    chunks = [chunk for chunk in chunks if "images|labels" in chunk]
+    if not chunks:
+        raise AttribevalError(f"Expected an image with a box in its centre crop. Received none in {dataset!r}.")
+
+    def arrays_of(name: str) -> dict[str, np.ndarray]:
+        prefix = f"{name}|"
+        return joined(
+            [{k.removeprefix(prefix): v for k, v in chunk.items() if k.startswith(prefix)} for chunk in chunks]
+        )
+
+    shared = arrays_of("images")
+    del shared["skipped"]
+    n = len(shared["labels"])
+    fold_of_image = folds(n, settings["held_out"], settings["seed"])
+    if fold_of_image is not None:
+        shared["folds"] = fold_of_image
+    scored = []
+    for name in [*methods, *BASELINES]:
+        arrays = arrays_of(name)
+        seconds = float(arrays.pop("seconds").mean()) if "seconds" in arrays else 0.0
+        control = name in methods and methods[name].card.family == "control"
+        kind = "baseline" if name in BASELINES else "control" if control else "method"
+        scored.append(Scored(name, kind, arrays, seconds))
+    settings = settings | {
+        "images": n,
+        "skipped": skipped,
+        "top1_accuracy": float(shared["top1"].mean()),
+        "top5_accuracy": float(shared["top5"].mean()),
+    }
+    return summarise(scored, shared, metrics, settings, seed=settings["seed"])

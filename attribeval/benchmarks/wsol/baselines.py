@@ -1,0 +1,30 @@
+"""What knows nothing of the model: any map worth looking at beats these."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attribeval.benchmarks.wsol.boxes import centred_box, whole_image_box
+
+# As maps (for scores of pixels) and as boxes (for scores of boxes); None: boxes come from the map as for a method.
+BASELINES = ("whole image", "centred box", "centred Gaussian")
+
+
+def baseline(name: str, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
+    """The map and the box of a baseline.
+
+    Args:
+        name: One of `BASELINES`. "centred Gaussian" has a standard deviation of a quarter of each side.
+        size: (height, width) of the map.
+
+    Returns:
+        heatmap, float32 (H, W): 1 in the box and 0 elsewhere, or the Gaussian.
+        box, float64 (4,) edges in pixels, or None: boxes are drawn round the map, as for a method.
+    """
+    height, width = size
+    y, x = (np.arange(side) + 0.5 - side / 2 for side in size)
+    if name == "centred Gaussian":
+        return np.exp(-0.5 * ((y[:, None] / (height / 4)) ** 2 + (x / (width / 4)) ** 2)).astype(np.float32), None
+    box = whole_image_box(size) if name == "whole image" else centred_box(size)
+    inside = (np.abs(y)[:, None] < (box[3] - box[1]) / 2) & (np.abs(x) < (box[2] - box[0]) / 2)
+    return inside.astype(np.float32), box

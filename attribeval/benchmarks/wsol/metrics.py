@@ -1,0 +1,199 @@
+"""The scores by name: what each needs, and how it follows from small arrays per image and the images' weights.
+
+A score is written once, for weighted images. With all weights 1 it is the value in the table; with the counts of a
+bootstrap sample it is that sample's value, thresholds chosen anew. That is all that intervals and comparisons need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribeval.benchmarks.wsol.heuristics import ENERGIES, MEANS, VALUES
+from attribeval.benchmarks.wsol.pixels import mask_ious, pxap
+from attribeval.benchmarks.wsol.pointing import mean_of_classes
+from attribeval.errors import unknown
+
+IOUS = (0.3, 0.5, 0.7)  # of MaxBoxAccV2
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One score.
+
+    Attributes:
+        name: As it stands in the table.
+        needs: Arrays per image that it is made of; "labels", "top1" and "top5" come with the images.
+        truth: "boxes", "masks" or "either".
+        about: One line for people.
+        estimate: (arrays, weights (R, N)) -> (R,).
+        chosen: (arrays) -> the threshold that it chose, as a number, or None.
+        lower: Whether lower is better.
+        asked: Whether it is scored only when it is named.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    truth: str
+    about: str
+    estimate: Callable[[Arrays, np.ndarray], np.ndarray]
+    chosen: Callable[[Arrays], float] | None = None
+    lower: bool = False
+    asked: bool = False
+
+
+def _sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Weighted sums over images, (R, K); counts of bools are exact in float32, and twice as fast."""
+    kind = np.float32 if values.dtype == bool else np.float64
+    return weights.astype(kind) @ values.reshape(len(values), -1).astype(kind)
+
+
+def _mean(name: str) -> Callable:
+    return lambda arrays, weights: _sums(weights, arrays[name])[:, 0] / weights.sum(1)
+
+
+def _best(name: str, given: str | None = None, groups: int = 1) -> Callable:
+    """The best mean over thresholds (in each of several groups of them, averaged), of hits that are also `given`."""
+
+    def estimate(arrays: Arrays, weights: np.ndarray) -> np.ndarray:
+        hits = arrays[name].reshape(len(arrays[name]), -1)
+        hits = hits & arrays[given][:, None] if given else hits
+        means = _sums(weights, hits) / weights.sum(1, keepdims=True)
+        return means.reshape(len(weights), groups, -1).max(2).mean(1)
+
+    return estimate
+
+
+def _held_out(name: str, groups: int = 1, read: Callable = lambda arrays, name: arrays[name]) -> Callable:
+    """The mean at thresholds that were chosen on other images: each fold is scored at the best threshold of the rest.
+
+    `arrays["folds"]` numbers the folds; images of fold −1 serve for choosing only.
+    """
+
+    def estimate(arrays: Arrays, weights: np.ndarray) -> np.ndarray:
+        folds = arrays["folds"]
+        values = read(arrays, name)
+        values = values.reshape(len(values), -1)
+        total = _sums(weights, values)
+        right, count = np.zeros((len(weights), groups)), np.zeros((len(weights), 1))
+        for fold in np.unique(folds[folds >= 0]):
+            mine = folds == fold
+            own = _sums(weights[:, mine], values[mine]).reshape(len(weights), groups, -1)
+            best = (total.reshape(own.shape) - own).argmax(2)
+            right += np.take_along_axis(own, best[:, :, None], axis=2)[:, :, 0]
+            count += weights[:, mine].sum(1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            return (right / count).mean(1)
+
+    return estimate
+
+
+def _best_level(name: str, scale: np.ndarray | None = None, read: Callable = lambda arrays, name: arrays[name]):
+    def chosen(arrays: Arrays) -> float:
+        level = int(read(arrays, name).mean(0).argmax())
+        return float(level if scale is None else scale[level])
+
+    return chosen
+
+
+def _overlaps(arrays: Arrays, name: str) -> np.ndarray:
+    return mask_ious(arrays[name])
+
+
+def _pxap(arrays: Arrays, weights: np.ndarray) -> np.ndarray:
+    counts = arrays["histograms"]
+    return pxap(_sums(weights, counts).reshape(len(weights), *counts.shape[1:]))[0]
+
+
+def _mask_iou(arrays: Arrays, weights: np.ndarray) -> np.ndarray:
+    return (_sums(weights, mask_ious(arrays["levels"])) / weights.sum(1, keepdims=True)).max(1)
+
+
+def _pointing(arrays: Arrays, weights: np.ndarray) -> np.ndarray:
+    return mean_of_classes(arrays["pointing"], arrays["labels"], weights)
+
+
+_LIST = [
+    Metric("MaxBoxAcc", ("hits",), "boxes", "box of the largest component, best threshold (V1, GT-known)",
+           _best("hits"), _best_level("hits")),
+    Metric("BoxAcc", ("hits", "folds"), "boxes", "the same at thresholds chosen on other images",
+           _held_out("hits"), _best_level("hits")),
+    Metric("MaxBoxAccV2", ("hits_v2",), "boxes", "best of all components, IoU .3, .5, .7, best thresholds",
+           _best("hits_v2", groups=3)),
+    Metric("BoxAccV2", ("hits_v2", "folds"), "boxes", "the same at thresholds chosen on other images",
+           _held_out("hits_v2", groups=3)),
+    Metric("MaxBoxAccLargest", ("hits_largest",), "boxes", "MaxBoxAcc against the largest true box only",
+           _best("hits_largest"), _best_level("hits_largest")),
+    Metric("Top1Loc", ("hits", "top1"), "boxes", "class right and box right, best threshold",
+           _best("hits", "top1")),
+    Metric("Top5Loc", ("hits", "top5"), "boxes", "class among the first five and box right, best threshold",
+           _best("hits", "top5")),
+    Metric("SalientRegion", ("region", "folds"), "boxes", "box of all pixels above a threshold chosen on other images",
+           _held_out("region"), _best_level("region")),
+    Metric("CAM20max", ("cam_maximum",), "boxes", "largest component above 20 % of the maximum", _mean("cam_maximum")),
+    Metric("CAM20abs", ("cam_absolute",), "boxes", "largest component above 20 of 255", _mean("cam_absolute")),
+    Metric("CAM20quantile", ("cam_quantile",), "boxes", "largest component above the 20 % quantile",
+           _mean("cam_quantile")),
+    Metric("FongMean", ("fong_mean", "folds"), "boxes", "box of all pixels above α · mean, α chosen on other images",
+           _held_out("fong_mean"), _best_level("fong_mean", MEANS)),
+    Metric("FongEnergy", ("fong_energy", "folds"), "boxes",
+           "box of the pixels that hold a share α of the sum, α chosen on other images",
+           _held_out("fong_energy"), _best_level("fong_energy", ENERGIES)),
+    Metric("FongValue", ("fong_value", "folds"), "boxes", "box of all pixels above α · range, α chosen on other images",
+           _held_out("fong_value"), _best_level("fong_value", VALUES)),
+    Metric("EnergyInBox", ("energy",), "boxes", "share of the map's sum inside the true boxes", _mean("energy")),
+    Metric("PxAP", ("histograms",), "masks", "area under the pixels' precision-recall curve", _pxap),
+    Metric("MaxMaskIoU", ("levels",), "masks", "IoU with the mask, best threshold", _mask_iou,
+           _best_level("levels", read=_overlaps)),
+    Metric("MaskIoU", ("levels", "folds"), "masks", "the same at thresholds chosen on other images",
+           _held_out("levels", read=_overlaps), _best_level("levels", read=_overlaps)),
+    Metric("PixelAUC", ("auc",), "masks", "area under the ROC curve of each image's pixels", _mean("auc")),
+    Metric("RelevanceMass", ("mass",), "masks", "share of the map's sum inside the mask", _mean("mass")),
+    Metric("RelevanceRank", ("rank",), "either", "share of the strongest pixels that lie on the object",
+           _mean("rank")),
+    Metric("PointingGame", ("pointing", "labels"), "either", "strongest pixel on the object, mean of classes",
+           _pointing),
+    Metric("ColourModel", ("colour_model",), "boxes", "box of a colour segmentation seeded by the map (OpenCV)",
+           _mean("colour_model"), asked=True),
+    Metric("SaliencyMetric", ("saliency_metric",), "boxes",
+           "log(area of the map's box) − log(probability of the crop); lower is better",
+           _mean("saliency_metric"), lower=True, asked=True),
+]  # fmt: skip
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _LIST}
+PER_IMAGE = frozenset({"labels", "top1", "top5", "folds"})  # come with the images, not with a map
+
+
+def choose_metrics(names: Sequence[str] | None, have: set[str], truth: set[str]) -> list[Metric]:
+    """The metrics to score.
+
+    Args:
+        names: Names, or None for all that can be scored, but those that must be named.
+        have: Which of `PER_IMAGE` is known.
+        truth: Which of "boxes" and "masks" is known.
+
+    Raises:
+        AttribevalError: If a name is unknown, or a named metric needs what is not known.
+    """
+    from attribeval.errors import AttribevalError
+
+    for name in names or ():
+        if name not in METRICS:
+            raise unknown("metric of wsol", str(name), METRICS)
+    chosen = []
+    for metric in _LIST if names is None else [METRICS[name] for name in dict.fromkeys(names)]:
+        lacking = sorted(need for need in metric.needs if need in PER_IMAGE and need not in have)
+        if metric.truth == "either":
+            lacking += [] if truth else ["boxes or masks"]
+        elif metric.truth not in truth:
+            lacking.append(metric.truth)
+        if not lacking and (names is not None or not metric.asked):
+            chosen.append(metric)
+        elif names is not None:
+            raise AttribevalError(f"{metric.name} needs {' and '.join(lacking)}. Received none: leave it out or give "
+                                  "them.")  # fmt: skip
+    if not chosen:
+        raise AttribevalError("Expected ground truth to score against: boxes or masks. Received neither.")
+    return chosen

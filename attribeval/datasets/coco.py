@@ -1,0 +1,123 @@
+"""COCO annotations (Lin et al. 2014): an image per class in it, with the boxes and masks of that class."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attribeval.datasets.masks import Layers, Mask, PolygonMask, RunLengthMask
+from attribeval.datasets.samples import Samples
+from attribeval.errors import AttribevalError, unknown
+
+
+def coco(
+    annotations: str | PathLike,
+    images: str | PathLike,
+    *,
+    categories: Sequence[str] | None = None,
+    class_index: Mapping[str, int] | None = None,
+    limit: int | None = None,
+) -> Samples:
+    """Read an `instances_*.json` file and its folder of images.
+
+    COCO's images show several classes; a map explains one. So an item is a pair of image and category, as in the
+    pointing game. Its boxes and its mask are those of the category's instances; crowds give no box, and their pixels
+    are not scored.
+
+    Args:
+        annotations: The JSON file.
+        images: Folder of the image files.
+        categories: Names to keep; None: all.
+        class_index: Class of the model by category name; pairs of other categories are left out. None: the categories'
+            places in the order of their ids.
+        limit: Only the first pairs, by image id and category id.
+
+    Returns:
+        `Samples` over paths; ids are "<file stem>_<category>", boxes relative, masks drawn when asked for.
+
+    Raises:
+        AttribevalError: If the file is no such JSON, refers to an unknown image or category, or a box or mask is
+            malformed (naming the annotation).
+    """
+    path = Path(annotations)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        about = {image["id"]: image for image in content["images"]}
+        names = {category["id"]: category["name"] for category in sorted(content["categories"], key=lambda c: c["id"])}
+        listed = content["annotations"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AttribevalError(
+            f"Expected COCO's JSON with images, annotations and categories. Received {str(path)!r}: "
+            f"{type(error).__name__}: {error}."
+        ) from error
+    for name in [*(categories or ()), *(class_index or ())]:
+        if name not in names.values():
+            raise unknown("category of this COCO file", name, names.values())
+    classes = {name: place for place, name in enumerate(names.values())} if class_index is None else dict(class_index)
+    wanted = {i for i, name in names.items() if (categories is None or name in categories) and name in classes}
+
+    pairs: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for annotation in listed:
+        key = annotation.get("image_id"), annotation.get("category_id")
+        if key[0] not in about or key[1] not in names:
+            raise AttribevalError(
+                f"Expected annotations of the file's own images and categories. Received {annotation.get('id')} of "
+                f"image {key[0]} and category {key[1]} in {str(path)!r}."
+            )
+        if key[1] in wanted:
+            pairs.setdefault(key, []).append(annotation)
+    # A pair whose instances are all crowds has nothing to find.
+    keys = sorted(key for key, of_pair in pairs.items() if any(not a.get("iscrowd") for a in of_pair))[:limit]
+    paths, labels, boxes, masks, ids = [], [], [], [], []
+    for key in keys:
+        image = about[key[0]]
+        size = (int(image["height"]), int(image["width"]))
+        singles = [a for a in pairs[key] if not a.get("iscrowd")]
+        paths.append(Path(images) / image["file_name"])
+        labels.append(classes[names[key[1]]])
+        boxes.append(np.concatenate([_box(a, size, path) for a in singles]))
+        masks.append(
+            Layers(
+                [_mask(a, size, path) for a in singles], [_mask(a, size, path) for a in pairs[key] if a.get("iscrowd")]
+            )
+        )
+        ids.append(f"{Path(image['file_name']).stem}_{names[key[1]].replace(' ', '_')}")
+    class_names = list(names.values()) if class_index is None else None
+    return Samples(paths, np.array(labels, int), boxes=boxes, masks=masks, ids=ids, class_names=class_names,
+                   name=path.stem)  # fmt: skip
+
+
+def _box(annotation: dict[str, Any], size: tuple[int, int], path: Path) -> np.ndarray:
+    """COCO's x, y, width, height in pixels as relative edges, cut at the image (they overrun it by rounding)."""
+    try:
+        x, y, width, height = (float(v) for v in annotation["bbox"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise AttribevalError(
+            f"Expected bbox as x, y, width, height. Received {annotation.get('bbox')!r} in annotation "
+            f"{annotation.get('id')} of {str(path)!r}."
+        ) from error
+    edges = np.clip(np.array([[x, y, x + width, y + height]]) / [size[1], size[0], size[1], size[0]], 0, 1)
+    if not (edges[:, :2] < edges[:, 2:]).all():
+        raise AttribevalError(
+            f"Expected a box with an area inside its image. Received {annotation['bbox']} in annotation "
+            f"{annotation.get('id')} of {str(path)!r}: correct or drop it."
+        )
+    return edges
+
+
+def _mask(annotation: dict[str, Any], size: tuple[int, int], path: Path) -> Mask:
+    shape = annotation.get("segmentation")
+    try:
+        if isinstance(shape, list):
+            return PolygonMask([np.array(corners, np.float64).reshape(-1, 2) for corners in shape], size)
+        return RunLengthMask(shape["counts"], tuple(shape["size"]))
+    except (AttribevalError, KeyError, TypeError, ValueError) as error:
+        raise AttribevalError(
+            "Expected a segmentation of polygons or run lengths. Received another in annotation "
+            f"{annotation.get('id')} of {str(path)!r}: {error}"
+        ) from error

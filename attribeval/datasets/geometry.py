@@ -1,0 +1,78 @@
+"""What happens to boxes when an image is resized or cropped. Boxes are edges x0, y0, x1, y1; sizes (height, width)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attribeval.errors import AttribevalError
+
+
+def scale_boxes(boxes: np.ndarray, old: tuple[float, float], new: tuple[float, float]) -> np.ndarray:
+    """Boxes in pixels of an image of size `old`, in pixels of the same image resized to `new`.
+
+    (1, 1) stands for relative coordinates on either side.
+
+    Args:
+        boxes: (k, 4).
+        old, new: (height, width).
+
+    Returns:
+        float64 (k, 4).
+    """
+    (old_height, old_width), (height, width) = old, new
+    if min(old_height, old_width, height, width) <= 0:
+        raise AttribevalError(f"Expected sizes (height, width) with both positive. Received: {old}, {new}.")
+    scale = np.array([width / old_width, height / old_height] * 2)
+    return np.asarray(boxes, np.float64).reshape(-1, 4) * scale
+
+
+def crop_boxes(boxes: np.ndarray, window: tuple[float, float, float, float]) -> np.ndarray:
+    """Boxes as they are seen through a window: cut at its edges, in coordinates from its top left corner.
+
+    Args:
+        boxes: (k, 4).
+        window: x0, y0, x1, y1 in the coordinates of the boxes.
+
+    Returns:
+        float64 (m, 4), m <= k: boxes outside the window are left out.
+    """
+    x0, y0, x1, y1 = window
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    cut = np.clip(boxes, [x0, y0, x0, y0], [x1, y1, x1, y1]) - [x0, y0, x0, y0]
+    return cut[(cut[:, :2] < cut[:, 2:]).all(1)]
+
+
+def centre_crop(size: tuple[int, int], side: int, short_side: int | None = None) -> tuple[tuple[int, int], int, int]:
+    """The usual test-time crop: the short side is resized, then the centred square is cut out.
+
+    Args:
+        size: (height, width) of the image.
+        side: Side of the square.
+        short_side: Length that the image's short side is resized to; None: `side`.
+
+    Returns:
+        resized: (height, width) after resizing, the long side rounded to whole pixels.
+        top, left: First row and column of the square in it (odd margins: one pixel less above and to the left).
+
+    Raises:
+        AttribevalError: If the square is larger than the resized image.
+    """
+    height, width = size
+    short_side = side if short_side is None else short_side
+    if min(size) < 1 or side < 1 or short_side < side:
+        raise AttribevalError(
+            f"Expected a crop of at least 1 pixel, no larger than the short side. Received: a square of {side} from an "
+            f"image of {height}×{width} with its short side at {short_side}."
+        )
+    scale = short_side / min(height, width)
+    resized = (max(side, round(height * scale)), max(side, round(width * scale)))
+    return resized, (resized[0] - side) // 2, (resized[1] - side) // 2
+
+
+def crop_relative_boxes(
+    boxes: np.ndarray, size: tuple[int, int], side: int, short_side: int | None = None
+) -> np.ndarray:
+    """Boxes relative to an image (0 to 1), relative to its centre crop (see `centre_crop`)."""
+    (height, width), top, left = centre_crop(size, side, short_side)
+    in_pixels = crop_boxes(scale_boxes(boxes, (1, 1), (height, width)), (left, top, left + side, top + side))
+    return scale_boxes(in_pixels, (side, side), (1, 1))

@@ -1,0 +1,299 @@
+"""Scores of arrays from end to end: slow rewrites, honest thresholds, intervals, comparisons, every refusal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from attribeval.benchmarks.wsol.boxes import iou
+from attribeval.benchmarks.wsol.component_tree import largest_components
+from attribeval.benchmarks.wsol.evaluate import evaluate
+from attribeval.benchmarks.wsol.maxboxacc import hits, max_box_acc, quantise
+from attribeval.benchmarks.wsol.metrics import METRICS
+from attribeval.benchmarks.wsol.summary import compare, folds, pack, unpack
+from attribeval.errors import AttribevalError
+from attribeval.results.comparisons import holm
+from attribeval.results.result import Result
+from attribeval.results.statistics import (
+    bootstrap_estimates,
+    bootstrap_interval,
+    bootstrap_p_value,
+    percentile_interval,
+)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Thirty images with an object each: its box, mask, label, a good map, a poor one and the image itself."""
+    rng = np.random.default_rng(0)
+    n, side = 30, 24
+    masks = np.zeros((n, side, side), bool)
+    boxes = []
+    for mask in masks:
+        h, w = rng.integers(6, 16, 2)
+        y, x = rng.integers(0, side - h), rng.integers(0, side - w)
+        mask[y : y + h, x : x + w] = True
+        boxes.append(np.array([[x, y, x + w, y + h]], float))
+    boxes[3] = np.concatenate([boxes[3], [[0, 0, 2, 3]]])
+    good = np.array([ndimage.gaussian_filter(m * 1.0, 2) for m in masks]) + 0.02 * rng.random(masks.shape)
+    poor = np.array([ndimage.gaussian_filter(rng.random((side, side)), 1) for _ in masks]) + 0.02 * masks
+    return {
+        "maps": {"good": good, "poor": poor}, "boxes": boxes, "masks": masks, "labels": rng.integers(0, 4, n),
+        "top1": rng.random(n) < 0.7, "top5": np.ones(n, bool), "images": masks * 100.0 + rng.random(masks.shape),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def result(data):
+    return evaluate(**data, seed=3)
+
+
+def value(result: Result, method: str, metric: str) -> float:
+    rows = result.table[(result.table["method"] == method) & (result.table["metric"] == metric)]
+    assert len(rows) == 1
+    return float(rows["value"].iloc[0])
+
+
+def test_the_table_has_a_row_for_every_method_and_metric(result):
+    named = {m for m in METRICS if not METRICS[m].asked}
+    rows = {"good", "poor", "random", "sobel", "whole image", "centred box", "centred Gaussian"}
+    assert {(r.method, r.metric) for r in result.table.itertuples()} == {(a, b) for a in rows for b in named}
+    assert not result.table["value"].isna().any()
+    assert ((result.table["low"] <= result.table["high"]) & (result.table["value"] >= 0)).all()
+    for metric, rows in result.table.groupby("metric", sort=False):
+        assert list(rows["value"]) == sorted(rows["value"], reverse=True), metric
+    kinds = dict(zip(result.table["method"], result.table["kind"], strict=True))
+    assert kinds == {"good": "method", "poor": "method", "random": "control", "sobel": "control",
+                     "whole image": "baseline", "centred box": "baseline", "centred Gaussian": "baseline"}  # fmt: skip
+
+
+def test_values_of_boxes_are_those_of_the_metric_itself(result, data):
+    for name, maps in data["maps"].items():
+        found = hits(maps, data["boxes"])
+        assert value(result, name, "MaxBoxAcc") == max_box_acc(found)[0]
+        top1 = (found & data["top1"][:, None]).mean(0).max()
+        assert value(result, name, "Top1Loc") == pytest.approx(top1)
+        assert value(result, name, "Top5Loc") == value(result, name, "MaxBoxAcc")
+        largest = [b[np.argmax((b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1]))][None] for b in data["boxes"]]
+        assert value(result, name, "MaxBoxAccLargest") == max_box_acc(hits(maps, largest))[0]
+        np.testing.assert_array_equal(result.arrays[f"{name}/hits"], found)
+
+
+def test_v2_equals_labelling_slowly(result, data):
+    right = np.zeros((3, 30, 256), bool)
+    for i, (heat, truth) in enumerate(zip(data["maps"]["poor"], data["boxes"], strict=True)):
+        levels = quantise(heat)
+        for t in range(255):
+            labels, count = ndimage.label(levels > t, np.ones((3, 3)))
+            drawn = [[x.start, y.start, x.stop, y.stop] for y, x in ndimage.find_objects(labels)]
+            if count:
+                best = iou(np.array(drawn), truth).max()
+                right[:, i, t] = best >= np.array([0.3, 0.5, 0.7])
+    assert value(result, "poor", "MaxBoxAccV2") == pytest.approx(right.mean(1).max(1).mean())
+    np.testing.assert_allclose(result.arrays["poor/curve V2"], right.mean(1))
+
+
+def test_held_out_thresholds_are_chosen_on_other_images(result, data):
+    """The score rewritten: for each fold the best threshold of the other folds, then the hits of that fold."""
+    fold = folds(30, 5, 3)
+    assert sorted(np.bincount(fold)) == [6] * 5
+    for name, maps in data["maps"].items():
+        found = hits(maps, data["boxes"])
+        right = 0
+        for k in range(5):
+            accuracies = [found[fold != k, t].mean() for t in range(256)]
+            right += found[fold == k, int(np.argmax(accuracies))].sum()
+        assert value(result, name, "BoxAcc") == pytest.approx(right / 30)
+        assert value(result, name, "BoxAcc") <= value(result, name, "MaxBoxAcc")
+
+
+def test_a_share_of_the_images_may_choose_for_the_rest(data):
+    result = evaluate(data["maps"]["poor"], boxes=data["boxes"], metrics=["BoxAcc"], held_out=0.4, seed=1)
+    found, fold = hits(data["maps"]["poor"], data["boxes"]), folds(30, 0.4, 1)
+    assert (fold == -1).sum() == 12
+    threshold = found[fold == -1].mean(0).argmax()
+    row = result.table[result.table["method"] == "maps"].iloc[0]
+    assert row["value"] == pytest.approx(found[fold == 0, threshold].mean()) and row["images"] == 18
+
+
+def test_intervals_are_those_of_the_bootstrap_over_images(result, data):
+    found = hits(data["maps"]["poor"], data["boxes"])
+    low, high = bootstrap_interval(found, "max_mean", seed=3)
+    row = result.table.query("method == 'poor' and metric == 'MaxBoxAcc'").iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx((low, high))
+
+
+def test_baselines_have_known_answers(result, data):
+    share = data["masks"].mean((1, 2))
+    single = np.array([len(b) == 1 for b in data["boxes"]])
+    assert value(result, "whole image", "PxAP") == pytest.approx(share.mean())
+    assert value(result, "whole image", "RelevanceMass") == pytest.approx(share.mean())
+    assert value(result, "whole image", "PixelAUC") == 0.5
+    assert value(result, "whole image", "MaxMaskIoU") == pytest.approx(share.mean())
+    covered = [max((b[2] - b[0]) * (b[3] - b[1]) for b in boxes) / 24**2 for boxes in data["boxes"]]
+    assert value(result, "whole image", "MaxBoxAcc") == np.mean(np.array(covered) >= 0.5)
+    assert single.sum() == 29
+
+
+def test_good_beats_poor_and_the_difference_is_tested(result):
+    for metric in ("MaxBoxAcc", "PxAP", "PixelAUC", "RelevanceRank", "EnergyInBox"):
+        assert value(result, "good", metric) > value(result, "poor", metric)
+    table = compare(result, "MaxBoxAcc", ["random", "centred box"])
+    row = table.query("method == 'good' and other == 'random'").iloc[0]
+    assert row["difference"] == pytest.approx(value(result, "good", "MaxBoxAcc") - value(result, "random", "MaxBoxAcc"))
+    assert row["low"] > 0 and row["p_holm"] < 0.05 and (table["p_holm"] >= table["p"]).all()
+    assert len(compare(result)) == 7 * 6 / 2
+    assert result.summary[0].startswith("good localises best")
+    with pytest.raises(AttribevalError, match="metric of this result"):
+        compare(result, "MaxBocAcc")
+    with pytest.raises(AttribevalError, match="row of MaxBoxAcc"):
+        compare(result, against=["rnd"])
+
+
+def test_comparisons_survive_saving(result, tmp_path):
+    back = Result.load(result.save(tmp_path))
+    np.testing.assert_allclose(compare(back)["p"], compare(result)["p"])
+
+
+def test_masks_or_boxes_alone(data):
+    only_masks = evaluate(data["maps"], masks=data["masks"])
+    assert set(only_masks.table["metric"]) == {"PxAP", "MaxMaskIoU", "MaskIoU", "PixelAUC", "RelevanceMass",
+                                               "RelevanceRank", "PointingGame"}  # fmt: skip
+    only_boxes = evaluate(data["maps"], boxes=data["boxes"])
+    assert "PxAP" not in set(only_boxes.table["metric"]) and "sobel" not in set(only_boxes.table["method"])
+    named = evaluate(data["maps"], boxes=data["boxes"], metrics=["EnergyInBox", "MaxBoxAcc"])
+    assert list(dict.fromkeys(named.table["metric"])) == ["EnergyInBox", "MaxBoxAcc"]
+
+
+def test_maps_of_several_sizes_and_any_number_of_threads(data):
+    maps = [np.repeat(m, 2, axis=0) if i % 2 else m for i, m in enumerate(data["maps"]["good"])]
+    boxes = [b * [1, 2, 1, 2] if i % 2 else b for i, b in enumerate(data["boxes"])]
+    one = evaluate(maps, boxes=boxes, n_jobs=1)
+    many = evaluate(maps, boxes=boxes, n_jobs=4)
+    assert one.table.equals(many.table)
+    whole = evaluate(data["maps"]["good"], boxes=data["boxes"])
+    assert value(one, "maps", "MaxBoxAcc") == value(whole, "maps", "MaxBoxAcc")  # IoU knows nothing of the scale
+
+
+def test_images_without_a_box_are_left_out_and_counted_or_an_error(data):
+    boxes = [np.zeros((0, 4)) if i in (4, 9) else b for i, b in enumerate(data["boxes"])]
+    ids = [f"photo {i}" for i in range(30)]
+    result = evaluate(data["maps"], boxes=boxes, labels=data["labels"], ids=ids)
+    assert (result.table["images"] == 28).all() and result.settings["skipped"] == ["photo 4", "photo 9"]
+    assert any("Left out, for want of a box: 2 of the images (photo 4, photo 9)" in line for line in result.summary)
+    kept = [i for i in range(30) if i not in (4, 9)]
+    without = evaluate({k: v[kept] for k, v in data["maps"].items()}, boxes=[boxes[i] for i in kept])
+    assert value(result, "poor", "MaxBoxAccV2") == value(without, "poor", "MaxBoxAccV2")
+    with pytest.raises(AttribevalError, match=r"none for 2 of 30: photo 4, photo 9: .*strict=False"):
+        evaluate(data["maps"], boxes=boxes, ids=ids, strict=True)
+    with pytest.raises(AttribevalError, match="none for 30 of 30"):
+        evaluate(data["maps"], boxes=[np.zeros((0, 4))] * 30)
+
+
+def test_nan_is_an_error_but_scores_as_nothing_in_the_reference(data):
+    maps = data["maps"]["good"].copy()
+    maps[2, 0, 0] = np.nan
+    with pytest.raises(AttribevalError, match=r"item 2: .*NaN"):
+        evaluate(maps, boxes=data["boxes"])
+    found = evaluate(maps, boxes=data["boxes"], protocol="reference", metrics=["MaxBoxAcc"])
+    assert not found.arrays["maps/hits"][2].any() and found.arrays["maps/hits"][1].any()
+    maps[2, 0, 0] = np.inf
+    with pytest.raises(AttribevalError, match=r"item 2: .*infinity"):
+        evaluate(maps, boxes=data["boxes"], protocol="reference")
+
+
+def test_bad_input_is_named(data):
+    maps, boxes, masks = data["maps"], data["boxes"], data["masks"]
+
+    def bad_boxes(box):
+        return [np.array([box], float) if i == 5 else b for i, b in enumerate(boxes)]
+
+    for options, said in [
+        ({"boxes": boxes[:7]}, r"boxes of 30 images. Received: 7"),
+        ({"boxes": boxes, "masks": masks[:7]}, r"masks of 30 images. Received: 7"),
+        ({"boxes": bad_boxes([9, 2, 4, 8])}, r"Image '5': .*\[9.0, 2.0, 4.0, 8.0\].*not x, y, width"),
+        ({"boxes": bad_boxes([4, 2, 4, 8])}, "Image '5': .*empty box"),
+        ({"boxes": bad_boxes([4, 2, 9, 80])}, "Image '5': .*inside the heatmap of 24×24.*scale"),
+        ({"masks": masks[:, :20]}, r"Image '0': .*\(24, 24\). Received: \(20, 24\)"),
+        ({"masks": np.where(np.arange(30)[:, None, None] == 6, False, masks)}, "Image '6': .*without"),
+        ({}, "boxes or masks. Received neither"),
+        ({"boxes": boxes, "metrics": ["PxAP"]}, "PxAP needs masks"),
+        ({"boxes": boxes, "metrics": ["Top1Loc"]}, "Top1Loc needs top1"),
+        ({"boxes": boxes, "metrics": ["MaxBoxAc"]}, "Unknown metric of wsol: 'MaxBoxAc'.*'MaxBoxAcc'"),
+        ({"boxes": boxes, "protocol": "paper"}, "Unknown protocol"),
+        ({"boxes": boxes, "iou": 50}, "iou_threshold"),
+        ({"boxes": boxes, "held_out": 1}, "2 or more folds"),
+        ({"boxes": boxes, "n_jobs": 0}, "n_jobs >= 1"),
+        ({"boxes": boxes, "images": data["images"][:, :9]}, "image '0' of its map's size"),
+    ]:
+        with pytest.raises(AttribevalError, match=said):
+            evaluate(maps, **options)
+    with pytest.raises(AttribevalError, match="at least one method"):
+        evaluate({}, boxes=boxes)
+    with pytest.raises(AttribevalError, match="maps of 'b' of 30 images. Received: 3"):
+        evaluate({"a": maps["good"], "b": maps["good"][:3]}, boxes=boxes)
+    with pytest.raises(AttribevalError, match=r"one size per image: \(24, 24\) as of 'a' for image '0'"):
+        evaluate({"a": maps["good"], "b": maps["good"][:, :20]}, boxes=boxes)
+    with pytest.raises(AttribevalError, match="Reduce the channels"):
+        evaluate(maps["good"][..., None], boxes=boxes)
+
+
+def test_too_few_images_for_folds_have_no_held_out_rows(data):
+    result = evaluate(data["maps"]["good"][:6], boxes=data["boxes"][:6])
+    assert "BoxAcc" not in set(result.table["metric"]) and "MaxBoxAcc" in set(result.table["metric"])
+
+
+def test_packing_keeps_hits():
+    rng = np.random.default_rng(0)
+    arrays = {"hits": rng.random((5, 256)) < 0.5, "v2": rng.random((5, 3, 21)) < 0.5, "x": rng.random(5),
+              "flag": rng.random(5) < 0.5}  # fmt: skip
+    packed = pack(arrays)
+    assert sum(v.nbytes for v in packed.values()) < 0.2 * sum(v.nbytes for v in arrays.values())
+    back = unpack(packed)
+    assert set(back) == set(arrays)
+    for name in arrays:
+        np.testing.assert_array_equal(back[name], arrays[name])
+
+
+def test_equal_areas_of_random_rows_do_not_depend_on_the_order_of_images(data):
+    """The random row's map depends on the image's number and the seed, not on the chunk."""
+    a = evaluate(data["maps"]["good"], boxes=data["boxes"], seed=5)
+    b = evaluate(data["maps"]["good"], boxes=data["boxes"], seed=6)
+    assert not np.array_equal(a.arrays["random/hits"], b.arrays["random/hits"])
+    drawn = quantise(np.random.default_rng([5, 7]).random((24, 24), np.float32))
+    expected = (iou(largest_components(drawn)[0], data["boxes"][7]) >= 0.5).any(1)
+    np.testing.assert_array_equal(a.arrays["random/hits"][7, :255], expected[:255])
+
+
+# -- statistics --------------------------------------------------------------------------------------------------------
+
+
+def test_bootstrap_estimates_are_those_of_the_interval():
+    values = np.random.default_rng(1).random(40)
+    estimates = bootstrap_estimates(lambda w: w @ values / 40, 40, seed=2)
+    assert percentile_interval(estimates) == pytest.approx(bootstrap_interval(values, seed=2))
+    both = bootstrap_estimates(lambda w: np.stack([w @ values, w.sum(1)], axis=1), 40, seed=2)
+    np.testing.assert_allclose(both[:, 0] / 40, estimates)
+    assert (both[:, 1] == 40).all()
+    assert np.isnan(percentile_interval(np.full(5, np.nan))[0])
+    with pytest.raises(AttribevalError, match="n >= 1"):
+        bootstrap_estimates(lambda w: w[:, 0], 0)
+
+
+def test_p_value_of_a_difference_is_that_of_the_normal():
+    from scipy.stats import norm
+
+    rng = np.random.default_rng(3)
+    a = rng.normal(0.1, 1, 200)
+    estimates = bootstrap_estimates(lambda w: w @ a / 200, 200)
+    expected = 2 * norm.sf(abs(a.mean()) / estimates.std(ddof=1))
+    assert bootstrap_p_value(a.mean(), estimates) == pytest.approx(expected)
+    assert bootstrap_p_value(0.0, np.zeros(10)) == 1 and bootstrap_p_value(0.5, np.full(10, 0.5)) == 0
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm(np.array([0.9, 0.6])), [1, 1])
+    with pytest.raises(AttribevalError, match="0 to 1"):
+        holm(np.array([1.2]))
