@@ -1,0 +1,168 @@
+"""TCAV: for how many inputs of a class does a concept speak for the class? (Kim et al. 2018.)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attribeval.concepts.activations import LOGITS, activations_and_gradients, directional_derivatives
+from attribeval.concepts.cav import train_cav
+from attribeval.errors import AttribevalError
+from attribeval.models.classifier import Classifier
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class LayerScores:
+    """TCAV of one layer.
+
+    Attributes:
+        layer: Its name.
+        scores: One per set of random examples, float64 (R,), 0 to 1: the share of inputs along whose concept vector the
+            logit rises. 1/2 where the vector neither helps nor hurts any input (all derivatives 0).
+        chance: The same for vectors between two sets of random examples, float64 (R,).
+        accuracies: Of the concept's classifiers, (R,).
+        p: Two-sided Welch t-test that scores and chance have one mean. Where neither has any spread, 1 if they are the
+            same number, else that of the permutation test.
+        significant: Whether p is below the level.
+    """
+
+    layer: str
+    scores: np.ndarray
+    chance: np.ndarray
+    accuracies: np.ndarray
+    p: float
+    significant: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Tcav:
+    """TCAV of a concept for a class.
+
+    Attributes:
+        layers: By layer.
+        target: The class.
+    """
+
+    layers: tuple[LayerScores, ...]
+    target: int
+
+    @property
+    def score(self) -> float:
+        """Mean over the layers that passed the test (Yang & Kim 2019, appendix F); NaN if none did."""
+        passed = [of_layer.scores.mean() for of_layer in self.layers if of_layer.significant]
+        return float(np.mean(passed)) if passed else float("nan")
+
+    @property
+    def chance(self) -> float:
+        """The same of random concepts, over the same layers; over all layers if none passed."""
+        layers = [of_layer for of_layer in self.layers if of_layer.significant] or self.layers
+        return float(np.mean([of_layer.chance.mean() for of_layer in layers]))
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per layer: layer, score, chance, accuracy, p, significant."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "layer": one.layer,
+                "score": one.scores.mean(),
+                "chance": one.chance.mean(),
+                "accuracy": one.accuracies.mean(),
+                "p": one.p,
+                "significant": one.significant,
+            }
+            for one in self.layers
+        )
+
+
+def tcav(
+    classifier: Classifier | Any,
+    images: np.ndarray,
+    target: int,
+    concept: np.ndarray,
+    random_sets: Sequence[np.ndarray],
+    *,
+    layers: Sequence[str] | None = None,
+    alpha: float = 0.01,
+    level: float = 0.01,
+    pool: bool = False,
+    seed: int = 0,
+) -> Tcav:
+    """Test a concept against random examples in several layers.
+
+    Set i gives a vector from its examples to the concept's, and, for comparison, one from those of set i + 1 (the last:
+    set 0) to its own. Of a concept that the model does not use, both kinds of vector score alike.
+
+    Args:
+        classifier: A `Classifier`, or an `Attributer`, whose classifier is taken.
+        images: Inputs of the class, raw (N, H, W, C).
+        target: The class.
+        concept: Examples of the concept, raw (n, H, W, C).
+        random_sets: At least two sets of other examples, each about as many as the concept's.
+        layers: Names of layers with spatial outputs, and "logits"; None: the target layer and "logits".
+        alpha: As in `train_cav`.
+        level: Of the t-test; the article's is .01.
+        pool: As in `activations_and_gradients`.
+        seed: Of the classifiers.
+
+    Returns:
+        `Tcav`, with `.score`, `.chance` and `.table`.
+
+    Raises:
+        AttribevalError: If there are fewer than two random sets, no image, or as `train_cav` and
+            `activations_and_gradients`.
+    """
+    classifier = getattr(classifier, "classifier", classifier)
+    if len(random_sets) < 2:
+        raise AttribevalError(
+            f"Expected at least two sets of random examples, for a test against chance. Received: {len(random_sets)}."
+        )
+    if len(images) == 0:
+        raise AttribevalError("Expected at least one input of the class. Received none.")
+    layers = layers or [name for name in (classifier.target_layer, LOGITS) if name is not None]
+    found = []
+    for layer in layers:
+
+        def of(examples: np.ndarray, layer: str = layer) -> np.ndarray:
+            return activations_and_gradients(classifier, examples, target, layer, pool)[0]
+
+        gradients = activations_and_gradients(classifier, images, target, layer, pool)[1]
+        positive, randoms = of(concept), [of(examples) for examples in random_sets]
+        scores, chance, accuracies = [], [], []
+        for i, negative in enumerate(randoms):
+            cav = train_cav(positive, negative, alpha=alpha, seed=seed + i)
+            other = train_cav(negative, randoms[(i + 1) % len(randoms)], alpha=alpha, seed=seed + i)
+            scores.append(tcav_score(gradients, cav.vector))
+            chance.append(tcav_score(gradients, other.vector))
+            accuracies.append(cav.accuracy)
+        p = _p_value(np.array(scores), np.array(chance))
+        found.append(LayerScores(layer, np.array(scores), np.array(chance), np.array(accuracies), p, p <= level))
+    return Tcav(tuple(found), int(target))
+
+
+def tcav_score(gradients: np.ndarray, vector: np.ndarray) -> float:
+    """The share of inputs whose logit rises along a vector (equation 2); an input with derivative 0 counts half.
+
+    Args:
+        gradients: (N, d).
+        vector: (d,).
+    """
+    along = directional_derivatives(gradients, vector)
+    return float(((along > 0) + 0.5 * (along == 0)).mean())
+
+
+def _p_value(scores: np.ndarray, chance: np.ndarray) -> float:
+    from scipy import stats
+
+    if np.ptp(scores) == 0 and np.ptp(chance) == 0:
+        # No spread, no t. If the two differ, the permutation test says how often chance alone would part them so.
+        return 1.0 if scores[0] == chance[0] else min(1.0, 2 / comb(len(scores) + len(chance), len(scores)))
+    return float(stats.ttest_ind(scores, chance, equal_var=False).pvalue)
