@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +121,12 @@ def drawn_size(cutout: tuple[int, int], scene: tuple[int, int], u: float) -> tup
 
 
 def placed_anew(
-    images: np.ndarray, scenes: np.ndarray, masks: np.ndarray, seed: int, scale: float = 1.0
+    images: np.ndarray,
+    scenes: np.ndarray,
+    masks: np.ndarray,
+    seed: int,
+    scale: float = 1.0,
+    numbers: Sequence[int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same objects in the same scenes at another place, and size if asked: for the robustness rows of a metric.
 
@@ -129,6 +135,8 @@ def placed_anew(
         masks: bool (N, H, W).
         seed: Of the places.
         scale: Times the object's sides; an object that would not fit gets as large as fits.
+        numbers: Number of each image, of which its place depends; None: 0, 1, …. With the numbers in the data set,
+            images can be made in any parts.
 
     Returns:
         Composites uint8 (N, H, W, 3) and masks bool (N, H, W), new arrays.
@@ -139,7 +147,7 @@ def placed_anew(
         height, width = cutout.mask.shape
         fits = min(scale, scene.shape[0] / height, scene.shape[1] / width)
         cutout = resized(cutout, (max(1, int(height * fits)), max(1, int(width * fits))))
-        rng = np.random.default_rng([seed, i])
+        rng = np.random.default_rng([seed, i if numbers is None else int(numbers[i])])
         top, left = (int(rng.integers(of - side + 1)) for side, of in zip(cutout.mask.shape, scene.shape, strict=False))
         made[i], where[i] = paste(scene, cutout, top, left)
     return made, where

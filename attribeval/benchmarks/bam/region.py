@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -78,18 +79,19 @@ def region_average(heatmaps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return (heatmaps * masks).sum((1, 2)) / counts
 
 
-def random_masks(masks: np.ndarray, seed: int = 0) -> np.ndarray:
+def random_masks(masks: np.ndarray, seed: int = 0, numbers: Sequence[int] | None = None) -> np.ndarray:
     """As many pixels as each mask has, drawn anywhere: the region of the baseline (appendix G).
 
     Args:
         masks: bool (N, H, W).
-        seed: Of the draws; a mask's pixels depend on its place in the array, so draw for all images at once.
+        seed: Of the draws.
+        numbers: Number of each image, of which its pixels depend; None: 0, 1, ….
 
     Returns:
         bool (N, H, W).
     """
     drawn = np.zeros_like(masks)
     for i, mask in enumerate(masks):
-        rng = np.random.default_rng([seed, i])
+        rng = np.random.default_rng([seed, i if numbers is None else int(numbers[i])])
         drawn[i].reshape(-1)[rng.permutation(mask.size)[: int(mask.sum())]] = True
     return drawn

@@ -1,0 +1,302 @@
+"""BAM from data to table: train, verify, explain, patch, test concepts. Everything is kept in the run directory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attribeval import progress as progress_bars
+from attribeval.attributer import Attributer, versions
+from attribeval.benchmarks.bam.concept_contrast import EXAMPLES, concept_examples, concept_score
+from attribeval.benchmarks.bam.insignificant_patch import Patches, insignificant_patches
+from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, k_name, train_models, training_sets
+from attribeval.benchmarks.bam.nets import Net, find_net
+from attribeval.benchmarks.bam.region import PROTOCOLS, Protocol, heat
+from attribeval.benchmarks.bam.relative_importance import relative_importance
+from attribeval.benchmarks.bam.scoring import Averages, averages
+from attribeval.benchmarks.bam.stimuli import SMALLER, Stimulus, moved, of_part, patched
+from attribeval.benchmarks.bam.summary import Concepts, Evidence, summarise
+from attribeval.datasets.bam import Bam, digits
+from attribeval.errors import AttribevalError
+from attribeval.files import write_atomic
+from attribeval.methods.card import Method
+from attribeval.methods.options import options_of
+from attribeval.methods.registry import build_method
+from attribeval.models.classifier import Classifier
+from attribeval.results.result import Result
+
+PAPER_METHODS = ("gradcam", "gradient", "smoothgrad(gradient)", "integrated_gradients",
+                 "smoothgrad(integrated_gradients)", "gradient_x_input", "guided_backprop", "guided_gradcam")  # fmt: skip
+CONTROLS = ("random", "sobel")
+KS = tuple(i / 10 for i in range(1, 11))
+_SLOW = ("perturbation", "model-agnostic", "region")
+_SHOWN = 8  # methods in the example panels
+
+
+def run_bam(
+    data: Bam | str = "digits",
+    methods: Sequence[str] | Mapping[str, Method] = PAPER_METHODS,
+    *,
+    run_dir: str | PathLike,
+    net: str | Net = "small",
+    feature: int = 0,
+    order: Sequence[int] | None = None,
+    ks: Sequence[float] = KS,
+    images: int = 300,
+    patch_images: int = 150,
+    slow_images: int = 16,
+    robustness: bool = True,
+    random_sets: int = 10,
+    protocol: Protocol = "fixed",
+    strategy: Any = "auto",
+    seed: int = 0,
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> Result:
+    """Benchmark attribution methods by relative feature importance: MCS, IDR, IIR, and TCAV.
+
+    Args:
+        data: `Bam` (of `datasets.bam.digits`, `datasets.bam_layout.read_bam` or `build_bam`), or "digits": the embedded
+            data, 20,000 training and 10,000 test images of 48 × 48.
+        methods: Names of methods, or a mapping from labels to methods. "random" and "sobel" are added as controls.
+        run_dir: Models, averages, patches and concepts are kept there; the same call goes on after an interruption,
+            and a call with other methods computes theirs alone.
+        net: "small", "resnet50" (the article's, from ImageNet weights), or a `nets.Net`.
+        feature: Object class that is the common feature of the f_k, the concept of TCAV and the patch of IIR.
+        order: Scene classes, those that have the feature first; accuracy drops are those of the first. None: by label.
+        ks: Commonalities; the last must be 1.
+        images: Test images for MCS and IDR, the first that there are.
+        patch_images: Test images with the feature, for IIR.
+        slow_images: How many of all these the methods get that need hundreds of passes an image (families
+            perturbation, model-agnostic and region, and Score-CAM); they have no robustness rows and no series over k.
+        robustness: Whether to measure MCS and IDR again with the objects at other places, and at 0.7 of their size.
+        random_sets: Sets of 100 random examples for TCAV.
+        protocol: "fixed", "paper" or "reference", see `region.heat` and `iir.unchanged`.
+        strategy: For the trainings, as in `roar.strategies.make_strategy`.
+        seed: Of everything random.
+        batch_size: Images that a model explains at a time.
+        progress: Show progress bars.
+
+    Returns:
+        `table` with one row per method and metric, and columns: method; kind ("method", "control", "concept"); metric
+        ("MCS", "MCSMoved", "MCSSmaller", "MCSCorrelation", "IDR", "IDRMoved", "IDRSmaller", "IIR", "IIRChange"); value;
+        low, high (95 % bootstrap interval over images); deviation (of 10 trials of 100 images; empty for no more than
+        100); baseline (the same with random regions, for TCAV with random concepts); images; seconds_per_image.
+        `settings["accuracy"]` is figure 2. `arrays` holds the series over k and the example panels.
+
+    Raises:
+        AttribevalError: If an argument is out of range, the data have too few images, or a model fits them not.
+    """
+    plan = _check(data, methods, net, ks, images, patch_images, slow_images, protocol)
+    folder = Path(run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {"protocol": protocol, "seed": seed, "batch_size": batch_size, "progress": progress}
+    sets = training_sets(plan.data, plan.ks, feature, order)
+    models = train_models(sets, plan.net, folder, strategy=strategy, seed=seed, progress=progress)
+    test = plan.data.test
+    importance = relative_importance(models, test, plan.ks, feature, order)
+    first = (order or range(len(test.scene_names)))[0]
+
+    def score(name: str, stimulus: Stimulus, quick_only: bool = False) -> _Scored:
+        classifier = models[name].classifier if isinstance(name, str) else name
+        return _score(classifier, stimulus, plan, folder / "averages", quick_only, options)
+
+    items = np.arange(min(images, len(test)))
+    evidence = Evidence(importance, list(plan.methods), kinds=plan.kinds)
+    evidence.objects = score(OBJECT, of_part(test, "composite", "object", items))
+    evidence.scenes = score(SCENE, of_part(test, "composite", "scene", items))
+    evidence.alone = score(SCENE, of_part(test, "scene_only", "scene", items))
+    for row, scale in (("Moved", 1.0), ("Smaller", SMALLER)) if robustness else ():
+        evidence.robust[row] = (
+            score(OBJECT, moved(test, "composite", "object", items, seed, scale), True),
+            score(SCENE, moved(test, "composite", "scene", items, seed, scale), True),
+            score(SCENE, moved(test, "scene_only", "scene", items, seed, scale), True),
+        )
+    of_first = np.flatnonzero((test.objects == feature) & (test.scenes == first))
+    if of_first.size:
+        evidence.series = [score(k_name(k), of_part(test, "composite", "scene", of_first), True) for k in plan.ks]
+    bare = Classifier(models[SCENE_ONLY].classifier.model, class_names=test.scene_names, name="bam_scene_only_inputs")
+    having = np.flatnonzero(test.objects == feature)[:patch_images]
+    inputs, evidence.patches = _patches(models[SCENE_ONLY].classifier, bare, test, having, folder, progress)
+    evidence.without_patch = score(bare, patched(test, having, inputs, None, "inputs"))
+    evidence.with_patch = score(bare, patched(test, having, inputs, evidence.patches, "inputs with patches"))
+    evidence.concepts = _concepts(models, plan, test, feature, first, of_first, random_sets, folder, seed, progress)
+    settings = {
+        "data": {"train": len(plan.data.train), "test": len(test), "size": list(test.images.shape[1:])},
+        "objects": list(test.object_names),
+        "scenes": list(test.scene_names),
+        "feature": test.object_names[feature],
+        "first_scene": test.scene_names[first],
+        "recipe": plan.net.recipe.to_json(),
+        "preprocess": plan.net.preprocess,
+        "methods": list(plan.methods),
+        "options": {name: o for name, method in plan.methods.items() if (o := options_of(method))},
+        "slow_methods": plan.slow,
+        "images": len(items),
+        "patch_images": len(having),
+        "slow_images": slow_images,
+        "protocol": protocol,
+        "training_seconds": {name: round(m.record["total_seconds"], 1) for name, m in models.items()},
+        "seed": seed,
+        "versions": versions(),
+    }
+    result = summarise(evidence, settings)
+    result.arrays |= _examples(models, plan, test, items, evidence, seed)
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    data: Bam
+    methods: dict[str, Method]
+    kinds: dict[str, str]
+    slow: list[str]
+    slow_images: int
+    net: Net
+    ks: tuple[float, ...]
+
+
+def _check(
+    data: Any,
+    methods: Any,
+    net: Any,
+    ks: Sequence[float],
+    images: int,
+    patch_images: int,
+    slow_images: int,
+    protocol: str,
+) -> _Plan:
+    if protocol not in PROTOCOLS:
+        raise AttribevalError(f"Expected protocol 'fixed', 'paper' or 'reference'. Received: {protocol!r}.")
+    for name, value in (("images", images), ("patch_images", patch_images), ("slow_images", slow_images)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise AttribevalError(f"Expected {name} of 1 or more. Received: {value!r}.")
+    if len(ks) < 1 or list(ks) != sorted(set(ks)) or abs(ks[-1] - 1) > 1e-9:
+        raise AttribevalError(
+            f"Expected rising commonalities that end with 1, to which all are compared. Received: {list(ks)}."
+        )
+    if isinstance(methods, str) or not methods:
+        raise AttribevalError(f"Expected at least one method, in a list. Received: {methods!r}.")
+    if isinstance(data, str):
+        if data != "digits":
+            raise AttribevalError(
+                f"Expected 'digits' or Bam data (datasets.bam_layout.read_bam(folder)). Received: {data!r}."
+            )
+        data = digits(n_train=20_000, n_test=10_000)
+    if not isinstance(data, Bam):
+        raise AttribevalError(f"Expected Bam data. Received: {type(data).__name__}.")
+    given = dict(methods) if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
+    built = given | {name: build_method(name) for name in CONTROLS if name not in given}
+    kinds = {name: "control" if method.card.family == "control" else "method" for name, method in built.items()}
+    slow = [name for name, m in built.items() if m.card.family in _SLOW or m.card.name == "scorecam"]
+    return _Plan(data, built, kinds, slow, slow_images, find_net(net), tuple(float(k) for k in ks))
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """g_c of every method, and which images the model classifies correctly."""
+
+    averages: dict[str, Averages]
+    correct: np.ndarray
+
+
+def _score(
+    classifier: Classifier, stimulus: Stimulus, plan: _Plan, folder: Path, quick_only: bool, options: dict[str, Any]
+) -> _Scored:
+    quick = {name: method for name, method in plan.methods.items() if name not in plan.slow}
+    found = averages(classifier, stimulus, quick, folder, **options) if quick else {}
+    if plan.slow and not quick_only:
+        slow = {name: plan.methods[name] for name in plan.slow}
+        found |= averages(classifier, stimulus.first(plan.slow_images), slow, folder, **options)
+    right = []
+    for start in range(0, len(stimulus.items), 256):
+        places = np.arange(start, min(start + 256, len(stimulus.items)))
+        x = classifier.prepare(np.asarray(stimulus.load(places)[0], np.float32))
+        right.append(classifier.forward(x)[0].numpy().argmax(1) == stimulus.labels[places])
+    return _Scored(found, np.concatenate(right))
+
+
+def _patches(
+    scene_only: Classifier, bare: Classifier, test: Any, items: np.ndarray, folder: Path, progress: bool | None
+) -> tuple[np.ndarray, Patches]:
+    """Model inputs of scenes, and the patches found in them; kept by content."""
+    if not items.size:
+        raise AttribevalError("Expected test images with the common feature, for the patches of IIR. Received none.")
+    inputs, pasted = (
+        np.asarray(scene_only.prepare(test.load(kind, items).astype(np.float32)))
+        for kind in ("scene_only", "composite")
+    )
+    shape = (1, *inputs.shape[1:])
+    ends = [np.asarray(scene_only.prepare(np.full(shape, end, np.float32)))[0, 0, 0] for end in (0.0, 255.0)]
+    about = json.dumps([bare.fingerprint(), items.tolist(), versions()])
+    digest = hashlib.blake2b(about.encode() + inputs.tobytes() + pasted.tobytes(), digest_size=12).hexdigest()
+    (folder / "patches").mkdir(exist_ok=True)
+    file = folder / "patches" / f"{digest}.npz"
+    names = ("images", "change", "before", "scale", "size")
+    if not file.is_file():
+        with progress_bars.bar(len(items), "patches", progress) as bar:
+            found = insignificant_patches(
+                bare, inputs, pasted, np.asarray(test.masks[items]), bounds=(np.minimum(*ends), np.maximum(*ends))
+            )
+            bar.update(len(items))
+        write_atomic(file, lambda f: np.savez(f, **{name: getattr(found, name) for name in names}))
+    with np.load(file, allow_pickle=False) as saved:
+        return inputs, Patches(**{name: saved[name] for name in names})
+
+
+def _concepts(
+    models: Mapping[str, Trained],
+    plan: _Plan,
+    test: Any,
+    feature: int,
+    first: int,
+    of_first: np.ndarray,
+    random_sets: int,
+    folder: Path,
+    seed: int,
+    progress: bool | None,
+) -> Concepts | None:
+    """TCAV of the feature for f_o, f_s and every f_k, on images of the first scene class; None without such images."""
+    train = plan.data.train
+    if not of_first.size or (train.objects == feature).sum() < EXAMPLES or len(train) < 2 * EXAMPLES:
+        return None
+    concept, others = concept_examples(train, feature, random_sets, seed)
+    images = test.load("composite", of_first[:EXAMPLES])
+    targets = {OBJECT: feature, SCENE: first} | {k_name(k): first for k in plan.ks}
+    found = {}
+    with progress_bars.bar(len(targets), "concepts", progress, unit="model") as bar:
+        for name, target in targets.items():
+            classifier, layers = models[name].classifier, plan.net.concept_layers
+            found[name] = concept_score(classifier, images, target, concept, others, layers, folder / "concepts", seed)
+            bar.update(1)
+    return Concepts(found[OBJECT], found[SCENE], [found[k_name(k)] for k in plan.ks], len(images))
+
+
+def _examples(
+    models: Mapping[str, Trained], plan: _Plan, test: Any, items: np.ndarray, evidence: Evidence, seed: int
+) -> dict[str, np.ndarray]:
+    """Images and heat maps of the panels: the first test images that f_o and f_s both classify correctly."""
+    chosen = items[evidence.objects.correct & evidence.scenes.correct & evidence.alone.correct][:3]
+    quick = [name for name in plan.methods if name not in plan.slow][:_SHOWN]
+    if not chosen.size or not quick:
+        return {}
+    shown = {name: plan.methods[name] for name in quick}
+    arrays = {
+        "examples/images": test.load("composite", chosen),
+        "examples/scenes": test.load("scene_only", chosen),
+        "examples/masks": np.asarray(test.masks[chosen]),
+        "examples/patched": evidence.patches.images[:3],
+        "examples/methods": np.array(quick),
+    }
+    for part, name, kind in (("f_o", OBJECT, "composite"), ("f_s", SCENE, "composite"), ("alone", SCENE, "scene_only")):
+        images = test.load(kind, chosen).astype(np.float32)
+        maps = Attributer(models[name].classifier).explain_many(images, shown, seed=seed, progress=False)
+        arrays[f"examples/{part}"] = np.stack([heat(maps[n].values) for n in quick]).astype(np.float32)
+    return arrays
