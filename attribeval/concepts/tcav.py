@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
@@ -165,4 +166,6 @@ def _p_value(scores: np.ndarray, chance: np.ndarray) -> float:
     if np.ptp(scores) == 0 and np.ptp(chance) == 0:
         # No spread, no t. If the two differ, the permutation test says how often chance alone would part them so.
         return 1.0 if scores[0] == chance[0] else min(1.0, 2 / comb(len(scores) + len(chance), len(scores)))
-    return float(stats.ttest_ind(scores, chance, equal_var=False).pvalue)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # one of the two has next to no spread: no fault here
+        return float(stats.ttest_ind(scores, chance, equal_var=False).pvalue)

@@ -22,6 +22,7 @@ from attribeval import _tf as tf
 from attribeval import progress as progress_bars
 from attribeval.attributer import versions
 from attribeval.benchmarks.bam.nets import Net
+from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.strategies import make_strategy
 from attribeval.benchmarks.roar.training import train
 from attribeval.datasets.bam import Bam, BamView
@@ -98,18 +99,19 @@ def train_models(
     trained = {}
     with progress_bars.bar(len(sets), "train", progress, unit="model") as bar:
         for name, view in sets.items():
-            trained[name] = _train_one(name, view, net, folder, strategy, seed)
+            recipe = net.series_recipe or net.recipe if name.startswith("k") else net.recipe
+            trained[name] = _train_one(name, view, net, recipe, folder, strategy, seed)
             bar.update(1)
     return trained
 
 
-def _train_one(name: str, view: BamView, net: Net, folder: Path, strategy: Any, seed: int) -> Trained:
+def _train_one(name: str, view: BamView, net: Net, recipe: Recipe, folder: Path, strategy: Any, seed: int) -> Trained:
     shape, classes = tuple(view.part.images.shape[1:]), len(view.class_names)
     tf.keras.utils.set_random_seed(seed)
     with strategy.scope():
         model = net.build(shape, classes)
     _check_model(model, shape, view)
-    key = _key(model, view, net, seed)
+    key = _key(model, view, net, recipe, seed)
     file = folder / f"{name}-{key}"
     weights, about = file.with_name(f"{file.name}.weights.h5"), file.with_name(f"{file.name}.json")
     with FileLock(file.with_name(f".{file.name}.lock")):
@@ -117,7 +119,7 @@ def _train_one(name: str, view: BamView, net: Net, folder: Path, strategy: Any, 
             model.load_weights(weights)
             record = json.loads(about.read_text()) | {"from_run_dir": True}
         else:
-            record = _fit(model, view, net, strategy, seed)
+            record = _fit(model, view, net, recipe, strategy, seed)
             temporary = file.with_name(f"partial_{file.name}.weights.h5")
             model.save_weights(temporary)
             temporary.replace(weights)
@@ -140,7 +142,7 @@ def _check_model(model: Any, shape: tuple[int, ...], view: BamView) -> None:
         raise AttribevalError(f"Expected a model of images {shape}. Received one that takes {wanted}.")
 
 
-def _key(model: Any, view: BamView, net: Net, seed: int) -> str:
+def _key(model: Any, view: BamView, net: Net, recipe: Recipe, seed: int) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for layer in model._flatten_layers():
         plain = {
@@ -152,11 +154,11 @@ def _key(model: Any, view: BamView, net: Net, seed: int) -> str:
         digest.update(f"{value.dtype}{value.shape}".encode())
         digest.update(value)
     digest.update(view.fingerprint().encode())
-    digest.update(json.dumps([net.recipe.to_json(), net.preprocess, seed]).encode())
+    digest.update(json.dumps([recipe.to_json(), net.preprocess, seed]).encode())
     return digest.hexdigest()
 
 
-def _fit(model: Any, view: BamView, net: Net, strategy: Any, seed: int) -> dict[str, Any]:
+def _fit(model: Any, view: BamView, net: Net, recipe: Recipe, strategy: Any, seed: int) -> dict[str, Any]:
     begun = time.perf_counter()
     preprocess = find_preprocessing(net.preprocess) or (lambda images: images)
     n = len(view)
@@ -167,8 +169,8 @@ def _fit(model: Any, view: BamView, net: Net, strategy: Any, seed: int) -> dict[
             while True:
                 rows = _rows(number * size, size, n, seed)
                 images = view.load(rows).astype(np.float32)
-                if net.recipe.augment is not None and net.recipe.augment.flip:
-                    flips, _ = net.recipe.augment.draw_moves(seed, np.full(size, number), np.arange(size))
+                if recipe.augment is not None and recipe.augment.flip:
+                    flips, _ = recipe.augment.draw_moves(seed, np.full(size, number), np.arange(size))
                     images[flips] = images[flips, :, ::-1]
                 yield np.asarray(preprocess(images), np.float32), view.labels[rows].astype(np.int32)
                 number += place[1]
@@ -177,11 +179,11 @@ def _fit(model: Any, view: BamView, net: Net, strategy: Any, seed: int) -> dict[
         signature = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec((size,), tf.int32))
         return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
 
-    history = train(model, batches, n, net.recipe, strategy)
+    history = train(model, batches, n, recipe, strategy)
     return dataclasses.asdict(history) | {
         "images": n,
         "total_seconds": time.perf_counter() - begun,
-        "recipe": net.recipe.to_json(),
+        "recipe": recipe.to_json(),
         "seed": seed,
         "versions": versions(),
     }

@@ -23,6 +23,7 @@ class Net:
         build: A function of the image shape (H, W, C) and the number of classes that returns an uncompiled Keras
             classifier, with its starting weights.
         recipe: The training. Of `augment` only `flip` may be set.
+        series_recipe: That of the f_k, which have fewer images; None: the same.
         preprocess: Name of the preprocessing between raw pixels and the model, or None.
         concept_layers: Where TCAV looks: names of layers with spatial outputs, and "logits"; None: the last spatial
             layer and the logits.
@@ -30,16 +31,18 @@ class Net:
 
     build: Builder
     recipe: Recipe
+    series_recipe: Recipe | None = None
     preprocess: str | None = None
     concept_layers: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        augment = self.recipe.augment
-        if augment is not None and (augment.crop is not None or augment.shift):
-            raise AttribevalError(
-                "Expected a recipe that mirrors at most: crops and shifts could cut the object away. Received: "
-                f"{augment}."
-            )
+        for recipe in (self.recipe, self.series_recipe):
+            augment = None if recipe is None else recipe.augment
+            if augment is not None and (augment.crop is not None or augment.shift):
+                raise AttribevalError(
+                    "Expected a recipe that mirrors at most: crops and shifts could cut the object away. Received: "
+                    f"{augment}."
+                )
 
 
 def _small(shape: tuple[int, int, int], classes: int) -> Any:
@@ -78,7 +81,7 @@ def resnet50(weights: str | PathLike | None = "imagenet") -> Builder:
 
 _RESNET_BLOCKS = ("conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out")
 NETS: dict[str, Callable[..., Net]] = {
-    "small": lambda: Net(_small, Recipe(epochs=8), concept_layers=("relu3", "relu4", LOGITS)),
+    "small": lambda: Net(_small, Recipe(steps=1800), Recipe(steps=500), concept_layers=("relu3", "relu4", LOGITS)),
     "resnet50": lambda weights="imagenet": Net(
         resnet50(weights),
         Recipe(epochs=10, batch_size=64, optimizer="sgd", learning_rate=0.01, schedule="cosine", weight_decay=1e-4),

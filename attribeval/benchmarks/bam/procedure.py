@@ -32,8 +32,16 @@ from attribeval.methods.registry import build_method
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
 
-PAPER_METHODS = ("gradcam", "gradient", "smoothgrad(gradient)", "integrated_gradients",
-                 "smoothgrad(integrated_gradients)", "gradient_x_input", "guided_backprop", "guided_gradcam")  # fmt: skip
+PAPER_METHODS = (
+    "gradcam",
+    "gradient",
+    "smoothgrad(gradient)",
+    "integrated_gradients",
+    "smoothgrad(integrated_gradients)",
+    "gradient_x_input",
+    "guided_backprop",
+    "guided_gradcam",
+)
 CONTROLS = ("random", "sobel")
 KS = tuple(i / 10 for i in range(1, 11))
 _SLOW = ("perturbation", "model-agnostic", "region")
@@ -135,6 +143,7 @@ def run_bam(
         "feature": test.object_names[feature],
         "first_scene": test.scene_names[first],
         "recipe": plan.net.recipe.to_json(),
+        "series_recipe": (plan.net.series_recipe or plan.net.recipe).to_json(),
         "preprocess": plan.net.preprocess,
         "methods": list(plan.methods),
         "options": {name: o for name, method in plan.methods.items() if (o := options_of(method))},

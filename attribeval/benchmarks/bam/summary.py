@@ -224,7 +224,8 @@ def _sentences(evidence: Evidence, table: Any, settings: dict[str, Any]) -> list
     if len(random):
         row = random.iloc[0]
         sentences.append(
-            f"Chance: IDR of random maps is {row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%}; 50 % is expected)."
+            f"Chance: IDR of random maps is {row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%}; 50 % is "
+            "expected)."
         )
     same = [
         name
@@ -245,19 +246,11 @@ def _sentences(evidence: Evidence, table: Any, settings: dict[str, Any]) -> list
         f"before the optimisation), beside ‖f(x)‖ = {p['logits']:.1f}; ‖δ‖ is {p['size']:.0f}."
     )
     if evidence.concepts is not None:
-        passed = {
-            name: sum(layer.significant for layer in one.layers)
-            for name, one in (("f_o", evidence.concepts.objects), ("f_s", evidence.concepts.scenes))
-        }
-        sentences.append(
-            "TCAV: "
-            + ", ".join(
-                f"{name} {score_or_chance(one):.2f} (chance {one.chance:.2f}, {passed[name]} of {len(one.layers)} layers "
-                "significant)"
-                for name, one in (("f_o", evidence.concepts.objects), ("f_s", evidence.concepts.scenes))
-            )
-            + "."
-        )
+        told = []
+        for name, one in (("f_o", evidence.concepts.objects), ("f_s", evidence.concepts.scenes)):
+            passed = f"{sum(layer.significant for layer in one.layers)} of {len(one.layers)} layers significant"
+            told.append(f"{name} {score_or_chance(one):.2f} (chance {one.chance:.2f}, {passed})")
+        sentences.append(f"TCAV of {settings['feature']!r} in {settings['first_scene']!r}: {', '.join(told)}.")
     slow = settings["slow_methods"]
     if slow:
         sentences.append(f"On the first {settings['slow_images']} images alone: {', '.join(slow)}.")
