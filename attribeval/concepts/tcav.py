@@ -48,11 +48,11 @@ class Tcav:
 
     Attributes:
         layers: By layer.
-        target: The class.
+        targets: The class, or that of each input.
     """
 
     layers: tuple[LayerScores, ...]
-    target: int
+    targets: int | np.ndarray
 
     @property
     def score(self) -> float:
@@ -87,7 +87,7 @@ class Tcav:
 def tcav(
     classifier: Classifier | Any,
     images: np.ndarray,
-    target: int,
+    targets: int | np.ndarray,
     concept: np.ndarray,
     random_sets: Sequence[np.ndarray],
     *,
@@ -105,7 +105,7 @@ def tcav(
     Args:
         classifier: A `Classifier`, or an `Attributer`, whose classifier is taken.
         images: Inputs of the class, raw (N, H, W, C).
-        target: The class.
+        targets: The class; or (N,), the class of each input, if they are of several.
         concept: Examples of the concept, raw (n, H, W, C).
         random_sets: At least two sets of other examples, each about as many as the concept's.
         layers: Names of layers with spatial outputs, and "logits"; None: the target layer and "logits".
@@ -133,9 +133,9 @@ def tcav(
     for layer in layers:
 
         def of(examples: np.ndarray, layer: str = layer) -> np.ndarray:
-            return activations_and_gradients(classifier, examples, target, layer, pool)[0]
+            return activations_and_gradients(classifier, examples, 0, layer, pool)[0]
 
-        gradients = activations_and_gradients(classifier, images, target, layer, pool)[1]
+        gradients = activations_and_gradients(classifier, images, targets, layer, pool)[1]
         positive, randoms = of(concept), [of(examples) for examples in random_sets]
         scores, chance, accuracies = [], [], []
         for i, negative in enumerate(randoms):
@@ -145,8 +145,8 @@ def tcav(
             chance.append(tcav_score(gradients, other.vector))
             accuracies.append(cav.accuracy)
         p = _p_value(np.array(scores), np.array(chance))
-        found.append(LayerScores(layer, np.array(scores), np.array(chance), np.array(accuracies), p, p <= level))
-    return Tcav(tuple(found), int(target))
+        found.append(LayerScores(layer, np.array(scores), np.array(chance), np.array(accuracies), p, bool(p <= level)))
+    return Tcav(tuple(found), targets)
 
 
 def tcav_score(gradients: np.ndarray, vector: np.ndarray) -> float:

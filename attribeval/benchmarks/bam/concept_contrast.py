@@ -52,7 +52,7 @@ def concept_examples(
 def concept_score(
     classifier: Classifier,
     images: np.ndarray,
-    target: int,
+    targets: int | np.ndarray,
     concept: np.ndarray,
     random_sets: Sequence[np.ndarray],
     layers: Sequence[str] | None,
@@ -63,12 +63,19 @@ def concept_score(
     digest = hashlib.blake2b(digest_size=12)
     for array in (images, concept, *random_sets):
         digest.update(np.ascontiguousarray(array))
-    about = [classifier.fingerprint(), target, list(layers or ()), seed, versions(), digest.hexdigest()]
+    about = [
+        classifier.fingerprint(),
+        np.asarray(targets).tolist(),
+        list(layers or ()),
+        seed,
+        versions(),
+        digest.hexdigest(),
+    ]
     name = hashlib.blake2b(json.dumps(about).encode(), digest_size=12).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"tcav-{name}.json"
     if not file.is_file():
-        made = tcav(classifier, images, target, concept, random_sets, layers=layers, seed=seed)
+        made = tcav(classifier, images, targets, concept, random_sets, layers=layers, seed=seed)
         content = [
             [one.layer, one.scores.tolist(), one.chance.tolist(), one.accuracies.tolist(), one.p] for one in made.layers
         ]
@@ -78,7 +85,7 @@ def concept_score(
             LayerScores(layer, np.array(scores), np.array(chance), np.array(accuracies), p, p <= 0.01)
             for layer, scores, chance, accuracies, p in json.loads(file.read_text())
         ),
-        target,
+        targets,
     )
 
 

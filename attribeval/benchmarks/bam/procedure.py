@@ -19,10 +19,11 @@ from attribeval.benchmarks.bam.insignificant_patch import Patches, insignificant
 from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, k_name, train_models, training_sets
 from attribeval.benchmarks.bam.nets import Net, find_net
 from attribeval.benchmarks.bam.region import PROTOCOLS, Protocol, heat
-from attribeval.benchmarks.bam.relative_importance import relative_importance
+from attribeval.benchmarks.bam.relative_importance import feature_items, relative_importance
 from attribeval.benchmarks.bam.scoring import Averages, averages
 from attribeval.benchmarks.bam.stimuli import SMALLER, Stimulus, moved, of_part, patched
 from attribeval.benchmarks.bam.summary import Concepts, Evidence, summarise
+from attribeval.concepts.tcav import Tcav
 from attribeval.datasets.bam import Bam, digits
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
@@ -57,6 +58,8 @@ def run_bam(
     feature: int = 0,
     order: Sequence[int] | None = None,
     ks: Sequence[float] = KS,
+    series_scenes: str = "all",
+    series_images: int = 100,
     images: int = 300,
     patch_images: int = 150,
     slow_images: int = 16,
@@ -78,8 +81,11 @@ def run_bam(
             and a call with other methods computes theirs alone.
         net: "small", "resnet50" (the article's, from ImageNet weights), or a `nets.Net`.
         feature: Object class that is the common feature of the f_k, the concept of TCAV and the patch of IIR.
-        order: Scene classes, those that have the feature first; accuracy drops are those of the first. None: by label.
+        order: Scene classes, those that have the feature first. None: by label.
         ks: Commonalities; the last must be 1.
+        series_scenes: On which scenes f_k is measured: "all" that have the feature for it, or the "first", see
+            `relative_importance.feature_items`.
+        series_images: Test images for MCS of each f_k.
         images: Test images for MCS and IDR, the first that there are.
         patch_images: Test images with the feature, for IIR.
         slow_images: How many of all these the methods get that need hundreds of passes an image (families
@@ -102,6 +108,8 @@ def run_bam(
     Raises:
         AttribevalError: If an argument is out of range, the data have too few images, or a model fits them not.
     """
+    if series_scenes not in ("all", "first"):
+        raise AttribevalError(f"Expected series_scenes 'all' or 'first'. Received: {series_scenes!r}.")
     plan = _check(data, methods, net, ks, images, patch_images, slow_images, protocol)
     folder = Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,8 +117,7 @@ def run_bam(
     sets = training_sets(plan.data, plan.ks, feature, order)
     models = train_models(sets, plan.net, folder, strategy=strategy, seed=seed, progress=progress)
     test = plan.data.test
-    importance = relative_importance(models, test, plan.ks, feature, order)
-    first = (order or range(len(test.scene_names)))[0]
+    importance = relative_importance(models, test, plan.ks, feature, order, series_scenes)
 
     def score(name: str, stimulus: Stimulus, quick_only: bool = False) -> _Scored:
         classifier = models[name].classifier if isinstance(name, str) else name
@@ -127,21 +134,26 @@ def run_bam(
             score(SCENE, moved(test, "composite", "scene", items, seed, scale), True),
             score(SCENE, moved(test, "scene_only", "scene", items, seed, scale), True),
         )
-    of_first = np.flatnonzero((test.objects == feature) & (test.scenes == first))
-    if of_first.size:
-        evidence.series = [score(k_name(k), of_part(test, "composite", "scene", of_first), True) for k in plan.ks]
+    of_series = [feature_items(test, k, feature, order, series_scenes)[:series_images] for k in plan.ks]
+    if all(chosen.size for chosen in of_series):
+        union = np.unique(np.concatenate(of_series))
+        last = score(k_name(plan.ks[-1]), of_part(test, "composite", "scene", union), True)
+        for k, chosen in zip(plan.ks, of_series, strict=True):
+            one = score(k_name(k), of_part(test, "composite", "scene", chosen), True)
+            evidence.series.append((one, last.at(np.searchsorted(union, chosen))))
     bare = Classifier(models[SCENE_ONLY].classifier.model, class_names=test.scene_names, name="bam_scene_only_inputs")
     having = np.flatnonzero(test.objects == feature)[:patch_images]
     inputs, evidence.patches = _patches(models[SCENE_ONLY].classifier, bare, test, having, folder, progress)
     evidence.without_patch = score(bare, patched(test, having, inputs, None, "inputs"))
     evidence.with_patch = score(bare, patched(test, having, inputs, evidence.patches, "inputs with patches"))
-    evidence.concepts = _concepts(models, plan, test, feature, first, of_first, random_sets, folder, seed, progress)
+    evidence.concepts = _concepts(models, plan, test, feature, of_series, random_sets, folder, seed, progress)
     settings = {
         "data": {"train": len(plan.data.train), "test": len(test), "size": list(test.images.shape[1:])},
         "objects": list(test.object_names),
         "scenes": list(test.scene_names),
         "feature": test.object_names[feature],
-        "first_scene": test.scene_names[first],
+        "series_on": "scenes with the feature" if series_scenes == "all" else "the first scene",
+        "series_images": series_images,
         "recipe": plan.net.recipe.to_json(),
         "series_recipe": (plan.net.series_recipe or plan.net.recipe).to_json(),
         "preprocess": plan.net.preprocess,
@@ -215,6 +227,13 @@ class _Scored:
     averages: dict[str, Averages]
     correct: np.ndarray
 
+    def at(self, places: np.ndarray) -> _Scored:
+        """Some of the images."""
+        some = {
+            name: Averages(one.region[places], one.random[places], one.seconds) for name, one in self.averages.items()
+        }
+        return _Scored(some, self.correct[places])
+
 
 def _score(
     classifier: Classifier, stimulus: Stimulus, plan: _Plan, folder: Path, quick_only: bool, options: dict[str, Any]
@@ -265,27 +284,37 @@ def _concepts(
     plan: _Plan,
     test: Any,
     feature: int,
-    first: int,
-    of_first: np.ndarray,
+    of_series: list[np.ndarray],
     random_sets: int,
     folder: Path,
     seed: int,
     progress: bool | None,
 ) -> Concepts | None:
-    """TCAV of the feature for f_o, f_s and every f_k, on images of the first scene class; None without such images."""
+    """TCAV of the feature for f_o, f_s and every f_k, each on images with it; None without enough of them."""
     train = plan.data.train
-    if not of_first.size or (train.objects == feature).sum() < EXAMPLES or len(train) < 2 * EXAMPLES:
+    if (
+        not all(chosen.size for chosen in of_series)
+        or (train.objects == feature).sum() < EXAMPLES
+        or len(train) < 2 * EXAMPLES
+    ):
         return None
     concept, others = concept_examples(train, feature, random_sets, seed)
-    images = test.load("composite", of_first[:EXAMPLES])
-    targets = {OBJECT: feature, SCENE: first} | {k_name(k): first for k in plan.ks}
-    found = {}
-    with progress_bars.bar(len(targets), "concepts", progress, unit="model") as bar:
-        for name, target in targets.items():
-            classifier, layers = models[name].classifier, plan.net.concept_layers
-            found[name] = concept_score(classifier, images, target, concept, others, layers, folder / "concepts", seed)
+    items = np.flatnonzero(test.objects == feature)[:EXAMPLES]
+
+    def score(name: str, chosen: np.ndarray, targets: int | np.ndarray) -> Tcav:
+        images, layers = test.load("composite", chosen), plan.net.concept_layers
+        return concept_score(
+            models[name].classifier, images, targets, concept, others, layers, folder / "concepts", seed
+        )
+
+    series = []
+    with progress_bars.bar(2 + len(plan.ks), "concepts", progress, unit="model") as bar:
+        of_objects, of_scenes = score(OBJECT, items, feature), score(SCENE, items, test.scenes[items])
+        bar.update(2)
+        for k, chosen in zip(plan.ks, of_series, strict=True):
+            series.append(tuple(score(k_name(one), chosen, test.scenes[chosen]) for one in (k, plan.ks[-1])))
             bar.update(1)
-    return Concepts(found[OBJECT], found[SCENE], [found[k_name(k)] for k in plan.ks], len(images))
+    return Concepts(of_objects, of_scenes, series, len(items))
 
 
 def _examples(

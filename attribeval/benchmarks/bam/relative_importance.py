@@ -27,7 +27,7 @@ class RelativeImportance:
         table: Columns model, tested_on, accuracy, low, high (95 % bootstrap), images.
         rises: Share of the images that f_s classifies correctly with the object whose confidence is higher without it.
         ks: The commonalities.
-        with_feature, without_feature: Accuracy of each f_k on the first scene class, with and without the feature.
+        with_feature, without_feature: Accuracy of each f_k on images with the feature, and on the same without it.
         checks: What must hold for the metrics to mean something: (sentence, whether it does).
     """
 
@@ -44,8 +44,36 @@ class RelativeImportance:
         return self.with_feature - self.without_feature
 
 
+def feature_items(
+    test: BamPart, k: float, feature: int, order: Sequence[int] | None = None, scenes: str = "all"
+) -> np.ndarray:
+    """The images on which f_k is measured: those with the feature, of scene classes that have it when f_k is trained.
+
+    Args:
+        test: The test part.
+        k: The commonality.
+        feature: The common feature's object class.
+        order: Scene classes, those with the feature first.
+        scenes: "all" of these classes, or only the "first", which has the feature for every k: the article's choice.
+            One class may be so easy that it needs no feature, or so hard that it always does; all of them tell more.
+
+    Returns:
+        Item numbers, one of each class in turn.
+    """
+    order = list(order or range(len(test.scene_names)))
+    chosen = order[:1] if scenes == "first" else order[: round(k * len(order))]
+    of_class = [np.flatnonzero((test.objects == feature) & (test.scenes == scene)) for scene in chosen]
+    rank = np.concatenate([np.arange(len(items)) for items in of_class])
+    return np.concatenate(of_class)[np.argsort(rank, kind="stable")]
+
+
 def relative_importance(
-    models: Mapping[str, Trained], test: BamPart, ks: Sequence[float], feature: int, order: Sequence[int] | None
+    models: Mapping[str, Trained],
+    test: BamPart,
+    ks: Sequence[float],
+    feature: int,
+    order: Sequence[int] | None,
+    scenes: str = "all",
 ) -> RelativeImportance:
     """Measure accuracies on the test images with and without object, scene and common feature.
 
@@ -55,6 +83,7 @@ def relative_importance(
         ks: The commonalities that were trained.
         feature: The common feature's object class.
         order: Scene classes, those with the feature first.
+        scenes: Those that f_k is tested on, as in `feature_items`.
     """
     import pandas as pd
 
@@ -73,25 +102,22 @@ def relative_importance(
     no_scene, _ = add(SCENE, "object_only", "scene")
     add(SCENE_ONLY, "scene_only", "scene")
     rises = float((more_confident > confident)[with_scene].mean()) if with_scene.any() else float("nan")
-    first = (order or range(len(test.scene_names)))[0]
-    items = np.flatnonzero((test.objects == feature) & (test.scenes == first))
     accuracies = np.full((2, len(ks)), np.nan)
     for i, k in enumerate(ks):
+        items = feature_items(test, k, feature, order, scenes)
+        named = [test.scene_names[s] for s in np.unique(test.scenes[items])]
+        where = named[0] if len(named) == 1 else f"{len(named)} scenes"
         for j, kind in enumerate(("composite", "scene_only")):
             right, _ = _answers(models[k_name(k)], test.view(kind, "scene", items))
             accuracies[j, i] = right.mean() if len(right) else np.nan
-            rows.append(
-                _row(
-                    f"f_k, k = {k:g}", f"{test.scene_names[first]} {'with' if j == 0 else 'without'} the feature", right
-                )
-            )
+            rows.append(_row(f"f_k, k = {k:g}", f"{where} {'without' if j else 'with'} the feature", right))
     chance_o, chance_s = 1 / len(test.object_names), 1 / len(test.scene_names)
     drops = accuracies[0] - accuracies[1]
     checks = [
         (
             f"f_o needs the object: {with_objects.mean():.1%} with it, {no_object.mean():.1%} without "
             f"(chance {chance_o:.1%})",
-            _near_chance(no_object, chance_o) and with_objects.mean() > 2 * chance_o,
+            bool(_near_chance(no_object, chance_o) and with_objects.mean() > 2 * chance_o),
         ),
         (
             f"f_s does not need the object: {with_scene.mean():.1%} with it, {without.mean():.1%} without",
@@ -100,10 +126,10 @@ def relative_importance(
         (
             f"f_s needs the scene: {with_scene.mean():.1%} with it, {no_scene.mean():.1%} without "
             f"(chance {chance_s:.1%})",
-            _near_chance(no_scene, chance_s) and with_scene.mean() > 2 * chance_s,
+            bool(_near_chance(no_scene, chance_s) and with_scene.mean() > 2 * chance_s),
         ),
     ]
-    if len(ks) > 1 and items.size:
+    if len(ks) > 1 and np.isfinite(drops).all():
         low, high = drops[: len(ks) // 2].mean(), drops[len(ks) - len(ks) // 2 :].mean()
         checks.append(
             (

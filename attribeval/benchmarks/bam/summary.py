@@ -30,13 +30,13 @@ class Concepts:
 
     Attributes:
         objects, scenes: Of f_o and f_s.
-        series: Of each f_k.
-        images: How many inputs.
+        series: Of each f_k; that of the last model on the same images beside each.
+        images: How many inputs f_o and f_s had.
     """
 
     objects: Tcav
     scenes: Tcav
-    series: list[Tcav]
+    series: list[tuple[Tcav, Tcav]]
     images: int
 
 
@@ -50,7 +50,7 @@ class Evidence:
         kinds: By label.
         objects, scenes, alone: f_o and f_s on composites, f_s on scenes alone.
         robust: By row, f_o and f_s on composites and f_s on scenes, with the objects placed anew.
-        series: f_k on composites of the first scene class, by k.
+        series: f_k and f_1 on the same composites with the feature, by k.
         without_patch, with_patch: f_∅s on inputs.
         patches: What was put into them.
         concepts: TCAV, or None.
@@ -63,7 +63,7 @@ class Evidence:
     scenes: Any = None
     alone: Any = None
     robust: dict[str, tuple[Any, Any, Any]] = field(default_factory=dict)
-    series: list[Any] = field(default_factory=list)
+    series: list[tuple[Any, Any]] = field(default_factory=list)
     without_patch: Any = None
     with_patch: Any = None
     patches: Patches | None = None
@@ -83,7 +83,7 @@ def summarise(evidence: Evidence, settings: dict[str, Any]) -> Result:
         for metric, values, baseline in _measured(evidence, method, protocol):
             arrays[f"{method}/{metric}"] = np.asarray(values, np.float64)
             rows.append(about | _row(metric, values, baseline) | {"seconds_per_image": seconds})
-        if evidence.series and method in evidence.series[0].averages:
+        if evidence.series and method in evidence.series[0][0].averages:
             series = _series(evidence.series, method)
             arrays[f"series/{method}"] = series
             rows.append(about | _correlation(series, importance.drops) | {"seconds_per_image": seconds})
@@ -107,7 +107,7 @@ def summarise(evidence: Evidence, settings: dict[str, Any]) -> Result:
     settings = settings | {
         "accuracy": importance.table.round(4).to_dict("records"),
         "confidence_rises": round(importance.rises, 4),
-        "checks": [[sentence, holds] for sentence, holds in importance.checks],
+        "checks": [[sentence, bool(holds)] for sentence, holds in importance.checks],
         "patches": _patch_sizes(evidence.patches),
     }
     if evidence.concepts is not None:
@@ -161,10 +161,10 @@ def _row(metric: str, values: np.ndarray, baseline: float) -> dict[str, Any]:
     }
 
 
-def _series(scored: Sequence[Any], method: str) -> np.ndarray:
-    """MCS between each f_k and the last (k = 1), on images that both classify correctly; NaN without such images."""
-    last, found = scored[-1], []
-    for one in scored:
+def _series(scored: Sequence[tuple[Any, Any]], method: str) -> np.ndarray:
+    """MCS between each f_k and f_1, on images that both classify correctly; NaN without such images."""
+    found = []
+    for one, last in scored:
         correct = one.correct & last.correct
         g, g_last = one.averages[method].region, last.averages[method].region
         found.append(contrast(g, g_last, correct).mean() if correct.any() else np.nan)
@@ -188,8 +188,7 @@ def _concept_rows(concepts: Concepts, importance: RelativeImportance) -> tuple[l
         "baseline": objects.chance - scenes.chance,
         "images": concepts.images,
     }
-    each = np.array([score_or_chance(one) for one in concepts.series])
-    series = each - each[-1]
+    series = np.array([score_or_chance(one) - score_or_chance(last) for one, last in concepts.series])
     return [about | mcs | nothing, about | _correlation(series, importance.drops)], series
 
 
@@ -250,7 +249,7 @@ def _sentences(evidence: Evidence, table: Any, settings: dict[str, Any]) -> list
         for name, one in (("f_o", evidence.concepts.objects), ("f_s", evidence.concepts.scenes)):
             passed = f"{sum(layer.significant for layer in one.layers)} of {len(one.layers)} layers significant"
             told.append(f"{name} {score_or_chance(one):.2f} (chance {one.chance:.2f}, {passed})")
-        sentences.append(f"TCAV of {settings['feature']!r} in {settings['first_scene']!r}: {', '.join(told)}.")
+        sentences.append(f"TCAV of {settings['feature']!r}: {', '.join(told)}.")
     slow = settings["slow_methods"]
     if slow:
         sentences.append(f"On the first {settings['slow_images']} images alone: {', '.join(slow)}.")
