@@ -46,15 +46,15 @@ def add(commands: Any) -> None:
     start.add_argument("--feature", default="0", help="object class that is the common feature, name or index (0)")
     start.add_argument("--ks", type=float, nargs="+", metavar="K", help="commonalities (default: .1 .2 … 1)")
     start.add_argument("--series-scenes", choices=["all", "first"], default="all", help="first: as the article (all)")
-    start.add_argument("--series-images", type=int, default=100, help="test images per k (default: 100)")
-    start.add_argument("--images", type=int, default=300, help="test images for MCS and IDR (default: 300)")
+    start.add_argument("--series-images", type=int, default=50, help="test images per k (default: 50)")
+    start.add_argument("--images", type=int, default=200, help="test images for MCS and IDR (default: 200)")
+    start.add_argument("--robust-images", type=int, default=100, help="of them, objects placed anew (default: 100)")
     start.add_argument("--patch-images", type=int, default=150, help="for IIR (default: 150)")
-    start.add_argument("--slow-images", type=int, default=16, help="of them for methods of many passes (default: 16)")
+    start.add_argument("--slow-images", type=int, default=10, help="of them for methods of many passes (default: 10)")
     start.add_argument("--protocol", choices=["fixed", "paper", "reference"], default="fixed")
     start.add_argument("--strategy", default="auto", help="auto, one_device, mirrored or multi_worker (default: auto)")
     start.add_argument("--batch-size", type=int, help="images at a time (default: by their size)")
     start.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
-    start.add_argument("--no-robustness", action="store_true", help="leave out the rows with objects placed anew")
     start.set_defaults(run=_run)
 
     again = parts.add_parser("report", help="tables, pictures and one HTML page of a finished run")
@@ -95,9 +95,9 @@ def _run(args: argparse.Namespace) -> None:
         series_scenes=args.series_scenes,
         series_images=args.series_images,
         images=args.images,
+        robust_images=args.robust_images,
         patch_images=args.patch_images,
         slow_images=args.slow_images,
-        robustness=not args.no_robustness,
         protocol=args.protocol,
         strategy=args.strategy,
         seed=args.seed,

@@ -121,31 +121,80 @@ def tcav(
         AttribevalError: If there are fewer than two random sets, no image, or as `train_cav` and
             `activations_and_gradients`.
     """
+    vectors = concept_vectors(classifier, concept, random_sets, layers=layers, alpha=alpha, pool=pool, seed=seed)
+    return score_concept(classifier, images, targets, vectors, level=level, pool=pool)
+
+
+@dataclass(frozen=True, eq=False)
+class ConceptVectors:
+    """What is learnt of a concept in one layer, whatever class is asked about.
+
+    Attributes:
+        layer: Its name.
+        concept: Vectors from each random set to the concept, float32 (R, d).
+        random: Vectors between random sets, (R, d).
+        accuracies: Of the classifiers of `concept`, (R,).
+    """
+
+    layer: str
+    concept: np.ndarray
+    random: np.ndarray
+    accuracies: np.ndarray
+
+
+def concept_vectors(
+    classifier: Classifier | Any,
+    concept: np.ndarray,
+    random_sets: Sequence[np.ndarray],
+    *,
+    layers: Sequence[str] | None = None,
+    alpha: float = 0.01,
+    pool: bool = False,
+    seed: int = 0,
+) -> list[ConceptVectors]:
+    """The first half of `tcav`: learn the vectors, once for all classes and inputs. Arguments as there."""
     classifier = getattr(classifier, "classifier", classifier)
     if len(random_sets) < 2:
         raise AttribevalError(
             f"Expected at least two sets of random examples, for a test against chance. Received: {len(random_sets)}."
         )
-    if len(images) == 0:
-        raise AttribevalError("Expected at least one input of the class. Received none.")
     layers = layers or [name for name in (classifier.target_layer, LOGITS) if name is not None]
     found = []
     for layer in layers:
+        positive, *randoms = (
+            activations_and_gradients(classifier, examples, 0, layer, pool)[0] for examples in (concept, *random_sets)
+        )
+        cavs = [train_cav(positive, negative, alpha=alpha, seed=seed + i) for i, negative in enumerate(randoms)]
+        others = [
+            train_cav(negative, randoms[(i + 1) % len(randoms)], alpha=alpha, seed=seed + i)
+            for i, negative in enumerate(randoms)
+        ]
+        stacked = (np.stack([cav.vector for cav in of]) for of in (cavs, others))
+        found.append(ConceptVectors(layer, *stacked, np.array([cav.accuracy for cav in cavs])))
+    return found
 
-        def of(examples: np.ndarray, layer: str = layer) -> np.ndarray:
-            return activations_and_gradients(classifier, examples, 0, layer, pool)[0]
 
-        gradients = activations_and_gradients(classifier, images, targets, layer, pool)[1]
-        positive, randoms = of(concept), [of(examples) for examples in random_sets]
-        scores, chance, accuracies = [], [], []
-        for i, negative in enumerate(randoms):
-            cav = train_cav(positive, negative, alpha=alpha, seed=seed + i)
-            other = train_cav(negative, randoms[(i + 1) % len(randoms)], alpha=alpha, seed=seed + i)
-            scores.append(tcav_score(gradients, cav.vector))
-            chance.append(tcav_score(gradients, other.vector))
-            accuracies.append(cav.accuracy)
-        p = _p_value(np.array(scores), np.array(chance))
-        found.append(LayerScores(layer, np.array(scores), np.array(chance), np.array(accuracies), p, bool(p <= level)))
+def score_concept(
+    classifier: Classifier | Any,
+    images: np.ndarray,
+    targets: int | np.ndarray,
+    vectors: Sequence[ConceptVectors],
+    *,
+    level: float = 0.01,
+    pool: bool = False,
+) -> Tcav:
+    """The second half of `tcav`: for how many inputs does the logit rise along the vectors? Arguments as there."""
+    classifier = getattr(classifier, "classifier", classifier)
+    if len(images) == 0:
+        raise AttribevalError("Expected at least one input of the class. Received none.")
+    found = []
+    for of_layer in vectors:
+        gradients = activations_and_gradients(classifier, images, targets, of_layer.layer, pool)[1]
+        scores, chance = (
+            np.array([tcav_score(gradients, vector) for vector in of]) for of in (of_layer.concept, of_layer.random)
+        )
+        p = _p_value(scores, chance)
+        found.append(LayerScores(of_layer.layer, scores, chance, of_layer.accuracies, p, bool(p <= level)))
     return Tcav(tuple(found), targets)
 
 

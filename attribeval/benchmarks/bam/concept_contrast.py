@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from attribeval.attributer import versions
-from attribeval.concepts.tcav import LayerScores, Tcav, tcav
+from attribeval.concepts.tcav import ConceptVectors, Tcav, concept_vectors
 from attribeval.datasets.bam import BamPart
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
 from attribeval.models.classifier import Classifier
 
 EXAMPLES = 100
+_ARRAYS = ("concept", "random", "accuracies")
 
 
 def concept_examples(
@@ -49,44 +50,32 @@ def concept_examples(
     return concept, others
 
 
-def concept_score(
+def kept_vectors(
     classifier: Classifier,
-    images: np.ndarray,
-    targets: int | np.ndarray,
     concept: np.ndarray,
     random_sets: Sequence[np.ndarray],
     layers: Sequence[str] | None,
     folder: Path,
     seed: int = 0,
-) -> Tcav:
-    """`concepts.tcav`, kept in a folder by its content."""
+) -> list[ConceptVectors]:
+    """`concepts.tcav.concept_vectors`, kept in a folder by their content."""
     digest = hashlib.blake2b(digest_size=12)
-    for array in (images, concept, *random_sets):
+    for array in (concept, *random_sets):
         digest.update(np.ascontiguousarray(array))
-    about = [
-        classifier.fingerprint(),
-        np.asarray(targets).tolist(),
-        list(layers or ()),
-        seed,
-        versions(),
-        digest.hexdigest(),
-    ]
-    name = hashlib.blake2b(json.dumps(about).encode(), digest_size=12).hexdigest()
+    about = [classifier.fingerprint(), list(layers or ()), seed, versions(), digest.hexdigest()]
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"tcav-{name}.json"
+    file = folder / f"{hashlib.blake2b(json.dumps(about).encode(), digest_size=12).hexdigest()}.npz"
     if not file.is_file():
-        made = tcav(classifier, images, targets, concept, random_sets, layers=layers, seed=seed)
-        content = [
-            [one.layer, one.scores.tolist(), one.chance.tolist(), one.accuracies.tolist(), one.p] for one in made.layers
+        made = concept_vectors(classifier, concept, random_sets, layers=layers, seed=seed)
+        arrays = {"layers": np.array([of_layer.layer for of_layer in made])}
+        for i, of_layer in enumerate(made):
+            arrays |= {f"{i}/{name}": getattr(of_layer, name) for name in _ARRAYS}
+        write_atomic(file, lambda f: np.savez(f, **arrays))
+    with np.load(file, allow_pickle=False) as saved:
+        return [
+            ConceptVectors(str(layer), *(saved[f"{i}/{name}"] for name in _ARRAYS))
+            for i, layer in enumerate(saved["layers"])
         ]
-        write_atomic(file, lambda f: f.write(json.dumps(content).encode()))
-    return Tcav(
-        tuple(
-            LayerScores(layer, np.array(scores), np.array(chance), np.array(accuracies), p, p <= 0.01)
-            for layer, scores, chance, accuracies, p in json.loads(file.read_text())
-        ),
-        targets,
-    )
 
 
 def score_or_chance(result: Tcav) -> float:

@@ -42,9 +42,9 @@ def insignificant_patches(
     bounds: tuple[float, float] | tuple[np.ndarray, np.ndarray] = (0.0, 255.0),
     steps: int = 300,
     rate: float | None = None,
-    eta1: float = 0.01,
+    eta1: float = 0.0,
     eta2: float = 0.01,
-    radius: float = 0.5,
+    radius: float = 0.3,
     optimiser: Literal["adam", "descent"] = "adam",
 ) -> Patches:
     """Change an object's pixels until the model's logits are as if it were not there.
@@ -52,7 +52,9 @@ def insignificant_patches(
     The objective is the article's: ‖f(x + δ) − f(x)‖₂ − η₁‖δ‖₂ + η₂ Σ[(x + δ − p_h)⁺ + (p_l − x − δ)⁺], minimised over
     δ from the pasted object on. Three of its parts are made exact rather than hoped for: δ is 0 off the mask (the third
     penalty's purpose; as printed it is signed, and rewards dark pixels outside), x + δ is cut to the pixel bounds at
-    every step, and δ stays within a distance of its start, so that the object is still to be seen. The released code
+    every step, and δ stays within a distance of its start, so that the object is still to be seen, and δ cannot vanish:
+    η₁, which is there for that, is 0 by default. With the article's 0.01 on pixels of 0 to 255 it outweighs the rest:
+    ‖δ‖ grows at the cost of ‖f(x + δ) − f(x)‖₂. The released code
     has the penalties' signs reversed and wraps its output at 256, so it finds no such patch. The best of all steps is
     returned, by ‖f(x + δ) − f(x)‖₂, so that more steps never are worse.
 
@@ -65,7 +67,7 @@ def insignificant_patches(
         steps: Of the optimiser; the article's code has 300.
         rate: Step size. "adam": None takes 1/100 of the bounds' range. "descent", the update as printed, δ − λ ∂L/∂δ:
             None takes the article's λ = 500.
-        eta1: η₁, which keeps δ from vanishing.
+        eta1: η₁, the weight of ‖δ‖₂; the article's is .01.
         eta2: η₂, the weight of pixels out of bounds (before they are cut).
         radius: Largest ‖δ − δ₀‖₂ / ‖δ₀‖₂.
         optimiser: "adam" or "descent".

@@ -14,7 +14,7 @@ import numpy as np
 
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
-from attribeval.benchmarks.bam.concept_contrast import EXAMPLES, concept_examples, concept_score
+from attribeval.benchmarks.bam.concept_contrast import EXAMPLES, concept_examples, kept_vectors
 from attribeval.benchmarks.bam.insignificant_patch import Patches, insignificant_patches
 from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, k_name, train_models, training_sets
 from attribeval.benchmarks.bam.nets import Net, find_net
@@ -23,7 +23,7 @@ from attribeval.benchmarks.bam.relative_importance import feature_items, relativ
 from attribeval.benchmarks.bam.scoring import Averages, averages
 from attribeval.benchmarks.bam.stimuli import SMALLER, Stimulus, moved, of_part, patched
 from attribeval.benchmarks.bam.summary import Concepts, Evidence, summarise
-from attribeval.concepts.tcav import Tcav
+from attribeval.concepts.tcav import ConceptVectors, Tcav, score_concept
 from attribeval.datasets.bam import Bam, digits
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
@@ -45,7 +45,8 @@ PAPER_METHODS = (
 )
 CONTROLS = ("random", "sobel")
 KS = tuple(i / 10 for i in range(1, 11))
-_SLOW = ("perturbation", "model-agnostic", "region")
+_SLOW = ("perturbation", "model-agnostic", "region")  # families
+_SLOW_TOO = ("scorecam", "guided_ig")
 _SHOWN = 8  # methods in the example panels
 
 
@@ -59,12 +60,12 @@ def run_bam(
     order: Sequence[int] | None = None,
     ks: Sequence[float] = KS,
     series_scenes: str = "all",
-    series_images: int = 100,
-    images: int = 300,
+    series_images: int = 50,
+    images: int = 200,
+    robust_images: int = 100,
     patch_images: int = 150,
-    slow_images: int = 16,
-    robustness: bool = True,
-    random_sets: int = 10,
+    slow_images: int = 10,
+    random_sets: int = 20,
     protocol: Protocol = "fixed",
     strategy: Any = "auto",
     seed: int = 0,
@@ -87,10 +88,12 @@ def run_bam(
             `relative_importance.feature_items`.
         series_images: Test images for MCS of each f_k.
         images: Test images for MCS and IDR, the first that there are.
+        robust_images: How many of them are measured again with the objects at other places, and at 0.7 of their size;
+            0: none.
         patch_images: Test images with the feature, for IIR.
         slow_images: How many of all these the methods get that need hundreds of passes an image (families
-            perturbation, model-agnostic and region, and Score-CAM); they have no robustness rows and no series over k.
-        robustness: Whether to measure MCS and IDR again with the objects at other places, and at 0.7 of their size.
+            perturbation, model-agnostic and region, Score-CAM and guided IG); they have no robustness rows and no
+            series over k.
         random_sets: Sets of 100 random examples for TCAV.
         protocol: "fixed", "paper" or "reference", see `region.heat` and `iir.unchanged`.
         strategy: For the trainings, as in `roar.strategies.make_strategy`.
@@ -128,11 +131,12 @@ def run_bam(
     evidence.objects = score(OBJECT, of_part(test, "composite", "object", items))
     evidence.scenes = score(SCENE, of_part(test, "composite", "scene", items))
     evidence.alone = score(SCENE, of_part(test, "scene_only", "scene", items))
-    for row, scale in (("Moved", 1.0), ("Smaller", SMALLER)) if robustness else ():
+    again = items[:robust_images]
+    for row, scale in (("Moved", 1.0), ("Smaller", SMALLER)) if again.size else ():
         evidence.robust[row] = (
-            score(OBJECT, moved(test, "composite", "object", items, seed, scale), True),
-            score(SCENE, moved(test, "composite", "scene", items, seed, scale), True),
-            score(SCENE, moved(test, "scene_only", "scene", items, seed, scale), True),
+            score(OBJECT, moved(test, "composite", "object", again, seed, scale), True),
+            score(SCENE, moved(test, "composite", "scene", again, seed, scale), True),
+            score(SCENE, moved(test, "scene_only", "scene", again, seed, scale), True),
         )
     of_series = [feature_items(test, k, feature, order, series_scenes)[:series_images] for k in plan.ks]
     if all(chosen.size for chosen in of_series):
@@ -161,6 +165,7 @@ def run_bam(
         "options": {name: o for name, method in plan.methods.items() if (o := options_of(method))},
         "slow_methods": plan.slow,
         "images": len(items),
+        "robust_images": len(again),
         "patch_images": len(having),
         "slow_images": slow_images,
         "protocol": protocol,
@@ -216,7 +221,7 @@ def _check(
     given = dict(methods) if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
     built = given | {name: build_method(name) for name in CONTROLS if name not in given}
     kinds = {name: "control" if method.card.family == "control" else "method" for name, method in built.items()}
-    slow = [name for name, m in built.items() if m.card.family in _SLOW or m.card.name == "scorecam"]
+    slow = [name for name, m in built.items() if m.card.family in _SLOW or m.card.name in _SLOW_TOO]
     return _Plan(data, built, kinds, slow, slow_images, find_net(net), tuple(float(k) for k in ks))
 
 
@@ -301,11 +306,14 @@ def _concepts(
     concept, others = concept_examples(train, feature, random_sets, seed)
     items = np.flatnonzero(test.objects == feature)[:EXAMPLES]
 
+    vectors: dict[str, list[ConceptVectors]] = {}
+
     def score(name: str, chosen: np.ndarray, targets: int | np.ndarray) -> Tcav:
-        images, layers = test.load("composite", chosen), plan.net.concept_layers
-        return concept_score(
-            models[name].classifier, images, targets, concept, others, layers, folder / "concepts", seed
-        )
+        classifier = models[name].classifier
+        if name not in vectors:
+            layers = plan.net.concept_layers
+            vectors[name] = kept_vectors(classifier, concept, others, layers, folder / "concepts", seed)
+        return score_concept(classifier, test.load("composite", chosen), targets, vectors[name])
 
     series = []
     with progress_bars.bar(2 + len(plan.ks), "concepts", progress, unit="model") as bar:

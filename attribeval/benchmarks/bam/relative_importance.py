@@ -117,7 +117,7 @@ def relative_importance(
         (
             f"f_o needs the object: {with_objects.mean():.1%} with it, {no_object.mean():.1%} without "
             f"(chance {chance_o:.1%})",
-            bool(_near_chance(no_object, chance_o) and with_objects.mean() > 2 * chance_o),
+            _near_chance(no_object, chance_o) and _knows(with_objects, chance_o),
         ),
         (
             f"f_s does not need the object: {with_scene.mean():.1%} with it, {without.mean():.1%} without",
@@ -126,7 +126,7 @@ def relative_importance(
         (
             f"f_s needs the scene: {with_scene.mean():.1%} with it, {no_scene.mean():.1%} without "
             f"(chance {chance_s:.1%})",
-            bool(_near_chance(no_scene, chance_s) and with_scene.mean() > 2 * chance_s),
+            _near_chance(no_scene, chance_s) and _knows(with_scene, chance_s),
         ),
     ]
     if len(ks) > 1 and np.isfinite(drops).all():
@@ -162,8 +162,13 @@ def _row(model: str, tested_on: str, right: np.ndarray) -> dict[str, object]:
 
 
 def _near_chance(right: np.ndarray, chance: float) -> bool:
-    """Whether an accuracy is within twice chance: far below what a model of the class would have."""
-    return bool(right.mean() < 2 * chance)
+    """Whether an accuracy is within a tenth of the way from chance to perfect."""
+    return bool(right.mean() < chance + 0.1 * (1 - chance))
+
+
+def _knows(right: np.ndarray, chance: float) -> bool:
+    """Whether an accuracy is more than half of the way from chance to perfect."""
+    return bool(right.mean() > chance + 0.5 * (1 - chance))
 
 
 def _symbol(name: str) -> str:

@@ -103,5 +103,5 @@ def averages(
 
 
 def _key(about: list[Any], label: str, method: Method, items: np.ndarray) -> str:
-    content = json.dumps([about, label, options_of(method), items.tolist()], default=str)
+    content = json.dumps([about, label, method.card.name, options_of(method), items.tolist()], default=str)
     return hashlib.blake2b(content.encode(), digest_size=12).hexdigest()
