@@ -25,6 +25,7 @@ def add(commands: Any) -> None:
     )
     build.add_argument("--size", type=int, default=128, help="side of the images in pixels (default: 128)")
     build.add_argument("--per-pair", type=int, default=1000, help="images per object and scene class (default: 1000)")
+    build.add_argument("--test-share", type=float, default=0.1, help="share of them for testing (default: 0.1)")
     build.add_argument("--smallest", type=int, default=32, help="least longer side of an object, pixels (default: 32)")
     build.add_argument("--jobs", type=int, help="threads (default: all cores)")
     build.add_argument("--seed", type=int, default=0, help="seed of sizes and places (default: 0)")
@@ -71,7 +72,14 @@ def _build(args: argparse.Namespace) -> None:
     exclude = images_holding(args.scene_annotations, classes) if args.scene_annotations else ()
     scenes = scene_folders(args.scenes, args.scene_classes, exclude)
     made = build_bam(
-        args.folder, objects, scenes, size=args.size, per_pair=args.per_pair, seed=args.seed, jobs=args.jobs
+        args.folder,
+        objects,
+        scenes,
+        size=args.size,
+        per_pair=args.per_pair,
+        test_share=args.test_share,
+        seed=args.seed,
+        jobs=args.jobs,
     )
     print(f"{args.folder}: {len(made.train)} training and {len(made.test)} test images")
 

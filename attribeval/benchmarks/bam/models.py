@@ -11,6 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from attribeval import progress as progress_bars
 from attribeval.attributer import versions
 from attribeval.benchmarks.bam.nets import Net
 from attribeval.benchmarks.roar.recipe import Recipe
-from attribeval.benchmarks.roar.strategies import make_strategy
+from attribeval.benchmarks.roar.strategies import is_chief, make_strategy, workers
 from attribeval.benchmarks.roar.training import train
 from attribeval.datasets.bam import Bam, BamView
 from attribeval.errors import AttribevalError
@@ -114,16 +115,19 @@ def _train_one(name: str, view: BamView, net: Net, recipe: Recipe, folder: Path,
     key = _key(model, view, net, recipe, seed)
     file = folder / f"{name}-{key}"
     weights, about = file.with_name(f"{file.name}.weights.h5"), file.with_name(f"{file.name}.json")
-    with FileLock(file.with_name(f".{file.name}.lock")):
+    # Workers of one training all have to train: only processes that train by themselves may wait for each other.
+    shared = workers() > 1
+    with nullcontext() if shared else FileLock(file.with_name(f".{file.name}.lock")):
         if about.is_file():
             model.load_weights(weights)
             record = json.loads(about.read_text()) | {"from_run_dir": True}
         else:
             record = _fit(model, view, net, recipe, strategy, seed)
-            temporary = file.with_name(f"partial_{file.name}.weights.h5")
-            model.save_weights(temporary)
-            temporary.replace(weights)
-            write_atomic(about, lambda f: f.write(json.dumps(record, indent=1).encode()))
+            if not shared or is_chief():
+                temporary = file.with_name(f"partial_{file.name}.weights.h5")
+                model.save_weights(temporary)
+                temporary.replace(weights)
+                write_atomic(about, lambda f: f.write(json.dumps(record, indent=1).encode()))
     classifier = Classifier(model, preprocess=net.preprocess, class_names=list(view.class_names), name=f"bam_{name}")
     return Trained(name, classifier, record)
 
