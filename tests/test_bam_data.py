@@ -254,3 +254,15 @@ def test_composites_of_real_photographs_are_exact(real_data, tmp_path):
         assert (part.images[part.masks] != part.scene_only[part.masks]).mean() > 0.9
         shares = part.masks.mean((1, 2))
         assert shares.min() > 0.02 and shares.max() < 0.5
+
+
+def test_the_command_builds_and_says_what_it_cannot(pieces, capsys):
+    from attribeval.cli import main
+
+    arguments = ["bam", "build", str(pieces / "made"), "--coco", str(pieces / "coco.json"),
+                 "--images", str(pieces / "coco"), "--scenes", str(pieces / "scenes"),
+                 "--scene-classes", "bedroom", "track/outdoor", "--size", "48", "--per-pair", "2", "--test-share", "0.5", "--smallest", "16"]  # fmt: skip
+    assert main([*arguments, "--object-classes", "stop_sign", "dog"]) == 0
+    assert "4 training and 4 test images" in capsys.readouterr().out
+    assert main([*arguments, "--object-classes", "stop_sing", "dog"]) == 2
+    assert "Did you mean 'stop sign'" in capsys.readouterr().err

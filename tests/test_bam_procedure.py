@@ -247,3 +247,21 @@ def test_nets_and_models_of_other_labels(data, run_dir, result):
     models = train_models(training_sets(data, (1,), 0, None), NET, run_dir)
     with pytest.raises(AttribevalError, match="model of the data's 2 classes"):
         logits(models[SCENE].classifier, data.test.view("composite", "object"))
+
+
+def test_the_command_runs_and_reports(tmp_path, capsys):
+    from attribeval.cli import main
+
+    arguments = ["bam", "run", str(tmp_path), "--size", "24", "--train", "200", "--test", "100", "--steps", "40",
+                 "--series-steps", "2", "--ks", "0.5", "1", "--methods", "gradient", "--images", "8",
+                 "--robust-images", "0", "--patch-images", "2", "--series-images", "4",
+                 "--feature", "zero"]  # fmt: skip
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "f_o" in printed and "gradient" in printed and (tmp_path / "report/report.html").is_file()
+    assert (tmp_path / "report/bars.png").stat().st_size > 5000
+    assert main(["bam", "report", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == printed
+    assert main([*arguments[:-1], "ten"]) == 2
+    assert "Unknown object class" in capsys.readouterr().err
+    assert main(["bam", "report", str(tmp_path / "nothing")]) == 2

@@ -132,7 +132,7 @@ def plot_accuracies(result: Result) -> Figure:
     for place, row in enumerate(fixed):
         left.barh(place, row["accuracy"], height=0.68, color=_BARS["method"][0])
         left.hlines(place, row["low"], row["high"], color=INK, lw=1.3)
-        left.text(min(row["accuracy"] + 0.02, 1.02), place, f"{row['accuracy']:.1%}", va="center", fontsize=8)
+        left.text(row["high"] + 0.015, place, f"{row['accuracy']:.1%}", va="center", fontsize=8)
     chance = 1 / len(result.settings["objects"])
     left.axvline(chance, color=MUTED, ls=(0, (4, 2)), lw=0.9)
     left.text(chance + 0.01, -0.55, "chance", fontsize=7.5, color=MUTED)
