@@ -103,7 +103,8 @@ class Evaluator:
         It needs no Attributer. `methods=None` takes the article's. All other arguments, and the columns:
         `attribeval.benchmarks.bam.procedure.run_bam`.
         """
-        from attribeval.benchmarks.bam.procedure import KS, PAPER_METHODS, run_bam
+        from attribeval.benchmarks.bam.plan import KS, PAPER_METHODS
+        from attribeval.benchmarks.bam.procedure import run_bam
 
         return run_bam(
             data,

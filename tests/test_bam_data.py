@@ -261,7 +261,8 @@ def test_the_command_builds_and_says_what_it_cannot(pieces, capsys):
 
     arguments = ["bam", "build", str(pieces / "made"), "--coco", str(pieces / "coco.json"),
                  "--images", str(pieces / "coco"), "--scenes", str(pieces / "scenes"),
-                 "--scene-classes", "bedroom", "track/outdoor", "--size", "48", "--per-pair", "2", "--test-share", "0.5", "--smallest", "16"]  # fmt: skip
+                 "--scene-classes", "bedroom", "track/outdoor", "--size", "48",
+                 "--per-pair", "2", "--test-share", "0.5", "--smallest", "16"]  # fmt: skip
     assert main([*arguments, "--object-classes", "stop_sign", "dog"]) == 0
     assert "4 training and 4 test images" in capsys.readouterr().out
     assert main([*arguments, "--object-classes", "stop_sing", "dog"]) == 2

@@ -90,7 +90,8 @@ def _run(args: argparse.Namespace) -> None:
     load_tensorflow()
     from pathlib import Path
 
-    from attribeval.benchmarks.bam.procedure import KS, PAPER_METHODS, run_bam
+    from attribeval.benchmarks.bam.plan import KS, PAPER_METHODS
+    from attribeval.benchmarks.bam.procedure import run_bam
 
     data = _data(args)
     result = run_bam(

@@ -13,41 +13,26 @@ from typing import Any
 import numpy as np
 
 from attribeval import progress as progress_bars
-from attribeval.attributer import Attributer, versions
+from attribeval.attributer import versions
 from attribeval.benchmarks.bam.concept_contrast import EXAMPLES, concept_examples, kept_vectors
+from attribeval.benchmarks.bam.examples import example_panels
 from attribeval.benchmarks.bam.insignificant_patch import Patches, insignificant_patches
 from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, k_name, train_models, training_sets
-from attribeval.benchmarks.bam.nets import Net, find_net
-from attribeval.benchmarks.bam.region import PROTOCOLS, Protocol, heat
+from attribeval.benchmarks.bam.nets import Net
+from attribeval.benchmarks.bam.plan import KS, PAPER_METHODS, Plan, make_plan
+from attribeval.benchmarks.bam.region import Protocol
 from attribeval.benchmarks.bam.relative_importance import feature_items, relative_importance
 from attribeval.benchmarks.bam.scoring import Averages, averages
 from attribeval.benchmarks.bam.stimuli import SMALLER, Stimulus, moved, of_part, patched
 from attribeval.benchmarks.bam.summary import Concepts, Evidence, summarise
 from attribeval.concepts.tcav import ConceptVectors, Tcav, score_concept
-from attribeval.datasets.bam import Bam, digits
+from attribeval.datasets.bam import Bam
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
 from attribeval.methods.card import Method
 from attribeval.methods.options import options_of
-from attribeval.methods.registry import build_method
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
-
-PAPER_METHODS = (
-    "gradcam",
-    "gradient",
-    "smoothgrad(gradient)",
-    "integrated_gradients",
-    "smoothgrad(integrated_gradients)",
-    "gradient_x_input",
-    "guided_backprop",
-    "guided_gradcam",
-)
-CONTROLS = ("random", "sobel")
-KS = tuple(i / 10 for i in range(1, 11))
-_SLOW = ("perturbation", "model-agnostic", "region")  # families
-_SLOW_TOO = ("scorecam", "guided_ig")
-_SHOWN = 8  # methods in the example panels
 
 
 def run_bam(
@@ -113,7 +98,7 @@ def run_bam(
     """
     if series_scenes not in ("all", "first"):
         raise AttribevalError(f"Expected series_scenes 'all' or 'first'. Received: {series_scenes!r}.")
-    plan = _check(data, methods, net, ks, images, patch_images, slow_images, protocol)
+    plan = make_plan(data, methods, net, ks, images, patch_images, slow_images, protocol)
     folder = Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     options = {"protocol": protocol, "seed": seed, "batch_size": batch_size, "progress": progress}
@@ -174,55 +159,8 @@ def run_bam(
         "versions": versions(),
     }
     result = summarise(evidence, settings)
-    result.arrays |= _examples(models, plan, test, items, evidence, seed)
+    result.arrays |= example_panels(models, plan, test, items, evidence, seed)
     return result
-
-
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    data: Bam
-    methods: dict[str, Method]
-    kinds: dict[str, str]
-    slow: list[str]
-    slow_images: int
-    net: Net
-    ks: tuple[float, ...]
-
-
-def _check(
-    data: Any,
-    methods: Any,
-    net: Any,
-    ks: Sequence[float],
-    images: int,
-    patch_images: int,
-    slow_images: int,
-    protocol: str,
-) -> _Plan:
-    if protocol not in PROTOCOLS:
-        raise AttribevalError(f"Expected protocol 'fixed', 'paper' or 'reference'. Received: {protocol!r}.")
-    for name, value in (("images", images), ("patch_images", patch_images), ("slow_images", slow_images)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise AttribevalError(f"Expected {name} of 1 or more. Received: {value!r}.")
-    if len(ks) < 1 or list(ks) != sorted(set(ks)) or abs(ks[-1] - 1) > 1e-9:
-        raise AttribevalError(
-            f"Expected rising commonalities that end with 1, to which all are compared. Received: {list(ks)}."
-        )
-    if isinstance(methods, str) or not methods:
-        raise AttribevalError(f"Expected at least one method, in a list. Received: {methods!r}.")
-    if isinstance(data, str):
-        if data != "digits":
-            raise AttribevalError(
-                f"Expected 'digits' or Bam data (datasets.bam_layout.read_bam(folder)). Received: {data!r}."
-            )
-        data = digits(n_train=20_000, n_test=10_000)
-    if not isinstance(data, Bam):
-        raise AttribevalError(f"Expected Bam data. Received: {type(data).__name__}.")
-    given = dict(methods) if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
-    built = given | {name: build_method(name) for name in CONTROLS if name not in given}
-    kinds = {name: "control" if method.card.family == "control" else "method" for name, method in built.items()}
-    slow = [name for name, m in built.items() if m.card.family in _SLOW or m.card.name in _SLOW_TOO]
-    return _Plan(data, built, kinds, slow, slow_images, find_net(net), tuple(float(k) for k in ks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,7 +179,7 @@ class _Scored:
 
 
 def _score(
-    classifier: Classifier, stimulus: Stimulus, plan: _Plan, folder: Path, quick_only: bool, options: dict[str, Any]
+    classifier: Classifier, stimulus: Stimulus, plan: Plan, folder: Path, quick_only: bool, options: dict[str, Any]
 ) -> _Scored:
     quick = {name: method for name, method in plan.methods.items() if name not in plan.slow}
     found = averages(classifier, stimulus, quick, folder, **options) if quick else {}
@@ -286,7 +224,7 @@ def _patches(
 
 def _concepts(
     models: Mapping[str, Trained],
-    plan: _Plan,
+    plan: Plan,
     test: Any,
     feature: int,
     of_series: list[np.ndarray],
@@ -323,26 +261,3 @@ def _concepts(
             series.append(tuple(score(k_name(one), chosen, test.scenes[chosen]) for one in (k, plan.ks[-1])))
             bar.update(1)
     return Concepts(of_objects, of_scenes, series, len(items))
-
-
-def _examples(
-    models: Mapping[str, Trained], plan: _Plan, test: Any, items: np.ndarray, evidence: Evidence, seed: int
-) -> dict[str, np.ndarray]:
-    """Images and heat maps of the panels: the first test images that f_o and f_s both classify correctly."""
-    chosen = items[evidence.objects.correct & evidence.scenes.correct & evidence.alone.correct][:3]
-    quick = [name for name in plan.methods if name not in plan.slow][:_SHOWN]
-    if not chosen.size or not quick:
-        return {}
-    shown = {name: plan.methods[name] for name in quick}
-    arrays = {
-        "examples/images": test.load("composite", chosen),
-        "examples/scenes": test.load("scene_only", chosen),
-        "examples/masks": np.asarray(test.masks[chosen]),
-        "examples/patched": evidence.patches.images[:3],
-        "examples/methods": np.array(quick),
-    }
-    for part, name, kind in (("f_o", OBJECT, "composite"), ("f_s", SCENE, "composite"), ("alone", SCENE, "scene_only")):
-        images = test.load(kind, chosen).astype(np.float32)
-        maps = Attributer(models[name].classifier).explain_many(images, shown, seed=seed, progress=False)
-        arrays[f"examples/{part}"] = np.stack([heat(maps[n].values) for n in quick]).astype(np.float32)
-    return arrays
