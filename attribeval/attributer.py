@@ -162,14 +162,14 @@ class Attributer:
         return build_backend(backend, name, options)
 
     def _capacity(self, source: ImageSource, batch_size: int | None) -> int:
-        """Images at a time: as given, or about as many pixels as eight images of 224 × 224."""
+        """Images at a time: as given, or about as many pixels as sixteen images of 224 × 224."""
         given = batch_size if batch_size is not None else self.batch_size
         if given is not None:
             if given < 1:
                 raise AttribevalError(f"Expected a batch_size of 1 or more. Received: {given}.")
             return int(given)
         height, width = (side or 224 for side in source.shape[:2])
-        return int(np.clip(8 * 224 * 224 // (height * width), 1, 128))
+        return int(np.clip(16 * 224 * 224 // (height * width), 1, 128))
 
     def _in_batches(
         self,
@@ -250,9 +250,10 @@ class Attributer:
         """Explain images start … stop − 1 by every method and write the maps into `results`."""
         raw = source.load(start, stop)
         x = self.classifier.prepare(raw)
-        targets = self._predicted(x, start) if given is None else given[start:stop]
+        scores = self._scores(x, start) if given is None else None
+        targets = given[start:stop] if scores is None else scores.argmax(1).astype(np.int32)
         results.targets[start:stop] = targets
-        batch = Batch(self.classifier, x, raw, tf.constant(targets), image_seeds(raw, seed), capacity)
+        batch = Batch(self.classifier, x, raw, tf.constant(targets), image_seeds(raw, seed), capacity, scores)
         for label, method in methods.items():
             begun = time.perf_counter()
             batch.completeness_gap = None
@@ -264,7 +265,7 @@ class Attributer:
             if batch.completeness_gap is not None:
                 results.write(results.gaps, label, start, np.asarray(batch.completeness_gap, dtype=np.float32))
 
-    def _predicted(self, x: Any, start: int) -> np.ndarray:
+    def _scores(self, x: Any, start: int) -> np.ndarray:
         scores = self.classifier.forward(x)[0].numpy()
         bad = np.flatnonzero(~np.isfinite(scores).all(1))
         if bad.size:
@@ -272,7 +273,7 @@ class Attributer:
                 f"Expected finite scores. Received NaN or infinity from the model for image {start + bad[0]}: check "
                 "its pixel range and preprocessing, and the model's weights."
             )
-        return scores.argmax(1).astype(np.int32)
+        return scores
 
 
 class _Results:

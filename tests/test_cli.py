@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -109,10 +110,38 @@ def test_wsol_on_a_made_up_imagenet(small_model, tmp_path):
     assert "top-1 accuracy" in done.stdout and "centred box" in done.stdout and "whole image" in done.stdout
     # The box is 80 % of each side: .64 of the image meets the whole image (.64) and holds the centred box (.5 / .64).
     table = np.genfromtxt(output / "table.csv", delimiter=",", names=True, dtype=None, encoding=None)
-    values = {row["method"]: row["value"] for row in table}
+    values = {row["method"]: row["value"] for row in table if row["metric"] == "MaxBoxAcc"}
     assert values["whole image"] == 1.0 and values["centred box"] == 1.0
     assert json.loads((output / "result.json").read_text())["settings"]["images"] == 5
     assert (output / "report.html").is_file() and (output / "wsol.png").is_file()
+    assert Image.open(output / "boxes.png").size[0] > 300
+
+
+def test_wsol_scores_map_files_without_a_model(tmp_path, capsys):
+    """wsolevaluation's layout: metadata and <id>.npy; TensorFlow is not needed for it."""
+    metadata, maps = tmp_path / "val", tmp_path / "cams"
+    metadata.mkdir()
+    maps.mkdir()
+    ids = [f"{i}.JPEG" for i in range(12)]
+    (metadata / "image_ids.txt").write_text("\n".join(ids))
+    (metadata / "class_labels.txt").write_text("".join(f"{name},0\n" for name in ids))
+    (metadata / "image_sizes.txt").write_text("".join(f"{name},448,448\n" for name in ids))
+    (metadata / "localization.txt").write_text("".join(f"{name},100,60,300,260\n" for name in ids))
+    heat = np.zeros((224, 224), np.float32)
+    heat[30:130, 50:150] = 0.5
+    for name in ids[1:]:
+        np.save(maps / f"{name}.npy", heat)
+    words = ["wsol", "--metadata", metadata, "--maps", maps, "--protocol", "reference", "-o", tmp_path / "out"]
+    assert main([str(word) for word in words]) == 2
+    assert "none for 1 of 12: 0.JPEG.npy" in capsys.readouterr().err
+    np.save(maps / "0.JPEG.npy", heat)
+    done = attribeval(*words)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"cams +method +100.0%", done.stdout) and "centred Gaussian" in done.stdout
+    assert "oneDNN" not in done.stderr  # TensorFlow was not loaded
+    assert (tmp_path / "out/report.html").is_file()
+    table = np.genfromtxt(tmp_path / "out/table.csv", delimiter=",", names=True, dtype=None, encoding=None)
+    assert {"MaxBoxAccV2", "EnergyInBox"} <= set(table["metric"])
 
 
 @pytest.mark.parametrize(
@@ -127,12 +156,17 @@ def test_wsol_on_a_made_up_imagenet(small_model, tmp_path):
         (["explain", "x.jpg", "--model", "MODEL", "--preprocess", "mobilnet"], "'mobilenet'"),
         (["explain", "x.jpg", "--model", "MODEL", "--class-names", "README.rst"], "name per line"),
         (["wsol", "--model", "MODEL"], "--imagenet DIR"),
+        (["wsol", "--imagenet", "tests"], "--model, whose maps are scored, or --maps"),
+        (
+            ["wsol", "--model", "MODEL", "--imagenet", "a", "--coco", "b"],
+            "one data set. Received --imagenet and --coco",
+        ),
+        (["wsol", "--maps", "m", "--geometry", "full", "--boxes", "b.csv"], "belong to a model's maps"),
+        (["wsol", "--maps", "m", "--boxes", "none.csv"], "CSV file"),
         (["wsol", "--model", "MODEL", "--imagenet", "tests"], "[Ii]mage"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(model_file, capsys, words, message):
-    import re
-
     code = main([str(model_file) if word == "MODEL" else word for word in words])
     error = capsys.readouterr().err
     assert code == 2

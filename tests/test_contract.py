@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 from attribeval import Attributer
 from attribeval.methods.registry import METHODS, build_method
 from attribeval.methods.seeds import fold
+from attribeval.models import classifier
 
 # Cheap options for methods that need many model evaluations; and a base for those that wrap one.
 WRAPPED = ("smoothgrad", "smoothgrad_squared", "vargrad", "squared", "absolute")
@@ -157,6 +158,28 @@ def test_subclassed_model(name, model, images, maps):
 def test_one_constant_grey_image(name, attributer):
     grey = np.full((1, SIZE, SIZE, 3), 0.5, np.float32)
     assert np.isfinite(attributer.explain(grey, name).values).all()
+
+
+@pytest.fixture(scope="module")
+def grey():
+    """Explains a network of one channel."""
+    keras.utils.set_random_seed(2)
+    layers = keras.layers
+    net = [keras.Input((SIZE, SIZE, 1)), layers.Conv2D(6, 3, activation="relu"), layers.GlobalAveragePooling2D()]
+    return Attributer(keras.Sequential([*net, layers.Dense(5)]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_grey_network_is_traced_once_whatever_the_images_targets_and_batches(name, grey, images, monkeypatch):
+    traces = []
+    run = classifier.run
+    monkeypatch.setattr(classifier, "run", lambda model, x: traces.append(x.shape) or run(model, x))
+    one = grey.explain(images[:1, ..., :1], name, 0, batch_size=2)
+    assert one.values.shape == (1, SIZE, SIZE, 1) and np.isfinite(one.values).all()
+    first = len(traces)
+    many = grey.explain(images[..., :1], name, [0, 2, 4, 1, 3], batch_size=2)  # batches of 2, 2 and 1
+    assert len(traces) == first
+    close(many.values[:1], one.values, name)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -81,10 +81,13 @@ def test_every_declared_dependency_is_used_and_every_used_one_declared():
     lines = config["options"]["install_requires"].split("\n")
     declared = {re.split(r"[<>=\[]", line)[0].strip().lower() for line in lines if line and not line.startswith("#")}
     module_of = {"scikit-image": "skimage", "scikit-learn": "sklearn", "pillow": "PIL", "pyyaml": "yaml",
-                 "tf-keras-vis": "tf_keras_vis"}  # fmt: skip
+                 "tf-keras-vis": "tf_keras_vis", "opencv-python-headless": "cv2"}  # fmt: skip
     used = {name.split(".")[0] for path in SOURCES for name in _imports(path)}
     used |= {"tensorflow", "keras"}  # through attribeval._tf
     needed_by_deeplift = {"yaml"}
+    optional = {"cv2"}  # of the extra `opencv`; imported where it is needed, with an error that says so
+    for name in optional:
+        assert f"{next(k for k, v in module_of.items() if v == name)}" in config["options.extras_require"]["opencv"]
     wanted = {module_of.get(name, name) for name in declared}
     assert wanted - used - needed_by_deeplift == set()
     extras = "\n".join(config["options.extras_require"].values()).split("\n")

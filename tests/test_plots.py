@@ -457,6 +457,29 @@ def test_results_without_a_picture_say_so(wsol):
         plots.plot_result(Result("wsol", wsol.table, arrays={"gradcam/curve": np.zeros(10)}))
 
 
+def test_further_metrics_get_a_panel_in_the_order_of_the_bars(wsol):
+    other = wsol.table.assign(metric="PxAP", value=[0.1, 0.2, 0.3, 0.4, np.nan], low=0.05, high=0.5)
+    lower = wsol.table.assign(metric="SaliencyMetric", value=[1.0, -0.5, 0.0, 0.5, 2.0], low=-1.0, high=3.0)
+    result = Result("wsol", pd.concat([wsol.table, other, lower], ignore_index=True), arrays=wsol.arrays)
+    figure = plots.plot_result(result)
+    pixels(figure)
+    panels = {ax.get_title(loc="left"): ax for ax in figure.axes if ax.axison}
+    assert set(panels) >= {"MaxBoxAcc with its interval", "PxAP", "SaliencyMetric (lower is better)"}
+    dots = [line.get_xydata()[0].tolist() for line in panels["PxAP"].lines]
+    # Bars from the best: gradcam .2, center box .3, $bad .4, whole image unknown, random .1.
+    assert dots == [[0.2, 0], [0.3, 1], [0.4, 2], [0.1, 4]]
+    assert panels["PxAP"].get_ylim()[0] > panels["PxAP"].get_ylim()[1]
+
+
+def test_a_result_without_maxboxacc_draws_its_first_metric(wsol):
+    figure = plots.plot_result(Result("wsol", wsol.table.assign(metric="PxAP")))
+    assert figure.axes[0].get_title(loc="left") == "PxAP with its interval"
+    lower = wsol.table.assign(metric="SaliencyMetric", value=[1.0, -0.5, 0.0, 0.5, 2.0], low=-1.0, high=3.0)
+    ax = plots.plot_result(Result("wsol", lower)).axes[0]
+    assert ax.get_yticklabels()[0].get_text() == "gradcam"  # lowest first
+    assert ax.texts[0].get_text() == "-0.50"
+
+
 # -- gallery -----------------------------------------------------------------------------------------------------------
 
 

@@ -392,3 +392,54 @@ def test_sorting_and_filtering_work(report, tmp_path):
         "",
         f"vargra|gradca|{bad}|random|center",
     ]
+
+
+# -- many metrics ------------------------------------------------------------------------------------------------------
+
+
+def many_metrics() -> Result:
+    rows = []
+    for metric, values in {
+        "MaxBoxAcc": (0.7, 0.5), "BoxAcc": (0.65, 0.45), "PxAP": (0.5, 0.3), "SaliencyMetric": (-0.5, None),
+        "PixelAUC": (0.9, 0.8),
+    }.items():  # fmt: skip
+        for method, kind, value in zip(("gradcam", "centred box"), ("method", "baseline"), values, strict=True):
+            if value is not None:
+                rows.append((method, kind, metric, value, value - 0.125, value + 0.125, 31.0, 100, 0.25))
+    columns = ["method", "kind", "metric", "value", "low", "high", "threshold", "images", "seconds_per_image"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.loc[table["kind"] == "baseline", "threshold"] = np.nan
+    return Result("wsol", table, {}, ["x"])
+
+
+def test_many_metrics_are_a_column_each(tmp_path):
+    tree = Tree(many_metrics().report(tmp_path / "page.html").read_text(encoding="utf-8")).root
+    rows = rows_of(tree, 0)
+    assert [[cell.text for cell in row] for row in rows] == [
+        ["gradcam", "method", "70.0 %57.5 to 82.5 %", "65.0 %52.5 to 77.5 %", "50.0 %37.5 to 62.5 %",
+         "−0.5000−0.6250 to −0.3750", "0.90000.7750 to 1.025", "100", "0.2500"],
+        ["centred box", "baseline", "50.0 %37.5 to 62.5 %", "45.0 %32.5 to 57.5 %", "30.0 %17.5 to 42.5 %", "–",
+         "80.0 %67.5 to 92.5 %", "100", "0.2500"],
+    ]  # fmt: skip
+    assert float(rows[0][2].attributes["data-value"]) == 0.7  # sorting is by the value
+
+
+def test_the_terminals_table_shows_what_fits():
+    from attribeval.report.terminal import wsol_table
+
+    text = wsol_table(many_metrics().table)
+    lines = text.splitlines()
+    assert lines[0].split() == [
+        "method", "kind", "MaxBoxAcc", "95", "%", "interval", "BoxAcc", "PxAP", "SaliencyMetric", "PixelAUC",
+        "threshold", "ms/image",
+    ]  # fmt: skip
+    assert lines[2].split() == [
+        "gradcam", "method", "70.0%", "57.5%", "–", "82.5%", "65.0%", "50.0%", "-0.50", "90.0%", "0.12", "250.0",
+    ]  # fmt: skip
+    assert lines[3].split() == [
+        "centred", "box", "baseline", "50.0%", "37.5%", "–", "62.5%", "45.0%", "30.0%", "80.0%",
+    ]  # fmt: skip
+    narrow = wsol_table(many_metrics().table, width=84).splitlines()
+    assert max(map(len, narrow)) <= 84 and "more metrics" in narrow[-1]
+    one = many_metrics().table.query("metric == 'MaxBoxAcc'")
+    assert wsol_table(one).splitlines()[0].split()[2:6] == ["MaxBoxAcc", "95", "%", "interval"]

@@ -12,7 +12,7 @@ from attribeval import AttribevalError
 from attribeval.benchmarks.roar.augment import Augment
 from attribeval.benchmarks.roar.fills import channel_mean, impute
 from attribeval.benchmarks.roar.pipeline import masked_dataset
-from attribeval.benchmarks.roar.ranks import counts, levels, mask_table, pack
+from attribeval.benchmarks.roar.ranks import counts, decode, levels, mask_table, pack
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 
 N, SHAPE = 37, (12, 10, 3)
@@ -92,6 +92,18 @@ def test_colours_fill_exactly_the_mask(tmp_path, per, mode, fill, dtype):
         assert x.dtype == np.float32 and y.dtype == np.int32
         np.testing.assert_array_equal(x, np.where(data.masks(per, index, mode), colour, data.images.astype(np.float32)))
         np.testing.assert_array_equal(y, data.labels)
+
+
+@pytest.mark.parametrize("m", range(1, 16))
+def test_masks_of_every_grid_are_those_of_the_table(data, tmp_path, m):
+    values = int(np.prod(SHAPE))
+    packed = pack(np.random.default_rng(m).integers(0, m + 1, (N, values), np.uint8), m)
+    ranks = data.store(tmp_path, "ranks", packed, 37)
+    for index, mode in ((0, "remove"), (m // 2, "keep"), (m - 1, "remove")):
+        table = mask_table(m, index, mode)
+        options = {"ranks": ranks, "table": table, "content": "mask", "batch_size": N, "training": False}
+        x, _ = drawn(masked_dataset(data.records, data.labels, **options))
+        np.testing.assert_array_equal(x.reshape(N, values) == 255, decode(packed, table, values))
 
 
 def test_without_ranks_images_are_themselves(data):
@@ -360,6 +372,7 @@ def test_a_broken_shard_is_named_before_anything_runs(tmp_path):
         ({"per": "pixels"}, "Did you mean 'pixel'"),
         ({"content": "masks"}, "Unknown content"),
         ({"table": mask_table(15, 0, "keep")}, "records of 180 bytes"),
+        ({"table": mask_table(5, 0, "keep") & False}, "from mask_table"),
         ({"labels": np.zeros(N)}, "37 int labels"),
         ({"labels": np.zeros(N - 1, int)}, "37 int labels"),
         ({"shuffle_buffer": 0}, "shuffle_buffer of 1 or more"),

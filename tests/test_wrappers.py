@@ -13,7 +13,7 @@ from attribeval import AttribevalError, Attributer, Attributions
 from attribeval.attributer import image_seeds
 from attribeval.methods.moments import Moments
 from attribeval.methods.registry import build_method
-from attribeval.methods.seeds import fold
+from attribeval.methods.seeds import fold, normal
 from attribeval.models import fields
 
 GRID = [prefix + base for base in ("GRAD", "IG", "GB") for prefix in ("", "SG-", "SG-SQ-", "VAR-", "SQ-")]
@@ -55,9 +55,12 @@ def points(monkeypatch):
 
 
 def drawn(stream, shape):
-    """Standard normal numbers of one seed (two int32), from NumPy alone."""
-    bits = np.random.SFC64(stream.view(np.uint32).tolist())
-    return np.random.Generator(bits).standard_normal(shape, dtype=np.float32)
+    """Standard normal numbers of one seed (two int32): Box and Muller's formulas in float64."""
+    generator = np.random.Generator(np.random.SFC64(stream.view(np.uint32).tolist()))
+    pairs = (int(np.prod(shape)) + 1) // 2
+    first, second = (generator.random(pairs, dtype=np.float32).astype(np.float64) for _ in range(2))
+    z = np.sqrt(-2 * np.log(1 - first)) * np.exp(2j * np.pi * second)
+    return np.concatenate([z.real, z.imag])[: int(np.prod(shape))].reshape(shape)
 
 
 def noisy_copies(image, seed, samples, sigma, relative=True):
@@ -66,7 +69,7 @@ def noisy_copies(image, seed, samples, sigma, relative=True):
     spread = sigma * (float(image.max()) - float(image.min())) if relative else sigma
     for sample in range(samples):
         stream = fold(fold(own, sample), 2**32)[0]
-        yield image + np.float32(spread) * drawn(stream, image.shape)
+        yield (image + spread * drawn(stream, image.shape)).astype(np.float32)
 
 
 # ---------------------------------------------------------------------------------------- against a plain loop
@@ -154,8 +157,8 @@ def test_a_wrapper_inside_a_wrapper_has_noise_of_its_own(attributer, logits_of, 
         inner = []
         for j in range(3):
             stream = fold(fold(fold(own, i), j), 2**32)[0]
-            noise = drawn(stream, copy.shape)
-            inner.append(logits_of(copy + 0.15 * np.float32(np.ptp(copy)) * noise, 5))
+            noisy = copy + 0.15 * np.ptp(copy) * drawn(stream, copy.shape)
+            inner.append(logits_of(noisy.astype(np.float32), 5))
         outer.append(np.mean(inner, axis=0, dtype=np.float64))
     expected = np.var(outer, axis=0)
     np.testing.assert_allclose(got, expected, atol=5e-5 * expected.max())
@@ -164,12 +167,14 @@ def test_a_wrapper_inside_a_wrapper_has_noise_of_its_own(attributer, logits_of, 
 # --------------------------------------------------------------------------------------------------------- moments
 
 
-def test_moments_in_groups_against_two_passes_in_float64():
-    """A spread of 1 around 3,000: E[x²] − E[x]² in float32 loses it, merging does not."""
+def test_moments_one_by_one_against_two_passes_in_float64():
+    """A spread of 1 around 3,000: E[x²] − E[x]² in float32 loses it, counting the differences does not."""
     values = np.random.default_rng(0).normal(3000, 1, size=(37, 2, 4, 4, 3)).astype(np.float32)
-    found = Moments(0, None, None)
-    for part in np.split(values, [1, 3, 20, 36]):
-        found = found.merge(tf.constant(part))
+    kept = values.copy()
+    found = Moments()
+    for maps in values:
+        found.add(maps)
+    np.testing.assert_array_equal(values, kept)
     exact = values.astype(np.float64)
     assert found.n == 37
     np.testing.assert_allclose(found.mean, exact.mean(0), rtol=1e-6)
@@ -177,6 +182,29 @@ def test_moments_in_groups_against_two_passes_in_float64():
     np.testing.assert_allclose(found.mean_square, (exact**2).mean(0), rtol=1e-6)
     naive = np.mean(values**2, axis=0) - np.mean(values, axis=0) ** 2
     assert np.abs(naive / exact.var(0) - 1).max() > 0.2
+
+
+def test_normal_numbers_are_normal_independent_and_belong_to_their_seed():
+    from scipy.stats import kstest, norm
+
+    centres, spreads = np.zeros((2, 25, 667), np.float64), np.array([1.0, 3.0])
+    centres[1] = 5
+    seeds = np.arange(12, dtype=np.int32).reshape(6, 2)
+    rows = normal(seeds, centres, spreads)
+    assert rows.shape == (6, 25, 667) and rows.dtype == np.float64  # an odd count of values
+    standard = ((rows - centres[[0, 1] * 3]) / spreads[[0, 1] * 3, None, None]).reshape(6, -1)
+    for row in standard:
+        assert kstest(row, norm.cdf).pvalue > 1e-3
+    n = standard.size
+    assert abs(np.mean(standard**4) - 3) < 5 * np.sqrt(96 / n)  # the variance of z⁴ is 96
+    share = 2 * norm.sf(3.5)
+    assert abs((np.abs(standard) > 3.5).mean() - share) < 5 * np.sqrt(share / n)
+    half = standard.shape[1] // 2
+    both = np.concatenate([standard[:, :half], standard[:, -half:]])  # cosines and sines of the same pairs
+    for values in (both, both**2):
+        correlations = np.corrcoef(values) - np.eye(len(both))
+        assert np.abs(correlations).max() < 5 / np.sqrt(half)
+    np.testing.assert_array_equal(normal(seeds[4:5], centres, spreads), rows[4:5])
 
 
 # ------------------------------------------------------------------------------------------------------ the planner
@@ -211,6 +239,13 @@ def test_the_gap_of_a_base_stays_with_the_base(attributer, images):
     maps = attributer.explain_many(images[:2], ["SQ-IG", "IG", "absolute(integrated_gradients)"])
     assert maps["SQ-IG"].completeness_gap is None and maps["absolute(integrated_gradients)"].completeness_gap is None
     np.testing.assert_array_equal(maps["IG"].completeness_gap, attributer.explain(images[:2], "IG").completeness_gap)
+
+
+def test_samples_of_few_images_fill_a_micro_batch_and_many_images_run_side_by_side(attributer, images, points):
+    for count, sizes in ((1, [8, 7]), (3, [6] * 7 + [3]), (9, [8] * 15 + [8, 7])):
+        points.clear()
+        attributer.explain(images[:count], "SG-GRAD", 0, batch_size=8)
+        assert [n for _, n in points] == sizes  # of nine images the ninth is alone, and like the first
 
 
 @pytest.mark.parametrize("method", ["SG-GRAD", "vargrad(IG(steps=5))", "SG-SQ-GB", "vargrad(gradcam)"])

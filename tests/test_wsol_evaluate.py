@@ -11,7 +11,7 @@ from attribeval.benchmarks.wsol.component_tree import largest_components
 from attribeval.benchmarks.wsol.evaluate import evaluate
 from attribeval.benchmarks.wsol.maxboxacc import hits, max_box_acc, quantise
 from attribeval.benchmarks.wsol.metrics import METRICS
-from attribeval.benchmarks.wsol.summary import compare, folds, pack, unpack
+from attribeval.benchmarks.wsol.summary import Unpacked, compare, folds, pack
 from attribeval.errors import AttribevalError
 from attribeval.results.comparisons import holm
 from attribeval.results.result import Result
@@ -221,6 +221,7 @@ def test_bad_input_is_named(data):
         ({"boxes": boxes, "metrics": ["PxAP"]}, "PxAP needs masks"),
         ({"boxes": boxes, "metrics": ["Top1Loc"]}, "Top1Loc needs top1"),
         ({"boxes": boxes, "metrics": ["MaxBoxAc"]}, "Unknown metric of wsol: 'MaxBoxAc'.*'MaxBoxAcc'"),
+        ({"boxes": boxes, "metrics": ["SaliencyMetric"]}, r"SaliencyMetric needs a model .*Evaluator\.wsol"),
         ({"boxes": boxes, "protocol": "paper"}, "Unknown protocol"),
         ({"boxes": boxes, "iou": 50}, "iou_threshold"),
         ({"boxes": boxes, "held_out": 1}, "2 or more folds"),
@@ -231,11 +232,11 @@ def test_bad_input_is_named(data):
             evaluate(maps, **options)
     with pytest.raises(AttribevalError, match="at least one method"):
         evaluate({}, boxes=boxes)
-    with pytest.raises(AttribevalError, match="maps of 'b' of 30 images. Received: 3"):
+    with pytest.raises(AttribevalError, match=r"maps of 'b' of 30 images. Received: 3"):
         evaluate({"a": maps["good"], "b": maps["good"][:3]}, boxes=boxes)
     with pytest.raises(AttribevalError, match=r"one size per image: \(24, 24\) as of 'a' for image '0'"):
         evaluate({"a": maps["good"], "b": maps["good"][:, :20]}, boxes=boxes)
-    with pytest.raises(AttribevalError, match="Reduce the channels"):
+    with pytest.raises(AttribevalError, match=r"image '0' by 'maps'.*Reduce the channels"):
         evaluate(maps["good"][..., None], boxes=boxes)
 
 
@@ -250,7 +251,7 @@ def test_packing_keeps_hits():
               "flag": rng.random(5) < 0.5}  # fmt: skip
     packed = pack(arrays)
     assert sum(v.nbytes for v in packed.values()) < 0.2 * sum(v.nbytes for v in arrays.values())
-    back = unpack(packed)
+    back = Unpacked(packed)
     assert set(back) == set(arrays)
     for name in arrays:
         np.testing.assert_array_equal(back[name], arrays[name])

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from attribeval.benchmarks.wsol.boxes import box_error, centred_box, iou, whole_image_box
 from attribeval.benchmarks.wsol.component_tree import largest_components
-from attribeval.benchmarks.wsol.maxboxacc import hits, max_box_acc, quantise
+from attribeval.benchmarks.wsol.maxboxacc import hits, max_box_acc, predicted_boxes, quantise
 from attribeval.errors import AttribevalError
 
 EDGES_ONLY = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
@@ -349,3 +349,14 @@ def test_baseline_errors_on_imagenet_boxes(real_data):
         assert 0.2 < np.mean(wrong) < 0.7
         assert box_error(np.array([baseline(size) for size in sizes]), in_pixels) == np.mean(wrong)
         assert box_error(baseline((1, 1)), relative) == np.mean(wrong)
+
+
+def test_predicted_boxes_are_those_that_score():
+    rng = np.random.default_rng(6)
+    heatmaps = ndimage.gaussian_filter(rng.random((4, 12, 15)), (0, 2, 2))
+    found = predicted_boxes(heatmaps, 100)
+    for heatmap, box in zip(heatmaps, found, strict=True):
+        assert box.tolist() == slow_largest_component(slow_levels(heatmap) > 100, np.ones((3, 3)))[0]
+    assert (predicted_boxes(heatmaps, 255) == 0).all()
+    with pytest.raises(AttribevalError, match="0 to 255"):
+        predicted_boxes(heatmaps, 300)

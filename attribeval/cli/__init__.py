@@ -35,12 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words after `attribeval`; None takes them from the process.
 
     Returns:
-        Exit code: 0 done, 2 bad input (one line on standard error says what), 130 interrupted.
+        Exit code: 0 done, 1 done but for parts that failed (they are listed), 2 bad input (one line on standard error
+        says what), 130 interrupted.
     """
     args = parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes are not for our readers
     try:
-        args.run(args)
+        return args.run(args) or 0
     except AttribevalError as error:
         print(f"attribeval {args.command}: {error}", file=sys.stderr)
         return 2
@@ -53,4 +54,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # e.g. `attribeval methods | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return 0

@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
     work.add_argument("--gpus-per-job", type=int, metavar="N", help="GPUs of each (default: all)")
     work.add_argument("--strategy", default="auto", help="auto, one_device, mirrored or multi_worker (default: auto)")
     work.add_argument("--executor-option", nargs="+", default=[], metavar="NAME=VALUE", help="for ray or slurm")
-    start.set_defaults(run=_run)
+    start.set_defaults(run=_run, grid_defaults=_grid_defaults())
 
     for name, what, run in (
         ("status", "what is done, running, failed and left", _status),
@@ -50,9 +50,9 @@ def _add_grid(command: argparse.ArgumentParser, needs_data: bool = True) -> None
         metavar="WHAT",
         help="digits (embedded), a .npz file with x_train …, or a folder with train/ and test/ by class",
     )
-    data.add_argument("--size", type=int, default=48, help="side of the embedded digits in pixels (default: 48)")
-    data.add_argument("--train", type=int, metavar="N", help="only the first training images (digits: 5000)")
-    data.add_argument("--test", type=int, metavar="N", help="only the first test images (digits: 1000)")
+    data.add_argument("--size", type=int, default=48, help="side in pixels of digits, and of files for the small net")
+    data.add_argument("--train", type=int, metavar="N", help="so many training images, spread evenly (digits: 5000)")
+    data.add_argument("--test", type=int, metavar="N", help="so many test images, spread evenly (digits: 1000)")
     data.add_argument("--builder", default="small", help="small, resnet50, vgg16, inception_v3, or FILE.py:FUNCTION")
     data.add_argument("--preprocess", help="between raw images and the model: caffe, tf, … (resnet50 … know theirs)")
     data.add_argument("--checkpoint", metavar="FILE", help="trained .keras model to explain (default: trained here)")
@@ -70,6 +70,13 @@ def _add_grid(command: argparse.ArgumentParser, needs_data: bool = True) -> None
     grid.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
 
 
+def _grid_defaults() -> dict[str, Any]:
+    """Options of the grid and their defaults."""
+    probe = argparse.ArgumentParser(add_help=False)
+    _add_grid(probe, needs_data=False)
+    return vars(probe.parse_args([]))
+
+
 def _plan(args: argparse.Namespace) -> None:
     request = _request(args)
     from attribeval.benchmarks.roar.plan import make_plan
@@ -77,11 +84,14 @@ def _plan(args: argparse.Namespace) -> None:
     print(make_plan(request).text(tuple(args.devices)))
 
 
-def _run(args: argparse.Namespace) -> None:
-    from attribeval.benchmarks.roar import procedure
+def _run(args: argparse.Namespace) -> int:
     from attribeval.cli.options import load_tensorflow, parse_options
 
+    if args.data is None:
+        _refuse_grid_options(args)
     load_tensorflow()
+    from attribeval.benchmarks.roar import procedure
+
     work = {
         "executor": args.executor,
         "jobs": args.jobs,
@@ -92,7 +102,40 @@ def _run(args: argparse.Namespace) -> None:
         procedure.continue_roar(args.run_dir, strategy=args.strategy, **work)
     else:
         procedure.run_roar(run_dir=args.run_dir, strategy=args.strategy, **work, **_arguments(args))
-    _report(args)
+    from attribeval.benchmarks.roar.run_dir import RunDir
+    from attribeval.benchmarks.roar.status import status
+
+    state = status(RunDir.existing(args.run_dir))
+    if any(not name.startswith("unmodified_") for name in state.done):
+        _report(args)
+    return _tell_failures(state, args.run_dir)
+
+
+def _refuse_grid_options(args: argparse.Namespace) -> None:
+    """Without --data the folder says what the grid is; to extend it, the data and all of its options are needed."""
+    from attribeval.errors import AttribevalError
+
+    given = [name for name, default in args.grid_defaults.items() if getattr(args, name) != default]
+    if given:
+        raise AttribevalError(
+            f"Expected --data together with --{given[0].replace('_', '-')}. Received none: without --data a run goes "
+            "on with the grid that its folder holds; give --data and all options to change it."
+        )
+
+
+def _tell_failures(state: Any, run_dir: str) -> int:
+    """1, and a line on standard error, if trainings failed."""
+    import sys
+
+    if not state.failed:
+        return 0
+    total = sum(map(len, (state.done, state.running, state.failed, state.left)))
+    print(
+        f"attribeval roar: {len(state.failed)} of {total} trainings failed: attribeval roar status {run_dir} says "
+        "why; the same command tries them again.",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def _status(args: argparse.Namespace) -> None:
@@ -166,12 +209,22 @@ def _dataset(args: argparse.Namespace) -> Any:
     from pathlib import Path
 
     from attribeval.datasets import TrainTest, digit_scenes, folders, npz
+    from attribeval.methods.options import check_count
 
+    for name in ("train", "test"):
+        if getattr(args, name) is not None:
+            check_count(f"--{name}", getattr(args, name), 1)
     if args.data == "digits":
-        made = digit_scenes(size=args.size, n_train=args.train or 5000, n_test=args.test or 1000)
+        train, test = (default if n is None else n for n, default in ((args.train, 5000), (args.test, 1000)))
+        made = digit_scenes(size=args.size, n_train=train, n_test=test)
         return TrainTest(made.train.samples(), made.test.samples())
     parts = folders(args.data) if Path(args.data).is_dir() else npz(args.data)
-    return TrainTest(parts.train[: args.train], parts.test[: args.test])
+    return TrainTest(_spread(parts.train, args.train), _spread(parts.test, args.test))
+
+
+def _spread(samples: Any, n: int | None) -> Any:
+    """So many of the images, evenly spread: folders list one class after another."""
+    return samples if n is None or n >= len(samples) else samples[[len(samples) * i // n for i in range(n)]]
 
 
 def _builder(args: argparse.Namespace, dataset: Any) -> tuple[Any, str | None]:

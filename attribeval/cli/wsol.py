@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
         "metrics": args.metrics, "iou": args.iou, "protocol": args.protocol, "held_out": held_out,
         "strict": args.strict, "seed": args.seed,
     }  # fmt: skip
-    result = _of_files(args, options) if args.maps else _of_model(args, options)
+    result, boxes = (_of_files(args, options), None) if args.maps else _of_model(args, options)
     if "top1_accuracy" in result.settings:
         print(f"top-1 accuracy {result.settings['top1_accuracy']:.1%}, top-5 {result.settings['top5_accuracy']:.1%}\n")
     print(wsol_table(result.table))
@@ -68,8 +68,13 @@ def run(args: argparse.Namespace) -> None:
     if args.output:
         folder = result.save(Path(args.output))
         result.plot().savefig(folder / "wsol.png", dpi=150)
+        pictures = {}
+        if boxes is not None:
+            boxes.savefig(folder / "boxes.png", dpi=150)
+            pictures["Boxes of the best method at its threshold, over the true ones"] = boxes
         command = shlex.join(["attribeval", *sys.argv[1:]])
-        print("\n" + str(write_report(folder / "report.html", [result], title="WSOL", command=command)))
+        page = write_report(folder / "report.html", [result], pictures=pictures, title="WSOL", command=command)
+        print("\n" + str(page))
 
 
 def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
@@ -83,7 +88,31 @@ def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
         )
     dataset = _dataset(args)
     options |= {"targets": args.targets, "geometry": args.geometry, "run_dir": args.run_dir}
-    return Evaluator(make_attributer(args), dataset).wsol(args.methods, **options)
+    attributer = make_attributer(args)
+    result = Evaluator(attributer, dataset).wsol(args.methods, **options)
+    return result, _picture(attributer, dataset, result, args) if args.output else None
+
+
+def _picture(attributer: Any, dataset: Any, result: Any, args: argparse.Namespace) -> Any:
+    """A few photographs with the map and the box of the method that has the best MaxBoxAcc; None if none has one."""
+    from attribeval.benchmarks.wsol.maxboxacc import predicted_boxes
+    from attribeval.plots import box_overlays
+
+    rows = result.table[(result.table["metric"] == "MaxBoxAcc") & (result.table["kind"] == "method")]
+    if rows.empty:
+        return None
+    best = rows.iloc[0]
+    some = dataset[[i for i, boxes in enumerate(dataset.boxes) if len(boxes)][:12]]
+    images = attributer.read(some)
+    heat = attributer.explain(images, best["method"], some.labels if args.targets == "label" else None, seed=args.seed)
+    names = some.class_names or [f"class {k}" for k in range(attributer.classifier.classes)]
+    return box_overlays(
+        images,
+        heat.heatmap(),
+        predicted_boxes(heat.heatmap(), int(best["threshold"])),
+        some.boxes_at(images.shape[1:3]),
+        [f"{names[label].split(',')[0]}: {best['method']}" for label in some.labels],
+    )
 
 
 def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:

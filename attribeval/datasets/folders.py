@@ -31,22 +31,27 @@ def folders(root: str | PathLike) -> TrainTest:
         raise AttribevalError(
             f"Expected {root} to hold the folders train and test (or val). Received: {sorted(parts)}."
         )
-    names = [sorted(p.name for p in part.iterdir() if p.is_dir()) for part in (parts["train"], test)]
-    if names[0] != names[1] or not names[0]:
+    names = [
+        sorted(p.name for p in part.iterdir() if p.is_dir() and p.name[0] != ".") for part in (parts["train"], test)
+    ]
+    if not names[0]:
+        raise AttribevalError(f"Expected a folder for each class in {parts['train']}. Received none.")
+    if names[0] != names[1]:
         odd = sorted(set(names[0]) ^ set(names[1]))[:5]
         raise AttribevalError(
             f"Expected the same class folders in {parts['train']} and {test}. Received: {odd} in one."
         )
-    return TrainTest(_part(parts["train"], names[0], root.name), _part(test, names[0], root.name))
+    name = root.resolve().name
+    return TrainTest(_part(parts["train"], names[0], name), _part(test, names[0], name))
 
 
 def _part(folder: Path, classes: list[str], name: str) -> Samples:
     paths, labels = [], []
     for label, one in enumerate(classes):
-        found = sorted(p for p in (folder / one).iterdir() if p.suffix.lower() in _ENDINGS)
+        found = sorted(p for p in (folder / one).iterdir() if p.suffix.lower() in _ENDINGS and p.name[0] != ".")
         if not found:
             raise AttribevalError(f"Expected images in {folder / one}. Received none.")
         paths += found
         labels += [label] * len(found)
-    ids = [str(path.relative_to(folder)) for path in paths]
+    ids = [path.relative_to(folder).as_posix() for path in paths]
     return Samples(paths, labels, ids=ids, class_names=classes, exif=True, name=f"{name}_{folder.name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -34,9 +36,12 @@ def npz(path: str | PathLike) -> TrainTest:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as data:
+        data = np.load(path, allow_pickle=False)
+        if not isinstance(data, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with data:
             arrays = {name: data[name] for name in data.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise AttribevalError(f"Expected a .npz file. Received {path}: {type(error).__name__}: {error}.") from error
     missing = [name for name in ("x_train", "y_train", "x_test", "y_test") if name not in arrays]
     if missing:
@@ -50,6 +55,8 @@ def npz(path: str | PathLike) -> TrainTest:
 
 def _part(arrays: dict[str, np.ndarray], part: str, class_names: list[str] | None, name: str) -> Samples:
     images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+    if images.ndim not in (3, 4):
+        raise AttribevalError(f"Expected x_{part} as images (N, H, W, C) or (N, H, W). Received: {images.shape}.")
     images = images[..., None] if images.ndim == 3 else images
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     return Samples(images, labels, class_names=class_names, name=name)

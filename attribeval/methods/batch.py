@@ -27,10 +27,18 @@ class Batch:
             random methods give the same map whatever the batch, the order or the neighbours.
         capacity: How many images the model takes at a time; methods that need many model inputs per image send that
             many at once.
+        scores: Scores of the images, (B, classes), if they are known already.
     """
 
     def __init__(
-        self, classifier: Classifier, x: Any, raw: np.ndarray | None, targets: Any, seeds: np.ndarray, capacity: int
+        self,
+        classifier: Classifier,
+        x: Any,
+        raw: np.ndarray | None,
+        targets: Any,
+        seeds: np.ndarray,
+        capacity: int,
+        scores: np.ndarray | None = None,
     ):
         self.classifier = classifier
         self.x = x
@@ -39,6 +47,7 @@ class Batch:
         self.seeds = seeds
         self.capacity = capacity
         self.completeness_gap: np.ndarray | None = None
+        self._scores = scores
         self._shared: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
@@ -87,6 +96,8 @@ class Batch:
 
     def target_scores(self) -> Any:
         """The score of each image's target, tensor (B,)."""
+        if self._scores is not None:
+            return tf.gather(self._scores, self.targets, axis=1, batch_dims=1)
         return self.share("target_scores", lambda: self.scores_at(self.x))
 
     def scores_at(self, points: Any) -> Any:

@@ -14,7 +14,8 @@ class DeconvNet:
     """The target's logit projected back to the input (Zeiler & Fergus 2013, section 2.1).
 
     Filters are transposed and pooling is undone by its switches, as in the gradient; a ReLU passes the positive part
-    of what comes back, whatever its input was (Simonyan et al. 2013, section 4, compare the two).
+    of what comes back, whatever its input was (Simonyan et al. 2013, section 4, compare the two). All it knows of the
+    image are the switches of max pooling; where a network halves by strides, the map shows their grid instead.
     """
 
     card: ClassVar[Card] = Card(

@@ -28,7 +28,10 @@ def gradcam_map(activations: Any, gradients: Any) -> Any:
 class GradCAM:
     """Gradient-weighted class activation mapping (Selvaraju et al. 2017, equations 1 and 2).
 
-    The map of the layer is resized bilinearly after the ReLU, so no value is negative; it is not normalised.
+    The map of the layer is resized bilinearly after the ReLU, so no value is negative; it is not normalised. Like all
+    class activation maps, it is drawn as if the layer's cells lay evenly over the image. In Keras' MobileNet, which
+    pads at the lower right only, each cell looks at a place almost half a cell further down and right; in its ResNet50,
+    which steps over pixels, further up and left; in VGG16 it looks where it is drawn.
 
     Attributes:
         layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).

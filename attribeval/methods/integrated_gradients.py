@@ -79,12 +79,12 @@ class IntegratedGradients:
     def _integrate(self, batch: Batch) -> tuple[Any, np.ndarray]:
         start = baseline_input(batch, self.baseline)
         way = batch.x - start
-        rule = quadrature(self.rule, self.steps)
-        places, weights = (tf.constant(values[:, None, None, None, None], way.dtype) for values in rule)
+        places, weights = quadrature(self.rule, self.steps)
+        column = tf.constant(places[:, None, None, None, None], way.dtype)
 
         def points(group: range) -> tuple[Any, Any]:
             part = slice(group.start, group.stop)
-            return start + places[part] * way, weights[part]
+            return start + column[part] * way, weights[part]
 
         maps = way * sum_of_gradients(batch, self.steps, points)
         return maps, completeness_gap(maps, batch.target_scores() - baseline_scores(batch, start))

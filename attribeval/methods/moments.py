@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,36 +15,37 @@ from attribeval.methods.seeds import fold, normal
 _STREAM = 2**32  # random numbers of the noise; samples are folded in with small numbers
 
 
-class Moments(NamedTuple):
-    """Of n maps: their mean, and the sum of the squared differences from it, tensors (B, H, W, C or 1)."""
+class Moments:
+    """Of n maps per image: their mean, and the sum of the squared differences from it, float (B, H, W, C or 1).
 
-    n: int
-    mean: Any
-    m2: Any
+    Counted one by one and in place (Welford 1962): fresh arrays for every step would cost more than the arithmetic.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
 
     @property
-    def variance(self) -> Any:
+    def variance(self) -> np.ndarray:
         """Population variance, Σ (map − mean)² / n."""
         return self.m2 / self.n
 
     @property
-    def mean_square(self) -> Any:
+    def mean_square(self) -> np.ndarray:
         """Σ map² / n, as a sum of two terms that are not negative."""
-        return tf.square(self.mean) + self.m2 / self.n
+        return np.square(self.mean) + self.m2 / self.n
 
-    def merge(self, maps: Any) -> Moments:
-        """Take S more maps, (S, B, H, W, C or 1), into account (Chan et al. 1979, equation 2.1)."""
-        n = int(maps.shape[0])
-        if n == 1:
-            mean, m2 = maps[0], 0.0
-        else:
-            mean = tf.reduce_mean(maps, axis=0)
-            m2 = tf.reduce_sum(tf.square(maps - mean), axis=0)
-        if not self.n:
-            return Moments(n, mean, m2 if n > 1 else tf.zeros_like(mean))
-        total = self.n + n
-        delta = mean - self.mean
-        return Moments(total, self.mean + delta * (n / total), self.m2 + m2 + tf.square(delta) * (self.n * n / total))
+    def add(self, maps: np.ndarray) -> None:
+        """Take one more map of each image into account, (B, H, W, C or 1)."""
+        self.n += 1
+        if self.n == 1:
+            self.mean, self.m2, self._step = np.array(maps), np.zeros_like(maps), np.empty_like(maps)
+            return
+        step = np.subtract(maps, self.mean, out=self._step)
+        step /= self.n
+        self.mean += step
+        np.square(step, out=step)
+        step *= self.n * (self.n - 1)  # (map − old mean) · (map − new mean)
+        self.m2 += step
 
 
 def check_noise(samples: int, sigma: float, least: int = 1) -> None:
@@ -65,14 +66,10 @@ def noisy(batch: Batch, samples: range, sigma: float, relative: bool) -> Any:
             `relative`) in units of the model's input.
         relative: See `sigma`.
     """
-    x = batch.x
-    if relative:
-        axes = (1, 2, 3)
-        sigma = sigma * (tf.reduce_max(x, axis=axes, keepdims=True) - tf.reduce_min(x, axis=axes, keepdims=True))
+    x = np.asarray(batch.x)
+    spreads = np.ptp(x, axis=(1, 2, 3)) if relative else np.ones(len(x), x.dtype)
     seeds = np.concatenate([fold(fold(batch.seeds, sample), _STREAM) for sample in samples])
-    noise = tf.cast(normal(seeds, tuple(x.shape[1:])), x.dtype)
-    stacked = x + sigma * tf.reshape(noise, [len(samples), *x.shape])
-    return tf.reshape(stacked, [-1, *x.shape[1:]])
+    return tf.constant(normal(seeds, x, sigma * spreads))
 
 
 def moments(batch: Batch, base: Method, samples: int, sigma: float, relative: bool) -> Moments:
@@ -82,10 +79,11 @@ def moments(batch: Batch, base: Method, samples: int, sigma: float, relative: bo
     """
 
     def compute() -> Moments:
-        found = Moments(0, None, None)
+        found = Moments()
         for group in batch.groups(samples):
-            maps = tf.convert_to_tensor(base.attribute(batch.at(noisy(batch, group, sigma, relative), group)))
-            found = found.merge(tf.reshape(maps, [len(group), len(batch), *maps.shape[1:]]))
+            maps = np.asarray(base.attribute(batch.at(noisy(batch, group, sigma, relative), group)))
+            for one in maps.reshape(len(group), len(batch), *maps.shape[1:]):
+                found.add(one)
         return found
 
     return batch.share(("moments", base, samples, sigma, relative), compute)

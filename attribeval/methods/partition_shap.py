@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +17,14 @@ from attribeval.methods.shap_bridge import global_seed
 
 # Rectangles are split where the score changes most, a few at a time; how many is part of the result, so it is fixed.
 ROUND = 16
+
+
+@functools.lru_cache(maxsize=4)
+def _masker(height: int, width: int) -> Any:
+    """shap's tree of rectangles over an image of this size; at 224 × 224 it takes a fifth of a second to grow."""
+    import shap
+
+    return shap.maskers.Image(0.0, (height, width, 1))
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class PartitionSHAP:
 
         height, width = batch.size
         regions = Regions(batch, "grid", height * width, self.fill)  # every pixel a segment
-        masker = shap.maskers.Image(0.0, (height, width, 1))
+        masker = _masker(height, width)
         values, gaps = [], []
         for i, seed in enumerate(batch.seeds):
             ends: list[float] = []

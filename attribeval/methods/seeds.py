@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 
 import numpy as np
 
@@ -31,14 +32,37 @@ def fold(seeds: np.ndarray, index: int | np.ndarray) -> np.ndarray:
     return state[:, None].view(np.int32)
 
 
-def normal(seeds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normal numbers, float32 (B, *shape), one seed per row."""
-    return _rows(seeds, shape, lambda generator, out: generator.standard_normal(out=out, dtype=np.float32))
+def normal(seeds: np.ndarray, centres: np.ndarray, spreads: np.ndarray) -> np.ndarray:
+    """Normal numbers around values, one seed per row, from pairs of uniform numbers (Box & Muller 1958).
+
+    NumPy computes its functions on many numbers at a time; its own normal numbers come one by one and take three times
+    as long, as much as 5 % of a small network's gradient.
+
+    Args:
+        seeds: int32 (R, 2).
+        centres: Means, float (B, ...), taken in turn: row r is drawn around centre r mod B.
+        spreads: Their standard deviations, float (B,).
+
+    Returns:
+        (R, ...), dtype of `centres`.
+    """
+
+    def fill(generator: np.random.Generator, row: np.ndarray, centre: np.ndarray, spread: float) -> None:
+        chances, turns = generator.random((2, -(-row.size // 2)), dtype=np.float32)
+        radii, angles = spread * np.sqrt(-2 * np.log(1 - chances)), np.float32(2 * np.pi) * turns
+        first, second = np.split(row.reshape(-1), [len(radii)])
+        np.multiply(radii, np.cos(angles), out=first)
+        np.multiply(radii[: len(second)], np.sin(angles[: len(second)]), out=second)
+        row += centre
+
+    out = np.empty((len(seeds), *centres.shape[1:]), centres.dtype)
+    return _rows(seeds, out, fill, cycle(centres), cycle(spreads))
 
 
 def uniform(seeds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Uniform numbers in [0, 1), float32 (B, *shape), one seed per row."""
-    return _rows(seeds, shape, lambda generator, out: generator.random(out=out, dtype=np.float32))
+    out = np.empty((len(seeds), *shape), np.float32)
+    return _rows(seeds, out, lambda generator, row: generator.random(out=row, dtype=np.float32))
 
 
 def generators(seeds: np.ndarray) -> list[np.random.Generator]:
@@ -47,12 +71,9 @@ def generators(seeds: np.ndarray) -> list[np.random.Generator]:
     return [np.random.Generator(np.random.SFC64(entropy)) for entropy in entropies]
 
 
-def _rows(
-    seeds: np.ndarray, shape: tuple[int, ...], fill: Callable[[np.random.Generator, np.ndarray], object]
-) -> np.ndarray:
-    """Rows drawn on all cores: NumPy's generators release the lock, and are faster here than TensorFlow's."""
-    out = np.empty((len(seeds), *shape), np.float32)
-    list(_threads().map(fill, generators(seeds), out))
+def _rows(seeds: np.ndarray, out: np.ndarray, fill: Callable[..., object], *more: Iterable) -> np.ndarray:
+    """Fill the rows of `out` on all cores, as NumPy lets go of the lock: fill(generator, row, one of each of more)."""
+    list(_threads().map(fill, generators(seeds), out, *more))
     return out
 
 

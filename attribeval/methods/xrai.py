@@ -156,7 +156,7 @@ class XRAI:
 
             def points(group: range, start=start, way=way, column=column) -> tuple[Any, Any]:
                 part = slice(group.start, group.stop)
-                return start + column[part] * way, tf.constant(weights[0], way.dtype)
+                return start + column[part] * way, weights[part]
 
             total += (way * sum_of_gradients(batch, self.steps, points)).numpy().sum(axis=-1, dtype=np.float64) / 2
             difference += (batch.target_scores() - batch.scores_at(start)).numpy().astype(np.float64) / 2

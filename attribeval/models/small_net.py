@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attribeval import _tf as tf
+from attribeval.errors import AttribevalError
 
 
 def small_net(input_shape: tuple[int, int, int], classes: int, widths: tuple[int, ...] = (16, 32, 48, 64)) -> Any:
@@ -17,7 +18,15 @@ def small_net(input_shape: tuple[int, int, int], classes: int, widths: tuple[int
 
     Returns:
         An untrained, uncompiled Keras model.
+
+    Raises:
+        AttribevalError: If a side is too short to be halved between the stages.
     """
+    least = 2 ** (len(widths) - 1)
+    if any(side is not None and side < least for side in input_shape[:2]):
+        raise AttribevalError(
+            f"Expected images of {least} pixels a side or more for {len(widths)} stages. Received: {input_shape}."
+        )
     layers = tf.keras.layers
     inputs = tf.keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(inputs)

@@ -14,6 +14,9 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
+from attribeval.models.classifier import Classifier
+
+_running: list[str] = []  # files that are being run to find a function
 
 
 def describe(build_model: Callable[[], Any]) -> dict[str, Any]:
@@ -26,28 +29,30 @@ def describe(build_model: Callable[[], Any]) -> dict[str, Any]:
         build_model: A function without arguments that returns an untrained, uncompiled Keras classifier.
 
     Returns:
-        {"architecture": Keras' JSON} or {"builder": {"file", "name"}}; both with
-        "input_shape", "classes" (None if the output is not (batch, classes)), "parameters" and "hash".
+        {"architecture": Keras' JSON} or {"builder": {"file", "name"}}; both with "input_shape" (H, W, C), "classes",
+        "parameters" and "hash", which does not depend on the names that Keras gives to layers.
 
     Raises:
-        AttribevalError: If it is no function, or returns no Keras model, a compiled or trained one, or one that cannot
-            be written down.
+        AttribevalError: If it is no function, or returns no Keras classifier, a compiled or trained one, or one that
+            cannot be written down.
     """
-    if not callable(build_model):
+    if not callable(build_model) or isinstance(build_model, tf.keras.Model):
         raise AttribevalError(
             f"Expected build_model to be a function that returns an untrained Keras model. Received: "
             f"{type(build_model).__name__}: write build_model=lambda: …."
         )
     model = _checked(build_model())
-    _refuse_trained(model, build_model())
+    _refuse_trained(model, _checked(build_model()))
+    classifier = Classifier(model)
     about = {
-        "input_shape": list(model.input_shape[1:]),
-        "classes": int(model.output_shape[-1]) if len(model.output_shape) == 2 else None,
+        "input_shape": list(classifier.input_shape),
+        "classes": classifier.classes,
         "parameters": int(model.count_params()),
     }
     text = _architecture(model)
     place = {"architecture": text} if text is not None else _place(build_model)
-    digest = hashlib.blake2b(json.dumps([place, about]).encode(), digest_size=8).hexdigest()
+    identity = _without_names(json.loads(text)) if text is not None else [place, [list(v.shape) for v in model.weights]]
+    digest = hashlib.blake2b(json.dumps([identity, about]).encode(), digest_size=8).hexdigest()
     return place | about | {"hash": digest}
 
 
@@ -76,34 +81,72 @@ def _checked(model: Any) -> Any:
             "Expected build_model to return a model that is not compiled. Received a compiled one, whose optimizer and "
             "loss would be ignored: leave compile() out and say how to train with recipe=Recipe(…)."
         )
-    if not model.built:
+    if not model.built or not model.weights:
         raise AttribevalError(
-            "Expected build_model to return a built model. Received one without weights: give it an Input."
+            "Expected build_model to return a built model. Received one without weights: give it an Input, or call a "
+            "subclassed model once on an image before it is returned."
         )
     return model
 
 
 def _refuse_trained(model: Any, again: Any) -> None:
-    """ROAR trains from random initialisation: two calls must not give the same random-looking weights."""
-    for one, other in zip(model.trainable_variables, again.trainable_variables, strict=True):
+    """ROAR trains from random initialisation: two calls must not give the same weights, unless they are constant."""
+    if len(model.weights) != len(again.weights):
+        raise AttribevalError(
+            f"Expected build_model to return the same model at each call. Received one with {len(model.weights)} "
+            f"weights, then one with {len(again.weights)}."
+        )
+    for one, other in zip(model.weights, again.weights, strict=True):
         a, b = one.numpy(), other.numpy()
-        if np.ptp(a) > 0 and np.array_equal(a, b):
+        if a.size and a.min() < a.max() and np.array_equal(a, b):
             raise AttribevalError(
                 f"Expected build_model to draw new random weights at each call. Received the same {one.path!r} "
-                "twice: it returns a trained model, or initialisers with fixed seeds. ROAR retrains from random "
-                "initialisation (weights=None); a trained model to be explained goes into checkpoint=."
+                "twice: it returns a trained model or part, or sets seeds. ROAR retrains from random initialisation: "
+                "weights=None, no seeds; constants belong into a layer's arguments (Normalization(mean=…, "
+                "variance=…)), and a trained model that is to be explained into checkpoint=."
             )
 
 
 def _architecture(model: Any) -> str | None:
-    """Keras' JSON of the model, if that is enough to make it again; else None."""
+    """Keras' JSON of the model, if that is enough to make it again in any process; else None."""
     try:
         text = model.to_json()
         made = tf.keras.models.model_from_json(text)
     except Exception:  # Keras raises many types here, for subclassed models, custom layers and Lambdas
         return None
     same = [v.shape for v in made.weights] == [v.shape for v in model.weights]
-    return text if same else None
+    return text if same and _of_keras(json.loads(text)) else None
+
+
+def _of_keras(config: Any) -> bool:
+    """Whether all classes and functions are Keras' own, not registered by the user in this process alone."""
+    if isinstance(config, list):
+        return all(map(_of_keras, config))
+    if not isinstance(config, dict):
+        return True
+    module = config.get("module") or ("" if "registered_name" in config else "keras")
+    return module.split(".")[0] == "keras" and all(map(_of_keras, config.values()))
+
+
+def _without_names(config: Any) -> Any:
+    """An architecture with every name replaced by its number: Keras counts on in each process (conv2d_7)."""
+    numbers: dict[str, str] = {}
+
+    def collect(part: Any) -> None:
+        if isinstance(part, dict) and isinstance(part.get("name"), str) and "class_name" not in part:
+            numbers.setdefault(part["name"], f"name {len(numbers)}")
+        for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            collect(one)
+
+    def replace(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: replace(value) for key, value in part.items()}
+        if isinstance(part, list):
+            return [replace(value) for value in part]
+        return numbers.get(part, part) if isinstance(part, str) else part
+
+    collect(config)
+    return replace(config)
 
 
 def _place(function: Callable) -> dict[str, Any]:
@@ -127,21 +170,42 @@ def place_of(function: Callable) -> dict[str, str] | None:
     return {"file": str(Path(file).resolve()), "name": name}
 
 
-def function_in_file(path: str, name: str) -> Callable[[], Any]:
+def function_in_file(path: str, name: str) -> Callable[..., Any]:
     """A function of a Python file; the file is run as a module of its own.
 
     Raises:
-        AttribevalError: If there is no such file or function.
+        AttribevalError: If there is no such file or function, or the file cannot be run.
     """
     spec = importlib.util.spec_from_file_location(f"attribeval_builder_{Path(path).stem}", path)
     if spec is None or not Path(path).is_file():
         raise AttribevalError(f"Expected a Python file with the function {name}. Received: {path}, which is none.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    _running.append(str(path))
+    try:
+        spec.loader.exec_module(module)
+    except AttribevalError:
+        raise
+    except Exception as error:
+        raise AttribevalError(f"Expected {path} to run. Received: {type(error).__name__}: {error}.") from error
+    finally:
+        _running.pop()
     if not hasattr(module, name):
         raise AttribevalError(f"Expected a function {name} in {path}. Received a file without it.")
     return getattr(module, name)
+
+
+def refuse_start_within_file() -> None:
+    """Other processes run the builder's file to find the builder; a grid that starts there would wait for itself.
+
+    Raises:
+        AttribevalError: If such a file is being run now.
+    """
+    if _running:
+        raise AttribevalError(
+            f"Expected {_running[-1]} to define functions only when other processes import it. Received a call of "
+            'roar there: put it under `if __name__ == "__main__":`.'
+        )
 
 
 def _with_policy(config: Any, policy: str) -> Any:

@@ -28,15 +28,16 @@ def channel_mean(records: Records) -> np.ndarray:
         AttribevalError: If a value is NaN or infinite (in which shard).
         CorruptRecords: If a shard is not there.
     """
-    total = np.zeros(records.shape[-1])
+    height, width, channels = records.shape
+    total = np.zeros(width * channels)
     for k in range(records.shards):
-        for image in records.shard(k):
-            total += image.reshape(-1, image.shape[-1]).sum(axis=0, dtype=np.float64)
+        for image in records.shard(k):  # rows first: long sums side by side are many times faster than C alone
+            total += image.reshape(height, -1).sum(axis=0, dtype=np.float64)
         if not np.isfinite(total).all():
             raise AttribevalError(
                 f"Expected finite images. Received NaN or infinity in {records.files[k]}: repair the images."
             )
-    return (total / (records.count * np.prod(records.shape[:-1]))).astype(np.float32)
+    return (total.reshape(width, channels).sum(axis=0) / (records.count * height * width)).astype(np.float32)
 
 
 def constant_fill(fill: Fill, channels: int, mean: np.ndarray | None) -> np.ndarray | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class Cell:
         """Unique in the grid, and a file name."""
         if self.kind == "unmodified":
             return f"unmodified_r{self.repeat}"
-        return f"{file_name(self.label)}_{self.mode}_{self.fraction:g}_r{self.repeat}"
+        return f"{file_name(self.label)}_{self.mode}_{_short(self.fraction)}_r{self.repeat}"
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,17 @@ class Grid:
         if "recursive" in self.controls and "remove" not in self.modes:
             raise AttribevalError("Expected mode 'remove' for the recursive control. Received 'keep' alone.")
         labels = [estimator.label for estimator in self.estimators]
-        if len(set(labels)) < len(labels):
-            raise AttribevalError(f"Expected estimators with names of their own. Received: {', '.join(labels)}.")
+        for label in labels:
+            if not isinstance(label, str) or not label.strip():
+                raise AttribevalError(f"Expected a name for each estimator. Received: {label!r}.")
+        names = [Cell(kind, e.label, "remove", 0.0, 0).label for kind in self.controls for e in self._of(kind)]
+        names = [name.lower() for name in labels + names]  # some file systems do not tell GRAD from grad
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise AttribevalError(
+                f"Expected estimators with names of their own, other than max3(…) and mask of …, which controls have. "
+                f"Received {twice[0]!r} twice, in: {', '.join(labels)}."
+            )
 
     # ------------------------------------------------------------------------------------------------- cells
 
@@ -190,8 +200,8 @@ class Grid:
     # -------------------------------------------------------------------------------------------------- JSON
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return dataclasses.asdict(self)
+        """Plain values, as they are read again: tuples are lists."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Grid:
@@ -210,7 +220,7 @@ class Grid:
         mine, theirs = self.to_json(), other.to_json()
         lines = []
         for name in mine:
-            if name not in self._SIZE and _comparable(mine[name]) != _comparable(theirs[name]):
+            if name not in self._SIZE:
                 lines += _differences(name, mine[name], theirs[name])
         known = {e.label: e for e in self.estimators}
         for estimator in other.estimators:
@@ -224,34 +234,46 @@ class Grid:
         return dataclasses.replace(
             self,
             estimators=tuple(known.values()),
-            modes=tuple(mode for mode in MODES if mode in self.modes + other.modes),
+            modes=tuple(dict.fromkeys(self.modes + other.modes)),  # the first one, which controls use, stays the first
             repeats=max(self.repeats, other.repeats),
-            controls=tuple(one for one in CONTROLS if one in self.controls + other.controls),
+            controls=tuple(dict.fromkeys(self.controls + other.controls)),
         )
 
 
 def file_name(label: str) -> str:
     """A label as part of a file name: unusual characters replaced, and a hash added where that happened."""
     safe = re.sub(r"[^A-Za-z0-9.+-]", "-", label)[:60]
-    if safe == label:
+    if safe == label and label.strip(".-") == label:
         return label
-    return f"{safe.strip('-')}-{hashlib.blake2b(label.encode(), digest_size=3).hexdigest()}"
+    return f"{safe.strip('.-') or 'label'}-{hashlib.blake2b(label.encode(), digest_size=3).hexdigest()}"
 
 
 def labelled(methods: Sequence[str]) -> dict[str, str]:
     """Names as the user typed them → text of the method; the papers' short names are spelt in capitals."""
-    return {text.upper() if text.upper() in PAPER_ESTIMATORS else text: text for text in methods}
+    for text in methods:
+        if not isinstance(text, str):
+            raise AttribevalError(
+                f"Expected names of methods. Received: {type(text).__name__}. Functions and arrays of maps need a "
+                'name: methods={"mine": maps, "GRAD": "GRAD"}.'
+            )
+    spelt = [text.upper() if text.upper() in PAPER_ESTIMATORS else text for text in methods]
+    return dict(zip(spelt, spelt, strict=True))
 
 
-def _comparable(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _short(fraction: float) -> str:
+    return repr(fraction).removesuffix(".0")
 
 
 def _differences(name: str, there: Any, here: Any) -> list[str]:
-    """What differs, down to the entries of dictionaries."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        if "hash" in there and there["hash"] != here.get("hash"):
-            return [f"{name} ({there['hash']} ↔ {here.get('hash')})"]
-        keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
-        return [f"{name}.{key}: {there.get(key)!r} ↔ {here.get(key)!r}" for key in keys]
-    return [f"{name}: {there!r} ↔ {here!r}"]
+    """What differs, down to the entries of dictionaries; long ones (an architecture) by their hash."""
+    if there == here or (isinstance(there, dict) and "hash" in there and there["hash"] == here.get("hash")):
+        return []
+    if not (isinstance(there, dict) and isinstance(here, dict)):
+        return [f"{name}: {there!r} ↔ {here!r}"]
+    lines = []
+    for key in {**there, **here}:
+        if key == "hash" or (key != "architecture" and there.get(key) == here.get(key)):
+            continue
+        shown = (there.get("hash"), here.get("hash")) if key == "architecture" else (there.get(key), here.get(key))
+        lines.append(f"{name}.{key}: {shown[0]!r} ↔ {shown[1]!r}")
+    return lines

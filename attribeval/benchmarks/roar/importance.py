@@ -12,7 +12,7 @@ from attribeval.benchmarks.roar.builder import build
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.ranks import levels, pack, packed_bytes
 from attribeval.benchmarks.roar.records import Records
-from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
+from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.errors import AttribevalError
 from attribeval.methods.registry import build_method
 from attribeval.models.classifier import Classifier
@@ -33,13 +33,11 @@ def explained_model(run_dir: RunDir, grid: Grid) -> Attributer:
     return Attributer(Classifier(model, preprocess=grid.preprocess))
 
 
-def create_ranks(run_dir: RunDir, grid: Grid) -> None:
-    """Lay out the files of every ranking, for both splits, shard by shard as the images."""
-    for label in grid.rankings():
-        for split in SPLITS:
-            images = run_dir.images(split)
-            shape = (packed_bytes(len(grid.fractions), ranked_values(images.shape, grid.per)),)
-            Records.create(run_dir.ranks_folder(label), split, images.count, shape, "uint8", images.shard_records)
+def create_ranks(run_dir: RunDir, grid: Grid, label: str, split: str) -> Records:
+    """Lay out the files of a ranking, shard by shard as the images; what is there stays."""
+    images = run_dir.images(split)
+    shape = (packed_bytes(len(grid.fractions), ranked_values(images.shape, grid.per)),)
+    return Records.create(run_dir.ranks_folder(label), split, images.count, shape, "uint8", images.shard_records)
 
 
 def ranked_values(shape: tuple[int, ...], per: str) -> int:
@@ -55,7 +53,7 @@ def rank_shard(run_dir: RunDir, grid: Grid, split: str, shard: int, attributer: 
     Returns:
         Errors by estimator, each naming the image; empty if all went well.
     """
-    wanted = [label for label in grid.rankings() if shard in Records.open(run_dir.ranks_folder(label), split).missing()]
+    wanted = [label for label in grid.rankings() if shard in run_dir.missing_ranks(label, split)]
     methods = {e.label: build_method(e.text) for e in grid.estimators if e.source == "method"}
     filtered = {Cell("max_filter", label, "remove", 0.0, 0).label: label for label in methods}
     needed = [label for label in methods if label in wanted or any(filtered.get(w) == label for w in wanted)]
@@ -81,7 +79,7 @@ def rank_shard(run_dir: RunDir, grid: Grid, split: str, shard: int, attributer: 
         if base in errors:
             errors.setdefault(label, errors[base])
         elif base in methods:
-            Records.open(run_dir.ranks_folder(label), split).write_shard(shard, np.concatenate(packed[label]))
+            create_ranks(run_dir, grid, label, split).write_shard(shard, np.concatenate(packed[label]))
     return errors
 
 
@@ -100,7 +98,7 @@ def rank_maps(run_dir: RunDir, grid: Grid, label: str, split: str, maps: Maps) -
     images = run_dir.images(split)
     filtered = Cell("max_filter", label, "remove", 0.0, 0).label
     for name in [name for name in grid.rankings() if name in (label, filtered)]:
-        records = Records.open(run_dir.ranks_folder(name), split)
+        records = create_ranks(run_dir, grid, name, split)
         for shard in records.missing():
             start, stop = images.span(shard)
             parts = []

@@ -17,7 +17,7 @@ from attribeval import _tf as tf
 from attribeval.attributer import image_seeds
 from attribeval.benchmarks.roar.augment import Augment
 from attribeval.benchmarks.roar.fills import BLUR, constant_fill, impute
-from attribeval.benchmarks.roar.ranks import PER, decode
+from attribeval.benchmarks.roar.ranks import PER, decode, table_rule
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.render import render
 from attribeval.errors import AttribevalError, unknown
@@ -25,6 +25,7 @@ from attribeval.methods.blur import gaussian_blur
 from attribeval.methods.fills import Fill
 
 _WINDOW_BYTES = 2**31  # of images that are shuffled together, where not said otherwise
+_NOTHING = (2, 0, 0, True)  # the rule that replaces no value
 
 
 def masked_dataset(
@@ -137,7 +138,7 @@ class _Source:
         images.verify(checksums=False)
         self.images, self.ranks, self.labels = images, ranks, labels.astype(np.int32)
         self.table = table
-        self.columns = np.zeros((0, 256), bool) if table is None else np.ascontiguousarray(table.T)
+        self.rule = _NOTHING if table is None else table_rule(table)
         self.repeat = 1 if per == "value" else channels
         self.content, self.seed, self.augment = content, int(seed), augment
         self.fill = fill if content == "image" else 255.0
@@ -197,15 +198,15 @@ class _Source:
     def _render(
         self, raw: np.ndarray, packed: np.ndarray, epochs: np.ndarray, items: np.ndarray, fills: np.ndarray
     ) -> np.ndarray:
-        columns, moved = self.columns, self.augment is not None and (self.augment.flip or self.augment.shift > 0)
+        rule, moved = self.rule, self.augment is not None and (self.augment.flip or self.augment.shift > 0)
         if self.fill == "linear" and self.ranks is not None:
-            raw, columns = self._imputed(raw, packed), self.columns[:0]
+            raw, rule = self._imputed(raw, packed), _NOTHING
         flips, shifts = np.zeros(0, bool), np.zeros((0, 2), np.int64)
         if moved:
             flips, shifts = self.augment.draw_moves(self.seed, epochs, items)
         fills = fills.reshape(len(raw), -1) if len(fills) else self.constant
         out = _aligned(raw.shape, np.dtype(np.float32))
-        render(raw, packed, columns, fills, self.repeat, flips, shifts, self.pad, out)
+        render(raw, packed, rule, fills, self.repeat, flips, shifts, self.pad, out)
         return out
 
     def _imputed(self, raw: np.ndarray, packed: np.ndarray) -> np.ndarray:

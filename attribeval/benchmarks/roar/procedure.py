@@ -6,31 +6,31 @@ processes may work on one run directory.
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-import numpy as np
-
 from attribeval import progress as progress_bars
-from attribeval.attributer import versions
+from attribeval.benchmarks.roar.builder import refuse_start_within_file
+from attribeval.benchmarks.roar.executors.choose import check_executor, make_executor, portable
+from attribeval.benchmarks.roar.executors.cooperative import Cooperative
 from attribeval.benchmarks.roar.executors.inline import Inline
-from attribeval.benchmarks.roar.executors.local import Local
 from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS, Cell, Grid
-from attribeval.benchmarks.roar.importance import create_ranks, explained_model, rank_maps
+from attribeval.benchmarks.roar.own_maps import store_own_maps
 from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.request import Request, make_request
-from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
+from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir, disk_full
 from attribeval.benchmarks.roar.strategies import check_strategy, make_strategy, workers
 from attribeval.benchmarks.roar.tasks import Setup, is_finished, map_tasks
 from attribeval.benchmarks.roar.verdict import result as make_result
-from attribeval.errors import AttribevalError, unknown
+from attribeval.errors import AttribevalError
 from attribeval.results.result import Result
 
-EXECUTORS = ("local", "ray", "slurm")
 _POLL = 1.0  # seconds between looks at what other processes do
 
 
@@ -103,7 +103,10 @@ def run_roar(
         AttribevalError: For bad arguments; if `run_dir` holds another grid (says what differs); or if the unmodified
             model cannot be trained.
     """
+    refuse_start_within_file()
     check_strategy(strategy)
+    setup = Setup(strategy, portable(callbacks))
+    stays = check_executor(setup, executor, jobs, gpus_per_job, executor_options)
     together = isinstance(strategy, str) and workers() > 1
     if together:  # must be TensorFlow's first call
         strategy = make_strategy(strategy)
@@ -114,8 +117,10 @@ def run_roar(
     working = RunDir(run_dir)
     grid = working.claim(request.grid)
     prepare(working, grid, request, progress)
-    setup = Setup(strategy, _portable(callbacks))
-    chosen = make_executor(setup, executor, jobs, gpus_per_job, executor_options, together)
+    if together:
+        chosen: Any = Cooperative(dataclasses.replace(setup, strategy=strategy))
+    else:
+        chosen = Inline(setup) if stays else make_executor(setup, executor, jobs, gpus_per_job, executor_options)
     try:
         work(working, grid, chosen, request.maps, progress)
     finally:
@@ -142,13 +147,16 @@ def continue_roar(
     Raises:
         AttribevalError: If the folder holds no grid, or images are missing or corrupted there.
     """
-    working = RunDir.existing(run_dir)
+    working, setup = RunDir.existing(run_dir), Setup(strategy)
+    check_executor(setup, executor, jobs, gpus_per_job, executor_options)
     grid = working.grid()
     for split in SPLITS:
-        working.images(split).verify()
-    create_ranks(working, grid)
+        try:
+            working.images(split).verify()
+        except AttribevalError as error:
+            raise AttribevalError(f"{error} That needs the data set (--data).") from error
     drop_corrupted(working, grid)
-    chosen = make_executor(Setup(strategy), executor, jobs, gpus_per_job, executor_options, together=False)
+    chosen = make_executor(setup, executor, jobs, gpus_per_job, executor_options)
     try:
         work(working, grid, chosen, {}, progress)
     finally:
@@ -161,6 +169,8 @@ def report(run_dir: RunDir) -> Result:
     grid = run_dir.grid()
     records = run_dir.records()
     done = [record for record in records if record["status"] == "done"]
+    if not done:
+        raise AttribevalError(f"Expected finished cells in {run_dir.path}. Received none: attribeval roar run first.")
     settings = grid.to_json() | {
         "expected_cells": len(grid.cells()),
         "done_cells": len(done),
@@ -169,31 +179,33 @@ def report(run_dir: RunDir) -> Result:
             "seconds": sum(record["seconds"] for record in done),
             "hosts": sorted({record["hardware"]["host"] for record in done}),
         },
-        "versions": done[0]["versions"] if done else versions(),
+        "versions": done[0]["versions"],
     }
     settings["model"] = {key: value for key, value in settings["model"].items() if key != "architecture"}
-    if not done:
-        raise AttribevalError(f"Expected finished cells in {run_dir.path}. Received none: attribeval roar run first.")
     return make_result(records, settings, planned=[cell.name for cell in grid.cells()])
 
 
 def prepare(run_dir: RunDir, grid: Grid, request: Request, progress: bool | None) -> None:
-    """Write what all processes need: images, labels, the given checkpoint, the layout of the ranks."""
+    """Write what all processes need: images, labels and the given checkpoint; drop what is broken."""
     request.source.write(run_dir, progress)
-    if request.checkpoint is not None and not run_dir.explained_file.is_file():
+    if request.checkpoint is not None:
         with run_dir.lock("explained"):
-            temporary = run_dir.explained_file.with_name(f"tmp-{time.time_ns()}.keras")
-            request.checkpoint.save(temporary)
-            temporary.replace(run_dir.explained_file)
-    create_ranks(run_dir, grid)
+            if not run_dir.explained_file.is_file():
+                temporary = run_dir.explained_file.with_name(f"tmp-{os.getpid()}.keras")
+                request.checkpoint.save(temporary)
+                temporary.replace(run_dir.explained_file)
     drop_corrupted(run_dir, grid)
 
 
 def drop_corrupted(run_dir: RunDir, grid: Grid) -> None:
     """Delete rank files that are not as they were written, so that they are made again, and say which."""
-    for label in grid.rankings():
+    folders = [run_dir.ranks_folder(label) for label in grid.rankings()]
+    folders += [run_dir.path / "maps" / cell.name for level in grid.recursive() for cell in level]
+    for folder in folders:
         for split in SPLITS:
-            records = Records.open(run_dir.ranks_folder(label), split)
+            if not (folder / f"{split}.json").is_file():
+                continue
+            records = Records.open(folder, split)
             for shard in set(range(records.shards)) - set(records.missing()):
                 try:
                     records.verify(shard)
@@ -202,45 +214,11 @@ def drop_corrupted(run_dir: RunDir, grid: Grid) -> None:
                     error.path.unlink(missing_ok=True)
 
 
-def make_executor(
-    setup: Setup,
-    executor: str,
-    jobs: int,
-    gpus_per_job: int | None,
-    options: Mapping[str, Any] | None,
-    together: bool,
-) -> Any:
-    """The executor of a name; where a strategy or callbacks cannot leave this process, tasks stay in it, too."""
-    if executor not in EXECUTORS:
-        raise unknown("executor", executor, EXECUTORS)
-    if together:
-        from attribeval.benchmarks.roar.executors.cooperative import Cooperative
-
-        return Cooperative(setup)
-    stays = not isinstance(setup.strategy, str) or not (setup.callbacks == () or isinstance(setup.callbacks, dict))
-    if stays:
-        if executor != "local" or jobs > 1:
-            raise AttribevalError(
-                "Expected executor='local' and jobs=1 with a Strategy object or callbacks, which cannot leave this "
-                "process. Pass the strategy by name, and callbacks as a function at the top of a .py file."
-            )
-        return Inline(setup)
-    if executor == "local":
-        return Local(setup, jobs, gpus_per_job)
-    if executor == "ray":
-        from attribeval.benchmarks.roar.executors.ray import Ray
-
-        return Ray(setup, **(options or {}))
-    from attribeval.benchmarks.roar.executors.slurm import Slurm
-
-    return Slurm(setup, **(options or {}))
-
-
 def work(run_dir: RunDir, grid: Grid, executor: Any, maps: Mapping[str, Any], progress: bool | None) -> None:
     """Do what is missing, stage by stage."""
     _stage(run_dir, grid, [c.name for c in grid.unmodified()], executor, "unmodified models", progress)
     _check_explained(run_dir, grid)
-    _own_maps(run_dir, grid, maps)
+    store_own_maps(run_dir, grid, maps)
     _stage(run_dir, grid, map_tasks(run_dir, grid), executor, "maps", progress)
     recursive = grid.recursive()
     first = grid.modified() + (recursive[0] if recursive else [])
@@ -254,16 +232,21 @@ def _stage(run_dir: RunDir, grid: Grid, tasks: Sequence[str], executor: Any, wha
     waiting = [task for task in tasks if not is_finished(run_dir, grid, task)]
     with progress_bars.bar(len(tasks), what, progress, unit="task") as bar:
         bar.update(len(tasks) - len(waiting))
+        free = waiting
         while waiting:
-            busy = []
-            for task, outcome in executor.run(run_dir, waiting):
+            busy = [task for task in waiting if task not in free]
+            for task, outcome in executor.run(run_dir, free) if free else ():
+                if outcome == "full":
+                    raise AttribevalError(disk_full(run_dir.path))
                 if outcome == "busy":
                     busy.append(task)
                 else:
                     bar.update(1)
-            waiting = busy
+            waiting = [task for task in busy if not is_finished(run_dir, grid, task)]
+            bar.update(len(busy) - len(waiting))
             if waiting:
                 time.sleep(_POLL)
+            free = [task for task in waiting if not run_dir.is_locked(task)]
 
 
 def _check_explained(run_dir: RunDir, grid: Grid) -> None:
@@ -272,38 +255,3 @@ def _check_explained(run_dir: RunDir, grid: Grid) -> None:
     if grid.explained == "unmodified" and (record is None or record["status"] != "done"):
         error = "it is not there" if record is None else record["error"]
         raise AttribevalError(f"The unmodified model, which is to be explained, could not be trained: {error}")
-
-
-def _own_maps(run_dir: RunDir, grid: Grid, maps: Mapping[str, Any]) -> None:
-    """Store the ranks of maps that the user made; where they are there already, nothing is asked for."""
-    for estimator in (e for e in grid.estimators if e.source == "maps"):
-        label = estimator.label
-        missing = any(Records.open(run_dir.ranks_folder(label), split).missing() for split in SPLITS)
-        if not missing:
-            continue
-        if label not in maps:
-            raise AttribevalError(
-                f"Expected the maps of {label}, which the user made. Received none, and {run_dir.path} lacks them: "
-                "call Evaluator.roar with them."
-            )
-        for split in SPLITS:
-            rank_maps(run_dir, grid, label, split, _source_of(maps[label], split, run_dir, grid))
-
-
-def _source_of(given: Any, split: str, run_dir: RunDir, grid: Grid) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Maps as a function of raw images and the number of the first."""
-    if callable(given):
-        model = explained_model(run_dir, grid).classifier.model
-        return lambda raw, first: given(raw, model, split)
-    arrays = np.asarray(given[SPLITS.index(split)])
-    return lambda raw, first: arrays[first : first + len(raw)]
-
-
-def _portable(callbacks: Any) -> Any:
-    """Callbacks as other processes can have them, if they can: {"file", "name"}; else as they are."""
-    if not callable(callbacks):
-        return tuple(callbacks)
-    from attribeval.benchmarks.roar.builder import place_of
-
-    place = place_of(callbacks)
-    return callbacks if place is None else place

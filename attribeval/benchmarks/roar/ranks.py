@@ -236,6 +236,26 @@ def mask_table(m: int, index: int, mode: Literal["remove", "keep"]) -> np.ndarra
     return top if mode == "remove" else ~top
 
 
+def table_rule(table: np.ndarray) -> tuple[int, int, int, bool]:
+    """What a mask table says, in numbers: where a level is below `cut`, the value is replaced (remove) or kept.
+
+    Args:
+        table: As from `mask_table`.
+
+    Returns:
+        (base, values per byte, cut, remove).
+
+    Raises:
+        AttribevalError: If it is no such table.
+    """
+    for m in range(1, _MOST + 1):
+        for index in range(m):
+            for mode in MODES:
+                if np.array_equal(table, mask_table(m, index, mode)):
+                    return m + 1, values_per_byte(m), index + 1, mode == "remove"
+    raise AttribevalError(f"Expected a table from mask_table. Received: {np.shape(table)} that is none of them.")
+
+
 def decode(packed: np.ndarray, table: np.ndarray, count: int) -> np.ndarray:
     """Look up every value of packed levels in a table.
 

@@ -11,7 +11,7 @@ from attribeval.benchmarks.compiled import compiled
 def render(
     images: np.ndarray,
     packed: np.ndarray,
-    columns: np.ndarray,
+    rule: tuple[int, int, int, bool],
     fills: np.ndarray,
     repeat: int,
     flips: np.ndarray,
@@ -24,7 +24,8 @@ def render(
     Args:
         images: (B, H, W, C) of any numeric type.
         packed: uint8 (B, n), rank levels.
-        columns: bool (values per byte, 256): the mask table, turned; (0, 256): nothing is replaced.
+        rule: (base, digits per byte, cut, remove): where a level is below `cut`, the value is replaced, or, if not
+            `remove`, kept. No digits: nothing is replaced.
         fills: float32 (1 or B, H · W · C): what replaced values become.
         repeat: Values that share a level: C where whole pixels are ranked, otherwise 1.
         flips: bool (B,): mirrored left to right, before the shift; empty: nothing is mirrored or shifted.
@@ -35,13 +36,16 @@ def render(
     count, height, width, channels = images.shape
     size = height * width * channels
     filled = np.empty((height, width, channels), np.float32)
-    mask = np.empty(size // repeat, np.bool_)
+    ranked, mask = np.empty(size // repeat, np.bool_), np.empty(size, np.bool_)
     for b in range(count):
         target = filled if len(flips) else out[b]
         image, flat = images[b].reshape(size), target.reshape(size)
-        if len(columns):
-            _decode(packed[b], columns, mask)
-            _fill(image, mask, fills[b if len(fills) > 1 else 0], repeat, flat)
+        if rule[1]:
+            _decode(packed[b], rule, ranked if repeat > 1 else mask)
+            if repeat > 1:
+                for c in range(repeat):
+                    mask[c::repeat] = ranked
+            _fill(image, mask, fills[b if len(fills) > 1 else 0], flat)
         else:
             for i in range(size):
                 flat[i] = np.float32(image[i])
@@ -50,23 +54,28 @@ def render(
 
 
 @compiled
-def _decode(codes: np.ndarray, columns: np.ndarray, mask: np.ndarray) -> None:
-    n = len(codes)
-    for j in range(len(columns)):
-        column, part = columns[j], mask[j * n : (j + 1) * n]
+def _decode(codes: np.ndarray, rule: tuple[int, int, int, bool], mask: np.ndarray) -> None:
+    """Digits by division, which the processor does for many bytes at once where a look-up takes them one by one.
+
+    x // p is x · ⌈2¹⁶ / p⌉ // 2¹⁶ for a byte x and every p up to 256 that is a power of a base from 2 to 16.
+    """
+    base, digits, cut, remove = rule
+    n, power = len(codes), 1
+    for j in range(digits):
+        this = np.uint32((65536 + power - 1) // power)
+        power *= base
+        above = np.uint32((65536 + power - 1) // power)
+        part = mask[j * n : (j + 1) * n]
         for i in range(len(part)):
-            part[i] = column[codes[i]]
+            x = np.uint32(codes[i])
+            digit = ((x * this) >> np.uint32(16)) - np.uint32(base) * ((x * above) >> np.uint32(16))
+            part[i] = (digit < np.uint32(cut)) == remove
 
 
 @compiled
-def _fill(image: np.ndarray, mask: np.ndarray, fill: np.ndarray, repeat: int, out: np.ndarray) -> None:
-    if repeat == 1:
-        for i in range(len(mask)):
-            out[i] = fill[i] if mask[i] else np.float32(image[i])
-    else:
-        for i in range(len(mask)):
-            for v in range(i * repeat, (i + 1) * repeat):
-                out[v] = fill[v] if mask[i] else np.float32(image[v])
+def _fill(image: np.ndarray, mask: np.ndarray, fill: np.ndarray, out: np.ndarray) -> None:
+    for i in range(len(out)):
+        out[i] = fill[i] if mask[i] else np.float32(image[i])
 
 
 @compiled

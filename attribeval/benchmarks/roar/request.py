@@ -69,7 +69,10 @@ def make_request(
     find_preprocessing(preprocess)
     model = describe(build_model)
     source = read_source(dataset, tuple(model["input_shape"]), model["classes"])
+    fill = tuple(np.ravel(fill).tolist()) if isinstance(fill, (list, tuple, np.ndarray)) else fill
     constant_fill(fill, source.shape[2], np.zeros(source.shape[2], np.float32))
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise AttribevalError(f"Expected seed as an int. Received: {seed!r}.")
     explained, checkpoint = _read_checkpoint(checkpoint, source)
     estimators, maps = _read_methods(methods, source)
     grid = Grid(
@@ -80,12 +83,12 @@ def make_request(
         preprocess=preprocess,
         fractions=fractions,
         per=per,
-        fill=fill,
+        fill=fill if isinstance(fill, (str, tuple)) else float(fill),
         targets=targets,
         seed=int(seed),
         estimators=tuple(estimators),
         modes=tuple(dict.fromkeys(modes)),
-        repeats=repeats,
+        repeats=int(repeats) if isinstance(repeats, np.integer) else repeats,
         controls=tuple(dict.fromkeys(controls)),
     )
     return Request(grid, source, maps, checkpoint)
@@ -135,8 +138,12 @@ def _describe_maps(label: str, given: Any, source: Source) -> str:
         )
     digest = hashlib.blake2b(digest_size=8)
     for (split, samples), maps in zip(source.splits.items(), given, strict=True):
-        if len(maps) != len(samples):
-            raise AttribevalError(f"Expected {len(samples)} {split} maps of {label}. Received: {len(maps)}.")
+        shape = np.shape(maps)
+        wanted = (len(samples), *source.shape)
+        if len(shape) not in (3, 4) or shape[:3] != wanted[:3] or (len(shape) == 4 and shape[3] not in (1, wanted[3])):
+            raise AttribevalError(
+                f"Expected {split} maps of {label} of shape {wanted} or {(*wanted[:3], 1)}. Received: {shape}."
+            )
         for i in np.unique(np.linspace(0, len(samples) - 1, 32).astype(int)):
-            digest.update(np.ascontiguousarray(maps[i]).tobytes())
+            digest.update(np.ascontiguousarray(maps[i], dtype=np.float32).tobytes())
     return f"arrays {digest.hexdigest()}"

@@ -7,12 +7,15 @@ models/                     weights of the unmodified models
 cells/<cell>.json           one finished or failed training each
 failures/<task>.json        why maps could not be made
 locks/                      who is at work: locks of the operating system, gone when their process is
+logs/                       what processes printed whose task failed
 """
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -65,8 +68,13 @@ class RunDir:
         Raises:
             AttribevalError: If the directory holds another grid (says what differs).
         """
-        for folder in ("cells", "failures", "locks", "maps", "models"):
-            (self.path / folder).mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in ("cells", "failures", "locks", "logs", "maps", "models"):
+                (self.path / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AttribevalError(
+                f"Expected a folder to write to as run_dir. Received {self.path}: {error}."
+            ) from error
         with self.lock("grid"):
             if self.grid_file.is_file():
                 grid = self.grid().merged(grid)
@@ -105,7 +113,7 @@ class RunDir:
             lock.release()
 
     def is_locked(self, name: str) -> bool:
-        """Whether some process is at work on a task."""
+        """Whether some process is at work on a task. (Who asks holds the lock for a moment, and may be seen at it.)"""
         if not self._lock_file(name).exists():
             return False
         with self.try_lock(name) as free:
@@ -151,7 +159,21 @@ class RunDir:
             return data[split]
 
     def write_labels(self, **labels: np.ndarray) -> None:
-        write_atomic(self.path / "labels.npz", lambda file: np.savez(file, **labels))
+        self._write(self.path / "labels.npz", lambda file: np.savez(file, **labels))
+
+    def missing_images(self) -> bool:
+        """Whether images are still to be written: their shards are whole or not there."""
+        try:
+            return any(self.images(split).missing() for split in SPLITS)
+        except AttribevalError:
+            return True
+
+    def missing_ranks(self, label: str, split: str) -> list[int]:
+        """Shards of a ranking that are not there; nothing is written."""
+        try:
+            return Records.open(self.ranks_folder(label), split).missing()
+        except AttribevalError:  # not declared yet
+            return list(range(self.images(split).shards))
 
     def ranks_folder(self, label: str) -> Path:
         return self.path / "maps" / file_name(label)
@@ -188,4 +210,32 @@ class RunDir:
             ) from error
 
     def _write_json(self, file: Path, value: Any) -> None:
-        write_atomic(file, lambda f: f.write(json.dumps(value, indent=1).encode()))
+        data = json.dumps(value, indent=1).encode()
+        self._write(file, lambda f: f.write(data))
+
+    def _write(self, file: Path, write: Callable[[Any], Any]) -> None:
+        try:
+            write_atomic(file, write)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            raise AttribevalError(disk_full(self.path)) from error
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what it was raised from, says that nothing more can be written."""
+    while error is not None:
+        if isinstance(error, OSError):
+            hidden = f"errno = {errno.ENOSPC}" in str(error)  # h5py tells it in words
+            if hidden or error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return True
+        error = error.__cause__
+    return False
+
+
+def disk_full(path: Path) -> str:
+    """What to say then."""
+    return (
+        f"Expected room in {path}. Received a full disk ({shutil.disk_usage(path).free:,} bytes free): free some and "
+        "start the same command again; it goes on with what is missing."
+    )

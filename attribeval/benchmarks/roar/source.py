@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,16 +59,11 @@ class Source:
         images = samples.load(size=self.shape[:2], channels=self.shape[2])
         if self.dtype == "uint8":
             return np.clip(np.rint(images), 0, 255).astype(np.uint8)
-        finite = np.isfinite(images).all(axis=(1, 2, 3))
-        if not finite.all():
-            name = samples.ids[int(np.argmin(finite))]
-            raise AttribevalError(
-                f"Expected finite pixels. Received NaN or infinity in image {name!r}: repair or drop it."
-            )
+        _check_finite(images, samples)
         return images
 
     def write(self, run_dir: RunDir, progress: bool | None) -> None:
-        """Write images and labels into the run directory; what is there and whole stays."""
+        """Write images and labels into the run directory; what is there and whole stays, what is not is named."""
         with run_dir.lock("images"):
             run_dir.write_labels(**{split: samples.labels for split, samples in self.splits.items()})
             for split, samples in self.splits.items():
@@ -80,12 +76,14 @@ class Source:
                         start, stop = records.span(shard)
                         try:
                             records.verify(shard)
-                        except CorruptRecords:
+                        except CorruptRecords as error:
+                            if error.path.is_file():
+                                warnings.warn(f"{error} It is made again.", stacklevel=4)
                             records.write_shard(shard, self.load(samples[start:stop]))
                         bar.update(stop - start)
 
 
-def read_source(dataset: Any, input_shape: tuple[int | None, ...], classes: int | None) -> Source:
+def read_source(dataset: Any, input_shape: tuple[int | None, ...], classes: int) -> Source:
     """Find training and test images in what the user passed.
 
     Args:
@@ -94,7 +92,8 @@ def read_source(dataset: Any, input_shape: tuple[int | None, ...], classes: int 
         classes: Number of the model's outputs.
 
     Raises:
-        AttribevalError: If there are no two splits, one is empty, or labels or sizes do not fit the model.
+        AttribevalError: If there are no two splits, one is empty, pixels are not finite, or labels, channels or sizes
+            do not fit the model.
     """
     parts = (dataset.train, dataset.test) if hasattr(dataset, "train") and hasattr(dataset, "test") else dataset
     if not isinstance(parts, (tuple, list)) or len(parts) != 2:
@@ -102,16 +101,21 @@ def read_source(dataset: Any, input_shape: tuple[int | None, ...], classes: int 
             "Expected a data set with .train and .test, or a pair of Samples (train, test). Received: "
             f"{type(dataset).__name__}."
         )
+    if classes < 2:
+        raise AttribevalError(
+            "Expected a model with an output for each class, two or more. Received one output: end it in Dense(2)."
+        )
     splits = {}
     for split, part in zip(SPLITS, parts, strict=True):
         samples = part.samples() if not isinstance(part, Samples) and hasattr(part, "samples") else part
         if not isinstance(samples, Samples):
-            raise AttribevalError(f"Expected the {split} images as Samples. Received: {type(samples).__name__}.")
+            raise AttribevalError(
+                f"Expected the {split} images as Samples. Received: {type(samples).__name__}: wrap arrays, "
+                "Samples(images, labels)."
+            )
         if len(samples) == 0:
             raise AttribevalError(f"Expected at least one {split} image. Received none.")
         splits[split] = samples
-    if classes is None:
-        raise AttribevalError("Expected a model with an output (batch, classes). Received one of another shape.")
     for split, samples in splits.items():
         if samples.labels.max() >= classes:
             i = int(samples.labels.argmax())
@@ -119,20 +123,40 @@ def read_source(dataset: Any, input_shape: tuple[int | None, ...], classes: int 
                 f"Expected labels below {classes}, the number of the model's outputs. Received {samples.labels[i]} for "
                 f"{split} image {samples.ids[i]!r}."
             )
-    return Source(splits, _shape(splits["train"], input_shape), classes)
+    shape = _shape(splits, input_shape)
+    for samples in splits.values():
+        if isinstance(samples.images, np.ndarray) and samples.images.dtype.kind == "f":
+            for start in range(0, len(samples), _LARGEST):
+                part = samples[start : start + _LARGEST]
+                _check_finite(part.images, part)
+    return Source(splits, shape, classes)
 
 
-def _shape(samples: Samples, input_shape: tuple[int | None, ...]) -> tuple[int, int, int]:
-    channels = input_shape[2]
-    if isinstance(samples.images, np.ndarray) and samples.images.shape[3] != channels:
-        raise AttribevalError(
-            f"Expected images of {channels} channels, as the model takes. Received: {samples.images.shape[3]}."
-        )
-    size = input_shape[:2]
-    if None in size:
-        if not isinstance(samples.images, np.ndarray):
+def _shape(splits: dict[str, Samples], input_shape: tuple[int | None, ...]) -> tuple[int, int, int]:
+    channels, size = input_shape[2], input_shape[:2]
+    for split, samples in splits.items():
+        in_memory = isinstance(samples.images, np.ndarray)
+        if in_memory and samples.images.shape[3] != channels:
             raise AttribevalError(
-                "Expected a model with a fixed input size for images from files. Received a free one."
+                f"Expected {split} images of {channels} channels, as the model takes. Received: "
+                f"{samples.images.shape[3]}: repeat or drop channels, or build a model for these."
             )
-        size = samples.images.shape[1:3]
+        if not in_memory and channels not in (1, 3):
+            raise AttribevalError(
+                f"Expected a model of 1 or 3 channels for images from files. Received one of {channels}."
+            )
+        if None in size:
+            if not in_memory:
+                raise AttribevalError(
+                    "Expected a model with a fixed input size for images from files. Received a free one: "
+                    "Input((height, width, channels))."
+                )
+            size = samples.images.shape[1:3]
     return int(size[0]), int(size[1]), int(channels)
+
+
+def _check_finite(images: np.ndarray, samples: Samples) -> None:
+    finite = np.isfinite(images).all(axis=(1, 2, 3))
+    if not finite.all():
+        name = samples.ids[int(np.argmin(finite))]
+        raise AttribevalError(f"Expected finite pixels. Received NaN or infinity in image {name!r}: repair or drop it.")

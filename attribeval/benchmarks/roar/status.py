@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from attribeval.benchmarks.roar.run_dir import RunDir
-from attribeval.benchmarks.roar.tasks import map_tasks
+from attribeval.benchmarks.roar.tasks import map_errors, map_tasks
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Status:
         done, running, failed, left: Every cell of the grid is in one of them.
         errors: Why each failed, by name.
         seconds: What the finished cells took, together.
-        maps_left: Tasks of maps that are not done.
+        maps_left: Tasks of maps that are not done; None before the images are written.
         map_errors: Errors by estimator whose maps could not be made.
     """
 
@@ -26,14 +26,15 @@ class Status:
     left: list[str]
     errors: dict[str, str]
     seconds: float
-    maps_left: int
+    maps_left: int | None
     map_errors: dict[str, str]
 
     def text(self) -> str:
         """The state in a few lines; failures with their errors."""
         total = len(self.done) + len(self.running) + len(self.failed) + len(self.left)
+        maps = "images are not written yet" if self.maps_left is None else f"{self.maps_left} tasks of maps left"
         lines = [f"{total} trainings: {len(self.done)} done, {len(self.running)} running, {len(self.failed)} failed, "
-                 f"{len(self.left)} left; {self.maps_left} tasks of maps left."]  # fmt: skip
+                 f"{len(self.left)} left; {maps}."]  # fmt: skip
         if self.done:
             each = self.seconds / len(self.done)
             remaining = (len(self.running) + len(self.failed) + len(self.left)) * each
@@ -64,4 +65,8 @@ def status(run_dir: RunDir) -> Status:
             errors[cell.name] = record["error"]
         else:
             left.append(cell.name)
-    return Status(done, running, failed, left, errors, seconds, len(map_tasks(run_dir, grid)), run_dir.failures())
+    if run_dir.missing_images():
+        return Status(done, running, failed, left, errors, seconds, None, {})
+    return Status(
+        done, running, failed, left, errors, seconds, len(map_tasks(run_dir, grid)), map_errors(run_dir, grid)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -10,11 +11,10 @@ from typing import Any, Literal
 
 from attribeval.benchmarks.roar.builder import function_in_file
 from attribeval.benchmarks.roar.grid import Cell, Grid
-from attribeval.benchmarks.roar.records import Records
-from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
+from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir, is_disk_full
 from attribeval.errors import AttribevalError
 
-Outcome = Literal["done", "failed", "busy"]
+Outcome = Literal["done", "failed", "busy", "full"]
 
 
 @dataclass(frozen=True)
@@ -40,31 +40,49 @@ class Setup:
         return callbacks(cell.name) if callable(callbacks) else callbacks
 
 
+def is_maps(task: str) -> bool:
+    """Whether a task makes maps; a cell of an estimator called "maps" is another thing."""
+    return re.fullmatch(r"maps_(train|test)_\d+", task) is not None
+
+
 def map_tasks(run_dir: RunDir, grid: Grid) -> list[str]:
     """Names of the tasks that make maps, those of the test images first: they are few, and show faults early."""
     names = []
     for split in reversed(SPLITS):
         missing: set[int] = set()
         for label in _of_ours(grid):
-            missing |= set(Records.open(run_dir.ranks_folder(label), split).missing())
+            missing |= set(run_dir.missing_ranks(label, split))
         names += [f"maps_{split}_{shard:05d}" for shard in sorted(missing)]
     return names
 
 
 def _of_ours(grid: Grid) -> list[str]:
     """Rankings that a process can compute by itself; maps that the user made are stored before."""
-    given = {e.label for e in grid.estimators if e.source == "maps"}
-    given |= {Cell("max_filter", label, "remove", 0.0, 0).label for label in given}
+    given = {label for e in grid.estimators if e.source == "maps" for label in with_filtered(e.label)}
     return [label for label in grid.rankings() if label not in given]
+
+
+def with_filtered(label: str) -> tuple[str, str]:
+    """An estimator's rankings: its own, and that of its max filter."""
+    return label, Cell("max_filter", label, "remove", 0.0, 0).label
 
 
 def is_finished(run_dir: RunDir, grid: Grid, task: str) -> bool:
     """Whether a task's result is in the directory."""
-    if task.startswith("maps_"):
+    if is_maps(task):
         _, split, shard = task.split("_")
-        folders = [run_dir.ranks_folder(label) for label in _of_ours(grid)]
-        return all(int(shard) not in Records.open(folder, split).missing() for folder in folders)
+        return not any(int(shard) in run_dir.missing_ranks(label, split) for label in _of_ours(grid))
     return run_dir.is_done(cells_by_name(grid)[task])
+
+
+def map_errors(run_dir: RunDir, grid: Grid) -> dict[str, str]:
+    """Why rankings that are not complete could not be made, as far as that was tried."""
+    written = run_dir.failures()
+    return {
+        label: written[label]
+        for label in grid.rankings()
+        if label in written and any(run_dir.missing_ranks(label, split) for split in SPLITS)
+    }
 
 
 def cells_by_name(grid: Grid) -> dict[str, Cell]:
@@ -94,17 +112,23 @@ def run_task(run_dir: RunDir, grid: Grid, task: str, setup: Setup, locked: bool 
         locked: False for a process that only helps another, which holds the lock.
 
     Returns:
-        "done", "failed", or "busy": another process holds the task.
+        "done"; "failed"; "busy": another process holds the task; or "full": the disk is, so that not even a failure
+        can be written down.
     """
-    work: Callable[..., Outcome] = _run_maps if task.startswith("maps_") else _run_cell
-    if not locked:
-        return work(run_dir, grid, task, setup)
-    with run_dir.try_lock(task) as free:
-        if not free:
-            return "busy"
-        if is_finished(run_dir, grid, task):
-            return "done"
-        return work(run_dir, grid, task, setup)
+    work: Callable[..., Outcome] = _run_maps if is_maps(task) else _run_cell
+    try:
+        if not locked:
+            return work(run_dir, grid, task, setup)
+        with run_dir.try_lock(task) as free:
+            if not free:
+                return "busy"
+            if is_finished(run_dir, grid, task):
+                return "done"
+            return work(run_dir, grid, task, setup)
+    except (OSError, AttribevalError) as error:
+        if is_disk_full(error):
+            return "full"
+        raise
 
 
 def run_one(path: str, task: str, setup: dict[str, Any]) -> Outcome:
@@ -124,14 +148,18 @@ def _run_cell(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
         _refuse_failed_maps(run_dir, cell)
         run_cell(run_dir, grid, cell, make_strategy(setup.strategy), setup.callbacks_of(cell), setup.threads)
     except Exception as error:
+        if is_disk_full(error):
+            raise
         run_dir.write_record(cell, failed_record(grid, cell, _told(error), time.perf_counter() - begun))
         return "failed"
     return "done"
 
 
 def _refuse_failed_maps(run_dir: RunDir, cell: Cell) -> None:
-    error = run_dir.failures().get(cell.ranking) if cell.kind not in ("unmodified", "recursive") else None
-    if error is not None:
+    if cell.kind in ("unmodified", "recursive"):
+        return
+    if any(run_dir.missing_ranks(cell.ranking, split) for split in SPLITS):
+        error = run_dir.failures().get(cell.ranking, "they are not there")
         raise AttribevalError(f"No maps of {cell.ranking}: {error}")
 
 
@@ -142,21 +170,33 @@ def _run_maps(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
     try:
         errors = rank_shard(run_dir, grid, split, int(shard), explained_model(run_dir, grid))
     except Exception as error:  # not one estimator's fault
+        if is_disk_full(error):
+            raise
         errors = dict.fromkeys(_of_ours(grid), _told(error))
     run_dir.write_failure(task, errors)
     return "failed" if errors else "done"
 
 
-def record_death(run_dir: RunDir, grid: Grid, task: str, how: str) -> None:
-    """Write down that a task's process died without a word."""
-    if task.startswith("maps_"):
-        run_dir.write_failure(task, dict.fromkeys(_of_ours(grid), how))
-    else:
-        from attribeval.benchmarks.roar.cell import failed_record
+def record_death(run_dir: RunDir, grid: Grid, task: str, how: str) -> Outcome:
+    """Write down that a task's process died without a word, unless its work is done, or another process is at it."""
+    with run_dir.try_lock(task) as free:
+        if not free:
+            return "busy"
+        if is_finished(run_dir, grid, task):
+            return "done"
+        try:
+            if is_maps(task):
+                run_dir.write_failure(task, dict.fromkeys(_of_ours(grid), how))
+            else:
+                from attribeval.benchmarks.roar.cell import failed_record
 
-        cell = cells_by_name(grid)[task]
-        if not run_dir.is_done(cell):
-            run_dir.write_record(cell, failed_record(grid, cell, how, 0.0))
+                cell = cells_by_name(grid)[task]
+                run_dir.write_record(cell, failed_record(grid, cell, how, 0.0))
+        except (OSError, AttribevalError) as error:
+            if is_disk_full(error):
+                return "full"
+            raise
+    return "failed"
 
 
 def _told(error: Exception) -> str:

@@ -22,7 +22,7 @@ _ROUNDS = 5
 def colour_model_box(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
     """The box of the largest component of a colour segmentation that the map seeds.
 
-    Pixels above the map's 95 % quantile are object, those below its 30 % quantile background; two mixtures of five
+    Pixels above the map's 95 % quantile are object, those up to its 30 % quantile background; two mixtures of five
     Gaussians and a graph cut decide on the others (five rounds).
 
     Args:
@@ -30,7 +30,7 @@ def colour_model_box(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
         heatmap: Real numbers (H, W).
 
     Returns:
-        int32 (4,): edges x0, y0, x1, y1, half-open; 0, 0, 0, 0 for a map without two different quantiles.
+        int32 (4,): edges x0, y0, x1, y1, half-open; 0, 0, 0, 0 where no pixel is above the 95 % quantile.
 
     Raises:
         AttribevalError: If OpenCV is missing, or the image is not (H, W, 3) of the map's size.
@@ -42,7 +42,8 @@ def colour_model_box(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
     if image.min() < 0 or image.max() > 255:
         image = (image - image.min()) / np.ptp(image) * 255
     high, low = np.quantile(heatmap, [_OBJECT, _BACKGROUND])
-    certain, nothing = heatmap > high, heatmap < low
+    certain = heatmap > high
+    nothing = (heatmap <= low) & ~certain  # a map that is 0 in most places: all of them
     if not certain.any() or not nothing.any():
         return np.zeros(4, np.int32)
     labels = np.where(heatmap > np.median(heatmap), cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)

@@ -9,6 +9,8 @@ components of that threshold.
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from attribeval.benchmarks.compiled import compiled
@@ -16,6 +18,8 @@ from attribeval.errors import AttribevalError
 
 # What a root knows about its component: one row of the `nodes` array.
 AREA, FIRST, X0, Y0, X1, Y1 = range(6)
+SINCE, SEEN = 6, 7  # of the sweep in `contours`: since when the IoU stands, and when it was last computed
+COLUMNS = 8  # 32 bytes: a row never straddles two cache lines
 
 
 def _representatives(connectivity: int) -> np.ndarray:
@@ -67,7 +71,7 @@ def largest_components(levels: np.ndarray, connectivity: int = 8) -> tuple[np.nd
     """
     if connectivity not in (4, 8):
         raise AttribevalError(f"Expected connectivity 4 or 8. Received: {connectivity!r}.")
-    return _largest_of_each_level(check_levels(levels), REPRESENTATIVES[connectivity])
+    return _largest_of_each_level(check_levels(levels), REPRESENTATIVES[connectivity], workspace(levels.shape))
 
 
 def check_levels(levels: np.ndarray) -> np.ndarray:
@@ -123,12 +127,34 @@ def _add(parent, nodes, ring, representatives, pixel):
     return root
 
 
+_KEPT = threading.local()
+
+
+def workspace(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Arrays for `forest`: order, parent, nodes. A thread keeps those of its last map, for maps that are not huge.
+
+    Fresh memory costs a third of a sweep: the system hands it out page by page.
+    """
+    height, width = size
+    if getattr(_KEPT, "size", None) != size:
+        pixels = (height + 2) * (width + 2)
+        arrays = np.empty(height * width, np.int32), np.empty(pixels, np.int32), np.empty((pixels, COLUMNS), np.int32)
+        if pixels > 1_000_000:
+            return arrays
+        _KEPT.size, _KEPT.arrays = size, arrays
+    return _KEPT.arrays
+
+
 @compiled
-def forest(levels):
+def forest(levels, space):
     """Everything a sweep over the levels needs, with no pixel added yet.
 
     Pixels are numbered in raster order in an image with a border of one pixel, which is never added: this saves
     checking bounds.
+
+    Args:
+        levels: uint8 (H, W).
+        space: What `workspace` returned.
 
     Returns:
         order: pixel numbers by falling level, raster order within a level.
@@ -137,6 +163,8 @@ def forest(levels):
         nodes: every pixel as a component of itself (see the column names above).
         ring: steps from a pixel number to those of its eight neighbours, clockwise from the top left.
     """
+    order, parent, nodes = space
+    parent[:] = -1
     height, width = levels.shape
     row = width + 2
     ends = np.zeros(257, np.int64)
@@ -146,9 +174,6 @@ def forest(levels):
     for level in range(255, -1, -1):
         ends[level] += ends[level + 1]
     position = ends[1:].copy()
-    order = np.empty(height * width, np.int32)
-    parent = np.full((height + 2) * row, -1, np.int32)
-    nodes = np.empty(((height + 2) * row, 6), np.int32)
     for y in range(height):
         for x in range(width):
             pixel = (y + 1) * row + x + 1
@@ -166,9 +191,9 @@ def forest(levels):
 
 
 @compiled
-def _largest_of_each_level(levels, representatives):
+def _largest_of_each_level(levels, representatives, space):
     """See `largest_components`."""
-    order, ends, parent, nodes, ring = forest(levels)
+    order, ends, parent, nodes, ring = forest(levels, space)
     boxes = np.zeros((256, 4), np.int32)
     areas = np.zeros(256, np.int32)
     area = 0
@@ -185,6 +210,6 @@ def _largest_of_each_level(levels, representatives):
                 first = nodes[root, FIRST]
         # At this point the roots of the pixels added so far are all components of {levels > threshold}.
         if best >= 0:
-            boxes[threshold] = nodes[best, X0:]
+            boxes[threshold] = nodes[best, X0 : Y1 + 1]
             areas[threshold] = area
     return boxes, areas

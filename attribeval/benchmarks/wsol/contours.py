@@ -16,22 +16,29 @@ Foreground is 8-connected, background 4-connected, the outside of the image is b
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
+from attribeval.benchmarks.compiled import compiled
 from attribeval.benchmarks.wsol.component_tree import (
     AREA,
     FIRST,
     REPRESENTATIVES,
+    SEEN,
+    SINCE,
     X0,
     X1,
     Y0,
     Y1,
     check_levels,
-    compiled,
     find_root,
     forest,
     join,
+    workspace,
 )
+from attribeval.benchmarks.wsol.holes import best_hole_overlaps, fill_holes
+from attribeval.benchmarks.wsol.lifetimes import overlap, read, write
 
 
 def _gains() -> np.ndarray:
@@ -77,8 +84,8 @@ def largest_contours(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         AttribevalError: If `levels` is not uint8 (H, W) with at least one pixel.
     """
     levels = check_levels(levels)
-    filled, _ = _fill_holes(levels)
-    boxes, doubled, _ = _sweep(filled, _JOINED, _GAINS, np.zeros((0, 4)), 0)
+    filled, _, _, _ = fill_holes(levels)
+    boxes, doubled, _ = _sweep(filled, _JOINED, _GAINS, np.zeros((0, 4)), 0, _workspace(levels.shape))
     return boxes, doubled / 2
 
 
@@ -92,8 +99,8 @@ def best_overlaps(levels: np.ndarray, ground_truth: np.ndarray) -> np.ndarray:
     Returns:
         float64 (256,); 0 where no pixel is above t.
     """
-    _, _, overlaps = _sweep(check_levels(levels), _JOINED, _GAINS, np.ascontiguousarray(ground_truth, np.float64), 0)
-    return overlaps
+    truth = np.ascontiguousarray(ground_truth, np.float64)
+    return _sweep(check_levels(levels), _JOINED, _GAINS, truth, 0, _workspace(levels.shape))[2]
 
 
 def reference_contours(levels: np.ndarray, ground_truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -116,57 +123,35 @@ def reference_contours(levels: np.ndarray, ground_truth: np.ndarray) -> tuple[np
     """
     levels = check_levels(levels)
     truth = np.ascontiguousarray(ground_truth, np.float64)
-    filled, pits = _fill_holes(levels)
-    boxes, _, best = _sweep(levels, _JOINED, _GAINS, truth, 1)
+    filled, ground, surface, pits = fill_holes(levels)
+    space = _workspace(levels.shape)
+    boxes, _, best = _sweep(levels, _JOINED, _GAINS, truth, 1, space)
     if len(pits):
-        boxes, _, _ = _sweep(filled, _JOINED, _GAINS, truth[:0], 0)
-        best = np.maximum(best, _holes(levels, filled, pits, truth))
+        boxes, _, _ = _sweep(filled, _JOINED, _GAINS, truth[:0], 0, space)
+        best = np.maximum(best, best_hole_overlaps(levels.shape, ground, surface, pits, truth, space))
     height, width = levels.shape
     boxes[:, 2:] = np.minimum(boxes[:, 2:] + 1, (width, height))
-    best[levels.max() :] = _overlap(truth, 0, 0, 1, 1)
+    best[levels.max() :] = overlap(truth, 0, 0, 1, 1)
     return boxes, best
 
 
-@compiled
-def _overlap(truth, x0, y0, x1, y1):
-    """The best IoU of a box with the true boxes."""
-    best = 0.0
-    area = (x1 - x0) * (y1 - y0)
-    for k in range(len(truth)):
-        w = min(x1, truth[k, 2]) - max(x0, truth[k, 0])
-        h = min(y1, truth[k, 3]) - max(y0, truth[k, 1])
-        if w > 0 and h > 0:
-            shared = w * h
-            union = area + (truth[k, 2] - truth[k, 0]) * (truth[k, 3] - truth[k, 1]) - shared
-            best = max(best, shared / union)
-    return best
+_KEPT = threading.local()
+
+
+def _workspace(size: tuple[int, int]) -> tuple:
+    """The tree's arrays; which pixels are there; the IoU of every root; a list of roots."""
+    tree = workspace(size)
+    if getattr(_KEPT, "tree", None) is not tree:
+        pixels = len(tree[1])
+        scores = np.empty(pixels, np.uint8), np.empty(pixels), np.empty(pixels, np.int32)
+        if pixels > 1_000_000:
+            return tree, scores
+        _KEPT.tree, _KEPT.scores = tree, scores
+    return tree, _KEPT.scores
 
 
 @compiled
-def _write(table, low, high, value):
-    """Raise the thresholds low..high to a value: two entries of a sparse table, so that the length does not matter."""
-    power = 0
-    while 2 << power <= high - low + 1:
-        power += 1
-    table[power, low] = max(table[power, low], value)
-    last = high - (1 << power) + 1
-    table[power, last] = max(table[power, last], value)
-
-
-@compiled
-def _read(table):
-    """What `_write` wrote, for every threshold."""
-    for power in range(table.shape[0] - 1, 0, -1):
-        half = 1 << (power - 1)
-        for low in range(table.shape[1] - half):
-            value = table[power, low]
-            table[power - 1, low] = max(table[power - 1, low], value)
-            table[power - 1, low + half] = max(table[power - 1, low + half], value)
-    return table[0].copy()
-
-
-@compiled
-def _sweep(levels, joined, gains, truth, longer):
+def _sweep(levels, joined, gains, truth, longer, space):
     """One pass over the pixels from bright to dark.
 
     Args:
@@ -178,17 +163,14 @@ def _sweep(levels, joined, gains, truth, longer):
         best IoU of any component (256,).
     """
     height, width = levels.shape
-    order, ends, parent, nodes, ring = forest(levels)
+    tree, scores = space
+    order, ends, parent, nodes, ring = forest(levels, tree)
+    there, value, touched = scores  # value: IoU of a root's component, as it has been since nodes[root, SINCE]
+    there[:] = 0
     boxes = np.zeros((256, 4), np.int32)
     areas = np.zeros(256, np.int32)
     table = np.zeros((9, 256))
     scored = len(truth) > 0
-    count = len(parent) if scored else 0
-    value = np.zeros(count)  # IoU of a root's component, as it has been …
-    since = np.full(count, -1, np.int16)  # … since this threshold (falling); −1: not yet
-    seen = np.full(count, -1, np.int16)  # last threshold at which a root was scored
-    touched = np.empty(len(order) if scored else 0, np.int32)
-    doubled = np.zeros(len(parent), np.int32)
     best = -1
     area = -1
     first = -1
@@ -201,23 +183,24 @@ def _sweep(levels, joined, gains, truth, longer):
             parent[pixel] = pixel
             present = 0
             for k in range(8):
-                present |= (parent[pixel + ring[k]] >= 0) << k
-            doubled[pixel] = gains[present]
+                present |= there[pixel + ring[k]] << k
+            there[pixel] = 1
+            nodes[pixel, AREA] = gains[present]  # here the area is that of the polygon, doubled
+            nodes[pixel, SINCE] = nodes[pixel, SEEN] = -1
             for k in range(1, 1 + joined[present, 0]):
                 other = find_root(parent, pixel + ring[joined[present, k]])
                 if other != root:
                     winner = join(parent, nodes, root, other)
                     loser = other if winner == root else root
-                    doubled[winner] += doubled[loser]
-                    if scored and since[loser] > threshold:
-                        _write(table, threshold + 1, since[loser], value[loser])
+                    if scored and nodes[loser, SINCE] > threshold:
+                        write(table, threshold + 1, nodes[loser, SINCE], value[loser])
                     root = winner
             if scored and (n_touched == 0 or touched[n_touched - 1] != root):
                 touched[n_touched] = root
                 n_touched += 1
-            if doubled[root] > area:
-                best, area, first, outdone = root, doubled[root], nodes[root, FIRST], False
-            elif doubled[root] == area:
+            if nodes[root, AREA] > area:
+                best, area, first, outdone = root, nodes[root, AREA], nodes[root, FIRST], False
+            elif nodes[root, AREA] == area:
                 if root == best or parent[best] != best:
                     outdone |= nodes[root, FIRST] < first
                     best, first = root, nodes[root, FIRST]
@@ -226,20 +209,20 @@ def _sweep(levels, joined, gains, truth, longer):
         if outdone:
             for i in range(ends[threshold + 1]):
                 pixel = order[i]
-                if parent[pixel] == pixel and doubled[pixel] == area and nodes[pixel, FIRST] > first:
+                if parent[pixel] == pixel and nodes[pixel, AREA] == area and nodes[pixel, FIRST] > first:
                     best, first = pixel, nodes[pixel, FIRST]
         for i in range(n_touched):
             root = touched[i]
-            if parent[root] == root and seen[root] != threshold:
-                seen[root] = threshold
+            if parent[root] == root and nodes[root, SEEN] != threshold:
+                nodes[root, SEEN] = threshold
                 x1 = min(nodes[root, X1] + longer, width)
                 y1 = min(nodes[root, Y1] + longer, height)
-                found = _overlap(truth, nodes[root, X0], nodes[root, Y0], x1, y1)
-                if since[root] < 0:
-                    value[root], since[root] = found, threshold
+                found = overlap(truth, nodes[root, X0], nodes[root, Y0], x1, y1)
+                if nodes[root, SINCE] < 0:
+                    value[root], nodes[root, SINCE] = found, threshold
                 elif found != value[root]:
-                    _write(table, threshold + 1, since[root], value[root])
-                    value[root], since[root] = found, threshold
+                    write(table, threshold + 1, nodes[root, SINCE], value[root])
+                    value[root], nodes[root, SINCE] = found, threshold
         if best >= 0:
             boxes[threshold, 0] = nodes[best, X0]
             boxes[threshold, 1] = nodes[best, Y0]
@@ -250,115 +233,5 @@ def _sweep(levels, joined, gains, truth, longer):
         for i in range(ends[1]):
             pixel = order[i]
             if parent[pixel] == pixel:
-                _write(table, 0, since[pixel], value[pixel])
-    return boxes, areas, _read(table)
-
-
-@compiled
-def _fill_holes(levels):
-    """Each pixel's level raised to the lowest at which a 4-connected path leads from it out of the image.
-
-    Levels are visited from low to high, each with a stack of its own (a flood whose water rises).
-
-    Returns:
-        filled: uint8 (H, W), >= levels. {filled > t} is {levels > t} with its holes filled, at every t.
-        pits: numbers y · W + x of the pixels that were raised.
-    """
-    height, width = levels.shape
-    filled = np.zeros((height, width), np.uint8)
-    done = np.zeros((height, width), np.bool_)
-    top = np.full(256, -1, np.int32)  # head of a linked list per level
-    below = np.empty(height * width, np.int32)
-    n_pits = 0
-    pits = np.empty(height * width, np.int32)
-    for y in range(height):
-        for x in range(width):
-            if y == 0 or x == 0 or y == height - 1 or x == width - 1:
-                level = levels[y, x]
-                filled[y, x] = level
-                done[y, x] = True
-                below[y * width + x] = top[level]
-                top[level] = y * width + x
-    for water in range(256):
-        while top[water] >= 0:
-            pixel = top[water]
-            top[water] = below[pixel]
-            y = pixel // width
-            x = pixel - y * width
-            for k in range(4):
-                v = y + (k == 0) - (k == 1)
-                u = x + (k == 2) - (k == 3)
-                if 0 <= v < height and 0 <= u < width and not done[v, u]:
-                    done[v, u] = True
-                    level = levels[v, u]
-                    if level < water:
-                        pits[n_pits] = v * width + u
-                        n_pits += 1
-                        level = np.uint8(water)
-                    filled[v, u] = level
-                    below[v * width + u] = top[level]
-                    top[level] = v * width + u
-    return filled, pits[:n_pits].copy()
-
-
-@compiled
-def _holes(levels, filled, pits, truth):
-    """The best IoU of any *hole's* contour with a true box, for every threshold.
-
-    At threshold t the holes are the 4-connected components of the pixels with level <= t < filled: they grow as t
-    rises, until the water outside reaches them. A hole's contour runs through the pixels around it.
-    """
-    height, width = levels.shape
-    table = np.zeros((9, 256))
-    ends = np.zeros(257, np.int64)
-    for pixel in pits:
-        ends[levels[pixel // width, pixel % width] + 1] += 1
-    for level in range(256):
-        ends[level + 1] += ends[level]
-    position = ends[:256].copy()
-    order = np.empty(len(pits), np.int32)
-    for pixel in pits:
-        level = levels[pixel // width, pixel % width]
-        order[position[level]] = pixel
-        position[level] += 1
-    parent = np.full(height * width, -1, np.int32)
-    nodes = np.empty((height * width, 6), np.int32)
-    value = np.zeros(height * width)
-    since = np.full(height * width, -1, np.int16)
-    for threshold in range(255):
-        for i in range(ends[threshold], ends[threshold + 1]):
-            pixel = order[i]
-            y = pixel // width
-            x = pixel - y * width
-            parent[pixel] = pixel
-            nodes[pixel, AREA] = 1
-            nodes[pixel, FIRST] = pixel
-            nodes[pixel, X0] = x
-            nodes[pixel, Y0] = y
-            nodes[pixel, X1] = x + 1
-            nodes[pixel, Y1] = y + 1
-            root = pixel
-            for step in (-width, -1, 1, width):  # pits never lie at the border
-                if parent[pixel + step] >= 0:
-                    other = find_root(parent, pixel + step)
-                    if other != root:
-                        winner = join(parent, nodes, root, other)
-                        loser = other if winner == root else root
-                        if 0 <= since[loser] < threshold:
-                            _write(table, since[loser], threshold - 1, value[loser])
-                        root = winner
-        for i in range(ends[threshold], ends[threshold + 1]):
-            root = find_root(parent, order[i])
-            x1 = min(nodes[root, X1] + 2, width)
-            y1 = min(nodes[root, Y1] + 2, height)
-            found = _overlap(truth, nodes[root, X0] - 1, nodes[root, Y0] - 1, x1, y1)
-            if since[root] < 0:
-                value[root], since[root] = found, threshold
-            elif found != value[root]:
-                if since[root] < threshold:
-                    _write(table, since[root], threshold - 1, value[root])
-                value[root], since[root] = found, threshold
-    for pixel in pits:
-        if parent[pixel] == pixel:
-            _write(table, since[pixel], filled[pixel // width, pixel % width] - 1, value[pixel])
-    return _read(table)
+                write(table, 0, nodes[pixel, SINCE], value[pixel])
+    return boxes, areas, read(table)

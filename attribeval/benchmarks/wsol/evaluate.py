@@ -14,7 +14,7 @@ from attribeval.benchmarks.wsol.measure import Protocol, check_map, measure
 from attribeval.benchmarks.wsol.metrics import PER_IMAGE, Metric, choose_metrics
 from attribeval.benchmarks.wsol.pixels import check_mask
 from attribeval.benchmarks.wsol.pointing import TOLERANCE
-from attribeval.benchmarks.wsol.summary import Scored, folds, pack, summarise, unpack
+from attribeval.benchmarks.wsol.summary import Scored, Unpacked, folds, pack, summarise
 from attribeval.errors import AttribevalError, unknown
 from attribeval.results.result import Result
 
@@ -106,12 +106,17 @@ def evaluate(
         shared["folds"] = folds_of_images
     truth = {name for name, values in [("boxes", boxes), ("masks", masks)] if values is not None}
     chosen = choose_metrics(metrics, set(shared), truth)
+    for metric in chosen:
+        if metric.asked:
+            raise AttribevalError(
+                f"{metric.name} needs a model and its images, not maps alone. Received maps: use Evaluator.wsol."
+            )
     wanted = wanted_arrays(chosen)
     options = {"iou": iou, "protocol": protocol, "tolerance": tolerance, "n_jobs": n_jobs}
     parts: dict[str, list[dict[str, np.ndarray]]] = {}
     for start in range(0, len(kept), _CHUNK):
         items = kept[start : start + _CHUNK]
-        of_methods = {name: [check_map(of_one[i]) for i in items] for name, of_one in maps.items()}
+        of_methods = {name: [read_map(of_one, i, ids[i], name) for i in items] for name, of_one in maps.items()}
         sizes = [heatmap.shape for heatmap in next(iter(of_methods.values()))]
         check_sizes(of_methods, sizes, [ids[i] for i in items])
         some_boxes, some_masks = ground_truth_of(items, sizes, boxes, masks, ids)
@@ -130,6 +135,14 @@ def evaluate(
         "skipped": skipped,
     }  # fmt: skip
     return summarise(scored, shared, chosen, settings, seed=seed, resamples=resamples)
+
+
+def read_map(maps: Sequence[np.ndarray], item: int, image: str, method: str) -> np.ndarray:
+    """One map, checked."""
+    try:
+        return check_map(maps[item])
+    except AttribevalError as error:
+        raise AttribevalError(f"Map of image {image!r} by {method!r}: {error}") from None
 
 
 def check_options(protocol: str, iou: float, held_out: int | float) -> None:
@@ -230,9 +243,9 @@ def measure_baselines(
     return measured
 
 
-def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
     """The packed parts of one method as whole arrays."""
-    return unpack({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    return Unpacked({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 def wanted_arrays(metrics: Sequence[Metric]) -> set[str]:

@@ -133,6 +133,24 @@ def max_box_acc(hits: np.ndarray) -> tuple[float, int]:
     return float(accuracies[threshold]), threshold
 
 
+def predicted_boxes(heatmaps: Sequence[np.ndarray], threshold: int) -> np.ndarray:
+    """The boxes that are drawn round maps at one threshold, for pictures.
+
+    Args:
+        heatmaps: N maps (H, W).
+        threshold: Level 0..255, such as `max_box_acc` chooses or a table of WSOL names.
+
+    Returns:
+        int32 (N, 4): edges in pixels, half-open; 0, 0, 0, 0 where nothing is above the threshold.
+
+    Raises:
+        AttribevalError: If the threshold is no level, or a map is not finite.
+    """
+    if not 0 <= threshold <= 255 or threshold != int(threshold):
+        raise AttribevalError(f"Expected a threshold from 0 to 255. Received: {threshold!r}.")
+    return np.array([largest_components(quantise(h))[0][int(threshold)] for h in heatmaps]).reshape(-1, 4)
+
+
 def check_inside(boxes: list[np.ndarray], size: tuple[int, int]) -> None:
     """Boxes of another image size would score silently as misses."""
     height, width = size

@@ -14,7 +14,7 @@ import numpy as np
 from attribeval.benchmarks.wsol.heuristics import ENERGIES, MEANS, VALUES
 from attribeval.benchmarks.wsol.pixels import mask_ious, pxap
 from attribeval.benchmarks.wsol.pointing import mean_of_classes
-from attribeval.errors import unknown
+from attribeval.errors import AttribevalError, unknown
 
 IOUS = (0.3, 0.5, 0.7)  # of MaxBoxAccV2
 Arrays = Mapping[str, np.ndarray]
@@ -158,7 +158,7 @@ _LIST = [
            _pointing),
     Metric("ColourModel", ("colour_model",), "boxes", "box of a colour segmentation seeded by the map (OpenCV)",
            _mean("colour_model"), asked=True),
-    Metric("SaliencyMetric", ("saliency_metric",), "boxes",
+    Metric("SaliencyMetric", ("saliency_metric",), "either",
            "log(area of the map's box) − log(probability of the crop); lower is better",
            _mean("saliency_metric"), lower=True, asked=True),
 ]  # fmt: skip
@@ -177,8 +177,6 @@ def choose_metrics(names: Sequence[str] | None, have: set[str], truth: set[str])
     Raises:
         AttribevalError: If a name is unknown, or a named metric needs what is not known.
     """
-    from attribeval.errors import AttribevalError
-
     for name in names or ():
         if name not in METRICS:
             raise unknown("metric of wsol", str(name), METRICS)

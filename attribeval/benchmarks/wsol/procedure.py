@@ -191,6 +191,8 @@ def _scorer(
     batch_size: int | None,
 ) -> Callable[[Samples], dict[str, np.ndarray]]:
     """A function from a few images to everything that is kept of them, in small arrays."""
+    from scipy.special import softmax
+
     wanted = wanted_arrays(metrics)
     options = {name: settings[name] for name in ("iou", "protocol", "tolerance")}
 
@@ -232,6 +234,8 @@ def _scorer(
     def probability(targets: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         def predict(images: np.ndarray) -> np.ndarray:
             output = attributer.predict(images, batch_size=batch_size, progress=False)
+            if attributer.classifier.link is None and attributer.classifier.score == "logit":
+                output = softmax(output.astype(np.float64), axis=1)  # the model ends in logits
             return output[np.arange(len(targets)), targets]
 
         return predict
@@ -263,14 +267,13 @@ def _summarise(
     if not chunks:
         raise AttribevalError(f"Expected an image with a box in its centre crop. Received none in {dataset!r}.")
 
-    def arrays_of(name: str) -> dict[str, np.ndarray]:
+    def arrays_of(name: str) -> Mapping[str, np.ndarray]:
         prefix = f"{name}|"
         return joined(
             [{k.removeprefix(prefix): v for k, v in chunk.items() if k.startswith(prefix)} for chunk in chunks]
         )
 
-    shared = arrays_of("images")
-    del shared["skipped"]
+    shared = {name: values for name, values in arrays_of("images").items() if name != "skipped"}
     n = len(shared["labels"])
     fold_of_image = folds(n, settings["held_out"], settings["seed"])
     if fold_of_image is not None:
@@ -278,7 +281,7 @@ def _summarise(
     scored = []
     for name in [*methods, *BASELINES]:
         arrays = arrays_of(name)
-        seconds = float(arrays.pop("seconds").mean()) if "seconds" in arrays else 0.0
+        seconds = float(arrays["seconds"].mean()) if "seconds" in arrays else 0.0
         control = name in methods and methods[name].card.family == "control"
         kind = "baseline" if name in BASELINES else "control" if control else "method"
         scored.append(Scored(name, kind, arrays, seconds))

@@ -62,6 +62,7 @@ def saliency_metric(
     probabilities = np.asarray(predict(np.stack(crops)), np.float64)
     if probabilities.shape != (len(crops),) or not ((probabilities >= 0) & (probabilities <= 1 + 1e-6)).all():
         raise AttribevalError(
-            f"Expected predict to return {len(crops)} probabilities from 0 to 1. Received: shape {probabilities.shape}."
+            f"Expected predict to return {len(crops)} probabilities from 0 to 1. Received: shape "
+            f"{probabilities.shape}, {probabilities.min():.3g} to {probabilities.max():.3g}."
         )
     return np.log(np.maximum(areas, _SMALLEST)) - np.log(np.maximum(probabilities, 1e-7))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ def summarise(
     import pandas as pd
 
     cells = [
-        (one, metric, {**shared, **one.arrays})
+        (one, metric, ChainMap(one.arrays, shared))
         for metric in metrics
         for one in scored
         if all(need in shared or need in one.arrays for need in metric.needs)
@@ -213,6 +214,10 @@ def _sentences(result: Result, metrics: Sequence[Metric]) -> list[str]:
                 verdict = "not distinguishable from" if not clear else "better than" if better else "worse than"
                 verdicts.append(f"{verdict} {control} ({pair.low:+.1%} to {pair.high:+.1%})")
             sentences.append(f"{row.method} is {' and '.join(verdicts)}, in points of {first.name}.")
+        if len(pairs) > 1:
+            sentences.append(
+                f"These verdicts are corrected for {len(pairs)} comparisons (Holm), their intervals are not."
+            )
     if "top1_accuracy" in settings:
         sentences.append(
             f"The model {settings['model']} is right on {settings['top1_accuracy']:.1%} of the images "
@@ -245,16 +250,24 @@ def pack(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return packed
 
 
-def unpack(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What `pack` was given."""
-    result = {}
-    for name, values in arrays.items():
-        name, _, shape = name.partition("|")
-        if shape:
-            shape = tuple(map(int, shape.split("x")))
-            values = np.unpackbits(values, axis=1, count=int(np.prod(shape))).astype(bool).reshape(-1, *shape)
-        result[name] = values
-    return result
+class Unpacked(Mapping):
+    """What `pack` was given, unpacked when it is asked for, so that many methods on many images fit in memory."""
+
+    def __init__(self, packed: Mapping[str, np.ndarray]):
+        self._packed = {name.partition("|")[0]: (name.partition("|")[2], values) for name, values in packed.items()}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        shape, values = self._packed[name]
+        if not shape:
+            return values
+        sides = tuple(map(int, shape.split("x")))
+        return np.unpackbits(values, axis=1, count=int(np.prod(sides))).view(bool).reshape(-1, *sides)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
 
 
 def known(shared: Mapping[str, np.ndarray]) -> set[str]:

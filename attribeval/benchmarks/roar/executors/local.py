@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from attribeval.benchmarks.roar.run_dir import RunDir
@@ -40,14 +42,15 @@ class Local:
         if not tasks:
             return
         worker = self._start(run_dir)
-        worker.stdin.write("".join(f"{task}\n" for task in tasks))
-        worker.stdin.flush()
+        with contextlib.suppress(OSError):  # if it is gone, reading says so
+            worker.stdin.write("".join(f"{task}\n" for task in tasks))
+            worker.stdin.flush()
         for _ in tasks:
             line = worker.stdout.readline()
             if not line:
                 raise AttribevalError(
-                    f"The worker process of this run ended by itself (code {worker.wait()}). Nothing is lost: the same "
-                    "call goes on."
+                    f"The worker process of this run ended by itself (code {worker.wait()}; negative: the signal that "
+                    "killed it). Finished cells are safe: the same call goes on."
                 )
             outcome, task = line.split()
             yield task, outcome
@@ -55,15 +58,18 @@ class Local:
     def close(self) -> None:
         """End the worker, and with it whatever it still does."""
         if self._worker is not None:
-            self._worker.stdin.close()
+            with contextlib.suppress(OSError):
+                self._worker.stdin.close()
             self._worker.wait()
+            self._worker.stdout.close()
             self._worker = None
 
     def _start(self, run_dir: RunDir) -> Any:
         if self._worker is None:
             command = [sys.executable, "-m", "attribeval.benchmarks.roar.worker", str(run_dir.path)]
             command += ["--jobs", str(self._jobs), "--setup", json.dumps(self._words), "--gpus", self._gpus]
-            environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+            paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+            environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | os.environ | {"PYTHONPATH": paths}
             self._worker = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
             )

@@ -16,7 +16,7 @@ class Ray:
     Args:
         setup: How each process works; its strategy must be a name.
         num_gpus: GPUs of each task.
-        num_cpus: CPUs of each task.
+        num_cpus: CPUs of each task, and its threads.
 
     Raises:
         AttribevalError: If Ray is not installed.
@@ -28,7 +28,8 @@ class Ray:
         except ImportError as error:
             raise AttribevalError("executor='ray' needs Ray: pip install 'attribeval[ray]'.") from error
         self._ray = ray
-        self._setup = dataclasses.asdict(setup)
+        threads = setup.threads if setup.threads is not None else max(1, int(num_cpus))
+        self._setup = dataclasses.asdict(setup) | {"threads": threads}
         self._started = not ray.is_initialized()
         if self._started:
             ray.init(log_to_driver=False, include_dashboard=False)
@@ -44,8 +45,7 @@ class Ray:
             try:
                 outcome = self._ray.get(ended)
             except Exception as error:  # the process died, or its machine
-                record_death(run_dir, run_dir.grid(), task, f"{type(error).__name__}: {error}")
-                outcome = "failed"
+                outcome = record_death(run_dir, run_dir.grid(), task, f"{type(error).__name__}: {error}")
             yield task, outcome
 
     def close(self) -> None:

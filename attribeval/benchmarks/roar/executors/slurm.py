@@ -22,7 +22,7 @@ class Slurm:
         cluster: What submitit calls "slurm", or "local" and "debug" to try it without a cluster; None: found out.
         at_once: Jobs that run at a time.
         **parameters: What `submitit.AutoExecutor.update_parameters` takes: timeout_min, slurm_partition,
-            gpus_per_node, cpus_per_task, mem_gb, ….
+            gpus_per_node, cpus_per_task (and so many threads), mem_gb, ….
 
     Raises:
         AttribevalError: If submitit is not installed, or refuses a parameter.
@@ -35,7 +35,8 @@ class Slurm:
             raise AttribevalError("executor='slurm' needs submitit: pip install 'attribeval[slurm]'.") from error
         self._submitit, self._cluster, self._at_once = submitit, cluster, at_once
         self._parameters = {"name": "attribeval-roar"} | parameters
-        self._setup = dataclasses.asdict(setup)
+        threads = setup.threads if setup.threads is not None else parameters.get("cpus_per_task")
+        self._setup = dataclasses.asdict(setup) | {"threads": threads}
         self._jobs: list[Any] = []
 
     def run(self, run_dir: RunDir, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -58,8 +59,8 @@ class Slurm:
                 try:
                     outcome = job.result()
                 except Exception as error:  # the job was killed, or its machine died
-                    record_death(run_dir, run_dir.grid(), task, f"Job {job.job_id}: {str(error)[-2000:]}")
-                    outcome = "failed"
+                    how = f"Job {job.job_id}: {str(error)[-2000:]}"
+                    outcome = record_death(run_dir, run_dir.grid(), task, how)
                 yield task, outcome
             if not ended:
                 time.sleep(_POLL)
