@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from attribeval.datasets.coco import instance_mask
 from attribeval.datasets.compositing import Cutout, cut_out
 from attribeval.datasets.images import read_image
-from attribeval.datasets.masks import Mask, PolygonMask, RunLengthMask
+from attribeval.datasets.masks import Mask
 from attribeval.errors import AttribevalError, unknown
 
 # The classes of the article.
@@ -104,7 +105,7 @@ def coco_objects(
                 "drop its annotations."
             )
         size = int(image["height"]), int(image["width"])
-        found[name].append(CocoObject(f"{file.stem}_{one.get('id')}", file, _mask(one, size, path), size))
+        found[name].append(CocoObject(f"{file.stem}_{one.get('id')}", file, instance_mask(one, size, path), size))
     return found
 
 
@@ -130,19 +131,6 @@ def _categories(classes: Sequence[str], known: Collection[str]) -> dict[str, str
             raise unknown("category of this COCO file", name, known)
         meant[name] = category
     return meant
-
-
-def _mask(annotation: dict[str, Any], size: tuple[int, int], path: Path) -> Mask:
-    shape = annotation.get("segmentation")
-    try:
-        if isinstance(shape, list):
-            return PolygonMask([np.array(corners, np.float64).reshape(-1, 2) for corners in shape], size)
-        return RunLengthMask(shape["counts"], tuple(shape["size"]))
-    except (AttribevalError, KeyError, TypeError, ValueError) as error:
-        raise AttribevalError(
-            f"Expected a segmentation of polygons or run lengths. Received another in annotation "
-            f"{annotation.get('id')} of {path}: {error}"
-        ) from error
 
 
 def images_holding(annotations: str | PathLike, classes: Sequence[str]) -> set[str]:
