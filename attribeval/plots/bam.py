@@ -31,6 +31,7 @@ _TITLES = {
     "IIR": "IIR: unmoved by the patch",
 }
 _ROBUST = {"Moved": ("D", "objects moved"), "Smaller": ("s", "objects smaller")}
+_FEW = 30  # images; bars of fewer are pale
 _RED, _YELLOW = "#c0392b", "#e0a800"
 _COLUMNS = {"method", "kind", "metric", "value", "low", "high", "deviation", "baseline"}
 
@@ -38,7 +39,8 @@ _COLUMNS = {"method", "kind", "metric", "value", "low", "high", "deviation", "ba
 def plot_bam(result: Result) -> Figure:
     """MCS, IDR and IIR beside each other, methods in the order of MCS: figures 4, 8 and 10.
 
-    Ink lines are 95 % bootstrap intervals over images, grey numbers the standard deviation over 10 trials of 100.
+    Bars of fewer than 30 images are pale. Ink lines are 95 % bootstrap intervals over images, grey numbers the standard
+    deviation over 10 trials of 100.
 
     Args:
         result: Of `Evaluator.bam`.
@@ -85,15 +87,16 @@ def _bars(ax: Axes, table: pd.DataFrame, metric: str, methods: list[str]) -> Non
         [r["value"] for r in rows.values()] + [r["high"] for r in rows.values() if r["high"] == r["high"]] + [0]
     )
     left = min([r["value"] for r in rows.values()] + [r["low"] for r in rows.values() if r["low"] == r["low"]] + [0])
+    concepts = set(table["method"][table["kind"] == "concept"])
     for place, method in enumerate(methods):
-        row = rows.get(method)
+        row, concept = rows.get(method), method in concepts
         if row is None or row["value"] != row["value"]:
-            ax.text(0, place, " not applicable", va="center", fontsize=7, color=MUTED)
+            ax.text(0, place, " not applicable" if concept else " not measured", va="center", fontsize=7, color=MUTED)
             continue
         colour, hatch = _BARS[row["kind"]]
-        ax.barh(
-            place, row["value"], height=0.68, color=colour, hatch=hatch, edgecolor=colour if not hatch else "#5a6270"
-        )
+        pale = 0.4 if row["images"] < _FEW else 1.0
+        edge = "#5a6270" if hatch else colour
+        ax.barh(place, row["value"], height=0.68, color=colour, hatch=hatch, edgecolor=edge, alpha=pale)
         if row["low"] == row["low"]:
             ax.hlines(place, row["low"], row["high"], color=INK, lw=1.3, zorder=4)
         if row["baseline"] == row["baseline"]:

@@ -81,7 +81,7 @@ def resnet50(weights: str | PathLike | None = "imagenet") -> Builder:
 
 _RESNET_BLOCKS = ("conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out")
 NETS: dict[str, Callable[..., Net]] = {
-    "small": lambda: Net(_small, Recipe(steps=1800), Recipe(steps=500), concept_layers=("relu3", "relu4", LOGITS)),
+    "small": lambda: Net(_small, Recipe(steps=1500), Recipe(steps=500), concept_layers=("relu3", "relu4", LOGITS)),
     "resnet50": lambda weights="imagenet": Net(
         resnet50(weights),
         Recipe(epochs=10, batch_size=64, optimizer="sgd", learning_rate=0.01, schedule="cosine", weight_decay=1e-4),

@@ -27,6 +27,7 @@ CONTROLS = ("random", "sobel")
 KS = tuple(i / 10 for i in range(1, 11))
 _SLOW = ("perturbation", "model-agnostic", "region")  # families
 _SLOW_TOO = ("scorecam", "guided_ig")
+_QUICK = ("gradient_shap", "deep_shap")  # a few passes, although their family is slow
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,5 +80,10 @@ def make_plan(
     given = dict(methods) if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
     built = given | {name: build_method(name) for name in CONTROLS if name not in given}
     kinds = {name: "control" if method.card.family == "control" else "method" for name, method in built.items()}
-    slow = [name for name, m in built.items() if m.card.family in _SLOW or m.card.name in _SLOW_TOO]
+    slow = [name for name, method in built.items() if _is_slow(method)]
     return Plan(data, built, kinds, slow, slow_images, find_net(net), tuple(float(k) for k in ks))
+
+
+def _is_slow(method: Method) -> bool:
+    card = method.card
+    return (card.family in _SLOW and card.name not in _QUICK) or card.name in _SLOW_TOO

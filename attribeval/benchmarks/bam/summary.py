@@ -212,13 +212,23 @@ def _sentences(evidence: Evidence, table: Any, settings: dict[str, Any]) -> list
             "The relative importance that the metrics rely on does NOT hold for these models, so that the metrics that "
             f"need it say little: {'; '.join(broken)}."
         )
-    methods = table[table["kind"] != "control"]
+    methods = table[(table["kind"] != "control") & ~table["method"].isin(settings["slow_methods"])]
     for metric, what in (("MCS", "contrast between f_o and f_s"), ("IDR", "attributing the object less than what it "
                          "covers"), ("IIR", "leaving maps alone where a patch changes nothing")):  # fmt: skip
         of_metric = methods[methods["metric"] == metric].sort_values("value", ascending=False, kind="stable")
         if len(of_metric):
             listed = ", ".join(f"{row.method} ({_text(metric, row.value)})" for row in of_metric.head(3).itertuples())
             sentences.append(f"{metric}, {what}: best {listed}.")
+    mcs, idr = (methods[methods["metric"] == metric].dropna(subset=["low", "high"]) for metric in ("MCS", "IDR"))
+    alike = list(mcs["method"][(mcs["low"] <= 0) & (mcs["high"] >= 0)])
+    if alike:
+        sentences.append(f"Do not tell f_o from f_s by the object (interval of MCS holds 0): {', '.join(alike)}.")
+    wrong = list(idr["method"][idr["high"] < 0.5])
+    if wrong:
+        sentences.append(
+            f"Call the object more important than what it covers, in most images, although it is not (interval of IDR "
+            f"below 50 %): {', '.join(wrong)}."
+        )
     random = table[(table["method"] == "random") & (table["metric"] == "IDR")]
     if len(random):
         row = random.iloc[0]
