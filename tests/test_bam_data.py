@@ -84,6 +84,7 @@ def test_the_common_feature_is_in_all_images_of_k_classes_and_in_no_other():
     assert (
         np.array_equal(grey[part.masks[:3]], part.images[:3][part.masks[:3]]) and (grey[~part.masks[:3]] == 128).all()
     )
+    assert part.fingerprint() != part[np.arange(399)].fingerprint() and part.fingerprint() == part[:].fingerprint()
     one, other = (part.common_feature(k, feature, order) for k in (0.1, 0.2))
     assert one.fingerprint() != other.fingerprint()
     assert one.fingerprint() == part.common_feature(0.1, feature, order).fingerprint()

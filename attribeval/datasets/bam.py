@@ -147,6 +147,16 @@ class BamPart:
             name=f"bam_{self.name}_{label}",
         )
 
+    def fingerprint(self) -> str:
+        """A short hash of every pixel, mask and label."""
+        digest = hashlib.blake2b(digest_size=8)
+        digest.update(np.ascontiguousarray([self.objects, self.scenes], "<i8"))
+        for start in range(0, len(self), 256):
+            some = slice(start, start + 256)
+            for array in (self.images[some], self.scene_only[some], np.packbits(self.masks[some])):
+                digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
+
     def __getitem__(self, items: np.ndarray | slice) -> BamPart:
         """Some of the images."""
         arrays = ("images", "scene_only", "masks", "objects", "scenes")

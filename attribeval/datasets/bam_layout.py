@@ -115,9 +115,13 @@ def build_bam(
         return made
 
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool, progress_bars.bar(len(numbers), "bam", progress) as bar:
-        for made in pool.map(one_object, numbers):
-            locations |= made
-            bar.update(1)
+        try:
+            for made in pool.map(one_object, numbers):
+                locations |= made
+                bar.update(1)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # the first error is enough
+            raise
     _write_lists(folder, about, locations)
     return read_bam(folder)
 

@@ -101,10 +101,11 @@ def run_bam(
     plan = make_plan(data, methods, net, ks, images, patch_images, slow_images, protocol)
     folder = Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    options = {"protocol": protocol, "seed": seed, "batch_size": batch_size, "progress": progress}
+    test = plan.data.test
+    content = test.fingerprint()
+    options = {"content": content, "protocol": protocol, "seed": seed, "batch_size": batch_size, "progress": progress}
     sets = training_sets(plan.data, plan.ks, feature, order)
     models = train_models(sets, plan.net, folder, strategy=strategy, seed=seed, progress=progress)
-    test = plan.data.test
     importance = relative_importance(models, test, plan.ks, feature, order, series_scenes)
 
     def score(name: str, stimulus: Stimulus, quick_only: bool = False) -> _Scored:
@@ -128,8 +129,10 @@ def run_bam(
         union = np.unique(np.concatenate(of_series))
         last = score(k_name(plan.ks[-1]), of_part(test, "composite", "scene", union), True)
         for k, chosen in zip(plan.ks, of_series, strict=True):
-            one = score(k_name(k), of_part(test, "composite", "scene", chosen), True)
-            evidence.series.append((one, last.at(np.searchsorted(union, chosen))))
+            beside = last.at(np.searchsorted(union, chosen))
+            is_last = k == plan.ks[-1]
+            one = beside if is_last else score(k_name(k), of_part(test, "composite", "scene", chosen), True)
+            evidence.series.append((one, beside))
     bare = Classifier(models[SCENE_ONLY].classifier.model, class_names=test.scene_names, name="bam_scene_only_inputs")
     having = np.flatnonzero(test.objects == feature)[:patch_images]
     inputs, evidence.patches = _patches(models[SCENE_ONLY].classifier, bare, test, having, folder, progress)

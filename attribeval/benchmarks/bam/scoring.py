@@ -43,6 +43,7 @@ def averages(
     stimulus: Stimulus,
     methods: Mapping[str, Method],
     folder: Path,
+    content: str,
     *,
     protocol: Protocol = "fixed",
     seed: int = 0,
@@ -56,6 +57,7 @@ def averages(
         stimulus: The images.
         methods: By label.
         folder: For the chunks; what it holds is not computed again.
+        content: A fingerprint of the data set that the images are from.
         protocol: As in `region.heat`.
         seed: Of methods and random regions.
         batch_size: Images that the model takes at a time.
@@ -65,7 +67,7 @@ def averages(
         By label.
     """
     attributer = Attributer(classifier)
-    about = [classifier.fingerprint(), stimulus.name, protocol, seed, versions()]
+    about = [classifier.fingerprint(), content, stimulus.name, protocol, seed, versions()]
     found: dict[str, list[dict[str, np.ndarray]]] = {label: [] for label in methods}
     folder.mkdir(parents=True, exist_ok=True)
     with progress_bars.bar(len(stimulus.items), f"{classifier.name}, {stimulus.name}", progress) as bar:

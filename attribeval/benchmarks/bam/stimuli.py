@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ class Stimulus:
     """A set of images with a region and a label each.
 
     Attributes:
-        name: What they are; with `items` it says which pixels they have.
+        name: What they are; with the data set and `items` it says which pixels they have.
         items: Their numbers in the data set, int (N,).
         labels: int (N,).
         load: Called with places 0 … N − 1, an array: images (n, H, W, C), raw or model inputs, and masks (n, H, W).
@@ -61,8 +62,9 @@ def moved(part: BamPart, kind: str, label: str, items: np.ndarray, seed: int, sc
 def patched(part: BamPart, items: np.ndarray, inputs: np.ndarray, patches: Patches | None, name: str) -> Stimulus:
     """Model inputs with their patches, or without (`patches=None`), and the patches' regions."""
     images = inputs if patches is None else patches.images
+    digest = hashlib.blake2b(np.ascontiguousarray(images), digest_size=8).hexdigest()
 
     def load(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return images[places], np.asarray(part.masks[items[places]])
 
-    return Stimulus(name, items, part.scenes[items], load)
+    return Stimulus(f"{name} {digest}", items, part.scenes[items], load)
