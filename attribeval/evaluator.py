@@ -76,6 +76,59 @@ class Evaluator:
         )
 
     @staticmethod
+    def bam(
+        data: Any = "digits",
+        methods: Sequence[str] | Mapping[str, Method] | None = None,
+        *,
+        run_dir: str | PathLike,
+        net: Any = "small",
+        feature: int = 0,
+        order: Sequence[int] | None = None,
+        ks: Sequence[float] | None = None,
+        series_scenes: Literal["all", "first"] = "all",
+        series_images: int = 50,
+        images: int = 200,
+        robust_images: int = 100,
+        patch_images: int = 150,
+        slow_images: int = 10,
+        random_sets: int = 20,
+        protocol: Literal["fixed", "paper", "reference"] = "fixed",
+        strategy: Any = "auto",
+        seed: int = 0,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+    ) -> Result:
+        """Relative feature importance: MCS, IDR, IIR and TCAV, on models that are trained here.
+
+        It needs no Attributer. `methods=None` takes the article's. All other arguments, and the columns:
+        `attribeval.benchmarks.bam.procedure.run_bam`.
+        """
+        from attribeval.benchmarks.bam.plan import KS, PAPER_METHODS
+        from attribeval.benchmarks.bam.procedure import run_bam
+
+        return run_bam(
+            data,
+            PAPER_METHODS if methods is None else methods,
+            run_dir=run_dir,
+            net=net,
+            feature=feature,
+            order=order,
+            ks=KS if ks is None else ks,
+            series_scenes=series_scenes,
+            series_images=series_images,
+            images=images,
+            robust_images=robust_images,
+            patch_images=patch_images,
+            slow_images=slow_images,
+            random_sets=random_sets,
+            protocol=protocol,
+            strategy=strategy,
+            seed=seed,
+            batch_size=batch_size,
+            progress=progress,
+        )
+
+    @staticmethod
     def roar(
         build_model: Callable[[], Any],
         dataset: Any,

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from attribeval import __version__
-from attribeval.cli import crosscheck, demo, explain, methods, roar, wsol
+from attribeval.cli import bam, crosscheck, demo, explain, methods, roar, wsol
 from attribeval.errors import AttribevalError
 
-_COMMANDS = (demo, explain, wsol, roar, crosscheck, methods)
+_COMMANDS = (demo, explain, wsol, roar, bam, crosscheck, methods)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         folder = getattr(args, "run_dir", None)
-        there = "" if args.command == "roar" else f" and --run-dir {folder}"
+        there = "" if args.command in ("roar", "bam") else f" and --run-dir {folder}"
         hint = f" Continue with the same command{there}." if folder else ""
         print(f"attribeval {args.command}: interrupted.{hint}", file=sys.stderr)
         return 130

@@ -83,7 +83,8 @@ def coco(
         boxes.append(np.concatenate([_box(a, size, path) for a in singles]))
         masks.append(
             Layers(
-                [_mask(a, size, path) for a in singles], [_mask(a, size, path) for a in pairs[key] if a.get("iscrowd")]
+                [instance_mask(a, size, path) for a in singles],
+                [instance_mask(a, size, path) for a in pairs[key] if a.get("iscrowd")],
             )
         )
         ids.append(f"{Path(image['file_name']).stem}_{names[key[1]].replace(' ', '_')}")
@@ -110,7 +111,17 @@ def _box(annotation: dict[str, Any], size: tuple[int, int], path: Path) -> np.nd
     return edges
 
 
-def _mask(annotation: dict[str, Any], size: tuple[int, int], path: Path) -> Mask:
+def instance_mask(annotation: dict[str, Any], size: tuple[int, int], path: Path) -> Mask:
+    """The mask of one annotation.
+
+    Args:
+        annotation: An entry of COCO's "annotations".
+        size: (height, width) of its image.
+        path: The file, for messages.
+
+    Raises:
+        AttribevalError: If its segmentation is neither polygons nor run lengths.
+    """
     shape = annotation.get("segmentation")
     try:
         if isinstance(shape, list):

@@ -3,6 +3,7 @@
 Drawn through matplotlib's objects only: no pyplot state is used, no backend is chosen.
 """
 
+from attribeval.plots.bam import bam_pictures, plot_accuracies, plot_examples, plot_patches, plot_series
 from attribeval.plots.boxes import box_overlays
 from attribeval.plots.gallery import gallery
 from attribeval.plots.overlays import overlays
@@ -11,12 +12,17 @@ from attribeval.plots.roar import plot_areas, plot_without_retraining, roar_pict
 
 __all__ = [
     "RESULT_PLOTS",
+    "bam_pictures",
     "box_overlays",
     "gallery",
     "more_pictures",
     "overlays",
+    "plot_accuracies",
     "plot_areas",
+    "plot_examples",
+    "plot_patches",
     "plot_result",
+    "plot_series",
     "plot_without_retraining",
     "roar_pictures",
 ]

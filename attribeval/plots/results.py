@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from attribeval.errors import AttribevalError
+from attribeval.plots.bam import bam_pictures, plot_bam
 from attribeval.plots.roar import plot_roar, roar_pictures
 from attribeval.plots.wsol import plot_wsol
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
 
-RESULT_PLOTS = {"roar": plot_roar, "wsol": plot_wsol}
-_MORE = {"roar": roar_pictures}
+RESULT_PLOTS = {"bam": plot_bam, "roar": plot_roar, "wsol": plot_wsol}
+_MORE = {"bam": bam_pictures, "roar": roar_pictures}
 
 
 def plot_result(result: Result) -> Figure:

@@ -37,11 +37,16 @@ FRACTIONS = frozenset(
         "accuracy", "MaxBoxAcc", "BoxAcc", "MaxBoxAccV2", "BoxAccV2", "MaxBoxAccLargest", "Top1Loc", "Top5Loc",
         "SalientRegion", "CAM20max", "CAM20abs", "CAM20quantile", "FongMean", "FongEnergy", "FongValue", "EnergyInBox",
         "PxAP", "MaxMaskIoU", "MaskIoU", "PixelAUC", "RelevanceMass", "RelevanceRank", "PointingGame", "ColourModel",
+        "IDR", "IDRMoved", "IDRSmaller", "IIR",
     }
 )  # fmt: skip
 _ESTIMATES = ("value", "low", "high")
 _HEADERS = {"low": "interval", "seconds_per_image": "seconds / image", "p_holm": "p (Holm)"}
-_TITLES = {"roar": "Remove or keep, and retrain (ROAR, KAR)", "wsol": "Weakly supervised object localisation"}
+_TITLES = {
+    "bam": "Relative feature importance (BAM)",
+    "roar": "Remove or keep, and retrain (ROAR, KAR)",
+    "wsol": "Weakly supervised object localisation",
+}
 _WIDE = {"roar": wide_table}  # tables that are shown another way than they are kept
 _SEEDS, _VERSIONS = ("seed", "seeds"), "versions"
 

@@ -1,0 +1,221 @@
+"""The models of the article's figures 1 and 2, trained once and kept by their content.
+
+f_o and f_s are trained on the composites with object and with scene labels, f_∅s on the scenes alone, and f_k on
+X^k_{o,s}: "object", "scene", "scene_only", "k0.1" … "k1".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from attribeval import _tf as tf
+from attribeval import progress as progress_bars
+from attribeval.attributer import versions
+from attribeval.benchmarks.bam.nets import Net
+from attribeval.benchmarks.roar.recipe import Recipe
+from attribeval.benchmarks.roar.strategies import is_chief, make_strategy, workers
+from attribeval.benchmarks.roar.training import train
+from attribeval.datasets.bam import Bam, BamView
+from attribeval.errors import AttribevalError
+from attribeval.files import write_atomic
+from attribeval.models.classifier import Classifier
+from attribeval.models.preprocessing import find_preprocessing
+
+_BATCH = 256
+OBJECT, SCENE, SCENE_ONLY = "object", "scene", "scene_only"
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A model of BAM.
+
+    Attributes:
+        name: "object", "scene", "scene_only" or "k…".
+        classifier: The model.
+        record: Training loss by epoch, seconds, whether it came from the run directory.
+    """
+
+    name: str
+    classifier: Classifier
+    record: dict[str, Any]
+
+
+def k_name(k: float) -> str:
+    """Name of the model of a commonality."""
+    return f"k{k:g}"
+
+
+def training_sets(data: Bam, ks: Sequence[float], feature: int, order: Sequence[int] | None) -> dict[str, BamView]:
+    """What each model is trained on, by name."""
+    sets = {
+        OBJECT: data.train.view("composite", "object"),
+        SCENE: data.train.view("composite", "scene"),
+        SCENE_ONLY: data.train.view("scene_only", "scene"),
+    }
+    return sets | {k_name(k): data.train.common_feature(k, feature, order) for k in ks}
+
+
+def train_models(
+    sets: dict[str, BamView],
+    net: Net,
+    run_dir: Path,
+    *,
+    strategy: Any = "auto",
+    seed: int = 0,
+    progress: bool | None = None,
+) -> dict[str, Trained]:
+    """Train what the run directory does not hold yet; several processes may share one.
+
+    A model is found again by its content: architecture, starting weights, training images and labels, recipe,
+    preprocessing and seed.
+
+    Args:
+        sets: By name, as of `training_sets`.
+        net: How to build and train.
+        run_dir: Models go into its folder `models`.
+        strategy: As in `roar.strategies.make_strategy`.
+        seed: Of the starting weights and the order of the images.
+        progress: Show a progress bar.
+
+    Returns:
+        The models by name.
+
+    Raises:
+        AttribevalError: If the model does not fit the data, or a training fails (the loss is not finite).
+    """
+    folder = Path(run_dir) / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    strategy = make_strategy(strategy)
+    trained = {}
+    with progress_bars.bar(len(sets), "train", progress, unit="model") as bar:
+        for name, view in sets.items():
+            recipe = net.series_recipe or net.recipe if name.startswith("k") else net.recipe
+            trained[name] = _train_one(name, view, net, recipe, folder, strategy, seed)
+            bar.update(1)
+    return trained
+
+
+def _train_one(name: str, view: BamView, net: Net, recipe: Recipe, folder: Path, strategy: Any, seed: int) -> Trained:
+    shape, classes = tuple(view.part.images.shape[1:]), len(view.class_names)
+    tf.keras.utils.set_random_seed(seed)
+    with strategy.scope():
+        model = net.build(shape, classes)
+    _check_model(model, shape, view)
+    key = _key(model, view, net, recipe, seed)
+    file = folder / f"{name}-{key}"
+    weights, about = file.with_name(f"{file.name}.weights.h5"), file.with_name(f"{file.name}.json")
+    # Workers of one training all have to train: only processes that train by themselves may wait for each other.
+    shared = workers() > 1
+    with nullcontext() if shared else FileLock(file.with_name(f".{file.name}.lock")):
+        if about.is_file():
+            model.load_weights(weights)
+            record = json.loads(about.read_text()) | {"from_run_dir": True}
+        else:
+            record = _fit(model, view, net, recipe, strategy, seed)
+            if not shared or is_chief():
+                temporary = file.with_name(f"partial_{file.name}.weights.h5")
+                model.save_weights(temporary)
+                temporary.replace(weights)
+                write_atomic(about, lambda f: f.write(json.dumps(record, indent=1).encode()))
+    classifier = Classifier(model, preprocess=net.preprocess, class_names=list(view.class_names), name=f"bam_{name}")
+    return Trained(name, classifier, record)
+
+
+def _check_model(model: Any, shape: tuple[int, ...], view: BamView) -> None:
+    if not isinstance(model, tf.keras.Model):
+        raise AttribevalError(f"Expected build to return a Keras model. Received: {type(model).__name__}.")
+    outputs = tuple(model.output_shape)
+    if len(outputs) != 2 or outputs[1] != len(view.class_names):
+        raise AttribevalError(
+            f"Expected a model with an output for each of the data's {len(view.class_names)} classes "
+            f"({', '.join(view.class_names[:5])} …). Received outputs {outputs}."
+        )
+    wanted = tuple(model.input_shape[1:])
+    if any(side is not None and side != of for side, of in zip(wanted, shape, strict=True)):
+        raise AttribevalError(f"Expected a model of images {shape}. Received one that takes {wanted}.")
+
+
+def _key(model: Any, view: BamView, net: Net, recipe: Recipe, seed: int) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for layer in model._flatten_layers():
+        plain = {
+            k: v for k, v in layer.get_config().items() if k != "name" and isinstance(v, str | int | float | tuple)
+        }
+        digest.update(f"{type(layer).__name__} {sorted(plain.items())}".encode())
+    for variable in model.weights:
+        value = np.ascontiguousarray(variable.numpy())
+        digest.update(f"{value.dtype}{value.shape}".encode())
+        digest.update(value)
+    digest.update(view.fingerprint().encode())
+    digest.update(json.dumps([recipe.to_json(), net.preprocess, seed]).encode())
+    return digest.hexdigest()
+
+
+def _fit(model: Any, view: BamView, net: Net, recipe: Recipe, strategy: Any, seed: int) -> dict[str, Any]:
+    begun = time.perf_counter()
+    preprocess = find_preprocessing(net.preprocess) or (lambda images: images)
+    n = len(view)
+
+    def batches(size: int, place: tuple[int, int]) -> Any:
+        def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            number = place[0]
+            while True:
+                rows = _rows(number * size, size, n, seed)
+                images = view.load(rows).astype(np.float32)
+                if recipe.augment is not None and recipe.augment.flip:
+                    flips, _ = recipe.augment.draw_moves(seed, np.full(size, number), np.arange(size))
+                    images[flips] = images[flips, :, ::-1]
+                yield np.asarray(preprocess(images), np.float32), view.labels[rows].astype(np.int32)
+                number += place[1]
+
+        shape = (size, *view.part.images.shape[1:])
+        signature = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec((size,), tf.int32))
+        return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+
+    history = train(model, batches, n, recipe, strategy)
+    return dataclasses.asdict(history) | {
+        "images": n,
+        "total_seconds": time.perf_counter() - begun,
+        "recipe": recipe.to_json(),
+        "seed": seed,
+        "versions": versions(),
+    }
+
+
+def _rows(start: int, size: int, n: int, seed: int) -> np.ndarray:
+    """Rows `start` … of the endless stream of epochs, each in an order of its own."""
+    places = np.arange(start, start + size)
+    rows = np.empty(size, np.int64)
+    for epoch in np.unique(places // n):
+        inside = places // n == epoch
+        rows[inside] = np.random.default_rng([seed, int(epoch)]).permutation(n)[places[inside] % n]
+    return rows
+
+
+def logits(classifier: Classifier, view: BamView) -> np.ndarray:
+    """The model's logits on every image, float32 (N, classes), a batch at a time.
+
+    Raises:
+        AttribevalError: If labels are not the model's classes.
+    """
+    if classifier.classes != len(view.class_names):
+        raise AttribevalError(
+            f"Expected a model of the data's {len(view.class_names)} classes. Received {classifier.name!r} with "
+            f"{classifier.classes}."
+        )
+    found = []
+    for start in range(0, len(view), _BATCH):
+        images = view.load(slice(start, start + _BATCH)).astype(np.float32)
+        found.append(classifier.forward(classifier.prepare(images))[0].numpy())
+    return np.concatenate(found)

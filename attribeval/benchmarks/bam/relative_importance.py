@@ -1,0 +1,175 @@
+"""The article's figure 2: is the relative importance that the metrics rely on really there?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, k_name, logits
+from attribeval.datasets.bam import BamPart, BamView
+from attribeval.results.statistics import bootstrap_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NAMES = {"composite": "object in scene", "object_only": "object on grey", "scene_only": "scene alone"}
+_SMALL = 0.05  # points of accuracy, /100, that a model may lose when something unimportant is removed
+
+
+@dataclass(frozen=True, eq=False)
+class RelativeImportance:
+    """Figure 2.
+
+    Attributes:
+        table: Columns model, tested_on, accuracy, low, high (95 % bootstrap), images.
+        rises: Share of the images that f_s classifies correctly with the object whose confidence is higher without it.
+        ks: The commonalities.
+        with_feature, without_feature: Accuracy of each f_k on images with the feature, and on the same without it.
+        checks: What must hold for the metrics to mean something: (sentence, whether it does).
+    """
+
+    table: pd.DataFrame
+    rises: float
+    ks: tuple[float, ...]
+    with_feature: np.ndarray
+    without_feature: np.ndarray
+    checks: list[tuple[str, bool]]
+
+    @property
+    def drops(self) -> np.ndarray:
+        """Accuracy lost when the feature is removed, by k."""
+        return self.with_feature - self.without_feature
+
+
+def feature_items(
+    test: BamPart, k: float, feature: int, order: Sequence[int] | None = None, scenes: str = "all"
+) -> np.ndarray:
+    """The images on which f_k is measured: those with the feature, of scene classes that have it when f_k is trained.
+
+    Args:
+        test: The test part.
+        k: The commonality.
+        feature: The common feature's object class.
+        order: Scene classes, those with the feature first.
+        scenes: "all" of these classes, or only the "first", which has the feature for every k: the article's choice.
+            One class may be so easy that it needs no feature, or so hard that it always does; all of them tell more.
+
+    Returns:
+        Item numbers, one of each class in turn.
+    """
+    order = list(order or range(len(test.scene_names)))
+    chosen = order[:1] if scenes == "first" else order[: round(k * len(order))]
+    of_class = [np.flatnonzero((test.objects == feature) & (test.scenes == scene)) for scene in chosen]
+    rank = np.concatenate([np.arange(len(items)) for items in of_class])
+    return np.concatenate(of_class)[np.argsort(rank, kind="stable")]
+
+
+def relative_importance(
+    models: Mapping[str, Trained],
+    test: BamPart,
+    ks: Sequence[float],
+    feature: int,
+    order: Sequence[int] | None,
+    scenes: str = "all",
+) -> RelativeImportance:
+    """Measure accuracies on the test images with and without object, scene and common feature.
+
+    Args:
+        models: By name.
+        test: The test part.
+        ks: The commonalities that were trained.
+        feature: The common feature's object class.
+        order: Scene classes, those with the feature first.
+        scenes: Those that f_k is tested on, as in `feature_items`.
+    """
+    import pandas as pd
+
+    rows = []
+
+    def add(name: str, kind: str, label: str) -> np.ndarray:
+        right, confidence = _answers(models[name], test.view(kind, label))
+        rows.append(_row(_symbol(name), _NAMES[kind], right))
+        return right, confidence
+
+    with_objects, _ = add(OBJECT, "composite", "object")
+    add(OBJECT, "object_only", "object")
+    no_object, _ = add(OBJECT, "scene_only", "object")
+    with_scene, confident = add(SCENE, "composite", "scene")
+    without, more_confident = add(SCENE, "scene_only", "scene")
+    no_scene, _ = add(SCENE, "object_only", "scene")
+    add(SCENE_ONLY, "scene_only", "scene")
+    rises = float((more_confident > confident)[with_scene].mean()) if with_scene.any() else float("nan")
+    accuracies = np.full((2, len(ks)), np.nan)
+    for i, k in enumerate(ks):
+        items = feature_items(test, k, feature, order, scenes)
+        named = [test.scene_names[s] for s in np.unique(test.scenes[items])]
+        where = named[0] if len(named) == 1 else f"{len(named)} scenes"
+        for j, kind in enumerate(("composite", "scene_only")):
+            right, _ = _answers(models[k_name(k)], test.view(kind, "scene", items))
+            accuracies[j, i] = right.mean() if len(right) else np.nan
+            rows.append(_row(f"f_k, k = {k:g}", f"{where} {'without' if j else 'with'} the feature", right))
+    chance_o, chance_s = 1 / len(test.object_names), 1 / len(test.scene_names)
+    drops = accuracies[0] - accuracies[1]
+    checks = [
+        (
+            f"f_o needs the object: {with_objects.mean():.1%} with it, {no_object.mean():.1%} without "
+            f"(chance {chance_o:.1%})",
+            _near_chance(no_object, chance_o) and _knows(with_objects, chance_o),
+        ),
+        (
+            f"f_s does not need the object: {with_scene.mean():.1%} with it, {without.mean():.1%} without",
+            bool(without.mean() > with_scene.mean() - _SMALL),
+        ),
+        (
+            f"f_s needs the scene: {with_scene.mean():.1%} with it, {no_scene.mean():.1%} without "
+            f"(chance {chance_s:.1%})",
+            _near_chance(no_scene, chance_s) and _knows(with_scene, chance_s),
+        ),
+    ]
+    if len(ks) > 1 and np.isfinite(drops).all():
+        low, high = drops[: len(ks) // 2].mean(), drops[len(ks) - len(ks) // 2 :].mean()
+        checks.append(
+            (
+                f"the rarer the feature, the more its removal costs: {100 * low:.1f} points for the smaller half of k, "
+                f"{100 * high:.1f} for the larger",
+                bool(low > high),
+            )
+        )
+    return RelativeImportance(pd.DataFrame(rows), rises, tuple(ks), *accuracies, checks)
+
+
+def _answers(model: Trained, view: BamView) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each image is right, and the softmax probability of its label."""
+    if not len(view):
+        return np.zeros(0, bool), np.zeros(0)
+    scores = logits(model.classifier, view).astype(np.float64)
+    scores -= scores.max(1, keepdims=True)
+    probabilities = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    return scores.argmax(1) == view.labels, probabilities[np.arange(len(view)), view.labels]
+
+
+def _row(model: str, tested_on: str, right: np.ndarray) -> dict[str, object]:
+    if not right.size:
+        return {"model": model, "tested_on": tested_on, "accuracy": np.nan, "low": np.nan, "high": np.nan, "images": 0}
+    low, high = bootstrap_interval(right)
+    return {
+        "model": model, "tested_on": tested_on, "accuracy": float(right.mean()), "low": low, "high": high,
+        "images": len(right),
+    }  # fmt: skip
+
+
+def _near_chance(right: np.ndarray, chance: float) -> bool:
+    """Whether an accuracy is within a tenth of the way from chance to perfect."""
+    return bool(right.mean() < chance + 0.1 * (1 - chance))
+
+
+def _knows(right: np.ndarray, chance: float) -> bool:
+    """Whether an accuracy is more than half of the way from chance to perfect."""
+    return bool(right.mean() > chance + 0.5 * (1 - chance))
+
+
+def _symbol(name: str) -> str:
+    return {OBJECT: "f_o", SCENE: "f_s", SCENE_ONLY: "f_∅s"}[name]

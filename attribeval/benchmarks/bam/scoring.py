@@ -1,0 +1,109 @@
+"""Maps of many images by many methods, of which only g_c is kept: in chunks, each a file, so that nothing is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attribeval import progress as progress_bars
+from attribeval.attributer import Attributer, versions
+from attribeval.benchmarks.bam.region import Protocol, heat, random_masks, region_average
+from attribeval.benchmarks.bam.stimuli import Stimulus
+from attribeval.files import write_atomic
+from attribeval.methods.card import Method
+from attribeval.methods.options import options_of
+from attribeval.models.classifier import Classifier
+
+_CHUNK = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Averages:
+    """g_c of one method on N images.
+
+    Attributes:
+        region: In the images' regions, float64 (N,), 0 to 1.
+        random: In as many random pixels, (N,): the baseline.
+        seconds: Per image.
+    """
+
+    region: np.ndarray
+    random: np.ndarray
+    seconds: float
+
+
+def averages(
+    classifier: Classifier,
+    stimulus: Stimulus,
+    methods: Mapping[str, Method],
+    folder: Path,
+    content: str,
+    *,
+    protocol: Protocol = "fixed",
+    seed: int = 0,
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> dict[str, Averages]:
+    """Explain the predicted class of every image, and average the maps over the regions.
+
+    Args:
+        classifier: The model.
+        stimulus: The images.
+        methods: By label.
+        folder: For the chunks; what it holds is not computed again.
+        content: A fingerprint of the data set that the images are from.
+        protocol: As in `region.heat`.
+        seed: Of methods and random regions.
+        batch_size: Images that the model takes at a time.
+        progress: Show a progress bar.
+
+    Returns:
+        By label.
+    """
+    attributer = Attributer(classifier)
+    about = [classifier.fingerprint(), content, stimulus.name, protocol, seed, versions()]
+    found: dict[str, list[dict[str, np.ndarray]]] = {label: [] for label in methods}
+    folder.mkdir(parents=True, exist_ok=True)
+    with progress_bars.bar(len(stimulus.items), f"{classifier.name}, {stimulus.name}", progress) as bar:
+        for start in range(0, len(stimulus.items), _CHUNK):
+            places = np.arange(start, min(start + _CHUNK, len(stimulus.items)))
+            items = stimulus.items[places]
+            files = {label: folder / f"{_key(about, label, method, items)}.npz" for label, method in methods.items()}
+            missing = {label: methods[label] for label, file in files.items() if not file.is_file()}
+            if missing:
+                images, masks = stimulus.load(places)
+                elsewhere = random_masks(masks, seed, items)
+                maps = attributer.explain_many(
+                    np.asarray(images, np.float32), missing, seed=seed, batch_size=batch_size, progress=False
+                )
+                for label, attributions in maps.items():
+                    heatmaps = heat(attributions.values, protocol)
+                    arrays = {
+                        "region": region_average(heatmaps, masks),
+                        "random": region_average(heatmaps, elsewhere),
+                        "seconds": np.float64(attributions.seconds),
+                    }
+                    write_atomic(files[label], lambda f, arrays=arrays: np.savez(f, **arrays))
+            for label, file in files.items():
+                with np.load(file, allow_pickle=False) as saved:
+                    found[label].append({name: saved[name] for name in saved.files})
+            bar.update(len(places))
+    return {
+        label: Averages(
+            np.concatenate([chunk["region"] for chunk in chunks]),
+            np.concatenate([chunk["random"] for chunk in chunks]),
+            float(sum(chunk["seconds"] for chunk in chunks)) / len(stimulus.items),
+        )
+        for label, chunks in found.items()
+    }
+
+
+def _key(about: list[Any], label: str, method: Method, items: np.ndarray) -> str:
+    content = json.dumps([about, label, method.card.name, options_of(method), items.tolist()], default=str)
+    return hashlib.blake2b(content.encode(), digest_size=12).hexdigest()

@@ -1,0 +1,270 @@
+"""From averages of regions to the table, and to sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from attribeval.benchmarks.bam.concept_contrast import score_or_chance
+from attribeval.benchmarks.bam.idr import depends, ties
+from attribeval.benchmarks.bam.iir import changes, unchanged
+from attribeval.benchmarks.bam.insignificant_patch import Patches
+from attribeval.benchmarks.bam.mcs import contrast, correlation
+from attribeval.benchmarks.bam.relative_importance import RelativeImportance
+from attribeval.benchmarks.bam.spread import deviation_of_trials
+from attribeval.concepts.tcav import Tcav
+from attribeval.results.result import Result
+from attribeval.results.statistics import bootstrap_interval
+
+METRICS = ("MCS", "IDR", "IIR", "MCSCorrelation", "IIRChange", "MCSMoved", "MCSSmaller", "IDRMoved", "IDRSmaller")
+LOWER_IS_BETTER = ("IIRChange",)
+TCAV = "tcav"
+
+
+@dataclass(frozen=True, eq=False)
+class Concepts:
+    """TCAV of the common feature.
+
+    Attributes:
+        objects, scenes: Of f_o and f_s.
+        series: Of each f_k; that of the last model on the same images beside each.
+        images: How many inputs f_o and f_s had.
+    """
+
+    objects: Tcav
+    scenes: Tcav
+    series: list[tuple[Tcav, Tcav]]
+    images: int
+
+
+@dataclass(eq=False)
+class Evidence:
+    """What was measured; filled in by the procedure. Each "scored" has `.averages` by method and `.correct`.
+
+    Attributes:
+        importance: Figure 2.
+        methods: Labels in the order given.
+        kinds: By label.
+        objects, scenes, alone: f_o and f_s on composites, f_s on scenes alone.
+        robust: By row, f_o and f_s on composites and f_s on scenes, with the objects placed anew.
+        series: f_k and f_1 on the same composites with the feature, by k.
+        without_patch, with_patch: f_∅s on inputs.
+        patches: What was put into them.
+        concepts: TCAV, or None.
+    """
+
+    importance: RelativeImportance
+    methods: list[str]
+    kinds: dict[str, str]
+    objects: Any = None
+    scenes: Any = None
+    alone: Any = None
+    robust: dict[str, tuple[Any, Any, Any]] = field(default_factory=dict)
+    series: list[tuple[Any, Any]] = field(default_factory=list)
+    without_patch: Any = None
+    with_patch: Any = None
+    patches: Patches | None = None
+    concepts: Concepts | None = None
+
+
+def summarise(evidence: Evidence, settings: dict[str, Any]) -> Result:
+    """Make the table (methods by MCS, best first; metrics in the order of `METRICS`), arrays and sentences."""
+    import pandas as pd
+
+    protocol, arrays = settings["protocol"], {}
+    importance = evidence.importance
+    rows = []
+    for method in evidence.methods:
+        about = {"method": method, "kind": evidence.kinds[method]}
+        seconds = evidence.scenes.averages[method].seconds
+        for metric, values, baseline in _measured(evidence, method, protocol):
+            arrays[f"{method}/{metric}"] = np.asarray(values, np.float64)
+            rows.append(about | _row(metric, values, baseline) | {"seconds_per_image": seconds})
+        if evidence.series and method in evidence.series[0][0].averages:
+            series = _series(evidence.series, method)
+            arrays[f"series/{method}"] = series
+            rows.append(about | _correlation(series, importance.drops) | {"seconds_per_image": seconds})
+    if evidence.concepts is not None:
+        found, series = _concept_rows(evidence.concepts, importance)
+        rows += found
+        arrays[f"series/{TCAV}"] = series
+    table = pd.DataFrame(rows)
+    rank = table[table["metric"] == "MCS"].set_index("method")["value"]
+    table = table.assign(_metric=table["metric"].map(METRICS.index), _rank=-table["method"].map(rank))
+    table = table.sort_values(["_metric", "_rank"], kind="stable").drop(columns=["_metric", "_rank"])
+    arrays |= {
+        "series/k": np.array(importance.ks),
+        "series/drop": importance.drops,
+        "series/with": importance.with_feature,
+        "series/without": importance.without_feature,
+        "patches/change": evidence.patches.change,
+        "patches/before": evidence.patches.before,
+        "patches/scale": evidence.patches.scale,
+    }
+    settings = settings | {
+        "accuracy": importance.table.round(4).to_dict("records"),
+        "confidence_rises": round(importance.rises, 4),
+        "checks": [[sentence, bool(holds)] for sentence, holds in importance.checks],
+        "patches": _patch_sizes(evidence.patches),
+    }
+    if evidence.concepts is not None:
+        of = {"f_o": evidence.concepts.objects, "f_s": evidence.concepts.scenes}
+        settings["tcav"] = {name: one.table.round(4).to_dict("records") for name, one in of.items()}
+    sentences = _sentences(evidence, table, settings)
+    return Result("bam", table.reset_index(drop=True), settings=settings, summary=sentences, arrays=arrays)
+
+
+def _measured(evidence: Evidence, method: str, protocol: str) -> list[tuple[str, np.ndarray, float]]:
+    """(metric, one value per image that counts, the same with random regions) for each that has images."""
+    found = []
+
+    def add(metric: str, measure: Any, one: Any, other: Any, correct: np.ndarray) -> None:
+        if method not in one.averages:
+            return
+        a, b = one.averages[method], other.averages[method]
+        counts = correct[: len(a.region)]
+        if counts.any():
+            found.append(
+                (metric, measure(a.region, b.region, counts), float(measure(a.random, b.random, counts).mean()))
+            )
+
+    objects, scenes, alone = evidence.objects, evidence.scenes, evidence.alone
+    add("MCS", contrast, objects, scenes, objects.correct & scenes.correct)
+    add("IDR", depends, scenes, alone, scenes.correct & alone.correct)
+    for row, (of_objects, of_scenes, of_alone) in evidence.robust.items():
+        add(f"MCS{row}", contrast, of_objects, of_scenes, of_objects.correct & of_scenes.correct)
+        add(f"IDR{row}", depends, of_scenes, of_alone, of_scenes.correct & of_alone.correct)
+    both = evidence.with_patch.correct & evidence.without_patch.correct
+
+    def stays(*given: np.ndarray) -> np.ndarray:
+        return unchanged(*given, protocol=protocol)
+
+    add("IIR", stays, evidence.with_patch, evidence.without_patch, both)
+    add("IIRChange", changes, evidence.with_patch, evidence.without_patch, both)
+    return found
+
+
+def _row(metric: str, values: np.ndarray, baseline: float) -> dict[str, Any]:
+    finite = np.isfinite(values).all()
+    low, high = bootstrap_interval(values) if finite else (np.nan, np.nan)
+    return {
+        "metric": metric,
+        "value": float(np.mean(values)),
+        "low": low,
+        "high": high,
+        "deviation": deviation_of_trials(values) if finite else np.nan,
+        "baseline": baseline,
+        "images": len(values),
+    }
+
+
+def _series(scored: Sequence[tuple[Any, Any]], method: str) -> np.ndarray:
+    """MCS between each f_k and f_1, on images that both classify correctly; NaN without such images."""
+    found = []
+    for one, last in scored:
+        correct = one.correct & last.correct
+        g, g_last = one.averages[method].region, last.averages[method].region
+        found.append(contrast(g, g_last, correct).mean() if correct.any() else np.nan)
+    return np.array(found)
+
+
+def _correlation(series: np.ndarray, drops: np.ndarray) -> dict[str, Any]:
+    known = np.isfinite(series) & np.isfinite(drops)
+    rho = correlation(series[known], drops[known]) if known.sum() >= 3 else np.nan
+    nothing = dict.fromkeys(("low", "high", "deviation", "baseline"), np.nan)
+    return {"metric": "MCSCorrelation", "value": rho, "images": int(known.sum())} | nothing
+
+
+def _concept_rows(concepts: Concepts, importance: RelativeImportance) -> tuple[list[dict[str, Any]], np.ndarray]:
+    objects, scenes = concepts.objects, concepts.scenes
+    about = {"method": TCAV, "kind": "concept", "seconds_per_image": np.nan}
+    nothing = dict.fromkeys(("low", "high", "deviation"), np.nan)
+    mcs = {
+        "metric": "MCS",
+        "value": score_or_chance(objects) - score_or_chance(scenes),
+        "baseline": objects.chance - scenes.chance,
+        "images": concepts.images,
+    }
+    series = np.array([score_or_chance(one) - score_or_chance(last) for one, last in concepts.series])
+    return [about | mcs | nothing, about | _correlation(series, importance.drops)], series
+
+
+def _patch_sizes(patches: Patches) -> dict[str, float]:
+    """Medians over images."""
+    return {
+        "change": round(float(np.median(patches.change)), 4),
+        "change_before": round(float(np.median(patches.before)), 4),
+        "logits": round(float(np.median(patches.scale)), 4),
+        "largest_share": round(float((patches.change / patches.scale).max()), 4),
+        "size": round(float(np.median(patches.size)), 1),
+        "images": len(patches.change),
+    }
+
+
+def _sentences(evidence: Evidence, table: Any, settings: dict[str, Any]) -> list[str]:
+    importance, sentences = evidence.importance, []
+    broken = [sentence for sentence, holds in importance.checks if not holds]
+    if broken:
+        sentences.append(
+            "The relative importance that the metrics rely on does NOT hold for these models, so that the metrics that "
+            f"need it say little: {'; '.join(broken)}."
+        )
+    methods = table[(table["kind"] != "control") & ~table["method"].isin(settings["slow_methods"])]
+    for metric, what in (("MCS", "contrast between f_o and f_s"), ("IDR", "attributing the object less than what it "
+                         "covers"), ("IIR", "leaving maps alone where a patch changes nothing")):  # fmt: skip
+        of_metric = methods[methods["metric"] == metric].sort_values("value", ascending=False, kind="stable")
+        if len(of_metric):
+            listed = ", ".join(f"{row.method} ({_text(metric, row.value)})" for row in of_metric.head(3).itertuples())
+            sentences.append(f"{metric}, {what}: best {listed}.")
+    mcs, idr = (methods[methods["metric"] == metric].dropna(subset=["low", "high"]) for metric in ("MCS", "IDR"))
+    alike = list(mcs["method"][(mcs["low"] <= 0) & (mcs["high"] >= 0)])
+    if alike:
+        sentences.append(f"Do not tell f_o from f_s by the object (interval of MCS holds 0): {', '.join(alike)}.")
+    wrong = list(idr["method"][idr["high"] < 0.5])
+    if wrong:
+        sentences.append(
+            f"Call the object more important than what it covers, in most images, although it is not (interval of IDR "
+            f"below 50 %): {', '.join(wrong)}."
+        )
+    random = table[(table["method"] == "random") & (table["metric"] == "IDR")]
+    if len(random):
+        row = random.iloc[0]
+        sentences.append(
+            f"Chance: IDR of random maps is {row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%}; 50 % is "
+            "expected)."
+        )
+    same = [
+        name
+        for name in evidence.methods
+        if ties(evidence.scenes.averages[name].region, evidence.alone.averages[name].region) > 0.5
+    ]
+    if same:
+        sentences.append(f"Maps that are the same with and without the object in most images: {', '.join(same)}.")
+    for sentence, holds in importance.checks:
+        sentences.append(f"{'Holds' if holds else 'Does NOT hold'}: {sentence}.")
+    sentences.append(
+        f"Of the images that f_s classifies correctly, {importance.rises:.1%} are classified with more confidence when "
+        "the object is removed."
+    )
+    p = settings["patches"]
+    sentences.append(
+        f"Patches: ‖f(x+δ)−f(x)‖ is {p['change']:.2f} in the median of {p['images']} images ({p['change_before']:.2f} "
+        f"before the optimisation), beside ‖f(x)‖ = {p['logits']:.1f}; ‖δ‖ is {p['size']:.0f}."
+    )
+    if evidence.concepts is not None:
+        told = []
+        for name, one in (("f_o", evidence.concepts.objects), ("f_s", evidence.concepts.scenes)):
+            passed = f"{sum(layer.significant for layer in one.layers)} of {len(one.layers)} layers significant"
+            told.append(f"{name} {score_or_chance(one):.2f} (chance {one.chance:.2f}, {passed})")
+        sentences.append(f"TCAV of {settings['feature']!r}: {', '.join(told)}.")
+    slow = settings["slow_methods"]
+    if slow:
+        sentences.append(f"On the first {settings['slow_images']} images alone: {', '.join(slow)}.")
+    return sentences
+
+
+def _text(metric: str, value: float) -> str:
+    return f"{value:+.3f}" if metric == "MCS" else f"{value:.1%}"

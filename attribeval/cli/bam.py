@@ -1,0 +1,188 @@
+"""`attribeval bam`: relative feature importance; build the data, train and measure, report."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+_CHART = 150  # dots per inch
+
+
+def add(commands: Any) -> None:
+    """Add the command and its parts to the parser."""
+    command = commands.add_parser("bam", help="BAM: relative feature importance (MCS, IDR, IIR, TCAV)")
+    parts = command.add_subparsers(dest="part", metavar="PART", required=True)
+
+    build = parts.add_parser("build", help="paste COCO's objects into scenes of yours; may be called again to go on")
+    build.add_argument("folder", metavar="FOLDER", help="where the data go")
+    build.add_argument("--coco", required=True, metavar="FILE", help="COCO's instances_*.json")
+    build.add_argument("--images", required=True, metavar="DIR", help="its images")
+    build.add_argument("--scenes", required=True, metavar="DIR", help="a folder of images per scene class")
+    build.add_argument("--object-classes", nargs="+", metavar="NAME", help="default: the article's ten")
+    build.add_argument("--scene-classes", nargs="+", metavar="NAME", help="default: all folders of --scenes")
+    build.add_argument(
+        "--scene-annotations", metavar="FILE", help="COCO's format: scenes that hold an object are left out"
+    )
+    build.add_argument("--size", type=int, default=128, help="side of the images in pixels (default: 128)")
+    build.add_argument("--per-pair", type=int, default=1000, help="images per object and scene class (default: 1000)")
+    build.add_argument("--test-share", type=float, default=0.1, help="share of them for testing (default: 0.1)")
+    build.add_argument("--smallest", type=int, default=32, help="least longer side of an object, pixels (default: 32)")
+    build.add_argument("--jobs", type=int, help="threads (default: all cores)")
+    build.add_argument("--seed", type=int, default=0, help="seed of sizes and places (default: 0)")
+    build.set_defaults(run=_build)
+
+    start = parts.add_parser("run", help="train what is missing, measure what is missing, report")
+    start.add_argument("run_dir", metavar="RUN_DIR", help="models and measurements are kept there")
+    start.add_argument("--data", default="digits", help="digits (embedded) or a folder of `bam build`")
+    start.add_argument(
+        "--train", type=int, default=20_000, metavar="N", help="embedded training images (default: 20000)"
+    )
+    start.add_argument("--test", type=int, default=10_000, metavar="N", help="embedded test images (default: 10000)")
+    start.add_argument("--size", type=int, default=48, help="side of the embedded images (default: 48)")
+    start.add_argument("--net", default="small", help="small, or resnet50 from ImageNet weights (default: small)")
+    start.add_argument("--weights", default="imagenet", help="of resnet50: imagenet, a file without top, or none")
+    start.add_argument("--steps", type=int, help="optimiser steps of f_o, f_s, f_∅s (default: the net's recipe)")
+    start.add_argument("--series-steps", type=int, help="of the f_k (default: the net's recipe)")
+    start.add_argument("--methods", nargs="+", metavar="NAME", help="default: the article's; `all`: every one that can")
+    start.add_argument("--feature", default="0", help="object class that is the common feature, name or index (0)")
+    start.add_argument("--ks", type=float, nargs="+", metavar="K", help="commonalities (default: .1 .2 … 1)")
+    start.add_argument("--series-scenes", choices=["all", "first"], default="all", help="first: as the article (all)")
+    start.add_argument("--series-images", type=int, default=50, help="test images per k (default: 50)")
+    start.add_argument("--images", type=int, default=200, help="test images for MCS and IDR (default: 200)")
+    start.add_argument("--robust-images", type=int, default=100, help="of them, objects placed anew (default: 100)")
+    start.add_argument("--patch-images", type=int, default=150, help="for IIR (default: 150)")
+    start.add_argument("--slow-images", type=int, default=10, help="of them for methods of many passes (default: 10)")
+    start.add_argument("--protocol", choices=["fixed", "paper", "reference"], default="fixed")
+    start.add_argument("--strategy", default="auto", help="auto, one_device, mirrored or multi_worker (default: auto)")
+    start.add_argument("--batch-size", type=int, help="images at a time (default: by their size)")
+    start.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
+    start.set_defaults(run=_run)
+
+    again = parts.add_parser("report", help="tables, pictures and one HTML page of a finished run")
+    again.add_argument("run_dir", metavar="RUN_DIR")
+    again.set_defaults(run=_report)
+
+
+def _build(args: argparse.Namespace) -> None:
+    from attribeval.datasets.bam_layout import build_bam
+    from attribeval.datasets.bam_sources import PAPER_OBJECTS, coco_objects, images_holding, scene_folders
+
+    classes = args.object_classes or PAPER_OBJECTS
+    objects = coco_objects(args.coco, args.images, classes, args.smallest)
+    exclude = images_holding(args.scene_annotations, classes) if args.scene_annotations else ()
+    scenes = scene_folders(args.scenes, args.scene_classes, exclude)
+    made = build_bam(
+        args.folder,
+        objects,
+        scenes,
+        size=args.size,
+        per_pair=args.per_pair,
+        test_share=args.test_share,
+        seed=args.seed,
+        jobs=args.jobs,
+    )
+    print(f"{args.folder}: {len(made.train)} training and {len(made.test)} test images")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from attribeval.cli.options import load_tensorflow
+
+    load_tensorflow()
+    from pathlib import Path
+
+    from attribeval.benchmarks.bam.plan import KS, PAPER_METHODS
+    from attribeval.benchmarks.bam.procedure import run_bam
+
+    data = _data(args)
+    result = run_bam(
+        data,
+        _methods(args.methods, PAPER_METHODS),
+        run_dir=args.run_dir,
+        net=_net(args),
+        feature=_feature(args.feature, data.train.object_names),
+        ks=args.ks or KS,
+        series_scenes=args.series_scenes,
+        series_images=args.series_images,
+        images=args.images,
+        robust_images=args.robust_images,
+        patch_images=args.patch_images,
+        slow_images=args.slow_images,
+        protocol=args.protocol,
+        strategy=args.strategy,
+        seed=args.seed,
+        batch_size=args.batch_size,
+    )
+    result.save(Path(args.run_dir) / "report")
+    _report(args)
+
+
+def _data(args: argparse.Namespace) -> Any:
+    if args.data == "digits":
+        from attribeval.datasets.bam import digits
+
+        return digits(size=args.size, n_train=args.train, n_test=args.test, seed=args.seed)
+    from attribeval.datasets.bam_layout import read_bam
+
+    return read_bam(args.data)
+
+
+def _methods(given: list[str] | None, default: tuple[str, ...]) -> list[str]:
+    """The methods; "all" are those of the table that run by their name, and the article's."""
+    if given != ["all"]:
+        return given or list(default)
+    from attribeval.methods.registry import standalone
+
+    return list(dict.fromkeys([*default, *_WRAPPED, *standalone()]))
+
+
+_WRAPPED = (
+    "smoothgrad_squared(gradient)",
+    "vargrad(gradient)",
+    "smoothgrad(guided_backprop)",
+    "vargrad(guided_backprop)",
+)
+
+
+def _net(args: argparse.Namespace) -> Any:
+    import dataclasses
+
+    from attribeval.benchmarks.bam.nets import find_net
+
+    weights = None if args.weights == "none" else args.weights
+    net = find_net(args.net, **({"weights": weights} if args.net == "resnet50" else {}))
+    if args.steps is not None:
+        net = dataclasses.replace(net, recipe=dataclasses.replace(net.recipe, epochs=None, steps=args.steps))
+    if args.series_steps is not None:
+        series = dataclasses.replace(net.series_recipe or net.recipe, epochs=None, steps=args.series_steps)
+        net = dataclasses.replace(net, series_recipe=series)
+    return net
+
+
+def _feature(text: str, names: tuple[str, ...]) -> int:
+    from attribeval.errors import unknown
+
+    if text in names:
+        return names.index(text)
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    raise unknown("object class", text, names)
+
+
+def _report(args: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from attribeval.plots import more_pictures
+    from attribeval.report.bam_terminal import bam_text
+    from attribeval.report.page import write_report
+    from attribeval.results.result import Result
+
+    folder = Path(args.run_dir) / "report"
+    result = Result.load(folder)
+    pictures = more_pictures(result)
+    for name, figure in {"bars": result.plot(), **pictures}.items():
+        figure.savefig(folder / f"{name.split(' (')[0].lower().replace(' ', '_')}.png", dpi=_CHART)
+    command = f"attribeval bam run {args.run_dir}"
+    page = write_report(folder / "report.html", [result], pictures=pictures, title="BAM", command=command)
+    print(bam_text(result))
+    print("\n" + "\n".join(result.summary))
+    print(f"\n{page}")

@@ -1,0 +1,220 @@
+"""TCAV: for how many inputs of a class does a concept speak for the class? (Kim et al. 2018.)"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attribeval.concepts.activations import LOGITS, activations_and_gradients, directional_derivatives
+from attribeval.concepts.cav import train_cav
+from attribeval.errors import AttribevalError
+from attribeval.models.classifier import Classifier
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class LayerScores:
+    """TCAV of one layer.
+
+    Attributes:
+        layer: Its name.
+        scores: One per set of random examples, float64 (R,), 0 to 1: the share of inputs along whose concept vector the
+            logit rises. 1/2 where the vector neither helps nor hurts any input (all derivatives 0).
+        chance: The same for vectors between two sets of random examples, float64 (R,).
+        accuracies: Of the concept's classifiers, (R,).
+        p: Two-sided Welch t-test that scores and chance have one mean. Where neither has any spread, 1 if they are the
+            same number, else that of the permutation test.
+        significant: Whether p is below the level.
+    """
+
+    layer: str
+    scores: np.ndarray
+    chance: np.ndarray
+    accuracies: np.ndarray
+    p: float
+    significant: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Tcav:
+    """TCAV of a concept for a class.
+
+    Attributes:
+        layers: By layer.
+        targets: The class, or that of each input.
+    """
+
+    layers: tuple[LayerScores, ...]
+    targets: int | np.ndarray
+
+    @property
+    def score(self) -> float:
+        """Mean over the layers that passed the test (Yang & Kim 2019, appendix F); NaN if none did."""
+        passed = [of_layer.scores.mean() for of_layer in self.layers if of_layer.significant]
+        return float(np.mean(passed)) if passed else float("nan")
+
+    @property
+    def chance(self) -> float:
+        """The same of random concepts, over the same layers; over all layers if none passed."""
+        layers = [of_layer for of_layer in self.layers if of_layer.significant] or self.layers
+        return float(np.mean([of_layer.chance.mean() for of_layer in layers]))
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per layer: layer, score, chance, accuracy, p, significant."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "layer": one.layer,
+                "score": one.scores.mean(),
+                "chance": one.chance.mean(),
+                "accuracy": one.accuracies.mean(),
+                "p": one.p,
+                "significant": one.significant,
+            }
+            for one in self.layers
+        )
+
+
+def tcav(
+    classifier: Classifier | Any,
+    images: np.ndarray,
+    targets: int | np.ndarray,
+    concept: np.ndarray,
+    random_sets: Sequence[np.ndarray],
+    *,
+    layers: Sequence[str] | None = None,
+    alpha: float = 0.01,
+    level: float = 0.01,
+    pool: bool = False,
+    seed: int = 0,
+) -> Tcav:
+    """Test a concept against random examples in several layers.
+
+    Set i gives a vector from its examples to the concept's, and, for comparison, one from those of set i + 1 (the last:
+    set 0) to its own. Of a concept that the model does not use, both kinds of vector score alike.
+
+    Args:
+        classifier: A `Classifier`, or an `Attributer`, whose classifier is taken.
+        images: Inputs of the class, raw (N, H, W, C).
+        targets: The class; or (N,), the class of each input, if they are of several.
+        concept: Examples of the concept, raw (n, H, W, C).
+        random_sets: At least two sets of other examples, each about as many as the concept's.
+        layers: Names of layers with spatial outputs, and "logits"; None: the target layer and "logits".
+        alpha: As in `train_cav`.
+        level: Of the t-test; the article's is .01.
+        pool: As in `activations_and_gradients`.
+        seed: Of the classifiers.
+
+    Returns:
+        `Tcav`, with `.score`, `.chance` and `.table`.
+
+    Raises:
+        AttribevalError: If there are fewer than two random sets, no image, or as `train_cav` and
+            `activations_and_gradients`.
+    """
+    vectors = concept_vectors(classifier, concept, random_sets, layers=layers, alpha=alpha, pool=pool, seed=seed)
+    return score_concept(classifier, images, targets, vectors, level=level, pool=pool)
+
+
+@dataclass(frozen=True, eq=False)
+class ConceptVectors:
+    """What is learnt of a concept in one layer, whatever class is asked about.
+
+    Attributes:
+        layer: Its name.
+        concept: Vectors from each random set to the concept, float32 (R, d).
+        random: Vectors between random sets, (R, d).
+        accuracies: Of the classifiers of `concept`, (R,).
+    """
+
+    layer: str
+    concept: np.ndarray
+    random: np.ndarray
+    accuracies: np.ndarray
+
+
+def concept_vectors(
+    classifier: Classifier | Any,
+    concept: np.ndarray,
+    random_sets: Sequence[np.ndarray],
+    *,
+    layers: Sequence[str] | None = None,
+    alpha: float = 0.01,
+    pool: bool = False,
+    seed: int = 0,
+) -> list[ConceptVectors]:
+    """The first half of `tcav`: learn the vectors, once for all classes and inputs. Arguments as there."""
+    classifier = getattr(classifier, "classifier", classifier)
+    if len(random_sets) < 2:
+        raise AttribevalError(
+            f"Expected at least two sets of random examples, for a test against chance. Received: {len(random_sets)}."
+        )
+    layers = layers or [name for name in (classifier.target_layer, LOGITS) if name is not None]
+    found = []
+    for layer in layers:
+        positive, *randoms = (
+            activations_and_gradients(classifier, examples, 0, layer, pool)[0] for examples in (concept, *random_sets)
+        )
+        cavs = [train_cav(positive, negative, alpha=alpha, seed=seed + i) for i, negative in enumerate(randoms)]
+        others = [
+            train_cav(negative, randoms[(i + 1) % len(randoms)], alpha=alpha, seed=seed + i)
+            for i, negative in enumerate(randoms)
+        ]
+        stacked = (np.stack([cav.vector for cav in of]) for of in (cavs, others))
+        found.append(ConceptVectors(layer, *stacked, np.array([cav.accuracy for cav in cavs])))
+    return found
+
+
+def score_concept(
+    classifier: Classifier | Any,
+    images: np.ndarray,
+    targets: int | np.ndarray,
+    vectors: Sequence[ConceptVectors],
+    *,
+    level: float = 0.01,
+    pool: bool = False,
+) -> Tcav:
+    """The second half of `tcav`: for how many inputs does the logit rise along the vectors? Arguments as there."""
+    classifier = getattr(classifier, "classifier", classifier)
+    if len(images) == 0:
+        raise AttribevalError("Expected at least one input of the class. Received none.")
+    found = []
+    for of_layer in vectors:
+        gradients = activations_and_gradients(classifier, images, targets, of_layer.layer, pool)[1]
+        scores, chance = (
+            np.array([tcav_score(gradients, vector) for vector in of]) for of in (of_layer.concept, of_layer.random)
+        )
+        p = _p_value(scores, chance)
+        found.append(LayerScores(of_layer.layer, scores, chance, of_layer.accuracies, p, bool(p <= level)))
+    return Tcav(tuple(found), targets)
+
+
+def tcav_score(gradients: np.ndarray, vector: np.ndarray) -> float:
+    """The share of inputs whose logit rises along a vector (equation 2); an input with derivative 0 counts half.
+
+    Args:
+        gradients: (N, d).
+        vector: (d,).
+    """
+    along = directional_derivatives(gradients, vector)
+    return float(((along > 0) + 0.5 * (along == 0)).mean())
+
+
+def _p_value(scores: np.ndarray, chance: np.ndarray) -> float:
+    from scipy import stats
+
+    if np.ptp(scores) == 0 and np.ptp(chance) == 0:
+        # No spread, no t. If the two differ, the permutation test says how often chance alone would part them so.
+        return 1.0 if scores[0] == chance[0] else min(1.0, 2 / comb(len(scores) + len(chance), len(scores)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # one of the two has next to no spread: no fault here
+        return float(stats.ttest_ind(scores, chance, equal_var=False).pvalue)

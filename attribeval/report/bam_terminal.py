@@ -1,0 +1,67 @@
+"""A BAM result for a terminal: figure 2, then a row per method with MCS, IDR and IIR."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attribeval.report.terminal import text_table
+
+if TYPE_CHECKING:
+    from attribeval.results.result import Result
+
+_SHOWN = ("MCS", "IDR", "IIR")
+
+
+def bam_text(result: Result) -> str:
+    """Both tables.
+
+    Args:
+        result: Of `Evaluator.bam`.
+
+    Returns:
+        Text. ± is the standard deviation over 10 trials of 100 images; "random" the same with a random region.
+    """
+    return f"{accuracy_text(result)}\n\n{metrics_text(result)}"
+
+
+def accuracy_text(result: Result) -> str:
+    """Figure 2: who needs what, and what must hold."""
+    rows = [
+        [r["model"], r["tested_on"], f"{r['accuracy']:.1%}", f"{r['low']:.1%} – {r['high']:.1%}", r["images"]]
+        for r in result.settings["accuracy"]
+    ]
+    text = text_table(["model", "tested on", "accuracy", "95 % interval", "images"], rows, right=(2, 3, 4))
+    checks = [f"{'holds' if holds else 'FAILS'}  {sentence}" for sentence, holds in result.settings["checks"]]
+    return "\n".join([text, "", *checks])
+
+
+def metrics_text(result: Result) -> str:
+    """MCS, IDR and IIR with their intervals, and what belongs to them."""
+    cells = {(row["method"], row["metric"]): row for row in result.table.to_dict("records")}
+    methods = list(dict.fromkeys(result.table["method"]))
+    header = ["method", "kind"]
+    for metric in _SHOWN:
+        header += [metric, "95 % interval", "±", "random"]
+    header += ["ρ over k", "images", "ms/image"]
+    rows = []
+    for method in methods:
+        row = [method, next(r["kind"] for (m, _), r in cells.items() if m == method)]
+        for metric in _SHOWN:
+            row += _cells(metric, cells.get((method, metric)))
+        rho, first = cells.get((method, "MCSCorrelation")), cells.get((method, "MCS"))
+        row.append("–" if rho is None or rho["value"] != rho["value"] else f"{rho['value']:+.2f}")
+        row.append("–" if first is None else str(first["images"]))
+        seconds = next((r["seconds_per_image"] for (m, _), r in cells.items() if m == method), float("nan"))
+        row.append("–" if seconds != seconds else f"{1000 * seconds:.1f}")
+        rows.append(row)
+    return text_table(header, rows, right=range(2, len(header)))
+
+
+def _cells(metric: str, row: dict | None) -> list[str]:
+    if row is None or row["value"] != row["value"]:
+        return ["–", "–", "–", "–"]
+    form = "+.3f" if metric == "MCS" else ".1%"
+    interval = "–" if row["low"] != row["low"] else f"{row['low']:{form}} – {row['high']:{form}}"
+    spread = "–" if row["deviation"] != row["deviation"] else f"{row['deviation']:{form.lstrip('+')}}"
+    baseline = "–" if row["baseline"] != row["baseline"] else f"{row['baseline']:{form}}"
+    return [f"{row['value']:{form}}", interval, spread, baseline]

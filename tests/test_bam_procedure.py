@@ -1,0 +1,267 @@
+"""BAM from end to end on a small set: cached, resumed, the same in any order; models, figure 2, series, pictures."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from attribeval import Evaluator
+from attribeval.attributer import Attributer
+from attribeval.benchmarks.bam.models import (
+    OBJECT,
+    SCENE,
+    SCENE_ONLY,
+    _rows,
+    k_name,
+    logits,
+    train_models,
+    training_sets,
+)
+from attribeval.benchmarks.bam.nets import Net, find_net
+from attribeval.benchmarks.bam.procedure import run_bam
+from attribeval.benchmarks.bam.region import heat, region_average
+from attribeval.benchmarks.bam.relative_importance import feature_items, relative_importance
+from attribeval.benchmarks.roar.augment import Augment
+from attribeval.benchmarks.roar.recipe import Recipe
+from attribeval.datasets.bam import Bam, BamPart
+from attribeval.errors import AttribevalError
+from attribeval.results.result import Result
+
+
+@pytest.fixture(scope="module")
+def data() -> Bam:
+    """Three scenes of plain colours, two objects of shapes: what each model needs is known, and learnt at once."""
+    rng = np.random.default_rng(0)
+
+    def part(name: str, n: int) -> BamPart:
+        objects, scenes = np.arange(n) % 2, np.arange(n) // 2 % 3
+        colours = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])
+        scene_only = np.clip(colours[scenes][:, None, None] + rng.normal(0, 25, (n, 16, 16, 3)), 0, 255).astype(
+            np.uint8
+        )
+        masks = np.zeros((n, 16, 16), bool)
+        for i in range(n):
+            y, x = rng.integers(0, 8, 2)
+            if objects[i]:
+                masks[i, y : y + 8, x : x + 2] = masks[i, y : y + 2, x : x + 8] = True
+            else:
+                masks[i, y + 1 : y + 7, x + 1 : x + 7] = True
+        images = np.where(masks[..., None], np.uint8(255 * np.arange(2)[objects])[:, None, None, None], scene_only)
+        return BamPart(name, images, scene_only, masks, objects, scenes, ("block", "corner"), ("red", "green", "blue"))
+
+    return Bam(part("train", 720), part("test", 240))
+
+
+def _build(shape, classes):
+    from attribeval.models.small_net import small_net
+
+    return small_net(shape, classes, widths=(8, 12))
+
+
+NET = Net(_build, Recipe(steps=60, batch_size=32), Recipe(steps=40, batch_size=32), concept_layers=("relu2", "logits"))
+KS = (1 / 3, 2 / 3, 1)
+METHODS = ("gradcam", "gradient", "occlusion(window=4, stride=4)")
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("bam")
+
+
+@pytest.fixture(scope="module")
+def result(data, run_dir) -> Result:
+    return run_bam(data, METHODS, run_dir=run_dir, net=NET, ks=KS, images=150, robust_images=20, patch_images=30,
+                   slow_images=5, series_images=12, random_sets=4, progress=False)  # fmt: skip
+
+
+def test_the_models_need_what_the_article_says(result):
+    rows = {(r["model"], r["tested_on"]): r["accuracy"] for r in result.settings["accuracy"]}
+    assert rows["f_o", "object in scene"] > 0.95 and rows["f_o", "scene alone"] < 0.55  # chance is 1/2
+    assert rows["f_s", "object in scene"] > 0.95 and rows["f_s", "scene alone"] > 0.9
+    assert rows["f_s", "object on grey"] < 0.6  # chance is 1/3
+    assert rows["f_∅s", "scene alone"] > 0.95
+    checks = [holds for _, holds in result.settings["checks"]]
+    assert checks[:3] == [True, True, True]
+
+
+def test_known_answers_in_the_table(result):
+    cell = result.table.set_index(["method", "metric"])
+    assert cell.loc[("random", "MCS"), "value"] == cell.loc[("sobel", "MCS"), "value"] == 0  # they know no model
+    idr = cell.loc[("random", "IDR")]
+    assert idr["low"] < 0.5 < idr["high"]
+    assert set(result.table["method"]) == {*METHODS, "random", "sobel", "tcav"}
+    assert cell.loc[(METHODS[2], "IDR"), "images"] <= 5  # a slow method, on fewer images
+    assert (METHODS[2], "MCSMoved") not in cell.index and ("gradient", "MCSMoved") in cell.index
+    assert np.isfinite(cell.loc[("gradient", "IDR"), "deviation"])  # 150 images: more than 100 count
+    assert np.isnan(cell.loc[("gradient", "IDRMoved"), "deviation"])
+    assert ("tcav", "IDR") not in cell.index and ("tcav", "IIR") not in cell.index
+    patches = result.settings["patches"]
+    assert patches["change"] < 0.7 * patches["change_before"]
+
+
+def test_the_table_agrees_with_maps_scored_by_hand(result, data, run_dir):
+    models = train_models(training_sets(data, KS, 0, None), NET, run_dir)
+    test, items = data.test, np.arange(150)
+    g, right = {}, {}
+    for name, kind in ((OBJECT, "composite"), (SCENE, "composite"), (SCENE, "scene_only")):
+        images = test.load(kind, items).astype(np.float32)
+        maps = Attributer(models[name].classifier).explain(images, "gradient", progress=False)
+        g[name, kind] = region_average(heat(maps.values), test.masks[items])
+        right[name, kind] = maps.targets == test.labels("object" if name == OBJECT else "scene")[items]
+    cell = result.table.set_index(["method", "metric"])
+    both = right[OBJECT, "composite"] & right[SCENE, "composite"]
+    mcs = (g[OBJECT, "composite"] - g[SCENE, "composite"])[both].mean()
+    assert cell.loc[("gradient", "MCS"), "value"] == pytest.approx(mcs, abs=1e-6)
+    both = right[SCENE, "composite"] & right[SCENE, "scene_only"]
+    idr = (g[SCENE, "composite"] < g[SCENE, "scene_only"])[both].mean()
+    assert cell.loc[("gradient", "IDR"), "value"] == pytest.approx(idr, abs=1e-9)
+    assert cell.loc[("gradient", "IDR"), "images"] == both.sum()
+
+
+def test_a_second_call_computes_nothing_again_and_other_methods_are_added(result, data, run_dir, monkeypatch):
+    from attribeval.benchmarks.bam import models, procedure, scoring
+
+    def refuse(*args, **kwargs):
+        raise RuntimeError("this was there already")
+
+    asked = []
+
+    class Counting(Attributer):
+        def explain_many(self, images, methods, *args, **kwargs):
+            asked.append(set(methods))
+            return super().explain_many(images, methods, *args, **kwargs)
+
+    monkeypatch.setattr(models, "train", refuse)
+    monkeypatch.setattr(procedure, "insignificant_patches", refuse)
+    monkeypatch.setattr(scoring, "Attributer", Counting)
+    options = dict(run_dir=run_dir, net=NET, ks=KS, images=150, robust_images=20, patch_images=30, slow_images=5,
+                   series_images=12, random_sets=4, progress=False)  # fmt: skip
+    again = Evaluator.bam(data, METHODS, **options)
+    assert asked == []
+    assert again.table.drop(columns="seconds_per_image").equals(result.table.drop(columns="seconds_per_image"))
+    more = run_bam(data, ["gradient", "gradient_x_input"], **options)
+    assert asked and all(of_one == {"gradient_x_input"} for of_one in asked)
+    one, other = (r.table.set_index(["method", "metric"])["value"] for r in (more, result))
+    assert one["gradient", "MCS"] == other["gradient", "MCS"]
+
+
+def test_f_k_is_measured_where_the_feature_is(data):
+    test = data.test
+    items = feature_items(test, 2 / 3, 1, order=[2, 0, 1])
+    assert set(test.scenes[items]) == {2, 0} and (test.objects[items] == 1).all()
+    assert test.scenes[items[:4]].tolist() == [2, 0, 2, 0]  # in turn, so that the first few are of all classes
+    assert set(test.scenes[feature_items(test, 1, 1, [2, 0, 1], "first")]) == {2}
+
+
+def test_accuracies_by_hand(data, run_dir, result):
+    models = train_models(training_sets(data, KS, 0, None), NET, run_dir)
+    found = relative_importance(models, data.test, KS, 0, None)
+    for i, k in enumerate(KS):
+        items = np.flatnonzero((data.test.objects == 0) & (data.test.scenes < round(3 * k)))
+        for of, kind in ((found.with_feature, "composite"), (found.without_feature, "scene_only")):
+            view = data.test.view(kind, "scene", items)
+            right = logits(models[k_name(k)].classifier, view).argmax(1) == data.test.scenes[items]
+            assert of[i] == right.mean()
+    scene = models[SCENE].classifier
+    p = [
+        scene.forward(data.test.load(kind, np.arange(240)).astype(np.float32))[1].numpy()
+        for kind in ("composite", "scene_only")
+    ]
+    right = p[0].argmax(1) == data.test.scenes
+    each = [one[np.arange(240), data.test.scenes] for one in p]
+    assert found.rises == pytest.approx((each[1] > each[0])[right].mean(), abs=0.02)
+
+
+def test_training_sees_every_image_once_an_epoch():
+    stream = np.concatenate([_rows(start, 8, 20, seed=3) for start in range(0, 40, 8)])
+    assert sorted(stream[:20]) == sorted(stream[20:]) == list(range(20)) and not np.array_equal(
+        stream[:20], stream[20:]
+    )
+
+
+def test_models_are_found_again_by_content(data, run_dir, result):
+    sets = training_sets(data, (1,), 0, None)
+    kept = train_models({SCENE_ONLY: sets[SCENE_ONLY]}, NET, run_dir)[SCENE_ONLY]
+    assert kept.record["from_run_dir"]
+    other = Net(_build, Recipe(steps=61, batch_size=32))
+    fresh = train_models({SCENE_ONLY: sets[SCENE_ONLY]}, other, run_dir)[SCENE_ONLY]
+    assert "from_run_dir" not in fresh.record
+    assert fresh.classifier.fingerprint() != kept.classifier.fingerprint()
+
+
+def test_the_series_and_the_pictures(result, tmp_path):
+    from attribeval.plots import more_pictures
+    from attribeval.report.bam_terminal import bam_text
+
+    assert result.arrays["series/gradient"][-1] == 0 and len(result.arrays["series/gradient"]) == 3
+    np.testing.assert_allclose(
+        result.arrays["series/drop"], result.arrays["series/with"] - result.arrays["series/without"]
+    )
+    saved = Result.load(result.save(tmp_path / "saved"))
+    text = bam_text(saved)
+    row = next(line for line in text.splitlines() if line.startswith("gradient "))
+    value = result.table.set_index(["method", "metric"]).loc[("gradient", "MCS"), "value"]
+    assert f"{value:+.3f}" in row and "f_∅s" in text
+    bars = saved.plot().axes
+    assert bars[0].get_title(loc="left").startswith("MCS")
+    widths = [patch.get_width() for patch in bars[0].patches]
+    assert any(abs(width - value) < 1e-9 for width in widths)
+    assert {"Examples", "Patches"} <= {name.split(" (")[0] for name in more_pictures(saved)}
+    page = saved.report(tmp_path / "page.html").read_text()
+    assert "Relative feature importance (BAM)" in page and "does not need the object" in page
+    json.dumps(saved.settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ks": (0.5, 1)}, "whole number of 3 classes"),
+        ({"ks": (1 / 3,)}, "end with 1"),
+        ({"methods": []}, "at least one method"),
+        ({"methods": ["gradcan"]}, "Unknown method"),
+        ({"images": 0}, "images of 1 or more"),
+        ({"protocol": "paper!"}, "protocol"),
+        ({"net": "vgg"}, "Unknown net of BAM"),
+        ({"series_scenes": "last"}, "series_scenes"),
+        ({"data": "coco"}, "Expected 'digits' or Bam data"),
+        ({"feature": 5}, "feature from 0 to 1"),
+        (
+            {"net": Net(lambda shape, classes: _build(shape, 7), Recipe(steps=2))},
+            "an output for each of the data's 2 classes",
+        ),
+        ({"net": Net(lambda shape, classes: _build((20, 20, 3), classes), Recipe(steps=2))}, "images \\(16, 16, 3\\)"),
+    ],
+)
+def test_bad_input(data, tmp_path, change, message):
+    arguments = {"data": data, "methods": ["gradient"], "net": NET, "ks": KS, "run_dir": tmp_path} | change
+    with pytest.raises(AttribevalError, match=message):
+        run_bam(**arguments, progress=False)
+
+
+def test_nets_and_models_of_other_labels(data, run_dir, result):
+    with pytest.raises(AttribevalError, match="mirrors at most"):
+        Net(_build, Recipe(steps=2, augment=Augment(shift=3)))
+    assert find_net("resnet50", weights=None).preprocess == "caffe"
+    models = train_models(training_sets(data, (1,), 0, None), NET, run_dir)
+    with pytest.raises(AttribevalError, match="model of the data's 2 classes"):
+        logits(models[SCENE].classifier, data.test.view("composite", "object"))
+
+
+def test_the_command_runs_and_reports(tmp_path, capsys):
+    from attribeval.cli import main
+
+    arguments = ["bam", "run", str(tmp_path), "--size", "24", "--train", "200", "--test", "100", "--steps", "40",
+                 "--series-steps", "2", "--ks", "0.5", "1", "--methods", "gradient", "--images", "8",
+                 "--robust-images", "0", "--patch-images", "2", "--series-images", "4",
+                 "--feature", "zero"]  # fmt: skip
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "f_o" in printed and "gradient" in printed and (tmp_path / "report/report.html").is_file()
+    assert (tmp_path / "report/bars.png").stat().st_size > 5000
+    assert main(["bam", "report", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == printed
+    assert main([*arguments[:-1], "ten"]) == 2
+    assert "Unknown object class" in capsys.readouterr().err
+    assert main(["bam", "report", str(tmp_path / "nothing")]) == 2
