@@ -85,7 +85,7 @@ def _build(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from attribeval.cli.options import load_tensorflow
+    from attribeval.quiet import load_tensorflow
 
     load_tensorflow()
     from pathlib import Path

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     print("Loading TensorFlow and the embedded digit scenes …", file=sys.stderr)
-    from attribeval.cli.options import load_tensorflow
+    from attribeval.quiet import load_tensorflow
 
     load_tensorflow()
     from attribeval.attributer import Attributer

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from attribeval.quiet import load_tensorflow
+
 
 def add_model(command: argparse.ArgumentParser, default: str | None = None, required: bool = True) -> None:
     """Add the options that say which model, how it is fed, and how much at a time."""
@@ -25,22 +27,6 @@ def add_model(command: argparse.ArgumentParser, default: str | None = None, requ
 def add_seed(command: argparse.ArgumentParser) -> None:
     """Add --seed."""
     command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
-
-
-def load_tensorflow() -> None:
-    """Import TensorFlow without the notes that its C++ part prints on standard error before it can be told not to."""
-    import os
-    import sys
-
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            import tensorflow  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def make_attributer(args: argparse.Namespace) -> Any:

@@ -85,7 +85,8 @@ def _plan(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from attribeval.cli.options import load_tensorflow, parse_options
+    from attribeval.cli.options import parse_options
+    from attribeval.quiet import load_tensorflow
 
     if args.data is None:
         _refuse_grid_options(args)
@@ -167,7 +168,7 @@ def _report(args: argparse.Namespace) -> None:
 
 
 def _request(args: argparse.Namespace) -> Any:
-    from attribeval.cli.options import load_tensorflow
+    from attribeval.quiet import load_tensorflow
 
     load_tensorflow()
     from attribeval.benchmarks.roar.request import make_request

@@ -28,7 +28,9 @@ from typing import Any
 
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.benchmarks.roar.tasks import Setup, record_death, run_one
+from attribeval.quiet import load_tensorflow
 
+_NEEDED = ("attribeval.benchmarks.roar.cell", "attribeval.benchmarks.roar.importance")
 _CODES = {"done": 0, "failed": 10, "busy": 11, "full": 12}
 _WAIT = 0.02  # seconds between looks at the children
 _FORKS = sys.platform == "linux"
@@ -49,24 +51,8 @@ def main() -> None:
     if arguments.task:
         sys.exit(_do(run_dir, arguments.task, setup))
     if _FORKS:
-        _import_quietly()
+        load_tensorflow("keras", *_NEEDED)  # each task is a fork of this process
     _Pool(run_dir, arguments, setup).serve()
-
-
-def _import_quietly() -> None:
-    """What every task needs, without the notes that TensorFlow prints before it can be told not to."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        import keras  # noqa: F401
-        import tensorflow  # noqa: F401
-
-        import attribeval.benchmarks.roar.cell
-        import attribeval.benchmarks.roar.importance  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _do(run_dir: RunDir, task: str, setup: Setup) -> int:
