@@ -334,7 +334,7 @@ def test_two_runs_at_once_do_every_training_once(finished, copied):
     assert not failures
     assert watch.completions == dict.fromkeys(gone, 1) and not watch.failures
     found = {name: numbers(record) for name, record in records(copied).items()}
-    assert {name: found[name]["name"] for name in found} == {name: name for name in expected}
+    assert found == expected
     assert len(results) == 2 and results[0].table.equals(results[1].table)
 
 

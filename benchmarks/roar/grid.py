@@ -25,7 +25,7 @@ def bare(model: Any, recipe: Any, train: Any, test: Any) -> float:
     import keras
 
     begun = time.perf_counter()
-    model.compile(recipe.make_optimizer(len(train)), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(recipe.make_optimizer(len(train)), "sparse_categorical_crossentropy", metrics=["accuracy"])
     images, labels = train.images.astype(np.float32), train.labels
     model.fit(images, labels, batch_size=recipe.batch_size, epochs=int(recipe.epochs), verbose=0)
     model.evaluate(test.images.astype(np.float32), test.labels, batch_size=256, verbose=0)

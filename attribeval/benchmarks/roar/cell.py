@@ -13,7 +13,6 @@ from typing import Any
 from attribeval import _tf as tf
 from attribeval.attributer import versions
 from attribeval.benchmarks.roar.builder import build
-from attribeval.benchmarks.roar.fills import channel_mean
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.pipeline import masked_dataset
 from attribeval.benchmarks.roar.ranks import mask_table
@@ -122,7 +121,7 @@ class _View:
 
     def __init__(self, run_dir: RunDir, grid: Grid, cell: Cell):
         self.run_dir, self.grid, self.cell = run_dir, grid, cell
-        self.mean = channel_mean(run_dir.images("train"))
+        self.mean = run_dir.channel_mean()
         self.preprocess = find_preprocessing(grid.preprocess)
         self.table, self.folder = None, None
         if cell.kind == "recursive":

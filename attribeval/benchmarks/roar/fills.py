@@ -91,8 +91,7 @@ def impute(images: np.ndarray, masks: np.ndarray, seeds: np.ndarray, span: np.nd
                 image[..., group] = empty[group]
             elif removed.any():
                 image[removed, group] = _solve(image[..., group], removed)
-    out += np.where(masks, _NOISE * np.asarray(span)[:, None, None, None] * normal(seeds, images.shape[1:]), 0)
-    return out.astype(np.float32)
+    return np.where(masks, normal(seeds, out, _NOISE * np.asarray(span)), out).astype(np.float32)
 
 
 def _solve(image: np.ndarray, removed: np.ndarray) -> np.ndarray:

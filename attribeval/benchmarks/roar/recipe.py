@@ -160,10 +160,12 @@ def find_recipe(recipe: str | Recipe) -> Recipe:
     """A preset by its name, or the recipe itself.
 
     Raises:
-        AttribevalError: If the name is unknown.
+        AttribevalError: If the name is unknown, or it is neither.
     """
     if isinstance(recipe, Recipe):
         return recipe
+    if not isinstance(recipe, str):
+        raise AttribevalError(f"Expected a Recipe, or the name of one. Received: {type(recipe).__name__}.")
     if recipe not in RECIPES:
-        raise unknown("recipe", str(recipe), RECIPES)
+        raise unknown("recipe", recipe, RECIPES)
     return RECIPES[recipe]

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from attribeval.benchmarks.roar.fills import channel_mean
 from attribeval.benchmarks.roar.grid import Cell, Grid, file_name
 from attribeval.benchmarks.roar.records import Records
 from attribeval.errors import AttribevalError
@@ -157,6 +158,14 @@ class RunDir:
         """Class indices, int64 (N,)."""
         with np.load(self.path / "labels.npz", allow_pickle=False) as data:
             return data[split]
+
+    def channel_mean(self) -> np.ndarray:
+        """The mean of the training images by channel, float32 (C,): computed once, by whoever asks first."""
+        file = self.path / "images" / "mean.npy"
+        if not file.is_file():
+            mean = channel_mean(self.images("train"))
+            self._write(file, lambda f: np.save(f, mean, allow_pickle=False))
+        return np.load(file, allow_pickle=False)
 
     def write_labels(self, **labels: np.ndarray) -> None:
         self._write(self.path / "labels.npz", lambda file: np.savez(file, **labels))

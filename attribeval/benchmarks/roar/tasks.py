@@ -140,7 +140,7 @@ def run_one(path: str, task: str, setup: dict[str, Any]) -> Outcome:
 
 def _run_cell(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
     from attribeval.benchmarks.roar.cell import failed_record, run_cell
-    from attribeval.benchmarks.roar.strategies import make_strategy
+    from attribeval.benchmarks.roar.strategies import is_chief, make_strategy
 
     cell = cells_by_name(grid)[task]
     begun = time.perf_counter()
@@ -150,7 +150,8 @@ def _run_cell(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
     except Exception as error:
         if is_disk_full(error):
             raise
-        run_dir.write_record(cell, failed_record(grid, cell, _told(error), time.perf_counter() - begun))
+        if is_chief():
+            run_dir.write_record(cell, failed_record(grid, cell, _told(error), time.perf_counter() - begun))
         return "failed"
     return "done"
 

@@ -122,7 +122,6 @@ def _for_worker(batches: Batches, recipe: Recipe, context: Any) -> Any:
 
 
 def _train_step(model: Any, optimizer: Any, recipe: Recipe, strategy: Any) -> Any:
-    classes = int(model.output_shape[-1])
     decayed = _decayed(model) if recipe.optimizer != "adamw" and recipe.weight_decay else []
     if recipe.optimizer == "adamw":
         optimizer.exclude_from_weight_decay(var_list=_not_decayed(model))
@@ -130,6 +129,7 @@ def _train_step(model: Any, optimizer: Any, recipe: Recipe, strategy: Any) -> An
     def on_replica(x, y):
         with tf.GradientTape() as tape:
             logits = logits_of(model, x, training=True)
+            classes = logits.shape[-1]
             target = tf.one_hot(y, classes) * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
             each = tf.nn.softmax_cross_entropy_with_logits(target, logits)
             data_loss = tf.nn.compute_average_loss(each, global_batch_size=recipe.batch_size)
@@ -142,7 +142,7 @@ def _train_step(model: Any, optimizer: Any, recipe: Recipe, strategy: Any) -> An
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == y, tf.float32))
         return data_loss, right
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(x, y):
         losses, right = strategy.run(on_replica, args=(x, y))
         add = tf.distribute.ReduceOp.SUM

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.benchmarks.roar.strategies import is_chief
-from attribeval.benchmarks.roar.tasks import Setup, is_finished, run_task
+from attribeval.benchmarks.roar.tasks import Setup, is_finished, is_maps, run_task
 
 _NOTHING_LEFT = -1
+_POLL = 1.0  # seconds between looks at a task that a process outside the cluster holds
 
 
 class Cooperative:
@@ -27,29 +30,43 @@ class Cooperative:
     def run(self, run_dir: RunDir, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Do tasks; yields each with its outcome. Maps are made by each process alone, trainings by all together."""
         grid = run_dir.grid()
-        for task in (task for task in tasks if task.startswith("maps_")):
+        for task in filter(is_maps, tasks):
             yield task, run_task(run_dir, grid, task, self._setup)
         cells = [cell.name for cell in grid.cells()]
-        mine = [task for task in tasks if not task.startswith("maps_")]
-        todo = [task for task in mine if is_chief() and not is_finished(run_dir, grid, task)]
-        outcomes = dict.fromkeys(mine, "done")
-        while True:
-            place = self._chosen(cells.index(todo.pop(0)) if todo else _NOTHING_LEFT)
-            if place == _NOTHING_LEFT:
-                break
-            outcomes[cells[place]] = self._together(run_dir, grid, cells[place])
-            tf.keras.backend.clear_session()
+        outcomes = {task: "done" for task in tasks if not is_maps(task)}
+        if not outcomes:
+            return
+        if is_chief():
+            self._lead(run_dir, grid, cells, outcomes)
+        else:
+            while (place := self._chosen(0)) != _NOTHING_LEFT:
+                outcomes[cells[place]] = self._train(run_dir, grid, cells[place])
         yield from outcomes.items()
 
     def close(self) -> None:
         """Nothing to end."""
 
-    def _together(self, run_dir: RunDir, grid: Any, task: str) -> str:
-        """The chief holds the lock for all; the others work without."""
-        return run_task(run_dir, grid, task, self._setup, locked=is_chief())
+    def _lead(self, run_dir: RunDir, grid: Any, cells: Sequence[str], outcomes: dict[str, str]) -> None:
+        """Take the lock of one task after another, and tell the others; wait for what processes outside are at."""
+        waiting = deque(outcomes)
+        while waiting:
+            task = waiting.popleft()
+            with run_dir.try_lock(task) as free:
+                if free and not is_finished(run_dir, grid, task):
+                    self._chosen(cells.index(task))
+                    outcomes[task] = self._train(run_dir, grid, task)
+            if not free:
+                waiting.append(task)
+                time.sleep(_POLL)
+        self._chosen(_NOTHING_LEFT)
+
+    def _train(self, run_dir: RunDir, grid: Any, task: str) -> str:
+        outcome = run_task(run_dir, grid, task, self._setup, locked=False)
+        tf.keras.backend.clear_session()
+        return outcome
 
     def _chosen(self, place: int) -> int:
-        """What the chief passes, in every process."""
+        """What the chief passes, in every process; what the others pass does not count."""
         strategy = self._setup.strategy
         if self._agree is None:
 
