@@ -121,7 +121,10 @@ def test_correlation_is_pearsons_and_the_spread_is_that_of_trials():
     values = (rng.random(20_000) < 0.3).astype(float)
     expected = np.sqrt(0.3 * 0.7 / 100)  # of 100 draws; ten trials know it to about a quarter
     assert np.mean([deviation_of_trials(values, seed=s) for s in range(40)]) == pytest.approx(expected, rel=0.12)
-    assert np.isnan(deviation_of_trials(values[:100]))
+    assert np.mean([deviation_of_trials(values[:100], seed=s) for s in range(40)]) == pytest.approx(
+        values[:100].std() / 10, rel=0.12
+    )  # of few images too: they are drawn with replacement
+    assert np.isnan(deviation_of_trials(values[:99]))
 
 
 def test_random_regions_have_the_size_of_the_mask_and_depend_on_the_number_alone(masks):
@@ -228,3 +231,11 @@ def test_bad_input_of_the_patch(scenes):
         insignificant_patches(Classifier(classifier.model, preprocess="tf"), x, pasted, masks)
     with pytest.raises(AttribevalError, match="'adam' or 'descent'"):
         insignificant_patches(classifier, x, pasted, masks, optimiser="sgd")
+
+
+def test_a_patch_is_insignificant_below_a_tenth_of_the_logits():
+    from attribeval.benchmarks.bam.insignificant_patch import Patches
+
+    four = np.array([0.0, 0.9, 1.1, 5.0])
+    found = Patches(np.zeros((4, 1, 1, 1)), change=four, before=four, scale=np.full(4, 10.0), size=four)
+    assert found.insignificant.tolist() == [True, True, False, False]

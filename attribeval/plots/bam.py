@@ -83,10 +83,9 @@ def plot_bam(result: Result) -> Figure:
 
 def _bars(ax: Axes, table: pd.DataFrame, metric: str, methods: list[str]) -> None:
     rows = {row["method"]: row for row in table[table["metric"] == metric].to_dict("records")}
-    right = max(
-        [r["value"] for r in rows.values()] + [r["high"] for r in rows.values() if r["high"] == r["high"]] + [0]
-    )
-    left = min([r["value"] for r in rows.values()] + [r["low"] for r in rows.values() if r["low"] == r["low"]] + [0])
+    shown = ("value", "low", "high", "baseline")
+    ends = np.array([[row[name] for name in shown] for row in rows.values()], np.float64)
+    left, right = min(np.nanmin(ends), 0.0), max(np.nanmax(ends), 0.0)
     concepts = set(table["method"][table["kind"] == "concept"])
     for place, method in enumerate(methods):
         row, concept = rows.get(method), method in concepts

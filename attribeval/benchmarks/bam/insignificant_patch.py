@@ -12,6 +12,8 @@ from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier
 
 _BATCH = 64
+RADIUS = 0.5
+TOLERANCE = 0.1  # a patch is insignificant if ‖f(x + δ) − f(x)‖ is below this share of ‖f(x)‖
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,11 @@ class Patches:
     scale: np.ndarray
     size: np.ndarray
 
+    @property
+    def insignificant(self) -> np.ndarray:
+        """Which images have a patch that the model hardly notices, bool (N,); only on these does IIR mean anything."""
+        return self.change < TOLERANCE * self.scale
+
 
 def insignificant_patches(
     classifier: Classifier,
@@ -44,7 +51,7 @@ def insignificant_patches(
     rate: float | None = None,
     eta1: float = 0.0,
     eta2: float = 0.01,
-    radius: float = 0.3,
+    radius: float = RADIUS,
     optimiser: Literal["adam", "descent"] = "adam",
 ) -> Patches:
     """Change an object's pixels until the model's logits are as if it were not there.

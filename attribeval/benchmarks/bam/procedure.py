@@ -16,7 +16,7 @@ from attribeval import progress as progress_bars
 from attribeval.attributer import versions
 from attribeval.benchmarks.bam.concept_contrast import EXAMPLES, concept_examples, kept_vectors
 from attribeval.benchmarks.bam.examples import example_panels
-from attribeval.benchmarks.bam.insignificant_patch import Patches, insignificant_patches
+from attribeval.benchmarks.bam.insignificant_patch import RADIUS, Patches, insignificant_patches
 from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, k_name, train_models, training_sets
 from attribeval.benchmarks.bam.nets import Net
 from attribeval.benchmarks.bam.plan import KS, PAPER_METHODS, Plan, make_plan
@@ -89,7 +89,7 @@ def run_bam(
     Returns:
         `table` with one row per method and metric, and columns: method; kind ("method", "control", "concept"); metric
         ("MCS", "MCSMoved", "MCSSmaller", "MCSCorrelation", "IDR", "IDRMoved", "IDRSmaller", "IIR", "IIRChange"); value;
-        low, high (95 % bootstrap interval over images); deviation (of 10 trials of 100 images; empty for no more than
+        low, high (95 % bootstrap interval over images); deviation (of 10 trials of 100 images; empty for fewer than
         100); baseline (the same with random regions, for TCAV with random concepts); images; seconds_per_image.
         `settings["accuracy"]` is figure 2. `arrays` holds the series over k and the example panels.
 
@@ -209,7 +209,7 @@ def _patches(
     )
     shape = (1, *inputs.shape[1:])
     ends = [np.asarray(scene_only.prepare(np.full(shape, end, np.float32)))[0, 0, 0] for end in (0.0, 255.0)]
-    about = json.dumps([bare.fingerprint(), items.tolist(), versions()])
+    about = json.dumps([bare.fingerprint(), items.tolist(), RADIUS, versions()])
     digest = hashlib.blake2b(about.encode() + inputs.tobytes() + pasted.tobytes(), digest_size=12).hexdigest()
     (folder / "patches").mkdir(exist_ok=True)
     file = folder / "patches" / f"{digest}.npz"

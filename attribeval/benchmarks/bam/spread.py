@@ -10,8 +10,9 @@ from attribeval.errors import AttribevalError
 def deviation_of_trials(values: np.ndarray, *, trials: int = 10, pairs: int = 100, seed: int = 0) -> float:
     """How much the mean over 100 images varies from trial to trial.
 
-    In each trial `pairs` different images are drawn. It tells of samples of that size, not of the mean over all images:
-    `results.statistics.bootstrap_interval` does that.
+    The article draws from 10,000 images. Here there may be few more than 100, and trials of nearly the same images
+    would agree by construction: so images are drawn with replacement, as if from many. It tells of samples of that
+    size, not of the mean over all images: `results.statistics.bootstrap_interval` does that.
 
     Args:
         values: One number or bool per image, (N,).
@@ -20,8 +21,7 @@ def deviation_of_trials(values: np.ndarray, *, trials: int = 10, pairs: int = 10
         seed: Of the draws; the same for methods on the same images.
 
     Returns:
-        The standard deviation (n − 1) of the means; NaN for no more than `pairs` images, of which all trials would draw
-        the same.
+        The standard deviation (n − 1) of the means; NaN for fewer than `pairs` images.
 
     Raises:
         AttribevalError: If there are fewer than two trials or no pair.
@@ -29,8 +29,8 @@ def deviation_of_trials(values: np.ndarray, *, trials: int = 10, pairs: int = 10
     if trials < 2 or pairs < 1:
         raise AttribevalError(f"Expected at least two trials of at least one pair. Received: {trials}, {pairs}.")
     values = np.asarray(values, np.float64)
-    if len(values) <= pairs:
+    if len(values) < pairs:
         return float("nan")
     rng = np.random.default_rng(seed)
-    means = [values[rng.permutation(len(values))[:pairs]].mean() for _ in range(trials)]
+    means = [values[rng.integers(len(values), size=pairs)].mean() for _ in range(trials)]
     return float(np.std(means, ddof=1))

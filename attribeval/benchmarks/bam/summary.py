@@ -137,7 +137,7 @@ def _measured(evidence: Evidence, method: str, protocol: str) -> list[tuple[str,
     for row, (of_objects, of_scenes, of_alone) in evidence.robust.items():
         add(f"MCS{row}", contrast, of_objects, of_scenes, of_objects.correct & of_scenes.correct)
         add(f"IDR{row}", depends, of_scenes, of_alone, of_scenes.correct & of_alone.correct)
-    both = evidence.with_patch.correct & evidence.without_patch.correct
+    both = evidence.with_patch.correct & evidence.without_patch.correct & evidence.patches.insignificant
 
     def stays(*given: np.ndarray) -> np.ndarray:
         return unchanged(*given, protocol=protocol)
@@ -201,6 +201,7 @@ def _patch_sizes(patches: Patches) -> dict[str, float]:
         "largest_share": round(float((patches.change / patches.scale).max()), 4),
         "size": round(float(np.median(patches.size)), 1),
         "images": len(patches.change),
+        "insignificant": int(patches.insignificant.sum()),
     }
 
 
@@ -252,7 +253,8 @@ def _sentences(evidence: Evidence, table: Any, settings: dict[str, Any]) -> list
     p = settings["patches"]
     sentences.append(
         f"Patches: ‖f(x+δ)−f(x)‖ is {p['change']:.2f} in the median of {p['images']} images ({p['change_before']:.2f} "
-        f"before the optimisation), beside ‖f(x)‖ = {p['logits']:.1f}; ‖δ‖ is {p['size']:.0f}."
+        f"before the optimisation), beside ‖f(x)‖ = {p['logits']:.1f}; ‖δ‖ is {p['size']:.0f}. In {p['insignificant']} "
+        "images it is below a tenth of ‖f(x)‖; IIR counts these."
     )
     if evidence.concepts is not None:
         told = []
