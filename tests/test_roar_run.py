@@ -319,7 +319,8 @@ def test_two_runs_at_once_do_every_training_once(finished, copied):
 
     def run():
         try:
-            results.append(procedure.continue_roar(copied.path, progress=False))
+            # As many jobs as the whole run had, so as many threads each: the same bits.
+            results.append(procedure.continue_roar(copied.path, jobs=2, progress=False))
         except Exception as error:
             failures.append(error)
 
