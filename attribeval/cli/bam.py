@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-_CHART = 150  # dots per inch
-
 
 def add(commands: Any) -> None:
     """Add the command and its parts to the parser."""
@@ -171,18 +169,14 @@ def _feature(text: str, names: tuple[str, ...]) -> int:
 def _report(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from attribeval.plots import more_pictures
+    from attribeval.cli.report import write_pictures_and_page
     from attribeval.report.bam_terminal import bam_text
-    from attribeval.report.page import write_report
     from attribeval.results.result import Result
 
     folder = Path(args.run_dir) / "report"
     result = Result.load(folder)
-    pictures = more_pictures(result)
-    for name, figure in {"bars": result.plot(), **pictures}.items():
-        figure.savefig(folder / f"{name.split(' (')[0].lower().replace(' ', '_')}.png", dpi=_CHART)
     command = f"attribeval bam run {args.run_dir}"
-    page = write_report(folder / "report.html", [result], pictures=pictures, title="BAM", command=command)
+    page = write_pictures_and_page(result, folder, "bars", "BAM", command)
     print(bam_text(result))
     print("\n" + "\n".join(result.summary))
     print(f"\n{page}")

@@ -6,7 +6,6 @@ import argparse
 from typing import Any
 
 _FRACTIONS = [0.1, 0.3, 0.5, 0.7, 0.9]
-_CHART = 150  # dots per inch
 
 
 def add(commands: Any) -> None:
@@ -151,17 +150,13 @@ def _report(args: argparse.Namespace) -> None:
 
     from attribeval.benchmarks.roar.procedure import report
     from attribeval.benchmarks.roar.run_dir import RunDir
-    from attribeval.plots import more_pictures
-    from attribeval.report.page import write_report
+    from attribeval.cli.report import write_pictures_and_page
     from attribeval.report.roar_terminal import roar_table
 
     result = report(RunDir.existing(args.run_dir))
     folder = result.save(Path(getattr(args, "output", None) or Path(args.run_dir) / "report"))
-    pictures = more_pictures(result)
-    for name, figure in {"curves": result.plot(), **pictures}.items():
-        figure.savefig(folder / f"{name.split(' (')[0].lower().replace(' ', '_')}.png", dpi=_CHART)
     command = f"attribeval roar run {args.run_dir}"
-    page = write_report(folder / "report.html", [result], pictures=pictures, title="ROAR and KAR", command=command)
+    page = write_pictures_and_page(result, folder, "curves", "ROAR and KAR", command)
     print(roar_table(result))
     print("\n" + "\n".join(result.summary))
     print(f"\n{page}")

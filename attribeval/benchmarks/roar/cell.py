@@ -19,7 +19,7 @@ from attribeval.benchmarks.roar.ranks import mask_table
 from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.recursion import rank_again
-from attribeval.benchmarks.roar.run_dir import RunDir
+from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.benchmarks.roar.strategies import is_chief
 from attribeval.benchmarks.roar.training import evaluate, train
 from attribeval.models.preprocessing import find_preprocessing
@@ -60,14 +60,7 @@ def run_cell(
     if cell.kind not in ("unmodified", "leakage"):
         before = _without_retraining(model, run_dir, cell, view, classes)
     record = {
-        "name": cell.name,
-        "status": "done",
-        "kind": cell.kind,
-        "estimator": cell.label,
-        "mode": cell.mode,
-        "fraction": cell.fraction,
-        "repeat": cell.repeat,
-        "seed": seed,
+        **_names(grid, cell, "done"),
         **{key: value for key, value in asdict(score).items() if key != "per_class_accuracy"},
         "per_class_accuracy": [None if value != value else value for value in score.per_class_accuracy],
         "without_retraining": before,
@@ -87,19 +80,26 @@ def failed_record(grid: Grid, cell: Cell, error: str, seconds: float) -> dict[st
     """The record of a training that could not be finished."""
     nothing = dict.fromkeys(("accuracy", "loss", "per_class_accuracy", "without_retraining", "images", "history"))
     return {
+        **_names(grid, cell, "failed"),
+        **nothing,
+        "seconds": seconds,
+        "versions": versions(),
+        "hardware": hardware(None, None),
+        "error": error,
+    }
+
+
+def _names(grid: Grid, cell: Cell, status: str) -> dict[str, Any]:
+    """What every record starts with."""
+    return {
         "name": cell.name,
-        "status": "failed",
+        "status": status,
         "kind": cell.kind,
         "estimator": cell.label,
         "mode": cell.mode,
         "fraction": cell.fraction,
         "repeat": cell.repeat,
         "seed": grid.cell_seed(cell),
-        **nothing,
-        "seconds": seconds,
-        "versions": versions(),
-        "hardware": hardware(None, None),
-        "error": error,
     }
 
 
@@ -130,16 +130,15 @@ class _View:
         elif cell.kind != "unmodified":
             self.folder = run_dir.ranks_folder(cell.ranking)
             self.table = mask_table(len(grid.fractions), grid.fractions.index(cell.fraction), cell.mode)
+        for split in SPLITS if self.folder is not None else ():
+            Records.open(self.folder, split).verify()
 
     def count(self, split: str) -> int:
         return self.run_dir.images(split).count
 
     def batches(self, split: str, batch_size: int = _EVALUATED_AT_ONCE, training: bool = False, **options: Any) -> Any:
         """Model inputs and labels of a split; one pass in order, or endless and shuffled for training."""
-        ranks = None
-        if self.folder is not None:
-            ranks = Records.open(self.folder, split)
-            ranks.verify()
+        ranks = None if self.folder is None else Records.open(self.folder, split)
         dataset = masked_dataset(
             self.run_dir.images(split),
             self.run_dir.labels(split),
