@@ -40,6 +40,7 @@ class BlurIG:
         passes="52 + 50",
         paper="Xu et al. 2020, eq. 4",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

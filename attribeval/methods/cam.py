@@ -34,6 +34,7 @@ class CAM:
         passes="1 + 1",
         paper="Zhou et al. 2016, eq. 2",
         signed=True,
+        shares=True,
     )
 
     def attribute(self, batch: Batch) -> Any:

@@ -17,7 +17,9 @@ class Card:
         needs: What the model must offer ("gradients", "a spatial layer", "nothing").
         passes: Model evaluations per image at the default options, as "forward + backward" ("1 + 1").
         paper: Author, year, section or equation.
-        signed: Whether negative values speak against the class.
+        signed: Whether values can be negative with a meaning.
+        shares: Whether values are shares of a score, which can be summed: negative ones speak against the class. Of
+            other methods (sensitivities) the size alone says how much a place matters.
         raw: Whether the map's channels are those of the raw image instead of those of the network's input, which may be
             blue, green, red.
     """
@@ -30,6 +32,7 @@ class Card:
     paper: str
     signed: bool
     raw: bool = False
+    shares: bool = False
 
 
 class Method(Protocol):

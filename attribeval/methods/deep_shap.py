@@ -89,6 +89,7 @@ class DeepSHAP:
         passes="2 + 2 per reference",
         paper="Lundberg & Lee 2017, sec. 4.2 (shap.DeepExplainer)",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

@@ -46,6 +46,7 @@ class DeepLIFT:
         passes="2 + 1",
         paper="Shrikumar et al. 2017, sec. 3.5",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

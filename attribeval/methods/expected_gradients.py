@@ -60,6 +60,7 @@ class ExpectedGradients:
         passes="51 + 50",
         paper="Erion et al. 2021, eq. 3",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

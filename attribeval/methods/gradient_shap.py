@@ -48,6 +48,7 @@ class GradientSHAP:
         passes="48 + 48",
         paper="Erion et al. 2021, eq. 3 (shap.GradientExplainer)",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

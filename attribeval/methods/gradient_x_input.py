@@ -25,6 +25,7 @@ class GradientXInput:
         passes="1 + 1",
         paper="Shrikumar et al. 2016, sec. 2.2",
         signed=True,
+        shares=True,
     )
 
     def attribute(self, batch: Batch) -> Any:

@@ -89,6 +89,7 @@ class GuidedIG:
         passes="51 + 50",
         paper="Kapishnikov et al. 2021, alg. 1",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

@@ -64,6 +64,7 @@ class IntegratedGradients:
         passes="26 + 25",
         paper="Sundararajan et al. 2017, eq. 1",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

@@ -77,6 +77,7 @@ class KernelSHAP:
         passes="1002 + 0",
         paper="Lundberg & Lee 2017, sec. 4.1, thm. 2",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

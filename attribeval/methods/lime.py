@@ -97,6 +97,7 @@ class LIME:
         passes="1000 + 0",
         paper="Ribeiro et al. 2016, sec. 3, alg. 1",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

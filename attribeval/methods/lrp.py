@@ -55,6 +55,7 @@ class LRP:
         passes="2 + 3",
         paper="Bach et al. 2015, eq. 58-60; Montavon et al. 2019, sec. 10.3",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

@@ -46,6 +46,7 @@ class Occlusion:
         passes="≈ 170 + 0",
         paper="Zeiler & Fergus 2014, sec. 4.2",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

@@ -52,6 +52,7 @@ class PartitionSHAP:
         passes="500 + 0",
         paper="Lundberg & Lee 2017; Owen 1977 (shap.PartitionExplainer)",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

@@ -69,6 +69,7 @@ class ShapleySampling:
         passes="982 + 0",
         paper="Castro et al. 2009, sec. 3; Štrumbelj & Kononenko 2010",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

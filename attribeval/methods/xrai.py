@@ -129,6 +129,7 @@ class XRAI:
         passes="53 + 50",
         paper="Kapishnikov et al. 2019, sec. 3",
         signed=True,
+        shares=True,
     )
 
     def __post_init__(self) -> None:

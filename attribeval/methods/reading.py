@@ -1,0 +1,21 @@
+"""How a method's values rank the places of an image, by what its card says that they mean."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attribeval.methods.card import Method
+
+
+def ranking(method: Method) -> Literal["sum", "abs_sum"]:
+    """How channels become one number that ranks places, a `reduce` of `Attributions.heatmap`.
+
+    Args:
+        method: A method, or a wrapper: the mean of noisy maps reads as its base does.
+
+    Returns:
+        "sum" for shares of a score, of which a negative one speaks against the class; "abs_sum" for all others.
+    """
+    if method.card.name == "smoothgrad":
+        return ranking(method.base)
+    return "sum" if method.card.shares else "abs_sum"
