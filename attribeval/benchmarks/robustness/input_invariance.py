@@ -32,8 +32,9 @@ def input_invariance(maps: np.ndarray, shifted_maps: np.ndarray) -> np.ndarray:
         shifted_maps: φ₂(x + c), the second model's, the same shape.
 
     Returns:
-        float64 (N,), 0 or more; 0, up to the rounding of (x + c) − c, for methods that are invariant. NaN for a map of
-        zeros.
+        float64 (N,), 0 or more; 0 up to rounding for methods that are invariant. (x + c) − c is not always x, which
+        flips a few rectifiers: 0 to .004 for the gradient of four photographs in MobileNet, 4 for gradient × input. NaN
+        for a map of zeros.
 
     Raises:
         AttribevalError: If shapes do not match, or a map is not finite (naming it).
@@ -98,6 +99,10 @@ class InputInvariance:
     The constant is added to the network's input, behind the preprocessing: methods that paint on raw images paint the
     same ones. Without preprocessing the raw images are the network's input, and are shifted.
 
+    Differs from the paper: there the first layer's bias takes the constant back. That is not exact where a convolution
+    pads with zeros, so here a subtraction in front of the model does it. Rules that go layer by layer (LRP, deep
+    Taylor) hand relevance through the subtraction and pass, where in the paper they depend on their root point.
+
     Attributes:
         shift: c as a share of the range of the judged images' values at the network's input, of either sign. −1 takes
             images of 0..1 to −1..0, as in the paper.
@@ -114,8 +119,8 @@ class InputInvariance:
         better="low",
         passes="0 + 1 map",
         paper="Kindermans et al. 2017, sec. 2",
-        misleads="It fails every method with a fixed reference point for the network's input, whose user would have "
-        "shifted the reference too.",
+        misleads="It fails methods with a fixed reference point whose user would have shifted that too, and passes "
+        "layer-wise rules (LRP), which see the subtraction as a layer of its own.",
         needs=("explain", "classifier"),
     )
 
