@@ -22,7 +22,7 @@ from attribeval.models.preprocessing import Preprocessing
 
 
 def input_invariance(maps: np.ndarray, shifted_maps: np.ndarray) -> np.ndarray:
-    """‖φ₂(x + c) − φ(x)‖ / ‖φ(x)‖ for two models with f₂(x + c) = f(x) (Kindermans et al. 2017, section 2).
+    """‖φ₂(x + c) − φ(x)‖ / ‖φ(x)‖ for two models with f₂(x + c) = f(x) (Kindermans et al. 2017, constant shift).
 
     Differs from Quantus: it shifts the image of one and the same model, which answers differently then, and asks
     whether the two maps are equal to the last bit. Here the second model takes the shift back, as in the paper.
@@ -118,7 +118,7 @@ class InputInvariance:
         summary="change of the map, as a share of its norm, if a constant is added that the model subtracts; 0 is best",
         better="low",
         passes="0 + 1 map",
-        paper="Kindermans et al. 2017, sec. 2",
+        paper="Kindermans et al. 2017, constant shift",
         misleads="It fails methods with a fixed reference point whose user would have shifted that too, and passes "
         "layer-wise rules (LRP), which see the subtraction as a layer of its own.",
         needs=("explain", "classifier"),
