@@ -50,8 +50,11 @@ def rank_values(values: np.ndarray, chance: np.random.Generator) -> np.ndarray:
     """Rank real numbers (V,), 0 for the greatest, ties at random: int32 (V,)."""
     falling = -values
     order = np.argsort(falling)
-    if (np.diff(falling[order]) == 0).any():
-        order = np.lexsort((chance.permutation(len(values)), falling))
+    same = np.diff(falling[order]) == 0
+    if same.any():
+        tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
+        drawn = chance.permutation(np.sort(order[tied]))
+        order[tied] = drawn[np.argsort(falling[drawn], kind="stable")]
     out = np.empty(len(values), np.int32)
     out[order] = np.arange(len(values), dtype=np.int32)
     return out

@@ -53,17 +53,19 @@ def spread(coarse: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
     channels, height, width = out.shape
     rows, half = coarse.shape[1:]
     much, little = np.float32(0.75), np.float32(0.25)
-    mixed = np.zeros(half, np.float32)
+    mixed = np.zeros(half + 2, np.float32)
     for c in range(channels):
         for y in range(height):
             near, far = coarse[c, y // 2], coarse[c, min(max(y // 2 + 2 * (y % 2) - 1, 0), rows - 1)]
             for i in range(half):
-                mixed[i] = much * near[i] + little * far[i]
+                mixed[i + 1] = much * near[i] + little * far[i]
+            mixed[0], mixed[half + 1] = mixed[1], mixed[half]
             row, unknown = out[c, y], mask[y]
-            for i in range(half):
-                row[2 * i] += unknown[2 * i] * (much * mixed[i] + little * mixed[max(i - 1, 0)])
-                if 2 * i + 1 < width:
-                    row[2 * i + 1] += unknown[2 * i + 1] * (much * mixed[i] + little * mixed[min(i + 1, half - 1)])
+            for i in range(width // 2):
+                row[2 * i] += unknown[2 * i] * (much * mixed[i + 1] + little * mixed[i])
+                row[2 * i + 1] += unknown[2 * i + 1] * (much * mixed[i + 1] + little * mixed[i + 2])
+            if width % 2:
+                row[width - 1] += unknown[width - 1] * (much * mixed[half] + little * mixed[half - 1])
 
 
 @compiled
@@ -77,16 +79,17 @@ def gather(fine: np.ndarray, out: np.ndarray) -> None:
     channels, height, width = fine.shape
     rows, half = out.shape[1:]
     much, little = np.float32(0.75), np.float32(0.25)
-    mixed = np.zeros(half, np.float32)
+    padded, mixed = np.zeros(width + 3, np.float32), np.zeros(half, np.float32)
     out[:] = 0
     for c in range(channels):
         for y in range(height):
-            row = fine[c, y]
+            padded[1 : width + 1] = fine[c, y]
+            padded[0] = padded[1]
+            if width % 2 == 0:
+                padded[width + 1] = padded[width]
             for i in range(half):
-                value = much * row[2 * i] + little * row[max(2 * i - 1, 0)]
-                if 2 * i + 1 < width:
-                    value += much * row[2 * i + 1] + little * row[min(2 * i + 2, width - 1)]
-                mixed[i] = value
+                inner, outer = padded[2 * i + 1] + padded[2 * i + 2], padded[2 * i] + padded[2 * i + 3]
+                mixed[i] = much * inner + little * outer
             near, far = out[c, y // 2], out[c, min(max(y // 2 + 2 * (y % 2) - 1, 0), rows - 1)]
             for i in range(half):
                 near[i] += much * mixed[i]
