@@ -10,7 +10,7 @@ import pytest
 from attribeval.benchmarks.faithfulness.deletion import Deletion, deletion
 from attribeval.benchmarks.faithfulness.fills import filled
 from attribeval.benchmarks.faithfulness.insertion import Insertion, insertion
-from attribeval.benchmarks.faithfulness.paths import ends_of
+from attribeval.benchmarks.faithfulness.paths import Path, curves, ends_of
 from attribeval.benchmarks.faithfulness.pixel_flipping import Abpc, Lerf, Morf, aopc
 from attribeval.benchmarks.faithfulness.ranking import ranks, region_ranks
 from attribeval.benchmarks.faithfulness.removal import evenly, of_targets, removal_curve
@@ -209,6 +209,17 @@ def test_against_the_definition_written_again(fill):
             found = metric(MAPS, IMAGES, softmax, TARGETS, SEEDS, steps=5, fill=fill, batch_size=batch_size)
             np.testing.assert_allclose(found, slow, rtol=1e-6)
             assert found.dtype == np.float64
+
+
+def test_whole_curves_and_not_their_areas_alone():
+    # An area does not tell whether the two ends are swapped: both count half.
+    end = filled(IMAGES, "blur", SEEDS)
+    counts = tuple(evenly(42, 5).tolist())
+    paths = [Path(counts, "blur"), Path(counts, "blur", insert=True)]
+    removed, inserted = curves(paths, MAPS, IMAGES, softmax, TARGETS, SEEDS, 64)
+    for i in range(3):
+        np.testing.assert_allclose(removed[i], slow_curve(MAPS[i], IMAGES[i], end[i], softmax, TARGETS[i], 5))
+        np.testing.assert_allclose(inserted[i], slow_curve(MAPS[i], end[i], IMAGES[i], softmax, TARGETS[i], 5))
 
 
 def test_ties_follow_the_seed_in_deletion():
