@@ -31,9 +31,9 @@ def filled(images: np.ndarray, fill: Fill, seeds: np.ndarray) -> np.ndarray:
         images: Raw images, float32 (B, H, W, C); not changed.
         fill: "mean": each image's mean per channel. "black": 0. "grey": the middle of the image's own range.
             "blur": RISE's kernel of 11 × 11 pixels (Petsiuk et al. 2018): a Gaussian of σ = 5 whose tails are folded
-            back into the kernel, as their code has it; the image is mirrored at its border, where theirs pads the
-            normalised image with zeros. "noise": uniform between the image's smallest and largest value, each value
-            by itself, from the image's seed. A number, or a tuple with a number per channel: that colour.
+            back into the kernel, as their code has it; the image is mirrored at its border. "noise": uniform between
+            the image's smallest and largest value, each value by itself, from the image's seed. A number, or a tuple
+            with a number per channel: that colour.
         seeds: int32 (B, 2); only "noise" uses them.
 
     Returns:

@@ -31,7 +31,7 @@ def insertion(
     """Area under the output for the class while pixels of a blurred image become sharp, the most important first.
 
     Differs from the RISE code: it adds 224 pixels a step (`steps=224` does, for 224 × 224 pixels) and blurs the
-    normalised image padded with zeros, where this one mirrors the raw image at its border. Ties are broken at random.
+    normalised image, where this one blurs the raw image, mirrored at its border. Ties are broken at random.
     Xplique starts from 0 in the space of
     its inputs, not from a blurred image: `fill="black"` for raw images.
 

@@ -41,8 +41,7 @@ def irof(
 
     Differs from Quantus: there each step removes one segment alone and puts it back, the segment with the last label
     never goes, the area starts after the first removal, and its unit is the number of segments, so that images with
-    more segments count more. Differs from the paper: `steps` in place of a step for each segment (None does that), and
-    the fill is each image's own mean, not the data set's.
+    more segments count more. `steps` groups the segments where the definition has a step for each (`steps=None`).
 
     Args:
         maps: Real numbers (N, H, W), greater is more important.
