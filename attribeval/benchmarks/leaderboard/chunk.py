@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -167,11 +168,15 @@ class Chunk:
     def _explain(self, start: int, method: str, subject: Subject, keys: list[str]) -> Explained:
         built = self._methods[method]
 
-        def explain(images: np.ndarray, targets: np.ndarray, seeds: np.ndarray) -> Attributions:
-            explained = self._attributer.explain_many(
+        def explain_by(
+            attributer: Attributer, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray
+        ) -> Attributions:
+            explained = attributer.explain_many(
                 images, {method: built}, targets, seed=seeds, batch_size=self._batch_size, progress=False
             )
             return explained[method]
+
+        explain = partial(explain_by, self._attributer)
 
         maps = None if self._cache is None else self._cache.load(built, keys)
         if maps is None:
@@ -185,7 +190,12 @@ class Chunk:
         self._store.write(self.maps(start, method), costs)
         values = Attributions(maps.values, subject.targets, method)
         heat = values.heatmap(reduce=ranking(built))
-        return Explained(maps.values, heat, lambda *other: explain(*other).values)
+        return Explained(
+            maps.values,
+            heat,
+            explain=lambda *other: explain(*other).values,
+            explain_with=lambda classifier, *other: explain_by(Attributer(classifier), *other).values,
+        )
 
     def _score(
         self,
