@@ -625,3 +625,31 @@ def test_memory_that_is_not_told_is_nan(monkeypatch, tmp_path):
     with PeakMemory() as memory:
         pass
     assert np.isnan(memory.mib)
+
+
+@dataclass(frozen=True)
+class FirstOnly:
+    """A benchmark that explains more and therefore judges the run's first images alone."""
+
+    images: int = 3
+    card: ClassVar[Card] = card("first_only", family="robustness")
+
+    def prepare(self, subject):
+        return None
+
+    def score(self, subject, prepared, explained):
+        scores = np.full(len(subject), np.nan)
+        scores[: self.images] = explained.heat[: self.images].mean((1, 2))
+        return scores
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5, 25])
+def test_the_first_images_are_those_of_the_run_not_of_a_chunk(attributer, samples, chunk):
+    result = run_leaderboard(
+        attributer, samples, ["gradient"], {"first_only": FirstOnly(3)}, chunk=chunk, progress=False
+    )
+    scores = result.arrays["scores"][0, 0]
+    heat = attributer.explain(samples[:3], "gradient").heatmap().mean((1, 2))
+    np.testing.assert_allclose(scores[:3], heat, rtol=1e-5)
+    assert np.isnan(scores[3:]).all() and len(scores) > 3
+    assert set(result.table["images"]) == {3} and set(result.table["error"]) == {""}

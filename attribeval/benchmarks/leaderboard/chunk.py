@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -207,8 +208,12 @@ class Chunk:
         prepared: dict[str, Any],
     ) -> None:
         """One cell: scores, or the reason why there are none."""
-        built = self._benchmarks[benchmark]
         costs = {"prepare_seconds": 0.0, "prepare_passes": 0}
+        built = _of_these(self._benchmarks[benchmark], start)
+        if built is None:
+            nothing = {"scores": [None] * len(subject), "error": None, "seconds": 0.0, "passes": 0}
+            self._store.write(self.cell(start, method, benchmark), nothing | costs | {"written": time.time()})
+            return
         if benchmark not in prepared:
             begun, passes = time.perf_counter(), subject.passes
             try:
@@ -271,6 +276,14 @@ class Chunk:
         there = np.array([of_method is not None for of_method in ranks])
         correlations = map_correlations(ranks, len(subject))
         self._store.write_arrays(self.agreement(start), correlations=correlations, there=there)
+
+
+def _of_these(benchmark: Benchmark, start: int) -> Benchmark | None:
+    """The benchmark as it judges images from number `start` on: its `images`, if it has any, are the run's first."""
+    limit = getattr(benchmark, "images", None)
+    if limit is None:
+        return benchmark
+    return replace(benchmark, images=limit - start) if start < limit else None
 
 
 class _Failure:
