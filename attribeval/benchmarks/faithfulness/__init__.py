@@ -1,0 +1,1 @@
+"""Faithfulness: does a map say what the model's score depends on?"""
