@@ -18,7 +18,7 @@ from attribeval.benchmarks.faithfulness.idsds import IDSDS, single_deletion
 from attribeval.benchmarks.faithfulness.infidelity import Infidelity, infidelity
 from attribeval.benchmarks.faithfulness.mu_fidelity import MuFidelity, mu_fidelity
 from attribeval.benchmarks.faithfulness.sensitivity_n import SensitivityN, mean_over_sizes, sensitivity_n, subset_sizes
-from attribeval.benchmarks.faithfulness.subsets import orders
+from attribeval.benchmarks.faithfulness.subsets import subsets
 from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.errors import AttribevalError
 
@@ -124,7 +124,7 @@ def test_sensitivity_n_and_faithfulness_correlation_as_loops():
         for k, size in enumerate(sizes):
             sums, drops = [], []
             for draw in range(6):
-                chosen = list(orders(seeds, draw, 90))[i][:size]
+                (chosen,) = list(subsets(seeds, draw, 90, np.array([size])))[i]
                 changed = IMAGES[i].reshape(90, 3).copy()
                 changed[chosen] = IMAGES[i].reshape(90, 3).mean(0)
                 sums.append(sum(maps[i].ravel()[j] for j in chosen))

@@ -10,7 +10,7 @@ from attribeval.attributer import image_seeds
 from attribeval.benchmarks.faithfulness.cells import cell_sums, grid_cells
 from attribeval.benchmarks.faithfulness.correlation import pearson, spearman
 from attribeval.benchmarks.faithfulness.scoring import clean_scores, target_scores
-from attribeval.benchmarks.faithfulness.subsets import orders, shared_drops, subset_drops, subset_sums
+from attribeval.benchmarks.faithfulness.subsets import shared_drops, subset_drops, subset_sums, subsets
 from attribeval.benchmarks.subject import Subject
 from attribeval.errors import AttribevalError
 
@@ -36,11 +36,13 @@ def test_sums_and_drops_are_those_of_the_same_random_subsets(per):
     drops = subset_drops(IMAGES, predict, TARGETS, sizes, range(draws), seeds, fill=0.7, per=per, batch_size=5)
     features = 60 if per == "value" else 30
     for draw in range(draws):
-        for i, order in enumerate(orders(seeds, draw, features)):
-            assert sorted(order) == list(range(features))
+        for i, chosen in enumerate(subsets(seeds, draw, features, np.array(sizes))):
             for k, size in enumerate(sizes):
+                assert len(set(chosen[k])) == size and set(chosen[k]) <= set(chosen[-1])
+                (alone,) = list(subsets(seeds, draw, features, np.array([size])))[i]
+                assert set(alone) == set(chosen[k])  # whatever other sizes are asked for
                 changed, total = IMAGES[i].copy(), 0.0
-                for feature in order[:size]:
+                for feature in chosen[k]:
                     total += maps[i].ravel()[feature]
                     if per == "value":
                         changed.reshape(-1)[feature] = 0.7
@@ -55,12 +57,12 @@ def test_every_feature_is_as_likely_and_images_and_draws_differ():
     seeds = image_seeds(np.repeat(IMAGES[:1], 2, 0) + np.array([0, 1], np.float32)[:, None, None, None], 0)
     times = np.zeros((2, 30))
     for draw in range(600):
-        for i, order in enumerate(orders(seeds, draw, 30)):
-            times[i, order[:6]] += 1
+        for i, (chosen,) in enumerate(subsets(seeds, draw, 30, np.array([6]))):
+            times[i, chosen] += 1
     assert stats.chisquare(times[0]).pvalue > 1e-3 and stats.chisquare(times[1]).pvalue > 1e-3
     assert np.abs(times[0] - times[1]).max() > 0
-    first, second = (list(orders(seeds, draw, 30)) for draw in (0, 1))
-    assert (first[0] != first[1]).any() and (first[0] != second[0]).any()
+    drawn = [set(chosen) for draw in (0, 1) for (chosen,) in subsets(seeds, draw, 30, np.array([6]))]
+    assert all(drawn[a] != drawn[b] for a in range(4) for b in range(a))
 
 
 def test_an_image_has_the_same_numbers_alone_and_in_any_batch():

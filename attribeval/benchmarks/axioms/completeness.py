@@ -102,7 +102,7 @@ class Completeness:
         paper="Sundararajan et al. 2017, sec. 3",
         misleads=(
             "Only methods that promise completeness with this very baseline can do well: others are not wrong, they "
-            "mean something else."
+            "mean something else; and one image with almost no gain can rule the mean, which has no upper bound."
         ),
     )
 

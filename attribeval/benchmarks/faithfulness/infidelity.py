@@ -191,7 +191,10 @@ class Infidelity:
         better="low",
         passes="50 + 0",
         paper="Yeh et al. 2019, eq. 1",
-        misleads="The best factor may be negative: a map that says the opposite of the truth is as good as the truth.",
+        misleads=(
+            "Large squares cost more than small ones whatever the map says, so that any map of one sign, a random one "
+            "too, explains a part; the best factor may be negative: the opposite of the truth is as good as the truth."
+        ),
     )
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Random subsets of an image's features, what a map gives to each, and the drop of the score without each.
 
-Nothing about a subset is kept: image, seed and number of the draw make it again. One draw is a random order of the
-features; its first n are the subset of size n. So subsets of one draw are nested, and those of different draws are
+Nothing about a subset is kept: image, seed and number of the draw make it again. One draw gives each feature a
+random key; the n lowest are the subset of size n. So subsets of one draw are nested, and those of different draws are
 independent: for each n, the draws give independent subsets, each as likely as any other.
 """
 
@@ -27,10 +27,26 @@ def feature_count(shape: Sequence[int], per: str) -> int:
     return height * width * (channels if per == "value" else 1)
 
 
-def orders(seeds: np.ndarray, draw: int, features: int) -> Iterator[np.ndarray]:
-    """A random order of the features for each image, ints (features,), one image after the other."""
+def subsets(seeds: np.ndarray, draw: int, features: int, sizes: np.ndarray) -> Iterator[list[np.ndarray]]:
+    """For each image the subset of each size, ints (size,): the features with the lowest of random keys.
+
+    Args:
+        seeds: int32 (N, 2).
+        draw: Number of the draw, 0 or more.
+        features: How many features there are.
+        sizes: Ascending ints, 1 to `features`.
+
+    Yields:
+        One list per image, in the order of `sizes`; which features a subset has depends on no other size.
+    """
     for generator in generators(fold(seeds, _STREAM + draw)):
-        yield generator.permutation(features)
+        keys, left, found = generator.bit_generator.random_raw(features), None, []
+        for size in sizes[::-1]:
+            part = np.argpartition(keys, size - 1)[:size]
+            found.append(part if left is None else left[part])
+            if 2 * size <= len(keys):  # smaller subsets lie within this one
+                keys, left = keys[part], found[-1]
+        yield found[::-1]
 
 
 def subset_sums(maps: np.ndarray, sizes: Sequence[int], draws: int, seeds: np.ndarray) -> np.ndarray:
@@ -47,10 +63,9 @@ def subset_sums(maps: np.ndarray, sizes: Sequence[int], draws: int, seeds: np.nd
     """
     flat = np.asarray(maps, np.float64).reshape(len(maps), -1)
     sizes, sums = _checked(sizes, flat.shape[1]), np.empty((len(flat), draws, len(sizes)))
-    starts = np.concatenate([[0], sizes[:-1]])
     for draw in range(draws):
-        for i, order in enumerate(orders(seeds, draw, flat.shape[1])):
-            sums[i, draw] = np.add.reduceat(flat[i, order[: sizes[-1]]], starts).cumsum()
+        for i, chosen in enumerate(subsets(seeds, draw, flat.shape[1], sizes)):
+            sums[i, draw] = [flat[i, subset].sum() for subset in chosen]
     return sums
 
 
@@ -90,12 +105,12 @@ def subset_drops(
     shape = images.shape[1:] if per == "value" else (*images.shape[1:3], 1)
 
     def modified() -> Iterator[tuple[int, np.ndarray]]:
-        place = np.empty(features, np.int64)
         for draw in draws:
-            for i, order in enumerate(orders(seeds, draw, features)):
-                place[order] = np.arange(features)
-                for size in sizes:
-                    yield i, np.where((place < size).reshape(shape), hidden[i], images[i])
+            for i, chosen in enumerate(subsets(seeds, draw, features, sizes)):
+                for subset in chosen:
+                    gone = np.zeros(features, bool)
+                    gone[subset] = True
+                    yield i, np.where(gone.reshape(shape), hidden[i], images[i])
 
     scores = target_scores(predict, modified(), targets, batch_size).reshape(len(draws), len(images), len(sizes))
     return clean_scores(predict, images, targets, clean, batch_size)[:, None, None] - scores.swapaxes(0, 1)
