@@ -66,8 +66,8 @@ def faithfulness_correlation(
     Raises:
         AttribevalError: If shapes do not match, or a map or score is not finite (naming the item).
 
-    Differs from Quantus: its subsets have 224 features whatever the size of the image, and maps are divided by their
-    maximum before, which changes no correlation. Its authors' mean over several runs is one run with more subsets here.
+    Differs from Quantus: its subsets have 224 features whatever the size of the image, and a map's positive and
+    negative values are scaled by themselves before, which changes the correlation of maps that have both.
     """
     images, targets = checked_images(images, targets)
     maps = checked_maps(maps, images, channels=per == "value")

@@ -73,7 +73,7 @@ def sensitivity_n(
         predict: Raw images -> (B, classes); logits in the paper.
         targets: Class explained for each image, ints (N,).
         sizes: Numbers of features n, ascending; None takes `subset_sizes`.
-        subsets: Random subsets of each size; 100 in the paper.
+        subsets: Random subsets of each size.
         fill: What replaces removed features, in raw space; the paper has 0 in the model's input space.
         per: What a feature is: "pixel" (all channels together) or "value" (each by itself).
         seeds: One per image, int32 (N, 2); None makes them from the images.
