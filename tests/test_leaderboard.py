@@ -718,6 +718,9 @@ def test_pictures_and_page_hold_the_numbers(attributer, samples, tmp_path):
     assert "Leaderboard of methods" in page and "in_middle ↑" in page
     for sentence in result.summary:
         assert sentence.split(":")[0].replace("'", "&#39;") in page
+    failed = compare(attributer, samples, {"broken": Breaks()}, ["in_middle"])
+    page = failed.report(tmp_path / "failed.html").read_text()
+    assert "broken × in_middle" in page and "no maps: RuntimeError: no such layer" in page
     one = compare(attributer, samples, ["gradient"], ["in_middle"])
     assert "Agreement between benchmarks" not in more_pictures(one)
     assert one.report(tmp_path / "one.html").stat().st_size > 10000

@@ -144,7 +144,7 @@ def letters_of(group: Any) -> set[str]:
 def _page_cell(row: dict[str, Any]) -> tuple[str, float]:
     """Text, and the rank to sort by."""
     if row["value"] != row["value"]:
-        return (f"failed\n{row['error']}" if row["error"] else "–"), float("nan")
+        return ("failed" if row["error"] else "–"), float("nan")
     group = row["group"] if isinstance(row["group"], str) else ""
     return f"{compact(row['value'])}\n#{row['rank']:g} {group}{' !' if row['error'] else ''}", row["rank"]
 
