@@ -143,6 +143,7 @@ def _section(result: Result) -> _Section:
     seeds = {name: settings.pop(name) for name in _SEEDS if name in settings}
     versions = settings.pop(_VERSIONS, {})
     cost = settings.pop("cost", None)
+    settings.pop("average_ranks", None)  # the table and the plot show them
     return _Section(
         name=result.benchmark,
         heading=_TITLES.get(result.benchmark, result.benchmark),
@@ -180,8 +181,13 @@ def _table(table: pd.DataFrame) -> tuple[list[tuple[str, bool]], list[tuple[str,
         ]
         rows.append((str(record.get("kind", "")), cells))
     numbers = [any(cells[i].number for _, cells in rows) for i in range(len(shown))]
-    headers = [_HEADERS.get(name, name.replace("_", " ")) if joined or name != "low" else name for name in shown]
+    headers = [_header(name) if joined or name != "low" else name for name in shown]
     return list(zip(headers, numbers, strict=True)), rows
+
+
+def _header(name: str) -> str:
+    """A column's name in words; names of benchmarks, with their arrow, as they are typed."""
+    return name if name.endswith(("↑", "↓")) else _HEADERS.get(name, name.replace("_", " "))
 
 
 def _is_wide(table: pd.DataFrame) -> bool:
@@ -234,6 +240,8 @@ def _missing(value: Any) -> bool:
 def _cell(value: Any, percent: bool = False, whole: bool = False) -> _Cell:
     if _missing(value):
         return _Cell("–", "")
+    if isinstance(value, tuple):  # text, and a number to sort by
+        return _Cell(value[0], "" if _missing(value[1]) else repr(float(value[1])), number=True)
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, bool):

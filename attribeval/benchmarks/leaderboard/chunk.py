@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods.card import Method
 from attribeval.methods.reading import ranking
+from attribeval.models.classifier import Classifier
 
 
 class Chunk:
@@ -169,20 +169,25 @@ class Chunk:
     def _explain(self, start: int, method: str, subject: Subject, keys: list[str]) -> Explained:
         built = self._methods[method]
 
-        def explain_by(
-            attributer: Attributer, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray
-        ) -> Attributions:
-            explained = attributer.explain_many(
+        def explain(asked: Attributer, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray) -> Attributions:
+            explained = asked.explain_many(
                 images, {method: built}, targets, seed=seeds, batch_size=self._batch_size, progress=False
             )
             return explained[method]
 
-        explain = partial(explain_by, self._attributer)
+        def on_others(images: np.ndarray, targets: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+            return explain(self._attributer, images, targets, seeds).values
+
+        def with_another(
+            classifier: Classifier, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray
+        ) -> np.ndarray:
+            other = Attributer(classifier, batch_size=self._attributer.batch_size)
+            return explain(other, images, targets, seeds).values
 
         maps = None if self._cache is None else self._cache.load(built, keys)
         if maps is None:
             with PeakMemory() as memory:
-                made = explain(subject.images, subject.targets, subject.seeds)
+                made = explain(self._attributer, subject.images, subject.targets, subject.seeds)
             each = np.ones(len(subject))
             maps = Maps(made.values, each * made.seconds / len(subject), each * memory.mib)
             if self._cache is not None:
@@ -191,12 +196,7 @@ class Chunk:
         self._store.write(self.maps(start, method), costs)
         values = Attributions(maps.values, subject.targets, method)
         heat = values.heatmap(reduce=ranking(built))
-        return Explained(
-            maps.values,
-            heat,
-            explain=lambda *other: explain(*other).values,
-            explain_with=lambda classifier, *other: explain_by(Attributer(classifier), *other).values,
-        )
+        return Explained(maps.values, heat, on_others, with_another)
 
     def _score(
         self,
