@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from attribeval.benchmarks.card import Benchmark, Card
+from attribeval.benchmarks.sanity.randomisation import Randomisation
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.grammar import parse
 from attribeval.methods.registry import make
 
-_CLASSES: tuple[type, ...] = ()
+_CLASSES: tuple[type, ...] = (Randomisation,)
 BENCHMARKS: dict[str, type] = {cls.card.name: cls for cls in _CLASSES}
 
 
