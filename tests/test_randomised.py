@@ -321,7 +321,6 @@ def test_a_variable_that_cannot_be_drawn_is_named_and_nothing_has_changed():
 def pair():
     """An Attributer whose model is random inside a block, and one of a model that has those weights for good."""
 
-
     def convolution():  # shap.DeepExplainer has no rule for depthwise ones
         return layers.Conv2D(5, 3, padding="same", name="c2")
 

@@ -9,6 +9,7 @@ from attribeval.plots.gallery import gallery
 from attribeval.plots.overlays import overlays
 from attribeval.plots.results import RESULT_PLOTS, more_pictures, plot_result
 from attribeval.plots.roar import plot_areas, plot_without_retraining, roar_pictures
+from attribeval.plots.sanity import plot_cascade, plot_data_randomisation, plot_sanity, sanity_pictures
 
 __all__ = [
     "RESULT_PLOTS",
@@ -19,10 +20,14 @@ __all__ = [
     "overlays",
     "plot_accuracies",
     "plot_areas",
+    "plot_cascade",
+    "plot_data_randomisation",
     "plot_examples",
     "plot_patches",
     "plot_result",
+    "plot_sanity",
     "plot_series",
     "plot_without_retraining",
     "roar_pictures",
+    "sanity_pictures",
 ]

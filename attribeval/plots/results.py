@@ -9,13 +9,20 @@ from matplotlib.figure import Figure
 from attribeval.errors import AttribevalError
 from attribeval.plots.bam import bam_pictures, plot_bam
 from attribeval.plots.roar import plot_roar, roar_pictures
+from attribeval.plots.sanity import plot_data_randomisation, plot_sanity, sanity_pictures
 from attribeval.plots.wsol import plot_wsol
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
 
-RESULT_PLOTS = {"bam": plot_bam, "roar": plot_roar, "wsol": plot_wsol}
-_MORE = {"bam": bam_pictures, "roar": roar_pictures}
+RESULT_PLOTS = {
+    "bam": plot_bam,
+    "data_randomisation": plot_data_randomisation,
+    "roar": plot_roar,
+    "sanity": plot_sanity,
+    "wsol": plot_wsol,
+}
+_MORE = {"bam": bam_pictures, "roar": roar_pictures, "sanity": sanity_pictures}
 
 
 def plot_result(result: Result) -> Figure:

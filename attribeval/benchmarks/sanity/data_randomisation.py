@@ -222,4 +222,4 @@ def _fit(
             tf.TensorSpec((size,), tf.int32),
         ),
     )
-    model.fit(stream, epochs=1, steps_per_epoch=steps, verbose=0)
+    model.fit(stream, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)

@@ -230,7 +230,9 @@ class _Chunk:
             fresh[label] = arrays
         return fresh
 
-    def _explain(self, labels: list[str], positions: tuple[int, ...], failed: dict[str, str]) -> dict[str, Attributions]:
+    def _explain(
+        self, labels: list[str], positions: tuple[int, ...], failed: dict[str, str]
+    ) -> dict[str, Attributions]:
         if not labels:
             return {}
         if self._targets is None:
@@ -280,7 +282,10 @@ def _shown(stops: list[int]) -> list[int]:
 
 
 def _examples(
-    labels: list[str], measured: Mapping[Any, list[dict[str, np.ndarray]]], sets: list[tuple[int, ...]], names: list[str]
+    labels: list[str],
+    measured: Mapping[Any, list[dict[str, np.ndarray]]],
+    sets: list[tuple[int, ...]],
+    names: list[str],
 ) -> dict[str, np.ndarray]:
     maps = [[measured[label, positions][0]["example"] for positions in sets] for label in labels]
     return {

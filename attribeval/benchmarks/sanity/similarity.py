@@ -28,12 +28,14 @@ class Similarity:
         features: Maps (N, H, W) or (N, H, W, C) → what is compared, one row per map.
         compare: Two arrays of features → float64 (N,).
         least: Pixels a side that maps need.
+        zero: Whether unrelated maps of any kind have about 0.
     """
 
     title: str
     features: Callable[[np.ndarray], np.ndarray]
     compare: Callable[[np.ndarray, np.ndarray], np.ndarray]
     least: int = 1
+    zero: bool = True
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Compare maps with maps, see the functions of this module."""
@@ -215,7 +217,7 @@ def _structural(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 SIMILARITIES: dict[str, Similarity] = {
     "spearman_abs": Similarity("Spearman of |map|", _absolute_ranks, _pearson),
-    "spearman": Similarity("Spearman, signed", _signed_ranks, _pearson),
-    "ssim": Similarity("SSIM", _scaled_large, _structural, _WINDOW),
+    "spearman": Similarity("Spearman of signed map", _signed_ranks, _pearson),
+    "ssim": Similarity("SSIM", _scaled_large, _structural, _WINDOW, zero=False),
     "hog": Similarity("Spearman of HOG", _histograms, _pearson, _BLOCK * CELL),
 }

@@ -139,11 +139,14 @@ def sentences(table: pd.DataFrame, settings: dict[str, Any]) -> list[str]:
     if "cascading" in settings["modes"]:
         found += _of_cascade(table, metric, title, settings["images"])
         for name in settings["similarities"]:
-            found += _of_most_of_the_cascade(table, name)
+            if SIMILARITIES[name].zero:  # half of the way to noise means little where flat maps are alike anyway
+                found += _of_stubborn_methods(table, name, settings["images"])
     if "independent" in settings["modes"]:
         found += _of_single_layers(table, metric, title)
     found += _of_constant_maps(table, metric, settings["images"])
-    for method, note in table[table["note"] != ""].drop_duplicates("method")[["method", "note"]].itertuples(index=False):
+    for method, note in (
+        table[table["note"] != ""].drop_duplicates("method")[["method", "note"]].itertuples(index=False)
+    ):
         found.append(f"{method} has no numbers ({note})")
     if settings["left_out"]:
         names = ", ".join(SIMILARITIES[name].title for name in settings["left_out"])
@@ -159,41 +162,37 @@ def sentences(table: pd.DataFrame, settings: dict[str, Any]) -> list[str]:
 
 
 def _of_cascade(table: pd.DataFrame, metric: str, title: str, images: int) -> list[str]:
-    rows = table[(table["mode"] == "cascading") & (table["metric"] == metric)]
+    """What is left at the end, against noise that is drawn anew."""
     last = _last(table, "cascading", metric)
-    half, chance = halfway(table, "cascading", metric), float(last["high"][last["method"] == "random"].iloc[0])
-    total = rows["step"].max()
+    chance = float(last["high"][last["method"] == "random"].iloc[0])
     known = last[(last["kind"] == "method") & (2 * last["images"] > images)]
-    deaf = known[known["low"] > half]
-    alike = known[(known["low"] <= half) & (known["low"] > chance)]
-    react = known[known["low"] <= chance]
     found = []
-    if len(deaf):
-        found.append(
-            f"With all {total} layers random, the maps of {_with_numbers(deaf)} are nearer to Sobel's, which looks at "
-            f"no model, than to unrelated ones ({title})."
-        )
-    if len(alike):
-        found.append(f"In the end still more alike than noise: {_with_numbers(alike)}.")
-    if len(react):
-        found.append(f"In the end as unlike as noise: {_with_numbers(react)}.")
+    for alike, text in ((True, "still more alike than noise"), (False, "as unlike as noise")):
+        some = known[(known["low"] > chance) == alike]
+        if len(some):
+            found.append(f"With all {last['step'].iloc[0]} layers random {text} ({title}): {_with_numbers(some)}.")
     return found
 
 
-def _of_most_of_the_cascade(table: pd.DataFrame, metric: str) -> list[str]:
-    """Methods that stay above the half for half of the steps or more, though not to the end."""
+def _of_stubborn_methods(table: pd.DataFrame, metric: str, images: int) -> list[str]:
+    """Methods that stay nearer to Sobel than to noise for half of the layers, or to the end."""
     rows = table[(table["mode"] == "cascading") & (table["metric"] == metric) & (table["kind"] == "method")]
     half, total = halfway(table, "cascading", metric), rows["step"].max()
     late = []
     for method, own in rows.groupby("method", sort=False):
         own = own.sort_values("step")
         steps = holds_until(own, half)
-        if 0 < steps < len(own) and 2 * own["step"].iloc[steps - 1] >= total:
-            late.append((steps, f"{method} (until {own['layer'].iloc[steps - 1]}, {own['step'].iloc[steps - 1]})"))
+        if steps and 2 * own["step"].iloc[steps - 1] >= total and (2 * own["images"] > images).all():
+            last = own.iloc[steps - 1]
+            until = "to the end" if steps == len(own) else f"until {last['layer']}, {last['step']} of {total}"
+            late.append((steps, f"{method} ({until})"))
     if not late:
         return []
-    names = _listed([text for _, text in sorted(late, reverse=True)])
-    return [f"Hardly changed by most of the cascade of {total} layers, by {SIMILARITIES[metric].title}: {names}."]
+    names = _listed([text for _, text in sorted(late, key=lambda one: -one[0])])
+    return [
+        f"Nearer to Sobel, which looks at no model, than to noise, though most layers are random "
+        f"({SIMILARITIES[metric].title}): {names}."
+    ]
 
 
 def _of_single_layers(table: pd.DataFrame, metric: str, title: str) -> list[str]:
