@@ -307,7 +307,7 @@ def test_a_variable_that_cannot_be_drawn_is_named_and_nothing_has_changed():
         assert paths == ["d", "c"]
     assert all(same(before, weights_of(plain)))
     function = net(layers.Conv2D(2, 1, kernel_initializer=drawn, name="by_function"))
-    with pytest.raises(AttribevalError, match="'kernel' of layer 'by_function'.*subclass"), randomised(function):
+    with pytest.raises(AttribevalError, match=r"'kernel' of layer 'by_function'.*subclass"), randomised(function):
         pass
     empty = keras.Sequential([keras.Input((4, 4, 3)), layers.GlobalAveragePooling2D()])
     with pytest.raises(AttribevalError, match="without any"):

@@ -149,7 +149,7 @@ def test_choice_of_similarities():
     assert choose_similarities(None, (16, 20)) == (["spearman_abs", "spearman", "ssim"], ["hog"])
     assert choose_similarities(None, (8, 90)) == (["spearman_abs", "spearman"], ["ssim", "hog"])
     assert choose_similarities("ssim", (16, 16)) == (["ssim"], [])
-    with pytest.raises(AttribevalError, match="48 pixels a side or more for hog. Received: 16 × 20"):
+    with pytest.raises(AttribevalError, match=r"48 pixels a side or more for hog\. Received: 16 × 20"):
         choose_similarities(["hog"], (16, 20))
     with pytest.raises(AttribevalError, match="Unknown similarity: 'sim'"):
         choose_similarities(["sim"], (64, 64))
@@ -241,11 +241,11 @@ def test_sobel_never_changes_and_random_is_what_unrelated_maps_have(attributer, 
 
 
 def test_same_seed_same_curve_whatever_the_batch_and_the_other_methods(attributer, images):
-    one = run_sanity(attributer, images, ["smoothgrad(gradient, samples=3)"], layers=2, seed=1, progress=False)
-    two = run_sanity(attributer, images, ["gradient", "smoothgrad(gradient, samples=3)"], layers=2, seed=1, batch_size=2,
-                     progress=False)  # fmt: skip
-    other = run_sanity(attributer, images, ["smoothgrad(gradient, samples=3)"], layers=2, seed=2, progress=False)
-    key = "smoothgrad(gradient, samples=3)|cascading|spearman"
+    name = "smoothgrad(gradient, samples=3)"
+    one = run_sanity(attributer, images, [name], layers=2, seed=1, progress=False)
+    two = run_sanity(attributer, images, ["gradient", name], layers=2, seed=1, batch_size=2, progress=False)
+    other = run_sanity(attributer, images, [name], layers=2, seed=2, progress=False)
+    key = f"{name}|cascading|spearman"
     np.testing.assert_allclose(one.arrays[key], two.arrays[key], atol=1e-3)
     assert not np.allclose(one.arrays[key], other.arrays[key], atol=1e-2)
     order = dict.fromkeys(one.table["step"])

@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     command.add_argument("--modes", nargs="+", default=["cascading", "independent"], metavar="MODE",
                          help="cascading, independent (default: both)")  # fmt: skip
     command.add_argument("--similarities", nargs="+", metavar="NAME",
-                         help="spearman_abs, spearman, ssim, hog (default: all that the maps are large enough for)")  # fmt: skip
+                         help="spearman_abs, spearman, ssim, hog (default: all that the maps allow)")  # fmt: skip
     command.add_argument("--layers", nargs="+", metavar="N|NAME",
                          help="how many layers to stop at, or which (default: all with weights)")  # fmt: skip
     command.add_argument("--statistics", action="store_true", help="BatchNorm's moving statistics go back too")

@@ -5,11 +5,11 @@ Lines are told apart by dashes and markers as well as by colour. Bands are 95 % 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter
+from matplotlib.ticker import FuncFormatter
 
 from attribeval.benchmarks.sanity.similarity import SIMILARITIES
 from attribeval.errors import AttribevalError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from attribeval.results.result import Result
 
-_COLUMNS = {"method", "kind", "mode", "step", "layer", "metric", "value", "low", "high"}
+_COLUMNS = {"method", "kind", "mode", "step", "layer", "metric", "value", "low", "high", "images"}
 _TITLES = {
     "cascading": "all layers from the output down to here are random",
     "independent": "this layer alone is random",
@@ -50,7 +50,9 @@ _TICKS = 14  # names of layers below one panel
 def plot_sanity(result: Result, metric: str | None = None) -> Figure:
     """Similarity to the trained model's maps against layers made random: figures 4 and 5 of the paper.
 
-    A column per mode, and a row per six methods; random and Sobel are in every panel.
+    A column per mode, and a row per six methods; random and Sobel are in every panel. Layers are evenly spaced, however
+    many are random between them. A hollow marker stands for less than half of the images (the others' maps are
+    constant), a gap for none.
 
     Args:
         result: Of `Evaluator.sanity`.
@@ -64,11 +66,11 @@ def plot_sanity(result: Result, metric: str | None = None) -> Figure:
     """
     table = _checked(result)
     metric = metric or table["metric"].iloc[0]
-    table = table[(table["metric"] == metric) & table["value"].notna()]
-    modes = [mode for mode in _TITLES if (table["mode"] == mode).any()]
+    table = table[table["metric"] == metric]
+    modes = [mode for mode in _TITLES if table["value"][table["mode"] == mode].notna().any()]
     if not modes:
         raise AttribevalError(f"Expected numbers of {metric!r} over layers. Received a result without any.")
-    methods = list(dict.fromkeys(table["method"][table["kind"] == "method"]))
+    methods = list(dict.fromkeys(table["method"][(table["kind"] == "method") & table["value"].notna()]))
     lines = max(1, -(-len(methods) // _LARGEST_PANEL))
     groups = [methods[k * len(methods) // lines : (k + 1) * len(methods) // lines] for k in range(lines)]
     figure = new_figure(5.4 * len(modes) + 2.4, 3.3 * len(groups) + 1.0)
@@ -181,26 +183,31 @@ def _curves(ax: Axes, table: pd.DataFrame, methods: list[str], mode: str) -> Non
         rows = table[table["method"] == name].sort_values("step")
         if rows.empty:
             continue
-        x, y, low, high = (rows[column].to_numpy(dtype=np.float64) for column in ("step", "value", "low", "high"))
+        y, low, high, images = (
+            rows[column].to_numpy(dtype=np.float64) for column in ("value", "low", "high", "images")
+        )
+        x = np.arange(1.0, len(y) + 1)
         if mode == "cascading":
-            x, y, low, high = np.insert(x, 0, 0.0), *(np.insert(part, 0, 1.0) for part in (y, low, high))
+            x, images = np.insert(x, 0, 0.0), np.insert(images, 0, images.max())
+            y, low, high = (np.insert(part, 0, 1.0) for part in (y, low, high))
         ax.fill_between(x, low, high, color=colour, alpha=0.14, lw=0, zorder=2)
         ax.plot(x, y, color=colour, ls=dashes, lw=width, marker=marker, ms=4, mec="white", mew=0.5, zorder=3,
                 label=label)  # fmt: skip
+        few = 2 * images < table["images"].max()
+        if marker and few.any():
+            ax.plot(x[few], y[few], color=colour, ls="", marker=marker, ms=4.5, mfc="white", mew=1.1, zorder=4)
     ax.axhline(0, color=MUTED, lw=0.8, zorder=1)
 
 
 def _name_layers(ax: Axes, table: pd.DataFrame, mode: str) -> None:
     """Names of layers below the axis: all, or evenly many."""
-    names = dict(zip(table["step"], table["layer"], strict=True))
-    steps = sorted(names)
-    if len(steps) > _TICKS:
-        steps = [steps[i] for i in np.linspace(0, len(steps) - 1, _TICKS).round().astype(int)]
-    places: list[Any] = [0, *steps] if mode == "cascading" else steps
-    texts = (
-        ["trained", *[_short(names[s]) for s in steps]] if mode == "cascading" else [_short(names[s]) for s in steps]
-    )
-    ax.xaxis.set_major_locator(FixedLocator(places))
+    names = table.drop_duplicates("step").sort_values("step")["layer"].tolist()
+    places = np.arange(1, len(names) + 1)
+    if len(places) > _TICKS:
+        places = places[np.linspace(0, len(places) - 1, _TICKS).round().astype(int)]
+    texts = [_short(names[place - 1]) for place in places]
+    if mode == "cascading":
+        places, texts = np.insert(places, 0, 0), ["trained", *texts]
     ax.set_xticks(places, texts, rotation=55, ha="right", rotation_mode="anchor", fontsize=7.5)
     for label in ax.get_xticklabels():
         label.set_parse_math(False)

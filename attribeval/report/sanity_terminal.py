@@ -1,4 +1,4 @@
-"""A sanity check as people read it: one row per method, what is left of it when all is random, and when it gives way."""
+"""A sanity check as people read it: a row per method, what is left when all is random, and when it gives way."""
 
 from __future__ import annotations
 
