@@ -35,6 +35,7 @@ from attribeval.benchmarks.robustness.local_lipschitz import LocalLipschitz
 from attribeval.benchmarks.robustness.max_sensitivity import MaxSensitivity
 from attribeval.benchmarks.robustness.relative_input_stability import RelativeInputStability
 from attribeval.benchmarks.robustness.relative_output_stability import RelativeOutputStability
+from attribeval.benchmarks.sanity.randomisation import Randomisation
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.grammar import parse
 from attribeval.methods.registry import make
@@ -72,6 +73,7 @@ _CLASSES: tuple[type, ...] = (
     EffectiveComplexity,
     RandomLogit,
     Repeatability,
+    Randomisation,
     PointingGame,
     EnergyInBox,
     RelevanceRank,

@@ -24,7 +24,7 @@ import numpy as np
 from attribeval import __version__
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
-from attribeval.report import leaderboard_terminal, roar_terminal
+from attribeval.report import leaderboard_terminal, roar_terminal, sanity_terminal
 from attribeval.results.result import Result
 
 if TYPE_CHECKING:
@@ -44,13 +44,17 @@ _ESTIMATES = ("value", "low", "high")
 _HEADERS = {"low": "interval", "seconds_per_image": "seconds / image", "p_holm": "p (Holm)"}
 _TITLES = {
     "bam": "Relative feature importance (BAM)",
+    "data_randomisation": "Sanity check: permuted labels",
     "leaderboard": "Leaderboard of methods",
     "roar": "Remove or keep, and retrain (ROAR, KAR)",
+    "sanity": "Sanity checks: random weights",
     "wsol": "Weakly supervised object localisation",
 }
 _WIDE = {
+    "data_randomisation": sanity_terminal.wide_table,
     "leaderboard": leaderboard_terminal.wide_table,
     "roar": roar_terminal.wide_table,
+    "sanity": sanity_terminal.wide_table,
 }  # tables that are shown another way than they are kept
 _SEEDS, _VERSIONS = ("seed", "seeds"), "versions"
 
@@ -309,7 +313,10 @@ def _plot(result: Result) -> _Picture | None:
     parts = []
     column = "metric" if "metric" in result.table.columns else "benchmark"
     metric = result.table[column].iloc[0]  # the first, of which a method has one row (in each mode)
-    for row in result.table[result.table[column] == metric].to_dict("records"):
+    rows = result.table[result.table[column] == metric]
+    if "step" in rows:  # a curve is told by its end
+        rows = rows[rows["step"] == rows["step"].max()]
+    for row in rows.to_dict("records"):
         percent = _is_fraction(row)
         value, interval = _cell(row["value"], percent), _interval(row["low"], row["high"], percent)
         name = f"{row['method']} ({row['mode']})" if "mode" in row else row["method"]
