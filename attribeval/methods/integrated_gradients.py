@@ -63,6 +63,14 @@ class IntegratedGradients:
         needs="gradients",
         passes="26 + 25",
         paper="Sundararajan et al. 2017, eq. 1",
+        maths=(
+            r"M = (x - x') \odot \int_0^1 \nabla f\left(x' + \alpha (x - x')\right) d\alpha \approx (x - x') \odot "
+            r"\sum_{k=1}^{n} w_k \nabla f\left(x' + \alpha_k (x - x')\right) \\ \sum_i M_i = f(x) - f(x')"
+        ),
+        misleads=(
+            "Pixels that have the baseline's colour get 0 however much they matter; another baseline is another "
+            "question, and a large completeness_gap says that the steps are too few."
+        ),
         signed=True,
         shares=True,
     )

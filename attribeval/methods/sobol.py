@@ -87,6 +87,11 @@ class Sobol:
         needs="nothing",
         passes="2080 + 0",
         paper="Fel et al. 2021, sec. 3",
+        maths=r"S_{T_k} = \frac{\frac{1}{2N} \sum_{j=1}^{N} \left(f(A_j) - f(C^{(k)}_j)\right)^2}{\hat V[f(A)]}",
+        misleads=(
+            "It has no sign: a cell that lowers the score stands out as one that raises it, and few designs on many "
+            "cells leave noise that looks like importance."
+        ),
         signed=False,
     )
 
