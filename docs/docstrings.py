@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-_HEADING = re.compile(r"^(Args|Attributes|Returns|Yields|Raises):$")
+_HEADING = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|Example):$")
 _ITEM = re.compile(r"^    (\*{0,2}\w[\w, *]*): (.*)$")
 
 
@@ -18,10 +18,12 @@ class Parts:
     Attributes:
         prose: What comes before the first heading.
         items: By heading, the text of each name, in order. Headings without names have one item, "".
+        example: What stands under Example, a session of the interpreter.
     """
 
     prose: str = ""
     items: dict[str, dict[str, str]] = field(default_factory=dict)
+    example: str = ""
 
 
 def parts(obj: Any) -> Parts:
@@ -32,9 +34,12 @@ def parts(obj: Any) -> Parts:
         match = _HEADING.match(line)
         if match:
             heading, name = match[1], ""
-            found.items[heading] = {}
+            if heading != "Example":
+                found.items[heading] = {}
         elif heading is None:
             prose.append(line)
+        elif heading == "Example":
+            found.example += f"{line[4:]}\n"
         else:
             item = _ITEM.match(line) if heading in ("Args", "Attributes", "Raises") else None
             if item:
@@ -61,7 +66,9 @@ def markdown(text: str) -> str:
             lines.append(line)
             continue
         pieces = re.split(r"(`+[^`]+`+)", line)
-        lines.append("".join(piece if piece.startswith("`") else re.sub(r"([*<>_])", r"\\\1", piece) for piece in pieces))
+        lines.append(
+            "".join(piece if piece.startswith("`") else re.sub(r"([*<>_])", r"\\\1", piece) for piece in pieces)
+        )
     return "\n".join(re.sub(r"^\\\* ", "* ", line) for line in lines)
 
 

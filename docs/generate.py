@@ -115,8 +115,8 @@ SYMBOLS = r"""
 {math}`c`, and {math}`p_c` its probability. {math}`M` is the map, {math}`i` one value of it, {math}`u` and {math}`v` are
 places, {math}`s(u)` the segment of a place. {math}`x'` is a baseline or reference, {math}`\tilde x` the image with
 everything hidden, {math}`x_z` the image in which segments with {math}`z_s = 0` are hidden. {math}`A^k_{ij}` is channel
-{math}`k` of a layer's activations, {math}`Z` its number of places, {math}`\uparrow` the enlargement to the image's size,
-{math}`\odot` the product value by value. {math}`B` is the map of the method that a wrapper goes around. In propagation
+{math}`k` of a layer's activations, {math}`Z` its number of places, {math}`\uparrow` the enlargement to the image's
+size, {math}`\odot` the product value by value. {math}`B` is the map of the method that a wrapper goes around. In propagation
 rules {math}`a_i` are a layer's inputs, {math}`w_{ij}` its weights, {math}`b_j` its biases, {math}`R` is relevance, and
 {math}`^+`, {math}`^-` stand for the positive and the negative part.
 """
@@ -126,8 +126,8 @@ def method_index() -> str:
     """The table of all methods."""
     text = [
         "# Methods\n",
-        "Each is a name for `Attributer.explain`; `attribeval methods` prints the same table. Cost is in model passes per "
-        "image at the default options, forward + backward.\n",
+        "Each is a name for `Attributer.explain`; `attribeval methods` prints the same table. Cost is in model passes "
+        "per image at the default options, forward + backward.\n",
     ]
     classes = sorted(methods.METHODS.values(), key=lambda cls: list(FAMILIES).index(cls.card.family))
     for family, members in groupby(classes, key=lambda cls: cls.card.family):
@@ -164,13 +164,16 @@ def benchmark_page(cls: type) -> str:
         signature = str(inspect.signature(function)).replace(" -> ", "\n    -> ")
         text += [
             f"### {function.__name__}\n",
-            f"```python\n# from {function.__module__} import {function.__name__}\n{function.__name__}{signature}\n```\n",
+            f"`{function.__module__}.{function.__name__}`\n",
+            f"```python\n{function.__name__}{signature}\n```\n",
             markdown(parts(function).prose) + "\n",
         ]
         for heading, items in parts(function).items.items():
             text.append(f"**{heading}**\n")
             text += [f"* `{name}`: {markdown(said)}" if name else markdown(said) for name, said in items.items()]
             text.append("")
+        if parts(function).example:
+            text.append(f"```pycon\n{parts(function).example}```\n")
     return "\n".join(text)
 
 
@@ -185,8 +188,8 @@ OWN_PAGES = """
 | benchmark | question | call |
 | --- | --- | --- |
 | [WSOL](../../wsol.md) | does the map find the object? | `Evaluator.wsol` |
-| [ROAR and KAR](../../roar.md) | does removing what the map ranks high hurt a model that is trained again? | `Evaluator.roar` |
-| [BAM and TCAV](../../bam.md) | does the map show that something matters more to one model than to another? | `Evaluator.bam` |
+| [ROAR and KAR](../../roar.md) | does a model trained without what the map ranks high do worse? | `Evaluator.roar` |
+| [BAM and TCAV](../../bam.md) | does the map show what matters more to one model than to another? | `Evaluator.bam` |
 """
 
 

@@ -53,7 +53,10 @@ def make(folder: Path) -> dict[str, Picture]:
         _draw({name: (wanted[name], files[name]) for name in missing})
     for old in set(folder.glob("*.png")) - set(files.values()):
         old.unlink()
-    return {name: Picture(files[name], _caption(name, wanted[name]), f"The map of {name} beside its image") for name in wanted}
+    return {
+        name: Picture(files[name], _caption(name, wanted[name]), f"The map of {name} beside its image")
+        for name in wanted
+    }
 
 
 def _key(name: str, text: str) -> str:
