@@ -97,11 +97,14 @@ class Explained(_Shared):
         explain: (images, targets, seeds) -> values: the same method on other raw images (B, H, W, C) with targets (B,)
             and the seeds of their random numbers, int32 (B, 2). With the subject's own images, targets and seeds it
             gives `values` again.
+        explain_with: (classifier, images, targets, seeds) -> values: the same method on another model; None where the
+            method is not known, only its maps.
     """
 
     values: np.ndarray
     heat: np.ndarray
     explain: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    explain_with: Callable[[Classifier, np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
     _memory: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property

@@ -1,0 +1,1 @@
+"""On how few pixels does a map put its weight?"""

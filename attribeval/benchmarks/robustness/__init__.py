@@ -1,0 +1,1 @@
+"""Do maps stay what they are when next to nothing changes?"""
