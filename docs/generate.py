@@ -116,8 +116,8 @@ SYMBOLS = r"""
 places, {math}`s(u)` the segment of a place. {math}`x'` is a baseline or reference, {math}`\tilde x` the image with
 everything hidden, {math}`x_z` the image in which segments with {math}`z_s = 0` are hidden. {math}`A^k_{ij}` is channel
 {math}`k` of a layer's activations, {math}`Z` its number of places, {math}`\uparrow` the enlargement to the image's
-size, {math}`\odot` the product value by value. {math}`B` is the map of the method that a wrapper goes around. In propagation
-rules {math}`a_i` are a layer's inputs, {math}`w_{ij}` its weights, {math}`b_j` its biases, {math}`R` is relevance, and
+size, {math}`\odot` the product value by value. {math}`B` is the map of the method that a wrapper goes around. In
+propagation rules {math}`a_i` are a layer's inputs, {math}`w_{ij}` its weights, {math}`b_j` its biases, {math}`R` is relevance, and
 {math}`^+`, {math}`^-` stand for the positive and the negative part.
 """
 
