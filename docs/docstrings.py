@@ -53,9 +53,12 @@ def parts(obj: Any) -> Parts:
 
 
 def described(obj: Any, heading: str) -> dict[str, str]:
-    """Text by name under a heading; "alpha, beta: …" describes both."""
-    items = parts(obj).items.get(heading, {})
-    return {name.strip(" *"): text for names, text in items.items() for name in names.split(",")}
+    """Text by name under a heading, of a class those of its bases too; "alpha, beta: …" describes both."""
+    found = {}
+    for one in reversed(obj.__mro__) if inspect.isclass(obj) else [obj]:
+        for names, text in parts(one).items.get(heading, {}).items():
+            found |= {name.strip(" *"): text for name in names.split(",")}
+    return found
 
 
 def markdown(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
+import re
 import shutil
 import sys
 from itertools import groupby
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import pictures
 from docstrings import cell, described, markdown, parts, table
 
+from attribeval import plots
 from attribeval.benchmarks import registry as benchmarks
 from attribeval.methods import registry as methods
 from attribeval.methods.grammar import ALIASES, parse
@@ -40,8 +42,8 @@ FAMILIES = {
 
 
 def slug(cls: type) -> str:
-    """The name of a class's file, which can stand in an address ("gradcam++" cannot)."""
-    return cls.__module__.rsplit(".", 1)[-1]
+    """The name of a method or benchmark as it can stand in an address ("gradcam++" cannot)."""
+    return cls.card.name.replace("+", "_plus")
 
 
 def options_table(cls: type) -> str:
@@ -117,8 +119,8 @@ places, {math}`s(u)` the segment of a place. {math}`x'` is a baseline or referen
 everything hidden, {math}`x_z` the image in which segments with {math}`z_s = 0` are hidden. {math}`A^k_{ij}` is channel
 {math}`k` of a layer's activations, {math}`Z` its number of places, {math}`\uparrow` the enlargement to the image's
 size, {math}`\odot` the product value by value. {math}`B` is the map of the method that a wrapper goes around. In
-propagation rules {math}`a_i` are a layer's inputs, {math}`w_{ij}` its weights, {math}`b_j` its biases, {math}`R` is relevance, and
-{math}`^+`, {math}`^-` stand for the positive and the negative part.
+propagation rules {math}`a_i` are a layer's inputs, {math}`w_{ij}` its weights, {math}`b_j` its biases, {math}`R` is
+relevance, and {math}`^+`, {math}`^-` stand for the positive and the negative part.
 """
 
 
@@ -161,7 +163,7 @@ def benchmark_page(cls: type) -> str:
         "## On arrays\n",
     ]
     for function in metric_functions(cls):
-        signature = str(inspect.signature(function)).replace(" -> ", "\n    -> ")
+        signature = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(function)))  # annotations are strings
         text += [
             f"### {function.__name__}\n",
             f"`{function.__module__}.{function.__name__}`\n",
@@ -208,6 +210,14 @@ def benchmark_index() -> str:
     return "\n".join([*text, _toctree([slug(cls) for cls in classes])])
 
 
+def plots_page() -> str:
+    """Every function of `attribeval.plots`."""
+    functions = [getattr(plots, name) for name in plots.__all__ if inspect.isfunction(getattr(plots, name))]
+    lines = [f".. autofunction:: {one.__module__}.{one.__name__}\n" for one in functions]
+    about = "All are drawn through matplotlib's objects: show the figure, or save it.\n"
+    return "\n".join(["# Pictures\n", about, "```{eval-rst}", *lines, "```\n"])
+
+
 def _toctree(pages: list[str]) -> str:
     return "\n".join(["```{toctree}", ":hidden:", "", *pages, "```\n"]) if pages else ""
 
@@ -222,7 +232,11 @@ def write(path: Path, text: str) -> None:
 def write_all(with_pictures: bool = True) -> None:
     """Write all pages."""
     made = pictures.make(GENERATED / "pictures") if with_pictures else {}
-    pages = {GENERATED / "methods/index.md": method_index(), GENERATED / "benchmarks/index.md": benchmark_index()}
+    pages = {
+        GENERATED / "methods/index.md": method_index(),
+        GENERATED / "benchmarks/index.md": benchmark_index(),
+        GENERATED / "plots.md": plots_page(),
+    }
     for name, cls in methods.METHODS.items():
         pages[GENERATED / f"methods/{slug(cls)}.md"] = method_page(cls, made.get(name))
     for cls in benchmarks.BENCHMARKS.values():
