@@ -16,7 +16,8 @@ from attribeval import __version__
 project = "attribeval"
 author = "The attribeval authors"
 version = release = __version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "myst_nb"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "formulas", "myst_nb"]
+html_math_renderer = "drawn"
 html_theme = "alabaster"
 html_theme_options = {"description": "Which attribution method can I trust on my Keras model?", "page_width": "1100px"}
 exclude_patterns = ["_build", "generated/pictures"]
