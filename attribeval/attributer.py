@@ -82,7 +82,7 @@ class Attributer:
         method: str = "gradcam",
         targets: Any = None,
         *,
-        seed: int = 0,
+        seed: int | np.ndarray = 0,
         batch_size: int | None = None,
         progress: bool | None = None,
         backend: str | None = None,
@@ -95,7 +95,9 @@ class Attributer:
                 PIL image or list of them, which are resized; or `Samples`. Raw pixels if the model has preprocessing.
             method: Name of a method; `attribeval methods` lists them.
             targets: Class to explain: one int, N ints, or one-hot (N, classes). None: the predicted class.
-            seed: Seed of everything random; the same seed gives an image the same map in any batch or order.
+            seed: Seed of everything random; the same seed gives an image the same map in any batch or order. Or one
+                seed for each image, int32 (N, 2), as `image_seeds` makes them: other pixels can then be explained
+                with the random numbers of the image that they were made from.
             batch_size: Images at a time; None takes the Attributer's.
             progress: Show a progress bar; None shows it on a terminal or in a notebook.
             backend: A library that computes the same method ("tf_keras_vis", …); None: our own engine.
@@ -127,7 +129,7 @@ class Attributer:
         methods: Sequence[str] | Mapping[str, Method],
         targets: Any = None,
         *,
-        seed: int = 0,
+        seed: int | np.ndarray = 0,
         batch_size: int | None = None,
         progress: bool | None = None,
     ) -> dict[str, Attributions]:
@@ -156,6 +158,30 @@ class Attributer:
 
         self._in_batches(source, batch_size, "predict", progress, work)
         return np.concatenate(parts)
+
+    def answer(self, images: Any, *, batch_size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and probabilities of raw images, from one pass of the model over each.
+
+        Args:
+            images, batch_size: As in `explain`.
+
+        Returns:
+            The scores that are explained (logits, unless the Attributer was made with `score="output"`), and the
+            model's output as it is, or the softmax of the logits for a model that ends in logits; float32
+            (N, classes) each.
+        """
+        source = ImageSource(images, self.classifier.input_shape)
+        scores: list[np.ndarray] = []
+        outputs: list[np.ndarray] = []
+        softmax = self.classifier.link is None and self.classifier.score == "logit"
+
+        def work(start: int, stop: int, capacity: int) -> None:
+            score, output = self.classifier.forward(self.classifier.prepare(source.load(start, stop)))
+            scores.append(score.numpy().astype(np.float32))
+            outputs.append((tf.nn.softmax(score) if softmax else output).numpy().astype(np.float32))
+
+        self._in_batches(source, batch_size, "answer", False, work)
+        return np.concatenate(scores), np.concatenate(outputs)
 
     def read(self, images: Any) -> np.ndarray:
         """The raw images as `explain` sees them: read, resized, checked; float32 (N, H, W, C)."""
@@ -217,17 +243,18 @@ class Attributer:
         images: Any,
         methods: Mapping[str, Method],
         targets: Any,
-        seed: int,
+        seed: int | np.ndarray,
         batch_size: int | None,
         show: bool | None,
     ) -> dict[str, Attributions]:
         source = ImageSource(images, self.classifier.input_shape)
+        seeds = _read_seeds(seed, len(source))
         given = _read_targets(targets, len(source), self.classifier.classes)
         results = _Results(len(source), list(methods))
         what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
 
         def work(start: int, stop: int, capacity: int) -> None:
-            self._explain_some(source, start, stop, capacity, methods, given, seed, results)
+            self._explain_some(source, start, stop, capacity, methods, given, seeds, results)
 
         self._in_batches(source, batch_size, what, show, work)
         return {
@@ -238,7 +265,7 @@ class Attributer:
                 options=options_of(method),
                 seconds=results.seconds[label],
                 model=self.classifier.name,
-                seed=seed,
+                seed=None if isinstance(seeds, np.ndarray) else seeds,
                 completeness_gap=results.gaps.get(label),
                 class_names=self.classifier.class_names,
                 versions=versions(),
@@ -254,7 +281,7 @@ class Attributer:
         capacity: int,
         methods: Mapping[str, Method],
         given: np.ndarray | None,
-        seed: int,
+        seed: int | np.ndarray,
         results: _Results,
     ) -> None:
         """Explain images start … stop − 1 by every method and write the maps into `results`."""
@@ -263,7 +290,8 @@ class Attributer:
         scores = self._scores(x, start) if given is None else None
         targets = given[start:stop] if scores is None else scores.argmax(1).astype(np.int32)
         results.targets[start:stop] = targets
-        batch = Batch(self.classifier, x, raw, tf.constant(targets), image_seeds(raw, seed), capacity, scores)
+        seeds = seed[start:stop] if isinstance(seed, np.ndarray) else image_seeds(raw, seed)
+        batch = Batch(self.classifier, x, raw, tf.constant(targets), seeds, capacity, scores)
         for label, method in methods.items():
             begun = time.perf_counter()
             batch.completeness_gap = None
@@ -320,6 +348,18 @@ def image_seeds(raw: np.ndarray, seed: int) -> np.ndarray:
 def versions() -> dict[str, str]:
     """Versions of what computed a result."""
     return {"attribeval": __version__, "tensorflow": tf.version.VERSION, "keras": tf.keras.__version__}
+
+
+def _read_seeds(seed: int | np.ndarray, n: int) -> int | np.ndarray:
+    """The user's seed as an int, or one seed per image as int32 (n, 2)."""
+    if np.ndim(seed) == 0:
+        return int(seed)
+    array = np.asarray(seed)
+    if array.shape != (n, 2) or array.dtype != np.int32:
+        raise AttribevalError(
+            f"Expected seed as one int, or int32 ({n}, 2), a seed per image. Received: {array.dtype} {array.shape}."
+        )
+    return array
 
 
 def _read_targets(targets: Any, n: int, classes: int) -> np.ndarray | None:

@@ -35,7 +35,7 @@ class Attributions:
         options: The method's options.
         seconds: Time spent on this method; shared work counts for the method that came first.
         model: Name of the model.
-        seed: The seed of everything random.
+        seed: The seed of everything random; None where each image was given its own.
         completeness_gap: For methods that promise that the map sums to a score difference: the sum minus that
             difference, float32 (N,), in score units. None for other methods.
         class_names: Names by class index, or None.
@@ -48,7 +48,7 @@ class Attributions:
     options: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     model: str = ""
-    seed: int = 0
+    seed: int | None = 0
     completeness_gap: np.ndarray | None = None
     class_names: list[str] | None = None
     versions: dict[str, str] = field(default_factory=dict)

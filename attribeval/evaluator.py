@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any, Literal
 
 from attribeval.attributer import Attributer
+from attribeval.benchmarks.card import Benchmark
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods.card import Method
@@ -72,6 +73,40 @@ class Evaluator:
             seed=seed,
             batch_size=batch_size,
             run_dir=run_dir,
+            progress=progress,
+        )
+
+    def compare(
+        self,
+        methods: Sequence[str] | Mapping[str, Method] | None = None,
+        benchmarks: Sequence[str] | Mapping[str, Benchmark] | None = None,
+        *,
+        targets: Literal["predicted", "label"] = "predicted",
+        seed: int = 0,
+        batch_size: int | None = None,
+        chunk: int = 25,
+        run_dir: str | PathLike | None = None,
+        cache: str | PathLike | bool | None = None,
+        progress: bool | None = None,
+    ) -> Result:
+        """The leaderboard: every method against every benchmark, with intervals, tests, groups, agreement and cost.
+
+        `methods=None` takes a dozen quick ones, `benchmarks=None` all that the data allow. See
+        `attribeval.benchmarks.leaderboard.procedure.run_leaderboard` for arguments and columns.
+        """
+        from attribeval.benchmarks.leaderboard.procedure import run_leaderboard
+
+        return run_leaderboard(
+            self.attributer,
+            self.dataset,
+            methods,
+            benchmarks,
+            targets=targets,
+            seed=seed,
+            batch_size=batch_size,
+            chunk=chunk,
+            run_dir=run_dir,
+            cache=cache,
             progress=progress,
         )
 

@@ -189,6 +189,7 @@ def metric_functions(cls: type) -> list[Any]:
 OWN_PAGES = """
 | benchmark | question | call |
 | --- | --- | --- |
+| [Leaderboard](../../leaderboard.md) | which methods do many metrics tell apart? | `Evaluator.compare` |
 | [WSOL](../../wsol.md) | does the map find the object? | `Evaluator.wsol` |
 | [ROAR and KAR](../../roar.md) | does a model trained without what the map ranks high do worse? | `Evaluator.roar` |
 | [BAM and TCAV](../../bam.md) | does the map show what matters more to one model than to another? | `Evaluator.bam` |
@@ -197,10 +198,10 @@ OWN_PAGES = """
 
 def benchmark_index() -> str:
     """The table of all benchmarks."""
-    text = ["# Benchmarks\n", "Three train models or need annotations, and have commands of their own:", OWN_PAGES]
+    text = ["# Benchmarks\n", "Each of these is a call and a command of its own:", OWN_PAGES]
     classes = list(benchmarks.BENCHMARKS.values())
     if classes:
-        text.append("The others are columns of one table, the leaderboard:\n")
+        text.append("These are columns of the leaderboard, one number per image each:\n")
     for family, members in groupby(sorted(classes, key=lambda cls: cls.card.family), key=lambda cls: cls.card.family):
         rows = [
             [f"[{cls.card.name}]({slug(cls)}.md)", cell(cls.card.summary), cls.card.better, cell(cls.card.passes)]

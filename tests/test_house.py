@@ -18,7 +18,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # From DESIGN: each room may import the rooms before it, never those after it.
 ORDER = ["datasets", "models", "methods", "backends", "attributer", "concepts", "benchmarks", "evaluator"]
-PEOPLE = {"report", "plots", "cli", "crosscheck"}
+PEOPLE = {"report", "plots", "cli", "crosscheck", "selftest"}
 
 
 def _imports(path: Path, top_level_only: bool = False) -> set[str]:

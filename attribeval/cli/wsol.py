@@ -8,19 +8,11 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
+    from attribeval.cli.data import add_data
     from attribeval.cli.options import add_model, add_seed
 
     command = commands.add_parser("wsol", help="localisation: maps against the boxes or masks of objects")
-    data = command.add_argument_group(
-        "data (one of these; none: the embedded digit scenes, with --model digit_objects)"
-    )
-    data.add_argument("--imagenet", metavar="DIR", help="ImageNet folder (Kaggle, devkit or synset-folder layout)")
-    data.add_argument("--metadata", metavar="DIR", help="one split of wsolevaluation's metadata (image_ids.txt, …)")
-    data.add_argument("--coco", metavar="FILE", help="COCO instances_*.json; an item is an image and a category in it")
-    data.add_argument("--boxes", metavar="CSV", help="a table of boxes: image, x0, y0, x1, y1 (pixels), label")
-    data.add_argument("--images", metavar="DIR", default="", help="folder of the images (for all but --imagenet)")
-    data.add_argument("--masks", metavar="DIR", help="folder of mask files named in the metadata (default: with them)")
-    data.add_argument("--limit", type=int, help="only the first images")
+    data = add_data(command)
     data.add_argument("--maps", metavar="DIR", help="score the map files <id>.npy below DIR instead of a model's maps")
     command.add_argument(
         "--methods", nargs="+", default=["gradcam", "gradient"], metavar="NAME", help="methods to score"
@@ -78,6 +70,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
+    from attribeval.cli.data import read_data
     from attribeval.cli.options import make_attributer
     from attribeval.errors import AttribevalError
     from attribeval.evaluator import Evaluator
@@ -86,7 +79,7 @@ def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
         raise AttribevalError(
             "Expected --model, whose maps are scored, or --maps DIR with map files. Received neither."
         )
-    dataset = _dataset(args)
+    dataset = read_data(args)
     options |= {"targets": args.targets, "geometry": args.geometry, "run_dir": args.run_dir}
     attributer = make_attributer(args)
     result = Evaluator(attributer, dataset).wsol(args.methods, **options)
@@ -120,6 +113,7 @@ def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:
     from pathlib import Path
 
     from attribeval.benchmarks.wsol.evaluate import evaluate
+    from attribeval.cli.data import read_data
     from attribeval.datasets import wsol_maps
     from attribeval.datasets.geometry import scale_boxes
     from attribeval.errors import AttribevalError
@@ -128,7 +122,7 @@ def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:
         raise AttribevalError(
             "--geometry, --targets and --run-dir belong to a model's maps. Received them with --maps."
         )
-    dataset = _dataset(args)
+    dataset = read_data(args)
     maps = wsol_maps(args.maps, dataset.ids)
     sizes = [heatmap.shape for heatmap in maps]
     boxes = masks = None
@@ -151,26 +145,3 @@ class _Drawn:
 
     def __getitem__(self, item: int) -> Any:
         return self._dataset.mask_at(item, self._sizes[item])
-
-
-def _dataset(args: argparse.Namespace) -> Any:
-    from attribeval import datasets
-    from attribeval.errors import AttribevalError
-
-    given = [name for name in ("imagenet", "metadata", "coco", "boxes") if getattr(args, name)]
-    if len(given) > 1:
-        raise AttribevalError(f"Expected one data set. Received --{' and --'.join(given)}.")
-    if args.imagenet:
-        return datasets.imagenet(args.imagenet, limit=args.limit)
-    if args.metadata:
-        return datasets.wsol_metadata(args.metadata, args.images, args.masks, args.limit)
-    if args.coco:
-        return datasets.coco(args.coco, args.images, limit=args.limit)
-    if args.boxes:
-        return datasets.box_table(args.boxes, args.images)[: args.limit]
-    if args.model == "digit_objects":
-        return datasets.digit_scenes().test.samples(label="object")[: args.limit]
-    raise AttribevalError(
-        "Expected --imagenet DIR, --metadata DIR, --coco FILE or --boxes CSV (or --model digit_objects for the "
-        "embedded data). Received none."
-    )

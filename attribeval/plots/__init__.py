@@ -6,6 +6,12 @@ Drawn through matplotlib's objects only: no pyplot state is used, no backend is 
 from attribeval.plots.bam import bam_pictures, plot_accuracies, plot_examples, plot_patches, plot_series
 from attribeval.plots.boxes import box_overlays
 from attribeval.plots.gallery import gallery
+from attribeval.plots.leaderboard import (
+    leaderboard_pictures,
+    plot_benchmark_agreement,
+    plot_cost,
+    plot_map_agreement,
+)
 from attribeval.plots.overlays import overlays
 from attribeval.plots.results import RESULT_PLOTS, more_pictures, plot_result
 from attribeval.plots.roar import plot_areas, plot_without_retraining, roar_pictures
@@ -15,11 +21,15 @@ __all__ = [
     "bam_pictures",
     "box_overlays",
     "gallery",
+    "leaderboard_pictures",
     "more_pictures",
     "overlays",
     "plot_accuracies",
     "plot_areas",
+    "plot_benchmark_agreement",
+    "plot_cost",
     "plot_examples",
+    "plot_map_agreement",
     "plot_patches",
     "plot_result",
     "plot_series",

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
 
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, LINES, MUTED, UNSIGNED, decorate, draw_heat, new_figure, shorten
+from attribeval.plots.style import INK, LINES, MUTED, UNSIGNED, cut, decorate, draw_heat, new_figure, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ def plot_bam(result: Result) -> Figure:
     axes = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
     for ax, metric in zip(axes, metrics, strict=True):
         _bars(ax, table, metric, methods)
-    axes[0].set_yticks(range(len(methods)), [shorten(name, 60).replace("\n", " ") for name in methods])
+    axes[0].set_yticks(range(len(methods)), [cut(name, 44) for name in methods])
     axes[0].set_ylim(len(methods) - 0.4, -0.6)
     for label in axes[0].get_yticklabels():
         label.set_parse_math(False)
@@ -71,13 +71,15 @@ def plot_bam(result: Result) -> Figure:
     handles: list[Any] = [
         Patch(facecolor=_BARS[kind][0], hatch=_BARS[kind][1], edgecolor="#5a6270", label=_KINDS[kind]) for kind in kinds
     ]
+    if ((table["images"] < _FEW) & (table["kind"] == "method")).any():
+        handles.append(Patch(facecolor=_BARS["method"][0], alpha=0.4, label=f"method, fewer than {_FEW} images"))
     for row, (marker, label) in _ROBUST.items():
         if (table["metric"] == f"MCS{row}").any():
             handles.append(Line2D([], [], color=_RED, marker=marker, ms=4.5, ls="none", label=f"robustness: {label}"))
     handles.append(
         Line2D([], [], color=_YELLOW, marker="|", ms=10, mew=2.5, ls="none", label="baseline: random region")
     )
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False, fontsize=8)
     return figure
 
 
@@ -204,7 +206,7 @@ def plot_series(result: Result) -> Figure:
     for place, row in enumerate(rows.to_dict("records")):
         colour, hatch = _BARS[row["kind"]]
         right.barh(place, row["value"], height=0.68, color=colour, hatch=hatch, edgecolor="#5a6270", lw=0.4)
-    right.set_yticks(range(len(names)), [shorten(name, 60).replace("\n", " ") for name in names])
+    right.set_yticks(range(len(names)), [cut(name, 44) for name in names])
     right.set_ylim(len(names) - 0.4, -0.6)
     right.set_xlim(-1.05, 1.05)
     right.axvline(0, color=MUTED, lw=0.8)

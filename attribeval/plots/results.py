@@ -8,14 +8,15 @@ from matplotlib.figure import Figure
 
 from attribeval.errors import AttribevalError
 from attribeval.plots.bam import bam_pictures, plot_bam
+from attribeval.plots.leaderboard import leaderboard_pictures, plot_leaderboard
 from attribeval.plots.roar import plot_roar, roar_pictures
 from attribeval.plots.wsol import plot_wsol
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
 
-RESULT_PLOTS = {"bam": plot_bam, "roar": plot_roar, "wsol": plot_wsol}
-_MORE = {"bam": bam_pictures, "roar": roar_pictures}
+RESULT_PLOTS = {"bam": plot_bam, "leaderboard": plot_leaderboard, "roar": plot_roar, "wsol": plot_wsol}
+_MORE = {"bam": bam_pictures, "leaderboard": leaderboard_pictures, "roar": roar_pictures}
 
 
 def plot_result(result: Result) -> Figure:

@@ -172,6 +172,12 @@ def shorten(text: str, width: int) -> str:
     return text[:cut].strip() + "\n" + (rest if len(rest) <= half + 2 else rest[: half + 1] + "…")
 
 
+def cut(text: str, width: int) -> str:
+    """A text in one line, its end left out where it is too long."""
+    text = str(text)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
 def class_name(attributions: Attributions, i: int) -> str:
     target = int(attributions.targets[i])
     names = attributions.class_names

@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, LINES, MUTED, decorate, new_figure, shorten
+from attribeval.plots.style import INK, LINES, MUTED, cut, decorate, new_figure, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ def _panels(figure: Any, table: pd.DataFrame, metrics: list[str], methods: list[
         ax.tick_params(axis="both", labelsize=7)
         ax.tick_params(axis="y", length=0)
     for ax in axes[:, 0]:
-        ax.set_yticks(range(len(methods)), [shorten(name, 56).replace("\n", " ") for name in methods])
+        ax.set_yticks(range(len(methods)), [cut(name, 44) for name in methods])
         ax.set_ylim(len(methods) - 0.4, -0.6)
         for label in ax.get_yticklabels():
             label.set_parse_math(False)

@@ -24,7 +24,7 @@ import numpy as np
 from attribeval import __version__
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
-from attribeval.report.roar_terminal import wide_table
+from attribeval.report import leaderboard_terminal, roar_terminal
 from attribeval.results.result import Result
 
 if TYPE_CHECKING:
@@ -44,10 +44,14 @@ _ESTIMATES = ("value", "low", "high")
 _HEADERS = {"low": "interval", "seconds_per_image": "seconds / image", "p_holm": "p (Holm)"}
 _TITLES = {
     "bam": "Relative feature importance (BAM)",
+    "leaderboard": "Leaderboard of methods",
     "roar": "Remove or keep, and retrain (ROAR, KAR)",
     "wsol": "Weakly supervised object localisation",
 }
-_WIDE = {"roar": wide_table}  # tables that are shown another way than they are kept
+_WIDE = {
+    "leaderboard": leaderboard_terminal.wide_table,
+    "roar": roar_terminal.wide_table,
+}  # tables that are shown another way than they are kept
 _SEEDS, _VERSIONS = ("seed", "seeds"), "versions"
 
 
@@ -295,8 +299,9 @@ def _plot(result: Result) -> _Picture | None:
     if result.benchmark not in RESULT_PLOTS:
         return None
     parts = []
-    metric = result.table["metric"].iloc[0]  # the first, of which a method has one row (in each mode)
-    for row in result.table[result.table["metric"] == metric].to_dict("records"):
+    column = "metric" if "metric" in result.table.columns else "benchmark"
+    metric = result.table[column].iloc[0]  # the first, of which a method has one row (in each mode)
+    for row in result.table[result.table[column] == metric].to_dict("records"):
         percent = _is_fraction(row)
         value, interval = _cell(row["value"], percent), _interval(row["low"], row["high"], percent)
         name = f"{row['method']} ({row['mode']})" if "mode" in row else row["method"]

@@ -1,0 +1,1 @@
+"""All methods against all benchmarks: maps once, scores once, one table."""

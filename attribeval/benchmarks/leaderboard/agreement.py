@@ -1,0 +1,94 @@
+"""Who agrees with whom: benchmarks about methods (Kendall's τ), and methods about pixels (rank correlation of maps)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from attribeval.errors import AttribevalError
+
+
+def kendall_tau(values: np.ndarray) -> np.ndarray:
+    """Kendall's τ-b between all pairs of benchmarks, over methods, for many samples at once (Kendall 1945).
+
+    τ is the share of pairs of methods that both benchmarks put in the same order, minus the share that they put in
+    opposite orders; of pairs that one of them ties, neither, and the denominator shrinks accordingly.
+
+    Args:
+        values: (R, M, B): of R samples, M methods by B benchmarks, higher is better. NaN: not known; pairs of methods
+            of which one is not known to both benchmarks are left out.
+
+    Returns:
+        float64 (R, B, B), −1 to 1; NaN where a benchmark tells no two methods apart.
+
+    Raises:
+        AttribevalError: If the shape is another.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 3:
+        raise AttribevalError(f"Expected values (R, M, B). Received: {values.shape}.")
+    first, second = np.triu_indices(values.shape[1], 1)
+    taus = np.empty((len(values), values.shape[2], values.shape[2]))
+    for r, sample in enumerate(values):
+        order = np.sign(sample[first] - sample[second])  # (pairs, B)
+        known = np.isfinite(order)
+        order = np.where(known, order, 0.0)
+        strict, known = np.abs(order), known.astype(np.float64)
+        apart = strict.T @ known  # [b, c]: pairs that b tells apart, of those that c knows too
+        with np.errstate(invalid="ignore", divide="ignore"):
+            taus[r] = (order.T @ order) / np.sqrt(apart * apart.T)
+    return np.clip(taus, -1, 1)
+
+
+def standard_ranks(heat: np.ndarray) -> np.ndarray:
+    """Ranks of each map's pixels (ties share their mean rank), centred and of length 1.
+
+    Args:
+        heat: (N, H, W), finite.
+
+    Returns:
+        float32 (N, H · W); NaN for a constant map, whose pixels have no order.
+    """
+    from scipy.stats import rankdata
+
+    ranks = np.stack([rankdata(one) for one in heat.reshape(len(heat), -1)])
+    ranks -= ranks.mean(1, keepdims=True)
+    length = np.linalg.norm(ranks, axis=1, keepdims=True)
+    return np.divide(ranks, length, out=np.full_like(ranks, np.nan), where=length > 0).astype(np.float32)
+
+
+def map_correlations(ranks: Sequence[np.ndarray | None], n: int) -> np.ndarray:
+    """Spearman's correlation between the maps of every two methods, image by image.
+
+    Args:
+        ranks: Of each method what `standard_ranks` gave, (N, H · W); None for a method without maps.
+        n: Number of images.
+
+    Returns:
+        float32 (N, M, M), −1 to 1; NaN where a map is constant or not there.
+    """
+    correlations = np.full((n, len(ranks), len(ranks)), np.nan, np.float32)
+    there = [m for m, of_method in enumerate(ranks) if of_method is not None]
+    if not there:
+        return correlations
+    for image in range(n):
+        of_image = np.stack([ranks[m][image] for m in there])
+        correlations[image][np.ix_(there, there)] = np.clip(of_image @ of_image.T, -1, 1)
+    return correlations
+
+
+def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Means over the images that have a value.
+
+    Args:
+        values: (N, K), NaN where an image has none.
+        weights: How often each image counts, (R, N).
+
+    Returns:
+        float64 (R, K); NaN where no image with a value counts.
+    """
+    known = np.isfinite(values)
+    counts = weights @ known.astype(np.float64)
+    sums = weights @ np.where(known, values, 0.0)
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)

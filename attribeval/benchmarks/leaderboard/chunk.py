@@ -1,0 +1,315 @@
+"""A few images: every method's maps once, every benchmark's shared part once, one record per cell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from attribeval.attributer import Attributer, image_seeds
+from attribeval.attributions import Attributions
+from attribeval.benchmarks.card import Benchmark
+from attribeval.benchmarks.leaderboard.agreement import map_correlations, standard_ranks
+from attribeval.benchmarks.leaderboard.maps_cache import Maps, MapsCache, digest_of, image_keys
+from attribeval.benchmarks.leaderboard.memory import PeakMemory
+from attribeval.benchmarks.leaderboard.store import Store, file_name
+from attribeval.benchmarks.subject import Explained, Subject
+from attribeval.datasets.samples import Samples
+from attribeval.errors import AttribevalError
+from attribeval.methods.card import Method
+from attribeval.methods.reading import ranking
+
+
+class Chunk:
+    """Scores images start … stop − 1 by what is missing in the store.
+
+    Args:
+        attributer: The model.
+        methods, benchmarks: By label.
+        store: Where records are and go.
+        cache: Of maps, or None.
+        began: When this run began (`time.time`): failures of earlier runs are tried again, those of this one are not.
+        targets, seed, batch_size: As in `procedure.run_leaderboard`.
+    """
+
+    def __init__(
+        self,
+        attributer: Attributer,
+        methods: Mapping[str, Method],
+        benchmarks: Mapping[str, Benchmark],
+        store: Store,
+        cache: MapsCache | None,
+        began: float,
+        targets: str,
+        seed: int,
+        batch_size: int | None,
+    ):
+        self._attributer = attributer
+        self._methods, self._benchmarks = methods, benchmarks
+        self._store, self._cache, self._began = store, cache, began
+        self._targets, self._seed, self._batch_size = targets, seed, batch_size
+        self._method_files = {label: file_name(method) for label, method in methods.items()}
+        self._benchmark_files = {label: file_name(benchmark) for label, benchmark in benchmarks.items()}
+        self._fingerprint = attributer.classifier.fingerprint()
+
+    # ------------------------------------------------------------------------------------------------- records
+
+    def cell(self, start: int, method: str, benchmark: str) -> str:
+        """Name of a cell's record."""
+        return f"{self._of_method(start, method)}/{self._benchmark_files[benchmark]}"
+
+    def maps(self, start: int, method: str) -> str:
+        """Name of the record of what maps cost."""
+        return f"{self._of_method(start, method)}/maps"
+
+    @staticmethod
+    def images(start: int) -> str:
+        """Name of the record of what is known of the images."""
+        return f"chunk-{start:07d}/images"
+
+    def agreement(self, start: int) -> str:
+        """Name of the correlations between maps, which belong to all methods together."""
+        return f"chunk-{start:07d}/agreement-{digest_of(list(self._method_files.values()))}"
+
+    def missing(self, start: int) -> list[tuple[str, str]]:
+        """Cells without scores that are still to be tried."""
+        return [(m, b) for m in self._methods for b in self._benchmarks if not self._is_tried(start, m, b)]
+
+    def is_done(self, start: int) -> bool:
+        """Whether nothing is left to do."""
+        return not self.missing(start) and self._store.read_arrays(self.agreement(start)) is not None
+
+    def _of_method(self, start: int, method: str) -> str:
+        return f"chunk-{start:07d}/{self._method_files[method]}"
+
+    def _is_tried(self, start: int, method: str, benchmark: str) -> bool:
+        record = self._store.read(self.cell(start, method, benchmark))
+        if record is None:
+            return False
+        return record["error"] is None or record["written"] >= self._began
+
+    # ---------------------------------------------------------------------------------------------------- work
+
+    def run(self, start: int, images: np.ndarray, samples: Samples | None, advance: Callable[[int], Any]) -> None:
+        """Do what is missing.
+
+        Args:
+            start: Number of the first image.
+            images: Raw, float32 (N, H, W, C).
+            samples: The same images with what is known of them.
+            advance: Called with the number of cells done.
+
+        Raises:
+            AttribevalError: If the model or the images are not what the store's are, or a benchmark left the model
+                changed.
+        """
+        subject = self._subject(start, images, samples)
+        keys = image_keys(self._attributer.classifier, images, subject.targets, subject.seeds)
+        self._remember(start, subject, keys)
+        missing: dict[str, list[str]] = {}
+        for method, benchmark in self.missing(start):
+            missing.setdefault(method, []).append(benchmark)
+        saved = self._store.read_arrays(self.agreement(start))
+        prepared: dict[str, Any] = {}
+        heats: dict[str, np.ndarray] = {}
+        failed: set[str] = set()
+        for method, benchmarks in missing.items():
+            try:
+                explained = self._explain(start, method, subject, keys)
+            except Exception as error:  # whatever a method raises belongs into its cells
+                failed.add(method)
+                for benchmark in benchmarks:
+                    self._fail(start, method, benchmark, f"no maps: {_reason(error)}", subject)
+                    advance(1)
+                continue
+            heats[method] = explained.heat
+            for benchmark in benchmarks:
+                self._score(start, method, benchmark, subject, explained, prepared)
+                advance(1)
+        known = set() if saved is None else {m for m, there in zip(self._methods, saved["there"], strict=True) if there}
+        if saved is None or set(heats) - known:
+            self._correlate(start, subject, keys, heats, failed)
+
+    def _subject(self, start: int, images: np.ndarray, samples: Samples | None) -> Subject:
+        def answer(asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return self._attributer.answer(asked, batch_size=self._batch_size)
+
+        seeds = image_seeds(images, self._seed)
+        classifier = self._attributer.classifier
+        subject = Subject(images, np.zeros(len(images), np.int64), answer, seeds, samples, classifier)
+        bad = np.flatnonzero(~np.isfinite(subject.logits).all(1))
+        if bad.size:
+            raise AttribevalError(
+                f"Expected finite scores. Received NaN or infinity from the model for image {start + bad[0]}: check "
+                "its pixel range and preprocessing, and the model's weights."
+            )
+        predicted = subject.logits.argmax(1)
+        subject.targets = samples.labels if samples is not None and self._targets == "label" else predicted
+        return subject
+
+    def _remember(self, start: int, subject: Subject, keys: list[str]) -> None:
+        """Keep targets and predictions; make sure that the images are those of the records beside them."""
+        about = {
+            "targets": subject.targets.tolist(),
+            "predicted": subject.logits.argmax(1).tolist(),
+            "content": digest_of(keys),
+        }
+        known = self._store.read(self.images(start))
+        if known is not None and known["content"] != about["content"]:
+            raise AttribevalError(
+                f"Expected the images from number {start} on, their preprocessing and their classes as they were when "
+                f"the run began. Received others: delete {self._store.folder} to start again."
+            )
+        self._store.write(self.images(start), about)
+
+    def _explain(self, start: int, method: str, subject: Subject, keys: list[str]) -> Explained:
+        built = self._methods[method]
+
+        def explain_by(
+            attributer: Attributer, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray
+        ) -> Attributions:
+            explained = attributer.explain_many(
+                images, {method: built}, targets, seed=seeds, batch_size=self._batch_size, progress=False
+            )
+            return explained[method]
+
+        explain = partial(explain_by, self._attributer)
+
+        maps = None if self._cache is None else self._cache.load(built, keys)
+        if maps is None:
+            with PeakMemory() as memory:
+                made = explain(subject.images, subject.targets, subject.seeds)
+            each = np.ones(len(subject))
+            maps = Maps(made.values, each * made.seconds / len(subject), each * memory.mib)
+            if self._cache is not None:
+                self._cache.save(built, keys, maps)
+        costs = {"seconds": maps.seconds.tolist(), "peak_mib": [_json(value) for value in maps.peak_mib]}
+        self._store.write(self.maps(start, method), costs)
+        values = Attributions(maps.values, subject.targets, method)
+        heat = values.heatmap(reduce=ranking(built))
+        return Explained(
+            maps.values,
+            heat,
+            explain=lambda *other: explain(*other).values,
+            explain_with=lambda classifier, *other: explain_by(Attributer(classifier), *other).values,
+        )
+
+    def _score(
+        self,
+        start: int,
+        method: str,
+        benchmark: str,
+        subject: Subject,
+        explained: Explained,
+        prepared: dict[str, Any],
+    ) -> None:
+        """One cell: scores, or the reason why there are none."""
+        costs = {"prepare_seconds": 0.0, "prepare_passes": 0}
+        built = _of_these(self._benchmarks[benchmark], start)
+        if built is None:
+            nothing = {"scores": [None] * len(subject), "error": None, "seconds": 0.0, "passes": 0}
+            self._store.write(self.cell(start, method, benchmark), nothing | costs | {"written": time.time()})
+            return
+        if benchmark not in prepared:
+            begun, passes = time.perf_counter(), subject.passes
+            try:
+                prepared[benchmark] = built.prepare(subject)
+            except Exception as error:  # whatever a benchmark raises belongs into its cells
+                prepared[benchmark] = _Failure(_reason(error))
+            self._check_model(built, benchmark)
+            costs = {
+                "prepare_seconds": time.perf_counter() - begun,
+                "prepare_passes": subject.passes - passes,
+            }
+        if isinstance(prepared[benchmark], _Failure):
+            self._fail(start, method, benchmark, f"not prepared: {prepared[benchmark].reason}", subject, costs)
+            return
+        begun, passes = time.perf_counter(), subject.passes
+        try:
+            scores = _checked(built.score(subject, prepared[benchmark], explained), len(subject), start)
+        except Exception as error:
+            self._check_model(built, benchmark)
+            self._fail(start, method, benchmark, _reason(error), subject, costs)
+            return
+        self._check_model(built, benchmark)
+        costs |= {"seconds": time.perf_counter() - begun, "passes": subject.passes - passes}
+        record = {"scores": [_json(score) for score in scores], "error": None, "written": time.time()}
+        self._store.write(self.cell(start, method, benchmark), record | costs)
+
+    def _fail(
+        self,
+        start: int,
+        method: str,
+        benchmark: str,
+        reason: str,
+        subject: Subject,
+        costs: Mapping[str, float] | None = None,
+    ) -> None:
+        where = f"images {start} to {start + len(subject) - 1}: " if len(subject) > 1 else f"image {start}: "
+        record = {"scores": None, "error": where + reason, "written": time.time()}
+        self._store.write(self.cell(start, method, benchmark), record | dict(costs or {}))
+
+    def _check_model(self, built: Benchmark, benchmark: str) -> None:
+        """A benchmark that was given the weights must hand them back; all that comes after it would be wrong."""
+        if "classifier" in built.card.needs and self._attributer.classifier.fingerprint() != self._fingerprint:
+            raise AttribevalError(
+                f"Expected the benchmark {benchmark!r} to put the model's weights back. Received changed weights: load "
+                "the model again, and leave this benchmark out."
+            )
+
+    def _correlate(
+        self, start: int, subject: Subject, keys: list[str], heats: dict[str, np.ndarray], failed: set[str]
+    ) -> None:
+        """Rank correlations between all methods' maps; maps that no cell asked for are fetched, or made again."""
+        ranks = []
+        for method in self._methods:
+            if method not in heats and method not in failed:
+                try:
+                    heats[method] = self._explain(start, method, subject, keys).heat
+                except Exception:  # its cells, which are done, say nothing of it; it has no correlations
+                    failed.add(method)
+            ranks.append(standard_ranks(heats.pop(method)) if method in heats else None)
+        there = np.array([of_method is not None for of_method in ranks])
+        correlations = map_correlations(ranks, len(subject))
+        self._store.write_arrays(self.agreement(start), correlations=correlations, there=there)
+
+
+def _of_these(benchmark: Benchmark, start: int) -> Benchmark | None:
+    """The benchmark as it judges images from number `start` on: its `images`, if it has any, are the run's first."""
+    limit = getattr(benchmark, "images", None)
+    if limit is None:
+        return benchmark
+    return replace(benchmark, images=limit - start) if start < limit else None
+
+
+class _Failure:
+    """Stands for what a benchmark could not prepare."""
+
+    def __init__(self, reason: str):
+        self.reason = reason
+
+
+def _checked(scores: Any, n: int, start: int) -> np.ndarray:
+    scores = np.asarray(scores)
+    if scores.shape != (n,) or scores.dtype.kind not in "fiub":
+        raise AttribevalError(f"Expected {n} scores, real numbers ({n},). Received: {scores.dtype} {scores.shape}.")
+    scores = scores.astype(np.float64)
+    infinite = np.flatnonzero(np.isinf(scores))
+    if infinite.size:
+        raise AttribevalError(f"Expected finite scores, or NaN. Received infinity for image {start + infinite[0]}.")
+    return scores
+
+
+def _json(value: float) -> float | None:
+    return None if value != value else float(value)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, AttribevalError):
+        return text
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

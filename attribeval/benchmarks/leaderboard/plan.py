@@ -1,0 +1,86 @@
+"""Which methods meet which benchmarks: names → objects, checked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attribeval.benchmarks import registry
+from attribeval.benchmarks.card import Benchmark
+from attribeval.datasets.samples import Samples
+from attribeval.errors import AttribevalError
+from attribeval.methods.card import Method
+from attribeval.methods.registry import build_method
+
+CONTROLS = ("random", "sobel")
+# Every family of methods that needs at most some 50 model evaluations an image.
+DEFAULT_METHODS = (
+    "gradient", "gradient_x_input", "integrated_gradients", "smoothgrad(gradient)", "smoothgrad_squared(gradient)",
+    "vargrad(gradient)", "guided_backprop", "deconvnet", "gradcam", "gradcam++", "layercam", "guided_gradcam",
+    "deeplift", "lrp",
+)  # fmt: skip
+_FROM_DATA = ("boxes", "masks")  # what a benchmark may need of the data set
+_BY_HAND = ("fine-tuned",)  # what only the user can give, as an option of the benchmark
+
+
+def choose_methods(methods: Sequence[str] | Mapping[str, Method] | None) -> dict[str, Method]:
+    """Methods by label, the controls `CONTROLS` among them.
+
+    Args:
+        methods: Names, or a mapping from labels to methods; None: `DEFAULT_METHODS`.
+
+    Raises:
+        AttribevalError: If there is none, a name is unknown, or a control's name is given to something else.
+    """
+    methods = DEFAULT_METHODS if methods is None else methods
+    if isinstance(methods, str):
+        raise AttribevalError(f"Expected a list of methods. Received a text: [{methods!r}] is a list.")
+    if not methods:
+        raise AttribevalError("Expected at least one method. Received none.")
+    built = dict(methods) if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
+    for name in CONTROLS:
+        control = build_method(name)
+        if type(built.setdefault(name, control)) is not type(control):
+            raise AttribevalError(f"Expected the label {name!r} to be the control's. Received it for another method.")
+    return built
+
+
+def choose_benchmarks(
+    benchmarks: Sequence[str] | Mapping[str, Benchmark] | None, dataset: Samples | None
+) -> dict[str, Benchmark]:
+    """Benchmarks by label.
+
+    Args:
+        benchmarks: Names as `registry.build_benchmark` reads them, or a mapping from labels to benchmarks; None: all
+            for which the data have what they need, and which run without an option that must be given.
+        dataset: Of the run; None if there are images alone.
+
+    Raises:
+        AttribevalError: If there is none, a name is unknown (nearest listed), or the data lack what one needs.
+    """
+    have = {need for need in _FROM_DATA if dataset is not None and getattr(dataset, need) is not None}
+    if isinstance(benchmarks, str):
+        raise AttribevalError(f"Expected a list of benchmarks. Received a text: [{benchmarks!r}] is a list.")
+    if benchmarks is None:
+        cards = [cls.card for cls in registry.BENCHMARKS.values()]
+        benchmarks = [card.name for card in cards if not lacking(card, have) and not set(card.needs) & set(_BY_HAND)]
+    if not benchmarks:
+        raise AttribevalError("Expected at least one benchmark. Received none.")
+    if isinstance(benchmarks, Mapping):
+        built = dict(benchmarks)
+    else:
+        built = {name: registry.build_benchmark(name) for name in benchmarks}
+    for label, benchmark in built.items():
+        lacks = lacking(benchmark.card, have)
+        if lacks:
+            raise AttribevalError(
+                f"Expected a data set with {' or '.join(lacks)} for the benchmark {label!r}. Received one without: "
+                "read it with annotations, or leave the benchmark out."
+            )
+    return built
+
+
+def lacking(card: Any, have: set[str]) -> list[str]:
+    """What a benchmark needs of the data and they do not have; of boxes and masks either one will do."""
+    needs = [need for need in card.needs if need in _FROM_DATA]
+    return [] if not needs or have & set(needs) else needs

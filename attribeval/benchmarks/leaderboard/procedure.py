@@ -1,0 +1,213 @@
+"""The leaderboard: every method against every benchmark, on the same images, in one table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from attribeval import progress as progress_bars
+from attribeval.attributer import Attributer, versions
+from attribeval.benchmarks.card import Benchmark
+from attribeval.benchmarks.leaderboard.chunk import Chunk
+from attribeval.benchmarks.leaderboard.maps_cache import MapsCache, digest_of, model_key
+from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
+from attribeval.benchmarks.leaderboard.store import Store
+from attribeval.benchmarks.leaderboard.summary import Scores, summarise
+from attribeval.datasets.samples import Samples
+from attribeval.datasets.source import ImageSource
+from attribeval.errors import AttribevalError
+from attribeval.methods.card import Method
+from attribeval.methods.options import check_count, options_of
+from attribeval.results.result import Result
+
+_POLL = 0.5  # seconds between looks at what another process is at
+
+
+def run_leaderboard(
+    attributer: Attributer,
+    dataset: Samples | Any,
+    methods: Sequence[str] | Mapping[str, Method] | None = None,
+    benchmarks: Sequence[str] | Mapping[str, Benchmark] | None = None,
+    *,
+    targets: Literal["predicted", "label"] = "predicted",
+    seed: int = 0,
+    batch_size: int | None = None,
+    chunk: int = 25,
+    run_dir: str | PathLike | None = None,
+    cache: str | PathLike | bool | None = None,
+    progress: bool | None = None,
+) -> Result:
+    """Score every method by every benchmark, and say which differences are more than chance.
+
+    Maps are made once per method and shared by all benchmarks; what a benchmark needs that does not depend on the map
+    is made once for all methods. A pair that fails is a cell with its reason; the others go on.
+
+    Args:
+        attributer: The explained model.
+        dataset: `Samples`, or images as `Attributer.explain` takes them.
+        methods: Names of methods, or a mapping from labels to methods; None: `plan.DEFAULT_METHODS`. Random noise and
+            Sobel edges are always among them.
+        benchmarks: Names of benchmarks (`attribeval bench --list`), or a mapping from labels to benchmarks; None: all
+            that the data allow.
+        targets: Class explained: the model's own, or the data set's.
+        seed: Seed of everything random.
+        batch_size: Images that the model takes at a time. Never changes a result beyond rounding.
+        chunk: Images whose maps by all methods are in memory together, 4 bytes a pixel and method for their agreement.
+        run_dir: A folder for finished cells. The same call continues there after an interruption; it may add methods
+            and benchmarks; several processes may work on one folder.
+        cache: A folder for maps, found again by model, options, pixels, class and seed. None: `run_dir`/maps, if there
+            is a run_dir; False: none.
+        progress: Show a progress bar; None shows it on a terminal or in a notebook.
+
+    Returns:
+        `table` with one row per benchmark and method, the best of each benchmark first; columns: method; kind
+        ("method", "control"); benchmark; family; better ("high", "low"); value, low, high (mean over images and its
+        95 % bootstrap interval over images); images (with a score); rank (1 is best; ties share their mean rank); group
+        (methods that share a letter cannot be told apart, Holm-corrected over all pairs of the benchmark); p_random
+        (paired t-test over images against the control "random", Holm-corrected over the methods of the benchmark);
+        p_next (the same against the next method down); seconds_per_image (of explaining: median over images, so that
+        compiling, once, does not count where there are some chunks); peak_memory_mib (the most by which the memory of
+        the process rose while the method explained a chunk; see `memory.PeakMemory`); scoring_seconds_per_image and
+        passes_per_image (of this benchmark on this method's maps: passes are forward passes that the benchmark asked
+        for); error (why there are no scores, of all or of some images).
+
+        `settings` holds "methods", "benchmarks", their options, what preparing each benchmark cost, the model's
+        accuracy where labels are known, and "average_ranks" (`summary.average_ranks`). `arrays` holds "scores"
+        (methods, benchmarks, images), "tau", "tau_low", "tau_high" (benchmarks, benchmarks) and "maps", "maps_low",
+        "maps_high" (methods, methods): see `agreement`.
+
+    Raises:
+        AttribevalError: If a method or benchmark is unknown or lacks what it needs of the data, an image cannot be
+            read, a label is no class of the model, or `run_dir` belongs to another run.
+    """
+    check_count("chunk", chunk, 1)
+    samples = dataset if isinstance(dataset, Samples) else None
+    built = choose_methods(methods)
+    asked = choose_benchmarks(benchmarks, samples)
+    source = ImageSource(dataset, attributer.classifier.input_shape)
+    _check_targets(attributer, samples, targets)
+    settings = _settings(attributer, source, samples, targets, seed, chunk)
+    store = Store(run_dir, settings)
+    maps = _open_cache(cache, run_dir, attributer)
+    work = Chunk(attributer, built, asked, store, maps, time.time(), targets, seed, batch_size)
+    starts = list(range(0, len(source), chunk))
+    cells = len(built) * len(asked)
+    with progress_bars.bar(len(starts) * cells, "leaderboard", progress, unit="cell") as bar:
+        waiting = list(starts)
+        while waiting:
+            for start in list(waiting):
+                with store.try_lock(f"chunk-{start:07d}") as free:
+                    if not free:
+                        continue
+                    bar.update(cells - len(work.missing(start)))
+                    if not work.is_done(start):
+                        stop = min(start + chunk, len(source))
+                        some = None if samples is None else samples[start:stop]
+                        work.run(start, source.load(start, stop), some, bar.update)
+                    waiting.remove(start)
+            if waiting:
+                time.sleep(_POLL)
+    settings |= {
+        "target_layer": attributer.classifier.target_layer,
+        "methods": list(built),
+        "benchmarks": list(asked),
+        "options": {label: options for label, method in built.items() if (options := options_of(method))},
+        "benchmark_options": {label: options for label, one in asked.items() if (options := options_of(one))},
+    }
+    if maps is not None:
+        settings["maps_on_disk_mib"] = round(maps.bytes() / 2**20, 1)
+    scores = _collect(work, store, starts, len(source), built, asked)
+    if samples is not None:
+        settings["top1_accuracy"] = float((scores.predicted == samples.labels).mean())
+    return summarise(scores, settings, seed=seed)
+
+
+def _check_targets(attributer: Attributer, samples: Samples | None, targets: str) -> None:
+    if targets not in ("predicted", "label"):
+        raise AttribevalError(f"Expected targets 'predicted' or 'label'. Received: {targets!r}.")
+    if targets == "predicted":
+        return
+    if samples is None:
+        raise AttribevalError("Expected Samples with labels for targets='label'. Received images alone.")
+    classes = attributer.classifier.classes
+    outside = np.flatnonzero((samples.labels < 0) | (samples.labels >= classes))
+    if outside.size:
+        bad = int(outside[0])
+        raise AttribevalError(
+            f"Expected labels from 0 to {classes - 1}, the model's classes. Received: {samples.labels[bad]} for image "
+            f"{samples.ids[bad]!r}."
+        )
+
+
+def _settings(
+    attributer: Attributer, source: ImageSource, samples: Samples | None, targets: str, seed: int, chunk: int
+) -> dict[str, Any]:
+    """What all cells of a run have in common."""
+    classifier = attributer.classifier
+    return {
+        "model": classifier.name,
+        "weights": classifier.fingerprint(),
+        "model_key": digest_of(model_key(classifier)),
+        "dataset": "images" if samples is None else samples.name,
+        "images": len(source),
+        "ids": None if samples is None else samples.ids,
+        "targets": targets,
+        "seed": int(seed),
+        "chunk": chunk,
+        "versions": versions(),
+    }
+
+
+def _open_cache(
+    cache: str | PathLike | bool | None, run_dir: str | PathLike | None, attributer: Attributer
+) -> MapsCache | None:
+    if cache is True:
+        raise AttribevalError("Expected cache as a folder, None or False. Received: True.")
+    if cache is False or (cache is None and run_dir is None):
+        return None
+    return MapsCache(Path(run_dir) / "maps" if cache is None else cache, attributer.classifier)
+
+
+def _collect(
+    work: Chunk,
+    store: Store,
+    starts: Sequence[int],
+    images: int,
+    methods: Mapping[str, Method],
+    benchmarks: Mapping[str, Benchmark],
+) -> Scores:
+    """Everything that the store holds of these methods and benchmarks, in arrays."""
+    m, b = len(methods), len(benchmarks)
+    scores = Scores.empty(methods, benchmarks, images)
+    failures: dict[tuple[int, int], list[str]] = {}
+    for start in starts:
+        about = store.read(work.images(start))
+        here = slice(start, start + len(about["predicted"]))
+        scores.predicted[here] = about["predicted"]
+        scores.correlations[here] = store.read_arrays(work.agreement(start))["correlations"]
+        for i, method in enumerate(methods):
+            costs = store.read(work.maps(start, method))
+            if costs is not None:
+                scores.seconds[i, here] = costs["seconds"]
+                scores.peak_mib[i, here] = np.array(costs["peak_mib"], np.float64)
+            for j, benchmark in enumerate(benchmarks):
+                cell = store.read(work.cell(start, method, benchmark))
+                if cell["error"] is not None:
+                    failures.setdefault((i, j), []).append(cell["error"])
+                else:
+                    scores.values[i, j, here] = np.array(cell["scores"], np.float64)
+                    scores.scoring_seconds[i, j, here] = cell["seconds"] / (here.stop - here.start)
+                    scores.passes[i, j, here] = cell["passes"] / (here.stop - here.start)
+                scores.prepare_seconds[j] += cell.get("prepare_seconds", 0.0)
+                scores.prepare_passes[j] += cell.get("prepare_passes", 0)
+    for i in range(m):
+        for j in range(b):
+            reasons = failures.get((i, j), [])
+            some = f" ({len(reasons)} of {len(starts)} chunks)" if 0 < len(reasons) < len(starts) else ""
+            scores.errors[i][j] = reasons[0] + some if reasons else ""
+    return scores

@@ -1,0 +1,285 @@
+"""From one number per method, benchmark and image to one table, and to what may be concluded from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attribeval.benchmarks.card import Benchmark
+from attribeval.benchmarks.leaderboard.agreement import kendall_tau, weighted_means
+from attribeval.benchmarks.leaderboard.sentences import sentences
+from attribeval.methods.card import Method
+from attribeval.results.comparisons import groups, holm, paired_test
+from attribeval.results.result import Result
+from attribeval.results.statistics import bootstrap_estimates
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = [
+    "method", "kind", "benchmark", "family", "better", "value", "low", "high", "images", "rank", "group", "p_random",
+    "p_next", "seconds_per_image", "peak_memory_mib", "scoring_seconds_per_image", "passes_per_image", "error",
+]  # fmt: skip
+ALL = "all"  # the family of all benchmarks
+_LEVEL = 0.95
+
+
+@dataclass(eq=False)
+class Scores:
+    """What a run measured, by method (M), benchmark (B) and image (N); NaN where there is nothing.
+
+    Attributes:
+        methods, benchmarks: By label.
+        values: Scores, (M, B, N).
+        errors: Why there are none, text by method and benchmark; "" where there is no error.
+        seconds, peak_mib: Of explaining, (M, N).
+        scoring_seconds, passes: Of each cell, per image, (M, B, N).
+        prepare_seconds, prepare_passes: Of each benchmark on all images, (B,).
+        correlations: Between the maps of every two methods, (N, M, M).
+        predicted: Class, int (N,).
+    """
+
+    methods: Mapping[str, Method]
+    benchmarks: Mapping[str, Benchmark]
+    values: np.ndarray
+    errors: list[list[str]]
+    seconds: np.ndarray
+    peak_mib: np.ndarray
+    scoring_seconds: np.ndarray
+    passes: np.ndarray
+    prepare_seconds: np.ndarray
+    prepare_passes: np.ndarray
+    correlations: np.ndarray
+    predicted: np.ndarray
+
+    @classmethod
+    def empty(cls, methods: Mapping[str, Method], benchmarks: Mapping[str, Benchmark], images: int) -> Scores:
+        """Nothing measured yet."""
+        m, b = len(methods), len(benchmarks)
+        return cls(
+            methods,
+            benchmarks,
+            values=np.full((m, b, images), np.nan),
+            errors=[[""] * b for _ in range(m)],
+            seconds=np.full((m, images), np.nan),
+            peak_mib=np.full((m, images), np.nan),
+            scoring_seconds=np.full((m, b, images), np.nan),
+            passes=np.full((m, b, images), np.nan),
+            prepare_seconds=np.zeros(b),
+            prepare_passes=np.zeros(b),
+            correlations=np.full((images, m, m), np.nan, np.float32),
+            predicted=np.zeros(images, np.int64),
+        )
+
+    @property
+    def signs(self) -> np.ndarray:
+        """1 where higher is better, −1 where lower is, (B,)."""
+        return np.array([1.0 if one.card.better == "high" else -1.0 for one in self.benchmarks.values()])
+
+    @property
+    def families(self) -> dict[str, list[int]]:
+        """Family → places of its benchmarks."""
+        places: dict[str, list[int]] = {}
+        for j, one in enumerate(self.benchmarks.values()):
+            places.setdefault(one.card.family, []).append(j)
+        return places
+
+
+def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamples: int = 1000) -> Result:
+    """The table of a run; see `procedure.run_leaderboard` for its columns, arrays and settings.
+
+    Args:
+        scores: What was measured.
+        settings: Kept with the result, which adds to them.
+        seed, resamples: Of the bootstrap over images, the same for all cells: their intervals are paired.
+    """
+    import pandas as pd
+
+    m, b, n = scores.values.shape
+    one_per_cell = scores.values.reshape(m * b, n).T
+    value = weighted_means(one_per_cell, np.ones((1, n))).reshape(m, b)
+    drawn = bootstrap_estimates(lambda w: weighted_means(one_per_cell, w), n, resamples=resamples, seed=seed)
+    low, high = _interval(drawn)
+    drawn, low, high = drawn.reshape(-1, m, b), low.reshape(m, b), high.reshape(m, b)
+    oriented = value * scores.signs
+    ranks = _ranks(oriented)
+    rows: list[dict[str, Any]] = []
+    for j in range(b):
+        rows += _rows_of_benchmark(scores, j, value[:, j], low[:, j], high[:, j], ranks[:, j])
+    correlations = scores.correlations.reshape(n, m * m)
+    alike = weighted_means(correlations, np.ones((1, n))).reshape(m, m)
+    alike_low, alike_high = _interval(
+        bootstrap_estimates(lambda w: weighted_means(correlations, w), n, resamples=resamples, seed=seed)
+    )
+    of_methods = [i for i, one in enumerate(scores.methods.values()) if one.card.family != "control"]
+    tau = kendall_tau(oriented[None, of_methods])[0]
+    tau_low, tau_high = _interval(kendall_tau(drawn[:, of_methods] * scores.signs))
+    resampled_ranks = _ranks(drawn * scores.signs)
+    settings = settings | {
+        "families": {label: one.card.family for label, one in scores.benchmarks.items()},
+        "better": {label: one.card.better for label, one in scores.benchmarks.items()},
+        "kinds": {label: _kind(one) for label, one in scores.methods.items()},
+        "prepared": {
+            label: {"seconds": round(float(seconds), 2), "passes_per_image": round(float(passes) / n, 2)}
+            for label, seconds, passes in zip(
+                scores.benchmarks, scores.prepare_seconds, scores.prepare_passes, strict=True
+            )
+        },
+        "average_ranks": _average_ranks(scores, ranks, resampled_ranks),
+        "cost": {
+            "maps_seconds": _total(scores.seconds),
+            "scoring_seconds": _total(scores.scoring_seconds) + float(scores.prepare_seconds.sum()),
+            "forward passes of the benchmarks": int(_total(scores.passes) + scores.prepare_passes.sum()),
+        },
+    }
+    arrays = {
+        "scores": scores.values.astype(np.float64),
+        "tau": tau,
+        "tau_low": tau_low,
+        "tau_high": tau_high,
+        "maps": alike,
+        "maps_low": alike_low.reshape(m, m),
+        "maps_high": alike_high.reshape(m, m),
+    }
+    result = Result("leaderboard", pd.DataFrame(rows, columns=COLUMNS), settings, [], arrays)
+    result.summary.extend(sentences(result))
+    return result
+
+
+def average_ranks(result: Result) -> pd.DataFrame:
+    """Ranks of the methods, averaged over benchmarks: a summary of opinions, not a measurement of its own.
+
+    Within a family every benchmark counts the same; in the family "all" every family does, so that ten variants of
+    one question do not outvote another.
+
+    Args:
+        result: Of `Evaluator.compare`.
+
+    Returns:
+        DataFrame, best first within a family; columns: family; method; kind; value, low, high (mean rank, 1 is best,
+        with its 95 % bootstrap interval over images); benchmarks (in which it has a rank).
+    """
+    import pandas as pd
+
+    columns = ["family", "method", "kind", "value", "low", "high", "benchmarks"]
+    return pd.DataFrame(result.settings["average_ranks"], columns=columns).astype(
+        {"value": float, "low": float, "high": float}
+    )
+
+
+def _rows_of_benchmark(
+    scores: Scores, j: int, value: np.ndarray, low: np.ndarray, high: np.ndarray, ranks: np.ndarray
+) -> list[dict[str, Any]]:
+    """The rows of one benchmark, best first, those without a value last."""
+    names = list(scores.methods)
+    label, benchmark = list(scores.benchmarks.items())[j]
+    per_image = scores.values[:, j]
+    order = [int(i) for i in np.argsort(ranks, kind="stable") if np.isfinite(ranks[i])]
+    ranked = [names[i] for i in order]
+    letters = groups(ranked, {names[i]: per_image[i] for i in order}, _LEVEL) if ranked else {}
+    against_random = np.full(len(names), np.nan)
+    against_next = np.full(len(names), np.nan)
+    chance = names.index("random")
+    for place, i in enumerate(order):
+        if i != chance:
+            against_random[i] = _p_value(per_image[i], per_image[chance])
+        if place + 1 < len(order):
+            against_next[i] = _p_value(per_image[i], per_image[order[place + 1]])
+    against_random, against_next = holm(against_random), holm(against_next)
+    unranked = [i for i in range(len(names)) if i not in order]
+    return [
+        {
+            "method": names[i],
+            "kind": _kind(scores.methods[names[i]]),
+            "benchmark": label,
+            "family": benchmark.card.family,
+            "better": benchmark.card.better,
+            "value": value[i],
+            "low": low[i],
+            "high": high[i],
+            "images": int(np.isfinite(per_image[i]).sum()),
+            "rank": ranks[i],
+            "group": letters.get(names[i], ""),
+            "p_random": against_random[i],
+            "p_next": against_next[i],
+            "seconds_per_image": _over(np.median, scores.seconds[i]),
+            "peak_memory_mib": _over(np.max, scores.peak_mib[i]),
+            "scoring_seconds_per_image": _over(np.mean, scores.scoring_seconds[i, j]),
+            "passes_per_image": _over(np.mean, scores.passes[i, j]),
+            "error": scores.errors[i][j],
+        }
+        for i in [*order, *unranked]
+    ]
+
+
+def _p_value(a: np.ndarray, b: np.ndarray) -> float:
+    both = np.isfinite(a) & np.isfinite(b)
+    return paired_test(a[both], b[both])
+
+
+def _average_ranks(scores: Scores, ranks: np.ndarray, resampled: np.ndarray) -> list[dict[str, Any]]:
+    """As records that JSON can hold."""
+    stacked = np.concatenate([ranks[None], resampled])  # (1 + R, M, B)
+    of_family = {family: _nanmean(stacked[:, :, places], 2) for family, places in scores.families.items()}
+    of_family = {ALL: _nanmean(np.stack(list(of_family.values()), axis=2), 2), **of_family}
+    records = []
+    for family, averages in of_family.items():
+        low, high = _interval(averages[1:])
+        places = scores.families.get(family, list(range(len(scores.benchmarks))))
+        counted = np.isfinite(ranks[:, places]).sum(1)
+        for i in np.argsort(averages[0], kind="stable"):
+            name = list(scores.methods)[i]
+            records.append(
+                {
+                    "family": family,
+                    "method": name,
+                    "kind": _kind(scores.methods[name]),
+                    "value": _plain(averages[0][i]),
+                    "low": _plain(low[i]),
+                    "high": _plain(high[i]),
+                    "benchmarks": int(counted[i]),
+                }
+            )
+    return records
+
+
+def _ranks(oriented: np.ndarray) -> np.ndarray:
+    """Ranks of methods, (…, M, B), by each benchmark: 1 for the largest, ties sharing their mean; NaN stays."""
+    from scipy.stats import rankdata
+
+    return rankdata(-oriented, axis=-2, nan_policy="omit")
+
+
+def _interval(estimates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The middle 95 % over the first axis; NaN where nothing is known."""
+    known = np.isfinite(estimates).any(0)
+    low, high = np.full((2, *estimates.shape[1:]), np.nan)
+    if known.any():
+        tails = [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]
+        low[known], high[known] = np.nanquantile(estimates[:, known], tails, axis=0)
+    return low, high
+
+
+def _nanmean(values: np.ndarray, axis: int) -> np.ndarray:
+    known = np.isfinite(values).sum(axis)
+    return np.divide(np.nansum(values, axis), known, out=np.full(known.shape, np.nan), where=known > 0)
+
+
+def _over(statistic: Any, values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(statistic(known)) if known.size else float("nan")
+
+
+def _total(values: np.ndarray) -> float:
+    return round(float(np.nansum(values)), 2)
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _kind(method: Method) -> str:
+    return "control" if method.card.family == "control" else "method"

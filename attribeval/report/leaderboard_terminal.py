@@ -1,0 +1,172 @@
+"""A leaderboard for a terminal and for the page: a row per method, a column per benchmark."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from attribeval.report.terminal import text_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attribeval.benchmarks.card import Card
+    from attribeval.results.result import Result
+
+
+def ordered_methods(result: Result) -> list[dict[str, Any]]:
+    """Records of the methods' average ranks over all families, best first."""
+    return [row for row in result.settings["average_ranks"] if row["family"] == "all"]
+
+
+def compact(value: float) -> str:
+    """A value of any size in at most seven characters."""
+    if value != value:
+        return "–"
+    if value == 0:
+        return "0"
+    if 0.001 <= abs(value) < 9999.5:
+        digits = 3 if abs(value) < 10 else 1 if abs(value) < 1000 else 0
+        return f"{value:.{digits}f}".replace("-", "−")
+    return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e+").replace("-", "−")
+
+
+def wide_table(result: Result) -> pd.DataFrame:
+    """One row per method, best average rank first: its average ranks, its cost, and each benchmark's value.
+
+    Args:
+        result: Of `Evaluator.compare`.
+
+    Returns:
+        Columns: method; mean rank; low, high (its interval); one per benchmark, text: value, rank and letters of the
+        groups; seconds_per_image; MiB; kind.
+    """
+    import pandas as pd
+
+    cells = {(row["method"], row["benchmark"]): row for row in result.table.to_dict("records")}
+    benchmarks = result.settings["benchmarks"]
+    rows = []
+    for about in ordered_methods(result):
+        name = about["method"]
+        first = cells[name, benchmarks[0]]
+        of_benchmarks = {_headed(label, result): _page_cell(cells[name, label]) for label in benchmarks}
+        rows.append(
+            {"method": name, "mean rank": about["value"], "low": about["low"], "high": about["high"]}
+            | of_benchmarks
+            | {
+                "seconds_per_image": first["seconds_per_image"],
+                "peak MiB": first["peak_memory_mib"],
+                "kind": about["kind"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def leaderboard_text(result: Result, width: int = 120) -> str:
+    """The board, block by block of benchmarks as wide as the terminal, then the reasons of what failed.
+
+    Args:
+        result: Of `Evaluator.compare`.
+        width: Columns of the terminal.
+
+    Returns:
+        Text. A cell is the value and the rank, and a star where it cannot be told apart from the best.
+    """
+    cells = {(row["method"], row["benchmark"]): row for row in result.table.to_dict("records")}
+    methods = ordered_methods(result)
+    names = [_cut(row["method"], 34) for row in methods]
+    left = [
+        ["method", "mean rank", "ms/image", "MiB"],
+        *[
+            [
+                name,
+                "–" if row["value"] is None else f"{row['value']:.1f}",
+                _over_thousand(cells[row["method"], result.settings["benchmarks"][0]]["seconds_per_image"]),
+                _whole(cells[row["method"], result.settings["benchmarks"][0]]["peak_memory_mib"]),
+            ]
+            for name, row in zip(names, methods, strict=True)
+        ],
+    ]
+    columns = []
+    for label in result.settings["benchmarks"]:
+        ranked = [cells[row["method"], label] for row in methods]
+        best = letters_of(min(ranked, key=lambda row: (row["rank"] != row["rank"], row["rank"]))["group"])
+        texts = [_cell(row, best) for row in ranked]
+        columns.append([_headed(label, result), *texts])
+    blocks, start = [], 0
+    while start < len(columns):
+        head = left if start == 0 else [[line[0]] for line in left]
+        room = width - sum(max(map(len, texts)) + 2 for texts in zip(*head, strict=True))
+        stop = start
+        while stop < len(columns) and (stop == start or room >= max(map(len, columns[stop])) + 2):
+            room -= max(map(len, columns[stop])) + 2
+            stop += 1
+        rows = [line + [column[i] for column in columns[start:stop]] for i, line in enumerate(head)]
+        blocks.append(text_table(rows[0], rows[1:], right=range(1, len(rows[0]))))
+        start = stop
+    key = "Value and rank; * cannot be told apart from the best; ! some images lack scores; ↑ high, ↓ low is better."
+    return "\n\n".join([*blocks, "\n".join([key, *_reasons(result)])])
+
+
+def cards_text(cards: list[Card], width: int = 120) -> str:
+    """What is known about benchmarks before they run, family by family."""
+    lines = []
+    for family in dict.fromkeys(card.family for card in cards):
+        lines.append(f"{family}")
+        for card in (card for card in cards if card.family == family):
+            needs = f", needs {', '.join(card.needs)}" if card.needs else ""
+            lines.append(f"  {card.name} ({card.better} is better, {card.passes} passes{needs}; {card.paper})")
+            lines += textwrap.wrap(card.summary, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+            misleads = f"Misleads: {card.misleads}"
+            lines += textwrap.wrap(misleads, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _headed(label: str, result: Result) -> str:
+    return f"{_cut(label, 28)} {'↑' if result.settings['better'][label] == 'high' else '↓'}"
+
+
+def _cell(row: dict[str, Any], best: set[str]) -> str:
+    if row["value"] != row["value"]:
+        return "failed" if row["error"] else "–"
+    mark = "*" if letters_of(row["group"]) & best else " "
+    return f"{compact(row['value'])}{'!' if row['error'] else ' '}{row['rank']:4g}{mark}"
+
+
+def letters_of(group: Any) -> set[str]:
+    """The groups that a method is in: letters, or numbers with blanks between them where letters do not suffice."""
+    if not isinstance(group, str):  # of a result read from a file, where there is none
+        return set()
+    return set(group.split() if any(mark.isdigit() for mark in group) else group)
+
+
+def _page_cell(row: dict[str, Any]) -> str:
+    if row["value"] != row["value"]:
+        return f"failed\n{row['error']}" if row["error"] else "–"
+    group = row["group"] if isinstance(row["group"], str) else ""
+    return f"{compact(row['value'])}\n#{row['rank']:g} {group}{' !' if row['error'] else ''}"
+
+
+def _reasons(result: Result) -> list[str]:
+    """The reasons of failures, each once, with the cells that it belongs to."""
+    cells: dict[str, list[str]] = {}
+    for row in result.table.to_dict("records"):
+        if isinstance(row["error"], str) and row["error"]:
+            cells.setdefault(row["error"], []).append(f"{row['method']} × {row['benchmark']}")
+    return [
+        f"! {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {error}"
+        for error, names in cells.items()
+    ]
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _over_thousand(seconds: float) -> str:
+    return "–" if seconds != seconds else f"{1000 * seconds:.1f}"
+
+
+def _whole(value: float) -> str:
+    return "–" if value != value else f"{value:.0f}"
