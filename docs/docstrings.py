@@ -32,6 +32,9 @@ def parts(obj: Any) -> Parts:
     prose = []
     for line in (inspect.getdoc(obj) or "").splitlines():
         match = _HEADING.match(line)
+        if heading is not None and not match and line[:1].strip():  # a paragraph below the headings
+            heading = None
+            prose.append("")
         if match:
             heading, name = match[1], ""
             if heading != "Example":

@@ -208,7 +208,21 @@ def benchmark_index() -> str:
             for cls in members
         ]
         text += [f"## {family.capitalize()}\n", table(["benchmark", "what its number means", "better", "cost"], rows)]
-    return "\n".join([*text, _toctree([slug(cls) for cls in classes])])
+    return "\n".join([*text, _toctree([*(slug(cls) for cls in classes), "differences"])])
+
+
+def differences_page() -> str:
+    """What benchmarks say of papers, authors' codes and libraries: every paragraph "Differs from …"."""
+    text = [
+        "# Differences of the leaderboard's metrics\n",
+        "Collected from their docstrings; a metric that is not listed says nothing of the kind.\n",
+    ]
+    for name, cls in benchmarks.BENCHMARKS.items():
+        said = [parts(one).prose for one in (cls, *metric_functions(cls))]
+        found = [paragraph for prose in said for paragraph in prose.split("\n\n") if "iffers from" in paragraph]
+        if found:
+            text += [f"**[{name}]({slug(cls)}.md).** {markdown(paragraph)}\n" for paragraph in dict.fromkeys(found)]
+    return "\n".join(text)
 
 
 def plots_page() -> str:
@@ -236,6 +250,7 @@ def write_all(with_pictures: bool = True) -> None:
     pages = {
         GENERATED / "methods/index.md": method_index(),
         GENERATED / "benchmarks/index.md": benchmark_index(),
+        GENERATED / "benchmarks/differences.md": differences_page(),
         GENERATED / "plots.md": plots_page(),
     }
     for name, cls in methods.METHODS.items():
