@@ -53,5 +53,12 @@ def plot_result(result: Result) -> Figure:
 
 
 def more_pictures(result: Result) -> dict[str, Figure]:
-    """What a report shows beside a benchmark's plot: name → figure; nothing for most benchmarks."""
+    """What a report shows beside a benchmark's plot; nothing for most benchmarks.
+
+    Args:
+        result: What a benchmark returned.
+
+    Returns:
+        Figures by title.
+    """
     return _MORE[result.benchmark](result) if result.benchmark in _MORE else {}
