@@ -91,6 +91,12 @@ def plot_sanity(result: Result, metric: str | None = None) -> Figure:
 def plot_data_randomisation(result: Result) -> Figure:
     """Similarity of the maps of a model of true labels to those of a model of permuted labels: a panel per similarity.
 
+    Args:
+        result: Of `data_randomisation.run_data_randomisation`.
+
+    Returns:
+        matplotlib Figure.
+
     Raises:
         AttribevalError: If the table lacks a column, or has no number.
     """
@@ -120,7 +126,13 @@ def plot_data_randomisation(result: Result) -> Figure:
 
 
 def plot_cascade(result: Result) -> Figure:
-    """One image's maps while the cascade goes on: figure 2 of the paper. Each map is Σ|·|, scaled by itself.
+    """One image's maps while the cascade goes on: figure 2 of the paper. Each map is the sum of absolute values, scaled by itself.
+
+    Args:
+        result: Of `Evaluator.sanity`.
+
+    Returns:
+        matplotlib Figure.
 
     Raises:
         AttribevalError: If the result holds no such maps.
@@ -163,7 +175,14 @@ def plot_cascade(result: Result) -> Figure:
 
 
 def sanity_pictures(result: Result) -> dict[str, Figure]:
-    """What a report shows beside the curves: maps along the cascade, and the other similarities."""
+    """What a report shows beside the curves: maps along the cascade, and the other similarities.
+
+    Args:
+        result: Of `Evaluator.sanity`.
+
+    Returns:
+        Name → figure.
+    """
     found = {}
     if "examples/maps" in result.arrays:
         found["Maps along the cascade (figure 2 of the paper)"] = plot_cascade(result)

@@ -181,6 +181,7 @@ class FFidelity:
             "Without a fine-tuned model it measures surprise as well; and a tenth of the pixels, scattered, rarely "
             "changes the class of a robust model, so that all methods are near 0."
         ),
+        needs=("fine-tuned",),
     )
 
     def __post_init__(self) -> None:

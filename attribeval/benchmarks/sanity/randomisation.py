@@ -19,7 +19,7 @@ def likeness_to_random_model(maps: np.ndarray, maps_of_random_model: np.ndarray)
     """Absolute value of Spearman's correlation between the sizes of two maps: of a model, and of a random model.
 
     Args:
-        maps: (N, H, W) or (N, H, W, C), where |·| is taken before the sum over channels.
+        maps: (N, H, W) or (N, H, W, C), where absolute values are taken before the sum over channels.
         maps_of_random_model: Of the same images, classes and method.
 
     Returns:

@@ -66,7 +66,7 @@ def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def spearman_absolute(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation of how large attributions are: |·| before the sum over channels.
+    """Spearman's rank correlation of how large attributions are: absolute values before the sum over channels.
 
     Arguments, result and errors as of `spearman`. It is what the paper leads with ("absolute value").
     """
