@@ -126,7 +126,7 @@ def plot_data_randomisation(result: Result) -> Figure:
 
 
 def plot_cascade(result: Result) -> Figure:
-    """One image's maps while the cascade goes on: figure 2 of the paper. Each map is the sum of absolute values, scaled by itself.
+    """One image through the cascade: figure 2 of the paper. Each map is the sum of absolute values, scaled by itself.
 
     Args:
         result: Of `Evaluator.sanity`.
