@@ -167,7 +167,8 @@ def _sort_by_leading_numbers(rows: list[tuple[str, list[Cell]]], i: int) -> None
     """Let a column of texts that begin with a number ("0.41\\n#3 ab") sort by it; what has none stands as missing."""
     texts = [cells[i].text for _, cells in rows if cells[i].sort and not cells[i].number]
     found = [_LEADING.match(text) for text in texts]
-    if not any(found) or any(not hit and text[0].isalnum() and text[:6] != "failed" for hit, text in zip(found, texts)):
+    others = [text for hit, text in zip(found, texts, strict=True) if not hit]
+    if not any(found) or any(text[0].isalnum() and not text.startswith("failed") for text in others):
         return
     for _, cells in rows:
         hit = _LEADING.match(cells[i].text)

@@ -18,6 +18,7 @@ _SPECIAL = {
     "χ": r"$\chi$", "²": r"$^2$", "³": r"$^3$", "\n": " ",
 }  # fmt: skip
 _INTERVAL = re.compile(r"(?P<low>\S+) to (?P<high>\S+?)(?P<unit> %)?")
+_POWER = re.compile(r"(−?\d\.\d+)e([−+]\d+)")
 
 
 def latex_table(table: Shown) -> str:
@@ -67,6 +68,14 @@ def _brackets(text: str) -> str:
     """An interval in brackets, and its unit behind them; other text as it is."""
     found = _INTERVAL.fullmatch(text)
     if found is None:
-        return escape(text)
+        return _number(text)
     unit = r"\,\%" if found["unit"] else ""
-    return f"[{escape(found['low'])}, {escape(found['high'])}]{unit}"
+    return f"[{_number(found['low'])}, {_number(found['high'])}]{unit}"
+
+
+def _number(text: str) -> str:
+    """A number, 3.97e−05 as 3.97 × 10⁻⁵, and no line break before a unit; other text as it is."""
+    power = _POWER.fullmatch(text)
+    if power:
+        return rf"${power[1].replace('−', '-')}\times10^{{{int(power[2].replace('−', '-'))}}}$"
+    return escape(text.removesuffix(" %")) + (r"\,\%" if text.endswith(" %") else "")

@@ -168,7 +168,7 @@ def _section(result: Result, name: str) -> _Section:
     )
 
 
-# -- cost ---------------------------------------------------------------------------------------------------------------
+# -- cost --------------------------------------------------------------------------------------------------------------
 
 
 def _cost(table: pd.DataFrame) -> str | None:
@@ -212,9 +212,9 @@ def _plot(result: Result) -> _Picture | None:
         rows = rows[rows["step"] == rows["step"].max()]
     for row in rows.to_dict("records"):
         percent = is_fraction(row)
-        value, interval = cell(row["value"], percent), interval(row["low"], row["high"], percent)
+        value, ends = cell(row["value"], percent), interval(row["low"], row["high"], percent)
         name = f"{row['method']} ({row['mode']})" if "mode" in row else row["method"]
-        parts.append(f"{name} {value.text}" + (f" ({interval.text})" if interval.sort else ""))
+        parts.append(f"{name} {value.text}" + (f" ({ends.text})" if ends.sort else ""))
     alt = f"Plot of {result.benchmark}, {metric}: {'; '.join(parts)}."
     return _picture(result.benchmark, alt, plot_result(result))
 

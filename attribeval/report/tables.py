@@ -91,7 +91,7 @@ def _parquet(result: Result) -> bytes:
         return table.to_parquet(None, engine="pyarrow", index=False)
     except (pyarrow.ArrowException, TypeError, ValueError) as error:
         raise AttribevalError(
-            f"Expected columns of one type each, as Parquet stores them. Received: {error}. Write .csv or .json instead."
+            f"Expected columns of one type each, as Parquet stores them. Received: {error}. Write .json instead."
         ) from error
 
 
