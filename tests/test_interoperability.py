@@ -80,7 +80,7 @@ ROUTES = {
     "tf.data, weights": lambda x, files: tf.data.Dataset.from_tensor_slices((x, LABELS, np.ones(N))).batch(2),
     "tf.data, one part": lambda x, files: tf.data.Dataset.from_tensor_slices((x,)),
     "tf.data, float32": lambda x, files: slices(x.astype(np.float32)).batch(4),
-    "tf.data, dictionary": lambda x, files: tf.data.Dataset.from_tensor_slices({"image": x, "label": LABELS, "n": LABELS}),
+    "tf.data, dictionary": lambda x, files: tf.data.Dataset.from_tensor_slices({"image": x, "label": LABELS}),
     "tf.data, generator": lambda x, files: tf.data.Dataset.from_generator(
         lambda: iter(x), output_signature=tf.TensorSpec((None, None, 3), tf.uint8)
     ),
