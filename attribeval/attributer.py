@@ -92,7 +92,9 @@ class Attributer:
 
         Args:
             images: Array or tensor (N, H, W, C) or one image (H, W, C), of the size that the model takes; or a path,
-                PIL image or list of them, which are resized; or `Samples`. Raw pixels if the model has preprocessing.
+                PIL image or list of them, which are resized; or `Samples`; or a `tf.data.Dataset` or Keras `PyDataset`
+                that ends, batched or not, which is read once, in the order of that pass, its labels unused. Raw pixels
+                if the model has preprocessing.
             method: Name of a method; `attribeval methods` lists them.
             targets: Class to explain: one int, N ints, or one-hot (N, classes). None: the predicted class.
             seed: Seed of everything random; the same seed gives an image the same map in any batch or order. Or one

@@ -118,12 +118,19 @@ class Attributions:
     def save(self, path: str | os.PathLike) -> Path:
         """Write values and description to one `.npz` file (nothing pickled), by way of a temporary name.
 
+        Args:
+            path: If it ends in `.npy`, the values alone are written, float32 (N, H, W, C), for other programs; whoever
+                reads them back must bring the targets.
+
         Returns:
-            The path, with `.npz` appended if it was missing.
+            The path, with `.npz` appended if it had neither ending.
         """
         path = Path(path)
-        path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+        path = path if path.suffix in (".npz", ".npy") else path.with_name(path.name + ".npz")
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".npy":
+            write_atomic(path, lambda file: np.save(file, self.values, allow_pickle=False))
+            return path
         about = {
             name: getattr(self, name)
             for name in ("method", "options", "seconds", "model", "seed", "class_names", "versions")
@@ -135,12 +142,71 @@ class Attributions:
         return path
 
     @classmethod
+    def from_array(
+        cls,
+        values: Any,
+        targets: int | Sequence[int] | np.ndarray,
+        *,
+        method: str = "external",
+        model: str = "",
+        options: dict[str, Any] | None = None,
+        seconds: float = 0.0,
+        class_names: Sequence[str] | None = None,
+    ) -> Attributions:
+        """Maps that another program made, to be drawn, saved and scored as ours are.
+
+        Args:
+            values: Array or tensor (N, H, W, C), channels last, or (N, H, W), which becomes (N, H, W, 1); raw and
+                signed; turned to float32. One map (H, W) or (H, W, C) is (1, …): pass `values[None]`.
+            targets: Class that each map explains, N ints, or one int for all.
+            method: What tables call it.
+            model, options, seconds, class_names: What is known about it.
+
+        Returns:
+            The maps; the array is copied.
+
+        Raises:
+            AttribevalError: If shapes do not fit, a target is no class index, or a map is not finite (naming it).
+        """
+        array = np.array(values)
+        if array.dtype.kind not in "buif" or array.ndim not in (3, 4) or array.size == 0:
+            raise AttribevalError(
+                f"Expected maps as real numbers (N, H, W) or (N, H, W, C). Received: {array.dtype}, {array.shape}."
+            )
+        if array.ndim == 4 and array.shape[1] in (1, 3) and min(array.shape[2:]) > 3:
+            raise AttribevalError(
+                f"Expected channels last, (N, H, W, C). Received: {array.shape}: np.moveaxis(values, 1, -1)."
+            )
+        array = array.astype(np.float32).reshape(*array.shape[:3], -1)
+        bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2, 3)))
+        if bad.size:
+            raise AttribevalError(
+                f"Expected finite maps, within float32. Received NaN or infinity in map {bad[0]}: repair or drop it."
+            )
+        classes = np.asarray(targets)
+        classes = np.full(len(array), classes) if classes.ndim == 0 else classes
+        if classes.shape != (len(array),) or classes.dtype.kind not in "ui" or (classes < 0).any():
+            raise AttribevalError(
+                f"Expected targets as one class index, or {len(array)}. Received: {classes.dtype} of shape "
+                f"{classes.shape}{', some negative' if classes.dtype.kind == 'i' and (classes < 0).any() else ''}."
+            )
+        names = None if class_names is None else list(class_names)
+        return cls(array, classes.astype(np.int32), method, options or {}, seconds, model, seed=None, class_names=names)
+
+    @classmethod
     def load(cls, path: str | os.PathLike) -> Attributions:
-        """Read what `save` wrote.
+        """Read what `save` wrote to an `.npz` file.
+
+        A bare `.npy` file does not say which classes its maps explain: `from_array(np.load(path), targets)` reads it.
 
         Raises:
             AttribevalError: If the file is missing or not one of ours.
         """
+        if Path(path).suffix == ".npy":
+            raise AttribevalError(
+                f"Expected an .npz file of Attributions.save. Received {path}, an array that does not say which "
+                "classes it explains: use Attributions.from_array(np.load(path), targets, method=...)."
+            )
         try:
             with np.load(path, allow_pickle=False) as data:
                 about = json.loads(str(data["about"]))

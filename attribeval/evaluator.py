@@ -29,8 +29,8 @@ class Evaluator:
             )
         if not isinstance(dataset, Samples):
             raise AttribevalError(
-                f"Expected Samples (datasets.imagenet(...), digit_scenes().test.samples(), or Samples(images, labels, "
-                f"boxes=...)). Received: {type(dataset).__name__}."
+                f"Expected Samples (datasets.imagenet(...), digit_scenes().test.samples(), Samples(images, labels, "
+                f"boxes=...), or Samples.from_dataset(dataset)). Received: {type(dataset).__name__}."
             )
         self.attributer = attributer
         self.dataset = dataset

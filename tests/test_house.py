@@ -81,7 +81,8 @@ def test_every_declared_dependency_is_used_and_every_used_one_declared():
     lines = config["options"]["install_requires"].split("\n")
     declared = {re.split(r"[<>=\[]", line)[0].strip().lower() for line in lines if line and not line.startswith("#")}
     module_of = {"scikit-image": "skimage", "scikit-learn": "sklearn", "pillow": "PIL", "pyyaml": "yaml",
-                 "tf-keras-vis": "tf_keras_vis", "opencv-python-headless": "cv2"}  # fmt: skip
+                 "tf-keras-vis": "tf_keras_vis", "opencv-python-headless": "cv2",
+                 "tensorflow-datasets": "tensorflow_datasets"}  # fmt: skip
     used = {name.split(".")[0] for path in SOURCES for name in _imports(path)}
     used |= {"tensorflow", "keras"}  # through attribeval._tf
     needed_by_deeplift = {"yaml"}

@@ -1,4 +1,4 @@
-"""The HTML page: read back with an HTML parser and, where there is one, a browser."""
+"""The HTML page, read back with an HTML parser; test_report_browser.py opens it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import hashlib
 import io
 import itertools
 import re
-import shutil
-import subprocess
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from attribeval.errors import AttribevalError
-from attribeval.report import page
+from attribeval.report import cells, page
 from attribeval.report.page import write_report
 from attribeval.results.result import Result
 
@@ -156,7 +154,7 @@ def test_nothing_is_asked_of_the_network(tree, report):
 def test_links_lead_somewhere(tree):
     ids = {e.attributes.get("id") for e in tree.all("*")}
     links = [a.attributes["href"] for a in tree.all("a")]
-    assert links == ["#summary", "#result-1", "#result-2", "#pictures", "#made"]
+    assert links == ["#summary", "#result-1", "#result-2", "#pictures", "#made", "#result-1", "#result-2"]
     assert {link[1:] for link in links} <= ids
 
 
@@ -211,7 +209,7 @@ def test_other_metrics_are_not_percentages(tree):
     ],
 )  # fmt: skip
 def test_numbers_are_written_for_people(value, text):
-    assert page._number(value) == text
+    assert cells.number(value) == text
 
 
 def test_a_fraction_out_of_range_is_shown_as_it_is(tmp_path):
@@ -224,7 +222,9 @@ def test_a_fraction_out_of_range_is_shown_as_it_is(tmp_path):
 def test_tables_are_accessible(tree):
     for table in tree.all("table"):
         header = table.all("thead")[0].all("th")
-        assert all(th.attributes["scope"] == "col" and len(th.all("button")) == 1 for th in header)
+        assert all(th.attributes["scope"] == "col" for th in header)
+        assert not table.all("button")  # the script makes them: without it, none that does nothing
+        assert table.all("caption")[0].text.startswith(("Weakly supervised object localisation: 5 rows", "sanity: 2"))
         for row in table.all("tbody")[0].all("tr"):
             cells = [c for c in row.children if isinstance(c, Element)]
             assert len(cells) == len(header)
@@ -306,6 +306,8 @@ def test_without_a_command_the_page_says_so(tmp_path):
 def test_no_result_is_an_error(tmp_path):
     with pytest.raises(AttribevalError, match="at least one result"):
         write_report(tmp_path / "a.html", [])
+    with pytest.raises(AttribevalError, match="a name for each of 2 results"):
+        write_report(tmp_path / "a.html", [wsol(), other()], names=["a"])
     assert not list(tmp_path.iterdir())
 
 
@@ -323,75 +325,6 @@ def test_file_names_that_are_no_text_are_written_as_escapes(tmp_path):
     result = other()
     result.settings = {"file": b"caf\xe9.png".decode("utf-8", "surrogateescape")}
     assert "caf\\udce9.png" in write_report(tmp_path / "a.html", [result]).read_text(encoding="utf-8")
-
-
-# -- in a browser ------------------------------------------------------------------------------------------------------
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
-
-
-def dump(path: Path, profile: Path) -> tuple[Element, str]:
-    """The page after its script ran, and what the browser logged."""
-    options = [
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-        "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr",
-        f"--user-data-dir={profile}", "--dump-dom",
-    ]  # fmt: skip
-    done = subprocess.run([CHROMIUM, *options, path.as_uri()], capture_output=True, timeout=120, check=True)
-    return Tree(done.stdout.decode()).root, done.stderr.decode(errors="replace")
-
-
-@browser
-def test_the_browser_runs_the_page_without_complaint(report, tmp_path):
-    tree, log = dump(report, tmp_path / "profile")
-    assert "CONSOLE" not in log, log
-    tools = [d for d in tree.all("div") if d.attributes.get("class") == "tools"]
-    assert len(tools) == 2 and all("hidden" not in d.attributes for d in tools)
-    assert [d.all("span")[0].text for d in tools] == ["5 rows", "2 rows"]
-
-
-@browser
-def test_sorting_and_filtering_work(report, tmp_path):
-    """A copy of the page, whose policy lets a second script press its buttons and write down what it then sees."""
-    hook = """<script>
-    window.addEventListener("error", (event) => { document.body.dataset.error = event.message; });
-    const table = document.querySelector("table"), seen = [];
-    const look = () => seen.push(Array.from(table.tBodies[0].rows).filter((row) => !row.hidden)
-        .map((row) => row.cells[0].textContent.slice(0, 6)).join("|"));
-    const press = (column) => { table.tHead.rows[0].cells[column].querySelector("button").click(); look(); };
-    press(3); press(3); press(0); press(4); press(5); press(5);
-    seen.push(Array.from(table.tHead.rows[0].cells).map((cell) => cell.getAttribute("aria-sort") || "").join(","));
-    const input = document.querySelector("input");
-    const type = (text) => { input.value = text; input.dispatchEvent(new Event("input")); look(); };
-    type("METHOD maxbox guided"); seen.push(document.querySelector("[role=status]").textContent);
-    type("no such row"); type("");
-    const list = document.createElement("ol"); list.id = "seen";
-    seen.forEach((text) => { const item = document.createElement("li"); item.textContent = text; list.append(item); });
-    document.body.append(list);
-    </script></body>"""
-    text = report.read_text(encoding="utf-8")
-    text, policies = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
-    assert policies == 1
-    copy = tmp_path / "copy.html"
-    copy.write_text(text.replace("</body>", hook), encoding="utf-8")
-    tree, log = dump(copy, tmp_path / "profile")
-    assert "CONSOLE" not in log and "data-error" not in tree.all("body")[0].attributes, log
-    seen = [li.text for ol in tree.all("ol") if ol.attributes.get("id") == "seen" for li in ol.all("li")]
-    bad = HOSTILE[:6]
-    assert seen == [
-        f"gradca|{bad}|vargra|center|random",  # value, largest first
-        f"random|center|vargra|{bad}|gradca",  # and turned round
-        f"{bad}|center|gradca|random|vargra",  # names from A
-        f"gradca|{bad}|vargra|random|center",  # intervals by their lower end; the one without comes last
-        f"random|{bad}|gradca|vargra|center",  # thresholds as numbers: 128, 40, 31, 9
-        f"vargra|gradca|{bad}|random|center",  # turned round, and still the one without comes last
-        ",,,,,ascending,,",
-        "vargra",
-        "1 of 5 rows",
-        "",
-        f"vargra|gradca|{bad}|random|center",
-    ]
 
 
 # -- many metrics ------------------------------------------------------------------------------------------------------
@@ -443,3 +376,107 @@ def test_the_terminals_table_shows_what_fits():
     assert max(map(len, narrow)) <= 84 and "more metrics" in narrow[-1]
     one = many_metrics().table.query("metric == 'MaxBoxAcc'")
     assert wsol_table(one).splitlines()[0].split()[2:6] == ["MaxBoxAcc", "95", "%", "interval"]
+
+
+# -- several results, and what they know of themselves -----------------------------------------------------------------
+
+
+def text_of(path: Path) -> str:
+    return Tree(path.read_text(encoding="utf-8")).root.text
+
+
+def test_results_of_one_benchmark_are_told_apart(tmp_path):
+    one, two = (wsol() for _ in range(2))
+    one.command, two.command = "attribeval wsol --model a", "attribeval wsol --model b"
+    tree = Tree(write_report(tmp_path / "a.html", [one, two]).read_text(encoding="utf-8")).root
+    assert [a.text for a in tree.all("nav")[0].all("a")] == ["Summary", "wsol 1", "wsol 2", "How it was made"]
+    named = Tree(write_report(tmp_path / "b.html", [one, two], names=["vgg", "net"]).read_text(encoding="utf-8")).root
+    assert [a.text for a in named.all("nav")[0].all("a")] == ["Summary", "vgg", "net", "How it was made"]
+    assert [h.text for h in named.all("h2")][1] == "Weakly supervised object localisation vgg"
+    assert [pre.text for pre in named.all("pre")] == [one.command, two.command]
+
+
+def test_marks_share_a_scale_per_metric():
+    table = pd.DataFrame(
+        {
+            "method": ["a", "b", "a", "b"],
+            "metric": ["m", "m", "n", "n"],
+            "value": [0.0, 1.0, 50.0, np.nan],
+            "low": [-1.0, 0.0, 40.0, 20.0],
+            "high": [1.0, 3.0, 60.0, np.inf],
+        }
+    )
+    shown = cells.show(table)
+    assert [name for name, _ in shown.columns] == ["method", "metric", "value", "interval"]
+    marks = [row[3].mark for _, row in shown.rows]
+    assert marks[0] == cells.Mark(0.0, 0.5, 0.25, 0.25) and marks[1] == cells.Mark(0.25, 1.0, 0.5, 0.25)
+    assert marks[2] == cells.Mark(0.5, 1.0, 0.75, None) and marks[3] is None  # of an open interval there is no bar
+    assert not cells.show(table.assign(low=1.0, high=1.0, value=1.0)).marked  # nothing to compare
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["0.41\n#3 ab", "−2.5e−03", "1\u202f234 MiB"], [0.41, -0.0025, 1234.0]),
+        (["7 of 9", "–", "failed\nno memory"], [7.0, None, None]),
+        (["3x", "4"], None),  # 3x is no number
+        (["conv1", "2"], None),
+    ],
+)
+def test_texts_that_begin_with_a_number_sort_by_it(texts, numbers):
+    shown = cells.show(pd.DataFrame({"method": range(len(texts)), "cell": texts}))
+    sort = [row[1].sort for _, row in shown.rows]
+    assert shown.columns[1] == ("cell", numbers is not None)
+    assert sort == texts if numbers is None else [float(s) if s else None for s in sort] == numbers
+
+
+def test_a_command_is_kept_with_the_result(tmp_path):
+    from attribeval.results.command import command_runs
+
+    with command_runs("attribeval wsol --data 'a b'"):
+        result = wsol()
+    assert wsol().command is None
+    again = Result.load(result.save(tmp_path / "saved"))
+    assert again.command == result.command == "attribeval wsol --data 'a b'"
+    assert "attribeval wsol --data 'a b'" in text_of(again.report(tmp_path / "a.html"))
+    wsol().save(tmp_path / "other")
+    with command_runs("attribeval report saved"):  # what reads a result did not make it
+        assert Result.load(tmp_path / "other").command is None
+        assert Result.load(tmp_path / "saved").command == result.command
+
+
+def test_the_command_line_makes_one_page_of_many_folders(tmp_path, capsys):
+    from attribeval.cli import main
+
+    for name, result in {"a/report": wsol(), "b": other(), "b/inner/deep": many_metrics()}.items():
+        result.save(tmp_path / "runs" / name)
+    (tmp_path / "runs" / "cells").mkdir()
+    (tmp_path / "runs" / "cells" / "result.json").write_text("{}")  # no result: it stands alone
+    (tmp_path / "runs" / "loop").symlink_to(tmp_path / "runs")
+    page_path = tmp_path / "out" / "page.html"
+    assert main(["report", str(tmp_path / "runs"), "-o", str(page_path), "--title", "All", "--table",
+                 str(tmp_path / "out" / "t.md")]) == 0  # fmt: skip
+    printed = capsys.readouterr().out.split()
+    tree = Tree(page_path.read_text(encoding="utf-8")).root
+    assert tree.all("h1")[0].text == "All"
+    assert [a.text for a in tree.all("nav")[0].all("a")][1:4] == ["a", "b", "b/inner/deep"]
+    assert printed == [*(str(tmp_path / "out" / f"t-{name}.md") for name in ("a", "b", "b-inner-deep")), str(page_path)]
+    assert all(Path(path).exists() for path in printed)
+    # one folder given twice, or one of its files, is one result; alone, it needs no name
+    one = tmp_path / "runs" / "a" / "report"
+    assert main(["report", str(one), str(one / "table.csv"), str(one.parent), "-o", str(page_path)]) == 0
+    tree = Tree(page_path.read_text(encoding="utf-8")).root
+    assert [a.text for a in tree.all("nav")[0].all("a")] == ["Summary", "wsol", "How it was made"]
+    assert rows_of(tree, 0)[0][0].text == "gradcam"
+
+
+@pytest.mark.parametrize("what", ["empty", "nowhere", "file"])
+def test_the_command_line_says_where_no_result_is(tmp_path, capsys, what):
+    from attribeval.cli import main
+
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("x")
+    assert main(["report", str(tmp_path / what), "-o", str(tmp_path / "page.html")]) == 2
+    error = capsys.readouterr().err
+    assert str(tmp_path / what) in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "page.html").exists()

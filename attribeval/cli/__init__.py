@@ -4,14 +4,43 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
 from attribeval import __version__
-from attribeval.cli import bam, bench, crosscheck, demo, explain, methods, roar, sanity, selftest, wsol
+from attribeval.cli import (
+    bam,
+    bench,
+    completion,
+    crosscheck,
+    demo,
+    explain,
+    methods,
+    report_command,
+    roar,
+    sanity,
+    selftest,
+    wsol,
+)
 from attribeval.errors import AttribevalError
+from attribeval.results.command import command_runs
 
-_COMMANDS = (demo, selftest, explain, bench, sanity, wsol, roar, bam, crosscheck, methods)
+_COMMANDS = (
+    demo, selftest, explain, bench, sanity, wsol, roar, bam, report_command, crosscheck, methods, completion
+)  # fmt: skip
+
+_EPILOG = """\
+Start with: attribeval demo
+
+exit codes:
+  0    done
+  1    done, but for parts that failed; they are listed
+  2    bad input; one line on standard error says what, and what to do
+  130  interrupted; where a run directory was given, the same command goes on
+
+NO_COLOR is respected. Completion for your shell: attribeval completion --help
+"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="attribeval",
         description="Which attribution method can I trust on my Keras model?",
-        epilog="Start with: attribeval demo",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--version", action="version", version=f"attribeval {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -38,10 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 1 done but for parts that failed (they are listed), 2 bad input (one line on standard error
         says what), 130 interrupted.
     """
-    args = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    args = parser().parse_args(words)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes are not for our readers
     try:
-        return args.run(args) or 0
+        with command_runs(shlex.join(["attribeval", *words])):
+            return args.run(args) or 0
     except AttribevalError as error:
         print(f"attribeval {args.command}: {error}", file=sys.stderr)
         return 2

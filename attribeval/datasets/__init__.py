@@ -6,6 +6,7 @@ from attribeval.datasets.digit_scenes import digit_scenes
 from attribeval.datasets.folders import folders
 from attribeval.datasets.imagenet import imagenet
 from attribeval.datasets.samples import Samples
+from attribeval.datasets.tfds import tfds
 from attribeval.datasets.train_test import TrainTest, npz
 from attribeval.datasets.wsol_layout import wsol_maps, wsol_metadata
 
@@ -18,6 +19,7 @@ __all__ = [
     "folders",
     "imagenet",
     "npz",
+    "tfds",
     "wsol_maps",
     "wsol_metadata",
 ]

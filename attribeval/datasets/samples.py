@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 
 from attribeval.datasets.images import image_size, read_image, resize
 from attribeval.datasets.masks import ArrayMask, Mask
+from attribeval.datasets.streams import read_dataset
 from attribeval.errors import AttribevalError
 
 
@@ -81,6 +83,48 @@ class Samples:
         self.exif = exif
         self.name = name
         self._check()
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: Iterable[Any],
+        labels: Sequence[int] | np.ndarray | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+        limit: int | None = None,
+        class_names: Sequence[str] | None = None,
+        wnids: Sequence[str] | None = None,
+        name: str = "samples",
+    ) -> Samples:
+        """Read a `tf.data.Dataset`, a Keras `PyDataset`, or another iterable of (image, label), once, into memory.
+
+        A data set that shuffles anew at each pass is read in the order of this pass, and keeps it from then on.
+
+        Args:
+            dataset: Elements image, (image, label), (image, label, weight), or {"image": …, "label": …}, batched or
+                not; see `datasets.streams.read_dataset`. It must have an end, or `limit` must be given.
+            labels: Class index of each image, if the data set has none, or in place of its own.
+            size: (height, width) to resize to. None: the images must have one size.
+            limit: Read only the first so many images.
+            class_names: Default: those that `keras.utils.image_dataset_from_directory` attached.
+            wnids, name: As in `Samples`.
+
+        Returns:
+            Samples with the images in one array, of their own dtype.
+
+        Raises:
+            AttribevalError: If there are no labels, the data set has no end, or an element is none of the above.
+        """
+        read = read_dataset(dataset, size=size, limit=limit)
+        if labels is None and read.labels is None:
+            raise AttribevalError("Expected a data set of images and labels. Received images alone: pass labels=.")
+        return cls(
+            read.images,
+            read.labels if labels is None else labels,
+            class_names=read.class_names if class_names is None else class_names,
+            wnids=wnids,
+            name=name,
+        )
 
     def _check(self) -> None:
         n = len(self.images)

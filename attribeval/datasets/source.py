@@ -10,6 +10,7 @@ import numpy as np
 
 from attribeval.datasets.images import from_pil, read_image
 from attribeval.datasets.samples import Samples
+from attribeval.datasets.streams import is_dataset, read_dataset
 from attribeval.errors import AttribevalError
 
 _PATHS = (str, PathLike)
@@ -18,15 +19,18 @@ _PATHS = (str, PathLike)
 class ImageSource:
     """Images of one size, from an array, a tensor, `Samples`, PIL images or paths.
 
-    Arrays and tensors must have the size that the model takes; files and PIL images are resized to it (bilinear, the
-    whole image). Nothing is kept: files are read when their batch comes.
+    Arrays, tensors and data sets must have the size that the model takes; files and PIL images are resized to it
+    (bilinear, the whole image). Files are read when their batch comes, and not kept. Data sets that come as a stream
+    are read once, in one pass, and kept in their own dtype: nobody can ask them for a batch again. Their labels are
+    unused.
 
     Args:
-        images: Array or tensor (N, H, W, C) or one image (H, W, C); `Samples`; a path or PIL image, or a list of them.
+        images: Array or tensor (N, H, W, C) or one image (H, W, C); `Samples`; a path or PIL image, or a list of
+            them; `tf.data.Dataset` or Keras `PyDataset`, batched or not, with or without labels.
         shape: (H, W, C) that the model takes; None for a free side.
 
     Raises:
-        AttribevalError: If there is no image, or the shape is not the model's.
+        AttribevalError: If there is no image, the shape is not the model's, or a data set has no end.
     """
 
     def __init__(self, images: Any, shape: tuple[int | None, int | None, int]):
@@ -37,6 +41,8 @@ class ImageSource:
             images = [images]
         if isinstance(images, Samples):
             self._images: Any = images
+        elif is_dataset(images):
+            self._images = self._as_array(read_dataset(images).images)
         elif isinstance(images, Sequence) and images and all(isinstance(i, _PATHS) or _is_pil(i) for i in images):
             self._images = list(images)
         else:
@@ -127,5 +133,8 @@ def _remedy(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> str:
     if len(shape) == 4 and shape[1] in (1, 3) and shape[-1] not in (1, 3):
         return " Channels come last: np.moveaxis(images, 1, -1)."
     if len(shape) == 4 and shape[-1] == channels:
-        return " Resize them, or pass paths or PIL images, which are resized."
+        return (
+            " Resize them, or pass paths or PIL images, which are resized, or "
+            "Samples.from_dataset(images, size=(height, width))."
+        )
     return ""

@@ -12,6 +12,7 @@ import numpy as np
 
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
+from attribeval.results.command import running_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ class Result:
         settings: What made it: model, data, options, seed, versions. JSON values only.
         summary: The outcome in sentences, most important first.
         arrays: Arrays behind the table (curves, per-image scores), for plots and further statistics.
+        command: The command line that made it; None where it was made in Python. Filled in by the command line itself.
     """
 
     benchmark: str
@@ -34,6 +36,7 @@ class Result:
     settings: dict[str, Any] = field(default_factory=dict)
     summary: list[str] = field(default_factory=list)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    command: str | None = field(default_factory=running_command)
 
     def __repr__(self) -> str:
         return f"Result({self.benchmark!r})\n" + self.table.to_string(index=False)
@@ -49,6 +52,7 @@ class Result:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         about = {"benchmark": self.benchmark, "settings": self.settings, "summary": self.summary}
+        about |= {"command": self.command} if self.command else {}
         write_atomic(folder / "arrays.npz", lambda file: np.savez_compressed(file, **self.arrays))
         write_atomic(folder / "table.csv", lambda file: file.write(self.table.to_csv(index=False).encode()))
         write_atomic(folder / "result.json", lambda file: file.write(json.dumps(about, indent=2).encode()))
@@ -65,13 +69,31 @@ class Result:
 
         folder = Path(folder)
         try:
-            about = json.loads((folder / "result.json").read_text())
+            about = json.loads((folder / "result.json").read_text(encoding="utf-8"))
             with np.load(folder / "arrays.npz", allow_pickle=False) as data:
                 arrays = {name: data[name] for name in data.files}
             table = pd.read_csv(folder / "table.csv", keep_default_na=False, na_values=[""])
-            return cls(table=table, arrays=arrays, **about)
+            return cls(table=table, arrays=arrays, **({"command": None} | about))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise AttribevalError(f"Expected a folder written by Result.save. Received {folder}: {error}.") from error
+
+    def write_table(self, path: str | os.PathLike) -> Path:
+        """Write the table to one file, whose ending says how; see `attribeval.report.tables`.
+
+        Args:
+            path: `.csv`: as `save` writes it. `.json`: records, with settings and summary. `.parquet`: typed columns,
+                with settings and summary in its metadata (needs the extra `parquet`). `.tex`: booktabs, and `.md`:
+                formatted as on the page, with intervals.
+
+        Returns:
+            The path.
+
+        Raises:
+            AttribevalError: If the ending is another, pyarrow is missing, or a column cannot be stored.
+        """
+        from attribeval.report.tables import write_table
+
+        return write_table(self, path)
 
     def report(self, path: str | os.PathLike, *, pictures: Any = None, command: str | None = None) -> Path:
         """Write one self-contained HTML page: summary, table, plots, settings; see `attribeval.report.page`.

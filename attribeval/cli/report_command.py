@@ -1,0 +1,61 @@
+"""`attribeval report`: saved results, one or many, on one page."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from attribeval.results.result import Result
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = commands.add_parser("report", help="one HTML page about results that were saved, one or many")
+    command.add_argument("paths", nargs="+", metavar="PATH", help="folders with results in them or below them")
+    command.add_argument("-o", "--output", default="report.html", metavar="FILE", help="page (default: report.html)")
+    command.add_argument("--title", default="attribeval report", help="heading of the page")
+    command.add_argument("--table", metavar="FILE", help="also write the table: .tex, .md, .csv, .json or .parquet")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Find results, write the page, say where it is."""
+    from pathlib import Path
+
+    from attribeval.plots import more_pictures
+    from attribeval.report.page import write_report
+    from attribeval.results.find import find_results
+    from attribeval.results.result import Result
+
+    folders = find_results(args.paths)
+    results = [Result.load(folder) for folder in folders]
+    names = _names(folders) if len(folders) > 1 else None
+    pictures = {
+        title if names is None else f"{names[i]}: {title}": figure
+        for i, result in enumerate(results)
+        for title, figure in more_pictures(result).items()
+    }
+    for path in _tables(Path(args.table), results, names) if args.table else ():
+        print(path)
+    print(write_report(args.output, results, pictures=pictures, title=args.title, names=names))
+
+
+def _names(folders: list[Path]) -> list[str]:
+    """The folders without what all have in front, and without a last "report", which says nothing."""
+    parts = [folder.resolve().parts for folder in folders]
+    common = 0
+    while all(len(part) > common + 1 for part in parts) and len({part[common] for part in parts}) == 1:
+        common += 1
+    short = ["/".join(part[common:]).removesuffix("/report") for part in parts]
+    return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
+
+
+def _tables(path: Path, results: list[Result], names: list[str] | None) -> list[Path]:
+    """Write the table, or one for each result, named after it."""
+    if names is None:
+        return [results[0].write_table(path)]
+    files = [path.with_stem(f"{path.stem}-{name.replace('/', '-').lstrip('-')}") for name in names]
+    return [result.write_table(file) for result, file in zip(results, files, strict=True)]

@@ -1,0 +1,163 @@
+"""Tables as files: read back by what others read them with."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_report import HOSTILE, many_metrics, wsol
+
+from attribeval.errors import AttribevalError
+from attribeval.results.result import Result
+
+
+def made_up() -> Result:
+    table = pd.DataFrame(
+        {
+            "method": ["gradcam", HOSTILE, "random"],
+            "metric": "correlation",
+            "value": [1 / 3, -1e-12, np.nan],
+            "low": [0.25, -np.inf, np.nan],
+            "high": [0.5, np.inf, np.nan],
+            "images": [10, 20, 30],
+            "fine": [True, False, True],
+            "note": ["ü ∞", None, ""],
+        }
+    )
+    return Result("made up", table, {"seed": 3, "options": {"a": [1, 2]}}, ["Words."], command="attribeval x")
+
+
+def test_csv_is_what_save_writes(tmp_path):
+    result = made_up()
+    written = result.write_table(tmp_path / "deep" / "t.csv")
+    assert written.read_bytes() == (result.save(tmp_path) / "table.csv").read_bytes()
+    back = pd.read_csv(written, keep_default_na=False, na_values=[""])
+    assert back["value"][0] == 1 / 3 and back["low"][1] == -np.inf
+
+
+def test_json_holds_records_and_settings(tmp_path):
+    text = made_up().write_table(tmp_path / "t.json").read_text(encoding="utf-8")
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    read = json.loads(text, parse_constant=refuse)
+    assert (read["benchmark"], read["summary"], read["command"]) == ("made up", ["Words."], "attribeval x")
+    assert read["settings"] == {"seed": 3, "options": {"a": [1, 2]}}
+    assert read["records"][0] == {
+        "method": "gradcam", "metric": "correlation", "value": 1 / 3, "low": 0.25, "high": 0.5, "images": 10,
+        "fine": True, "note": "ü ∞",
+    }  # fmt: skip
+    assert (read["records"][1]["low"], read["records"][1]["high"]) == ("-Infinity", "Infinity")
+    assert read["records"][2]["value"] is None and read["records"][1]["note"] is None
+    assert isinstance(read["records"][0]["images"], int)
+
+
+def test_parquet_keeps_types_and_settings(tmp_path):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra `parquet`)")
+    result = made_up()
+    back = pd.read_parquet(result.write_table(tmp_path / "t.parquet"))
+    assert back.attrs["settings"] == result.settings and back.attrs["command"] == "attribeval x"
+    for name in ("value", "low", "high", "images", "fine"):
+        assert back[name].dtype == result.table[name].dtype
+        np.testing.assert_array_equal(back[name], result.table[name])  # to the last bit
+    assert list(back["method"]) == list(result.table["method"]) and back["note"].isna().tolist() == [False, True, False]
+    assert result.table.attrs == {}  # the result's own table is not touched
+    mixed = Result("made up", pd.DataFrame({"method": ["a", "b"], "threshold": [1.0, "auto"]}))
+    with pytest.raises(AttribevalError, match="threshold"):
+        mixed.write_table(tmp_path / "mixed.parquet")
+    assert not (tmp_path / "mixed.parquet").exists()
+
+
+def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest, **named):
+        if name.split(".")[0] == "pyarrow":
+            raise ImportError(name)
+        return real(name, *rest, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(AttribevalError, match=r"pip install 'attribeval\[parquet\]'"):
+        made_up().write_table(tmp_path / "t.parquet")
+
+
+def test_latex_by_hand(tmp_path):
+    table = pd.DataFrame(
+        {
+            "method": ["a_b", "[c] & 5% {#1} ~^\\"],
+            "metric": "MaxBoxAcc",
+            "value": [0.5, 0.25],
+            "low": [0.4, np.nan],
+            "high": [0.6, np.nan],
+            "gap": [-1.5e-7, 12345.0],
+        }
+    )
+    assert Result("x", table).write_table(tmp_path / "t.tex").read_text() == (
+        "% \\usepackage{booktabs}\n"
+        "\\begin{tabular}{llrrr}\n"
+        "\\toprule\n"
+        "method & metric & value & interval & gap \\\\\n"
+        "\\midrule\n"
+        "a\\_b & MaxBoxAcc & 50.0\\,\\% & [40.0, 60.0]\\,\\% & $-1.500\\times10^{-7}$ \\\\\n"
+        "{[c] \\& 5\\% \\{\\#1\\} \\textasciitilde{}\\textasciicircum{}\\textbackslash{}} & "
+        "MaxBoxAcc & 25.0\\,\\% & -- & "
+        "12\\,345 \\\\\n"
+        "\\bottomrule\n"
+        "\\end{tabular}\n"
+    )
+
+
+def test_latex_puts_intervals_of_many_metrics_beside_their_values(tmp_path):
+    lines = many_metrics().write_table(tmp_path / "t.tex").read_text().splitlines()
+    assert lines[1] == "\\begin{tabular}{llrrrrrrr}"
+    assert lines[5].startswith("gradcam & method & 70.0\\,\\% {\\footnotesize [57.5, 82.5]\\,\\%} & ")
+    assert "$-$0.5000 {\\footnotesize [$-$0.6250, $-$0.3750]}" in lines[5]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on PATH: the table is not typeset")
+def test_latex_typesets(tmp_path):
+    for i, result in enumerate((wsol(), made_up(), many_metrics())):
+        result.write_table(tmp_path / f"t{i}.tex")
+    text = "\\documentclass{article}\n\\usepackage[T1]{fontenc}\n\\usepackage{booktabs}\n"
+    text += "\\pdfpagewidth=90cm\n\\begin{document}\n"
+    text += "".join(f"\\noindent\\input{{t{i}}}\\clearpage\n" for i in range(3)) + "\\end{document}\n"
+    (tmp_path / "all.tex").write_text(text)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-1500:]
+    if shutil.which("pdftotext"):
+        subprocess.run(["pdftotext", "-layout", "all.pdf"], cwd=tmp_path, check=True)
+        words = (tmp_path / "all.txt").read_text()
+        assert "[63.0,69.2]%" in words.replace(" ", "") and "alert('x')" in words.replace("’", "'")
+
+
+def test_markdown_by_hand(tmp_path):
+    lines = many_metrics().write_table(tmp_path / "t.md").read_text().splitlines()
+    assert lines[0] == (
+        "| method | kind | MaxBoxAcc | BoxAcc | PxAP | SaliencyMetric | PixelAUC | images | seconds / image |"
+    )
+    assert lines[1] == "| --- | --- | --: | --: | --: | --: | --: | --: | --: |"
+    assert lines[2].startswith("| gradcam | method | 70.0 % (57.5 to 82.5 %) | ") and len(lines) == 4
+    hostile = made_up().write_table(tmp_path / "h.md").read_text().splitlines()[3]
+    assert hostile.replace("\\|", "").count("|") == 8  # seven cells
+    assert "<script" not in hostile.replace("\\<", "")
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t", "csv"])
+def test_another_ending_is_an_error(tmp_path, name):
+    with pytest.raises(AttribevalError, match=r"\.csv, \.json, \.parquet, \.tex, \.md"):
+        made_up().write_table(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_table_is_written(tmp_path):
+    empty = Result("x", pd.DataFrame({"method": [], "value": []}))
+    for ending in ("csv", "json", "tex", "md"):
+        assert "method" in empty.write_table(tmp_path / f"t.{ending}").read_text() or ending == "json"
+    assert json.loads((tmp_path / "t.json").read_text())["records"] == []
