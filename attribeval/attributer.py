@@ -108,6 +108,16 @@ class Attributer:
 
         Raises:
             AttribevalError: For bad images, targets, method or options, naming the item and the remedy.
+
+        Example:
+            >>> from attribeval.datasets import digit_scenes
+            >>> images = digit_scenes(n_train=1, n_test=2).test.images
+            >>> attributer = Attributer("digit_objects")
+            >>> maps = attributer.explain(images, "integrated_gradients", steps=10, progress=False)
+            >>> maps.values.shape, maps.options["steps"]
+            ((2, 64, 64, 3), 10)
+            >>> attributer.explain(images, "smoothgrad(gradient)", targets=[3, 3], samples=5, progress=False).targets
+            array([3, 3], dtype=int32)
         """
         built = self._build(method, backend, options)
         (attributions,) = self._run(images, {method: built}, targets, seed, batch_size, progress).values()

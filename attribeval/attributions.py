@@ -86,6 +86,14 @@ class Attributions:
 
         Returns:
             float32 (N, H, W), a new array.
+
+        Example:
+            >>> values = np.array([[[[1.0, -1.0], [2.0, 2.0]]]], np.float32)  # one image of 1 × 2 pixels, two channels
+            >>> maps = Attributions(values, targets=np.array([0]), method="by hand")
+            >>> maps.heatmap().tolist(), maps.heatmap("sum").tolist()
+            ([[[2.0, 4.0]]], [[[0.0, 4.0]]])
+            >>> maps.heatmap(normalise=True).tolist()
+            [[[0.5, 1.0]]]
         """
         if reduce not in _REDUCTIONS:
             raise AttribevalError(f"Expected reduce to be one of {', '.join(_REDUCTIONS)}. Received: {reduce!r}.")

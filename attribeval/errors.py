@@ -20,6 +20,10 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> AttribevalError:
 
     Returns:
         An `AttribevalError` that lists the nearest names first, then all of them.
+
+    Example:
+        >>> print(unknown("method", "gradcan", ["gradcam", "lime"]))
+        Unknown method: 'gradcan'. Did you mean 'gradcam'? Valid names: gradcam, lime.
     """
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)

@@ -110,6 +110,40 @@ class Evaluator:
             progress=progress,
         )
 
+    def sanity(
+        self,
+        methods: Sequence[str] | Mapping[str, Method] = ("gradient", "gradcam", "guided_backprop"),
+        *,
+        modes: Sequence[str] = ("cascading", "independent"),
+        similarities: Sequence[str] | None = None,
+        layers: int | Sequence[str] | None = None,
+        statistics: bool = False,
+        seed: int = 0,
+        batch_size: int | None = None,
+        run_dir: str | PathLike | None = None,
+        progress: bool | None = None,
+    ) -> Result:
+        """Model parameter randomisation: do the maps change when the model's layers are made random?
+
+        See `attribeval.benchmarks.sanity.procedure.run_sanity` for arguments and columns; and
+        `attribeval.benchmarks.sanity.data_randomisation` for the test with permuted labels.
+        """
+        from attribeval.benchmarks.sanity.procedure import run_sanity
+
+        return run_sanity(
+            self.attributer,
+            self.dataset,
+            methods,
+            modes=modes,
+            similarities=similarities,
+            layers=layers,
+            statistics=statistics,
+            seed=seed,
+            batch_size=batch_size,
+            run_dir=run_dir,
+            progress=progress,
+        )
+
     @staticmethod
     def bam(
         data: Any = "digits",

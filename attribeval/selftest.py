@@ -38,6 +38,9 @@ class Check:
     passed: bool | None
 
 
+_STEPS = (1e-3, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)  # of an image's length: trained nets have kinks everywhere
+
+
 class Asked:
     """The user's model and a few images, with what several checks need of them.
 
@@ -86,8 +89,8 @@ def logits_and_probabilities(asked: Asked) -> Check:
 def gradient_is_slope(asked: Asked) -> Check:
     """The gradient along itself, on a random half of the places, is the slope of the score there.
 
-    Slopes are central differences over four step lengths, of which the nearest counts: the longer ones cross kinks of
-    rectifiers, the shorter ones are lost in float32.
+    Slopes are central differences over several step lengths, of which the nearest counts: the longer ones cross kinks
+    of rectifiers, the shorter ones are lost in float32.
     """
     classifier = asked.attributer.classifier
     x = np.asarray(classifier.prepare(asked.raw), dtype=np.float64)
@@ -101,7 +104,7 @@ def gradient_is_slope(asked: Asked) -> Check:
             return Check("gradient = finite differences", "a gradient that is not 0", f"0 for image {n}", False)
         direction = direction / steepness
         slopes = []
-        for share in (1e-2, 3e-3, 1e-3, 3e-4):
+        for share in _STEPS:
             step = share * max(np.linalg.norm(x[n]), 1e-3)
             ends = np.stack([x[n] + step * direction, x[n] - step * direction])
             scores = classifier.forward(tf.constant(ends, classifier.dtype))[0].numpy().astype(np.float64)

@@ -219,6 +219,24 @@ def test_ranks_groups_and_tests_by_hand(attributer, samples):
     assert (ties["rank"] == 3).all() and (ties["group"] == "a").all() and (ties["p_random"].dropna() == 1).all()
 
 
+def test_benchmarks_may_explain_another_model(attributer, samples):
+    @dataclass(frozen=True)
+    class Halved(SameAgain):
+        """1 where half the weights of the last layer give half the gradient."""
+
+        def prepare(self, subject):
+            model = tiny_net()
+            model.layers[-1].kernel.assign(0.5 * model.layers[-1].kernel)
+            return Attributer(model).classifier
+
+        def score(self, subject, prepared, explained):
+            other = explained.explain_with(prepared, subject.images, subject.targets, subject.seeds)
+            return np.isclose(2 * other, explained.values, rtol=1e-4, atol=1e-7).all((1, 2, 3)).astype(float)
+
+    table = compare(attributer, samples, ["gradient"], {"halved": Halved()}).table.set_index("method")
+    assert table.loc["gradient", "value"] == 1 and table.loc["random", "value"] == 0
+
+
 def test_no_pass_of_the_model_is_wasted(attributer, samples, monkeypatch):
     asked = []
     real = Attributer.answer
@@ -625,3 +643,137 @@ def test_memory_that_is_not_told_is_nan(monkeypatch, tmp_path):
     with PeakMemory() as memory:
         pass
     assert np.isnan(memory.mib)
+
+
+@dataclass(frozen=True)
+class FirstOnly:
+    """A benchmark that explains more and therefore judges the run's first images alone."""
+
+    images: int = 3
+    card: ClassVar[Card] = card("first_only", family="robustness")
+
+    def prepare(self, subject):
+        return None
+
+    def score(self, subject, prepared, explained):
+        scores = np.full(len(subject), np.nan)
+        scores[: self.images] = explained.heat[: self.images].mean((1, 2))
+        return scores
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5, 25])
+def test_the_first_images_are_those_of_the_run_not_of_a_chunk(attributer, samples, chunk):
+    result = run_leaderboard(
+        attributer, samples, ["gradient"], {"first_only": FirstOnly(3)}, chunk=chunk, progress=False
+    )
+    scores = result.arrays["scores"][0, 0]
+    heat = attributer.explain(samples[:3], "gradient").heatmap().mean((1, 2))
+    np.testing.assert_allclose(scores[:3], heat, rtol=1e-5)
+    assert np.isnan(scores[3:]).all() and len(scores) > 3
+    assert set(result.table["images"]) == {3} and set(result.table["error"]) == {""}
+
+
+# ------------------------------------------------------------------------------------------------ what people see
+
+
+def test_the_terminals_board_has_every_cell_once(attributer, samples):
+    from attribeval.report.leaderboard_terminal import compact, leaderboard_text
+
+    methods = {"gradient": build_method("gradient"), "gradcam": build_method("gradcam"), "broken": Breaks()}
+    result = compare(attributer, samples, methods)
+    for width in (60, 200):
+        text = leaderboard_text(result, width)
+        blocks = text.split("\n\n")
+        assert all(len(line) <= max(width, 80) for block in blocks[:-1] for line in block.splitlines())
+        heads = " ".join(block.splitlines()[0] for block in blocks[:-1])
+        assert [heads.count(f"{name} ") for name in BENCHMARKS] == [1, 1, 1]
+        for row in result.table.itertuples():
+            (block,) = [block for block in blocks[:-1] if row.benchmark in block]
+            (line,) = [line for line in block.splitlines() if line.startswith(row.method + " ")]
+            assert ("failed" if row.error else compact(row.value)) in line
+        assert "! broken × in_middle and 2 more: images 0 to 3: no maps: RuntimeError: no such layer" in text
+    assert len(leaderboard_text(result, 200).split("\n\n")) < len(leaderboard_text(result, 60).split("\n\n"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.25, "0.250"),
+        (-12.34, "−12.3"),
+        (4096.4, "4096"),
+        (123456, "1.2e5"),
+        (1.6e-7, "1.6e−7"),
+        (np.nan, "–"),
+    ],
+)
+def test_values_are_written_in_few_characters(value, text):
+    from attribeval.report.leaderboard_terminal import compact
+
+    assert compact(value) == text
+
+
+def test_the_board_shows_standing_values_and_letters(attributer, samples):
+    methods = {"gradient": build_method("gradient"), "gradcam": build_method("gradcam"), "broken": Breaks()}
+    result = compare(attributer, samples, methods)
+    figure = result.plot()
+    (ax,) = figure.axes
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    ranks = average_ranks(result)
+    assert names == list(ranks[ranks["family"] == "all"]["method"])
+    texts = [text.get_text() for text in ax.texts]
+    assert texts.count("×") == 3
+    lightness = {}
+    for patch in ax.patches:
+        x, y = patch.get_center()
+        lightness[round(x, 2), round(y)] = sum(patch.get_facecolor()[:3])
+    column = [label.get_text() for label in ax.get_xticklabels()].index("drop_of_hottest ↓")
+    x = round(ax.get_xticks()[column], 2)
+    of = result.table[result.table["benchmark"] == "drop_of_hottest"].set_index("method")["rank"].dropna()
+    by_rank = [lightness[x, names.index(name)] for name in of.sort_values().index]
+    assert by_rank == sorted(by_rank)  # the better, the darker
+
+
+def test_pictures_and_page_hold_the_numbers(attributer, samples, tmp_path):
+    from attribeval.plots import more_pictures
+
+    result = compare(attributer, samples)
+    pictures = more_pictures(result)
+    assert list(pictures) == ["Agreement between benchmarks", "Agreement between maps", "Cost and average rank"]
+    texts = [text.get_text() for text in pictures["Agreement between maps"].axes[0].texts]
+    assert len(texts) == 5 * 4 / 2
+    page = result.report(tmp_path / "board.html").read_text()
+    assert "Leaderboard of methods" in page and "in_middle ↑" in page
+    for sentence in result.summary:
+        assert sentence.split(":")[0].replace("'", "&#39;") in page
+    failed = compare(attributer, samples, {"broken": Breaks()}, ["in_middle"])
+    page = failed.report(tmp_path / "failed.html").read_text()
+    assert "broken × in_middle" in page and "no maps: RuntimeError: no such layer" in page
+    one = compare(attributer, samples, ["gradient"], ["in_middle"])
+    assert "Agreement between benchmarks" not in more_pictures(one)
+    assert one.report(tmp_path / "one.html").stat().st_size > 10000
+
+
+def test_the_command(tmp_path, capsys, monkeypatch):
+    from attribeval.cli import main
+
+    monkeypatch.setattr(registry, "_CLASSES", (InMiddle, DropOfHottest, SameAgain))
+    assert main(["bench", "--list"]) == 0
+    listed = capsys.readouterr().out
+    for name in BENCHMARKS:
+        assert f"  {name} (" in listed
+    words = ["bench", "--model", "digit_objects", "--limit", "3", "--methods", "gradient", "--benchmarks", "in_middle",
+             "drop_of_hottest(pixels=5)", "--run-dir", str(tmp_path / "run"), "-o", str(tmp_path / "out")]  # fmt: skip
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "drop_of_hottest(pixels=5) ↓" in out and out.rstrip().endswith("report.html")
+    files = {file.name for file in (tmp_path / "out").iterdir()}
+    assert {"table.csv", "result.json", "leaderboard.png", "report.html", "cost_and_average_rank.png"} <= files
+    assert len(Result.load(tmp_path / "out").table) == 3 * 2
+    monkeypatch.setattr(InMiddle, "score", lambda *given: 1 / 0)
+    assert main([*words[:-4], "--no-cache"]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    assert main(["bench", "--benchmarks", "in_middle"]) == 2
+    assert main([*words, "--cache", "x", "--no-cache"]) == 2
+    assert main(["bench", "--model", "digit_objects", "--benchmarks", "in_midle"]) == 2
+    assert "Did you mean 'in_middle'" in capsys.readouterr().err

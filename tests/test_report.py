@@ -96,7 +96,7 @@ def wsol() -> Result:
 def other() -> Result:
     table = pd.DataFrame({"method": ["a", "b"], "metric": "correlation", "value": [0.25, 123456.789]})
     table = table.assign(fine=[True, False], steps=[7, 8])
-    return Result("sanity", table, {}, [])
+    return Result("homemade", table, {}, [])
 
 
 def picture() -> Figure:

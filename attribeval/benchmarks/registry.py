@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from attribeval.benchmarks.axioms.completeness import Completeness
+from attribeval.benchmarks.axioms.non_sensitivity import NonSensitivity
 from attribeval.benchmarks.card import Benchmark, Card
 from attribeval.benchmarks.class_sensitivity.random_logit import RandomLogit
 from attribeval.benchmarks.class_sensitivity.repeatability import Repeatability
@@ -12,10 +14,16 @@ from attribeval.benchmarks.complexity.entropy import Entropy
 from attribeval.benchmarks.complexity.sparseness import Sparseness
 from attribeval.benchmarks.faithfulness.average_drop import AverageDrop, AverageGain, AverageIncrease
 from attribeval.benchmarks.faithfulness.deletion import Deletion
+from attribeval.benchmarks.faithfulness.f_fidelity import FFidelity
+from attribeval.benchmarks.faithfulness.faithfulness_correlation import FaithfulnessCorrelation
+from attribeval.benchmarks.faithfulness.idsds import IDSDS
+from attribeval.benchmarks.faithfulness.infidelity import Infidelity
 from attribeval.benchmarks.faithfulness.insertion import Insertion
 from attribeval.benchmarks.faithfulness.irof import Irof
+from attribeval.benchmarks.faithfulness.mu_fidelity import MuFidelity
 from attribeval.benchmarks.faithfulness.pixel_flipping import Abpc, Lerf, Morf
 from attribeval.benchmarks.faithfulness.road import Road, RoadLerf, RoadMorf
+from attribeval.benchmarks.faithfulness.sensitivity_n import SensitivityN
 from attribeval.benchmarks.faithfulness.sufficiency import Sufficiency
 from attribeval.benchmarks.localisation.box_iou import BoxIoU
 from attribeval.benchmarks.localisation.energy_in_box import EnergyInBox
@@ -27,6 +35,7 @@ from attribeval.benchmarks.robustness.local_lipschitz import LocalLipschitz
 from attribeval.benchmarks.robustness.max_sensitivity import MaxSensitivity
 from attribeval.benchmarks.robustness.relative_input_stability import RelativeInputStability
 from attribeval.benchmarks.robustness.relative_output_stability import RelativeOutputStability
+from attribeval.benchmarks.sanity.randomisation import Randomisation
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.grammar import parse
 from attribeval.methods.registry import make
@@ -41,10 +50,18 @@ _CLASSES: tuple[type, ...] = (
     RoadMorf,
     RoadLerf,
     Irof,
+    SensitivityN,
+    FaithfulnessCorrelation,
+    MuFidelity,
+    Infidelity,
     AverageDrop,
     AverageIncrease,
     AverageGain,
     Sufficiency,
+    IDSDS,
+    FFidelity,
+    Completeness,
+    NonSensitivity,
     MaxSensitivity,
     AverageSensitivity,
     LocalLipschitz,
@@ -56,6 +73,7 @@ _CLASSES: tuple[type, ...] = (
     EffectiveComplexity,
     RandomLogit,
     Repeatability,
+    Randomisation,
     PointingGame,
     EnergyInBox,
     RelevanceRank,

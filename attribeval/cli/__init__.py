@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from attribeval import __version__
-from attribeval.cli import bam, bench, crosscheck, demo, explain, methods, roar, selftest, wsol
+from attribeval.cli import bam, bench, crosscheck, demo, explain, methods, roar, sanity, selftest, wsol
 from attribeval.errors import AttribevalError
 
-_COMMANDS = (demo, selftest, explain, bench, wsol, roar, bam, crosscheck, methods)
+_COMMANDS = (demo, selftest, explain, bench, sanity, wsol, roar, bam, crosscheck, methods)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -31,6 +31,14 @@ class Samples:
 
     Raises:
         AttribevalError: If lengths disagree, ids repeat, or a box is empty or outside its image (naming the image).
+
+    Example:
+        >>> images = np.zeros((3, 8, 16, 3), np.uint8)
+        >>> samples = Samples(images, labels=[0, 1, 1], boxes=[[[0, 0, 0.5, 1]], [], [[0.5, 0.5, 1, 1]]])
+        >>> samples[samples.labels == 1]
+        Samples('samples', 2 images)
+        >>> samples.boxes_at((8, 16))[2].tolist()
+        [[8.0, 4.0, 16.0, 8.0]]
     """
 
     def __init__(

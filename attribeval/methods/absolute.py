@@ -27,6 +27,10 @@ class Absolute:
         needs="a method",
         passes="1 × base",
         paper="Simonyan et al. 2013, sec. 3",
+        maths=r"M = |B(x)|",
+        misleads=(
+            "Evidence against the class looks like evidence for it; of a map that sums to the score, the sum is lost."
+        ),
         signed=False,
     )
 

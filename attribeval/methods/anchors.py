@@ -172,6 +172,8 @@ class Anchors:
         needs="nothing",
         passes="≈ 1000 per segment of the anchor + 0",
         paper="Ribeiro et al. 2018, alg. 1-2",
+        maths=r"M(u) = \pi(A) \, 1[s(u) \in A], \quad \pi(A) = P(\arg\max f(x_z) = c \;|\; z_A = 1) \geq \tau",
+        misleads="One sufficient set of many looks like the evidence; zeros may mean that nothing is needed.",
         signed=False,
     )
 

@@ -39,6 +39,15 @@ class BlurIG:
         needs="gradients",
         passes="52 + 50",
         paper="Xu et al. 2020, eq. 4",
+        maths=(
+            r"M = \sum_{k=0}^{n-1} \left(L(\sigma_k) - L(\sigma_{k+1})\right) \odot \nabla f\left(L(\frac{\sigma_k + "
+            r"\sigma_{k+1}}{2})\right) \approx -\int_0^{\sigma_{\max}} \nabla f(L(\sigma)) \odot \frac{\partial "
+            r"L(\sigma)}{\partial \sigma}\, d\sigma, \qquad L(0) = x"
+        ),
+        misleads=(
+            "Only what blurring changes can be credited: flat areas get nothing, whatever their colour does, and a "
+            "net that was never trained on blurred images answers oddly on the way."
+        ),
         signed=True,
         shares=True,
     )

@@ -33,6 +33,11 @@ class CAM:
         needs="global average pooling and one linear layer as head",
         passes="1 + 1",
         paper="Zhou et al. 2016, eq. 2",
+        maths=r"M(u) = \sum_k w^c_k f_k(u), \qquad \frac{1}{Z} \sum_u M(u) = f(x) - b_c",
+        misleads=(
+            "A cell of the last layer sees far more of the image than the patch that it is drawn on, and the smooth "
+            "enlargement looks more precise than a grid of, say, 7 × 7 can be."
+        ),
         signed=True,
         shares=True,
     )

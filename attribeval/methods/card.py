@@ -17,6 +17,8 @@ class Card:
         needs: What the model must offer ("gradients", "a spatial layer", "nothing").
         passes: Model evaluations per image at the default options, as "forward + backward" ("1 + 1").
         paper: Author, year, section or equation.
+        maths: What the map M is, in LaTeX, a line or two; symbols as in the paper, or as the page of methods has them.
+        misleads: One sentence: when the map says something else than people read in it.
         signed: Whether values can be negative with a meaning.
         shares: Whether values are shares of a score, which can be summed: negative ones speak against the class. Of
             other methods (sensitivities) the size alone says how much a place matters.
@@ -30,6 +32,8 @@ class Card:
     needs: str
     passes: str
     paper: str
+    maths: str
+    misleads: str
     signed: bool
     raw: bool = False
     shares: bool = False

@@ -25,6 +25,11 @@ class DeconvNet:
         needs="gradients, ReLUs",
         passes="1 + 1",
         paper="Zeiler & Fergus 2013, sec. 2.1",
+        maths=r"R^{l}_i = 1[R^{l+1}_i > 0] \; R^{l+1}_i \quad \mathrm{at\ every\ ReLU}, \qquad M = R^{0}",
+        misleads=(
+            "It knows the image by the switches of max pooling alone: in a net that halves by strides, two images "
+            "of a class get nearly the same map."
+        ),
         signed=True,
     )
 

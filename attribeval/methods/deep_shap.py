@@ -88,6 +88,14 @@ class DeepSHAP:
         needs="gradients, only operations that shap has rules for",
         passes="2 + 2 per reference",
         paper="Lundberg & Lee 2017, sec. 4.2 (shap.DeepExplainer)",
+        maths=(
+            r"M = \frac{1}{R} \sum_{r=1}^{R} m(x, x'_r) \odot (x - x'_r), \qquad \sum_i M_i = f(x) - \frac{1}{R} "
+            r"\sum_r f(x'_r)"
+        ),
+        misleads=(
+            "Multipliers are chained layer by layer, which is not a Shapley value of the network; and pixels that "
+            "look like the references get nothing."
+        ),
         signed=True,
         shares=True,
     )

@@ -45,6 +45,14 @@ class DeepLIFT:
         needs="gradients, operations with a DeepLIFT rule",
         passes="2 + 1",
         paper="Shrikumar et al. 2017, sec. 3.5",
+        maths=(
+            r"M = m \odot (x - x'), \qquad m_{\Delta y} = \frac{\Delta z}{\Delta y} \; m_{\Delta z} \quad "
+            r"\mathrm{at}\ z = \sigma(y)\ \mathrm{(Rescale)} \\ \sum_i M_i = f(x) - f(x')"
+        ),
+        misleads=(
+            "Pixels of the reference's colour get 0 however much they matter; with Rescale, contributions that "
+            "cancel inside a layer stay hidden (rule='reveal_cancel' is for those)."
+        ),
         signed=True,
         shares=True,
     )

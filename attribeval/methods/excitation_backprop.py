@@ -37,6 +37,14 @@ class ExcitationBackprop:
         needs="gradients, a spatial layer, operations with an LRP rule",
         passes="2 + 1",
         paper="Zhang et al. 2016, sec. 3.2-3.3",
+        maths=(
+            r"P_i = \sum_j \frac{a^{+}_i w^{+}_{ij}}{\sum_{i'} a^{+}_{i'} w^{+}_{i'j}} P_j, \qquad M(u) = \sum_k "
+            r"P_k(u) \quad \mathrm{at\ the\ layer}"
+        ),
+        misleads=(
+            "Without contrastive=True negative weights count nowhere, so that maps of different classes look alike; "
+            "they say where excitation came from, not what the score would lose."
+        ),
         signed=False,
     )
 

@@ -59,6 +59,14 @@ class ExpectedGradients:
         needs="gradients, references=",
         passes="51 + 50",
         paper="Erion et al. 2021, eq. 3",
+        maths=(
+            r"M = \mathbb{E}_{x' \sim D,\, \alpha \sim U(0, 1)}\left[(x - x') \odot \nabla f\left(x' + \alpha (x - "
+            r"x')\right)\right] \\ \sum_i M_i = f(x) - \mathbb{E}_{x' \sim D}\, f(x')"
+        ),
+        misleads=(
+            "The references are part of the question: with references of the class itself, what all of them share "
+            "gets no credit; few samples leave noise."
+        ),
         signed=True,
         shares=True,
     )

@@ -102,6 +102,14 @@ class ExtremalPerturbation:
         needs="gradients",
         passes="3200 + 3200",
         paper="Fong et al. 2019, sec. 3",
+        maths=(
+            r"m_a = \arg\max_{m \, \mathrm{smooth}} \; f(m \otimes x) - \frac{\lambda_t}{n} \| \mathrm{vecsort}(m) - "
+            r"r_a \|^2, \qquad M = \sum_a m_a"
+        ),
+        misleads=(
+            "Every mask has its area, needed or not: for a small object the mask of 20 % takes in background, and a "
+            "region that keeps the score is not the only one."
+        ),
         signed=False,
     )
 

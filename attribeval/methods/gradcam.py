@@ -46,6 +46,15 @@ class GradCAM:
         needs="gradients, a spatial layer",
         passes="1 + 1",
         paper="Selvaraju et al. 2017, eq. 1-2",
+        maths=(
+            r"\alpha_k = \frac{1}{Z} \sum_{ij} \frac{\partial f}{\partial A^k_{ij}}, \qquad M_{ij} = "
+            r"\mathrm{ReLU}\left(\sum_k \alpha_k A^k_{ij}\right)"
+        ),
+        misleads=(
+            "Averaging the gradient assumes that a channel means the same everywhere: with a head that flattens, it "
+            "may mark places that the score does not use; evidence against the class is cut off, and the grid is "
+            "coarse."
+        ),
         signed=False,
     )
 

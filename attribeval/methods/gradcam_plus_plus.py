@@ -62,6 +62,15 @@ class GradCAMPlusPlus:
         needs="gradients, a spatial layer",
         passes="1 + 1",
         paper="Chattopadhay et al. 2018, eq. 5, 6, 19",
+        maths=(
+            r"g^k_{ij} = \frac{\partial f}{\partial A^k_{ij}}, \qquad \alpha^k_{ij} = \frac{1}{2 + g^k_{ij} "
+            r"\sum_{ab} A^k_{ab}} \\ w_k = \sum_{ij} \alpha^k_{ij} \mathrm{ReLU}(g^k_{ij}), \qquad M_{ij} = "
+            r"\mathrm{ReLU}\left(\sum_k w_k A^k_{ij}\right)"
+        ),
+        misleads=(
+            "Behind a ReLU no channel that speaks against the class can lower the map, so objects of other classes "
+            "light up as well; strengths cannot be compared between images."
+        ),
         signed=False,
     )
 

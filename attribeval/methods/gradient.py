@@ -24,6 +24,11 @@ class Gradient:
         needs="gradients",
         passes="1 + 1",
         paper="Simonyan et al. 2013, sec. 3",
+        maths=r"M = \frac{\partial f(x)}{\partial x}",
+        misleads=(
+            "It says what a tiny change would do, not what removing a pixel would: where the score is saturated, a "
+            "pixel that decides has next to no gradient."
+        ),
         signed=True,
     )
 

@@ -47,6 +47,14 @@ class GradientSHAP:
         needs="gradients",
         passes="48 + 48",
         paper="Erion et al. 2021, eq. 3 (shap.GradientExplainer)",
+        maths=(
+            r"M = \frac{1}{n} \sum_{k=1}^{n} (x - x'_k) \odot \nabla f\left(x'_k + t_k (x - x'_k)\right), \qquad t_k "
+            r"\sim U(0, 1)"
+        ),
+        misleads=(
+            "Random points instead of a quadrature: from one reference it is a noisier integrated gradients at the "
+            "same cost, and pixels of the reference's colour get 0."
+        ),
         signed=True,
         shares=True,
     )

@@ -24,6 +24,11 @@ class GradientXInput:
         needs="gradients",
         passes="1 + 1",
         paper="Shrikumar et al. 2016, sec. 2.2",
+        maths=r"M = x \odot \frac{\partial f(x)}{\partial x}",
+        misleads=(
+            "Values that are 0 after preprocessing get 0 however much they matter, and the picture's own edges "
+            "shine through whatever the gradient is."
+        ),
         signed=True,
         shares=True,
     )

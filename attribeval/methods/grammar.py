@@ -56,6 +56,16 @@ def parse(text: str) -> Expression:
 
     Raises:
         AttribevalError: If the text is not of that form; the message points at the place.
+
+    Example:
+        >>> parse("smoothgrad(integrated_gradients(steps=50), samples=30)").options
+        {'samples': 30}
+        >>> parse("SG-SQ-IG")
+        Expression(name='smoothgrad_squared', base=Expression(name='integrated_gradients', ...), options={})
+        >>> parse("vargrad(gradient")
+        Traceback (most recent call last):
+            ...
+        attribeval.errors.AttribevalError: Could not read method 'vargrad(gradient'. Expected ... at character 17. ...
     """
     if not isinstance(text, str):
         raise AttribevalError(f"Expected the name of a method, such as 'gradcam'. Received: {type(text).__name__}.")

@@ -24,6 +24,14 @@ class GuidedBackprop:
         needs="gradients, ReLUs",
         passes="1 + 1",
         paper="Springenberg et al. 2014, sec. 3.4",
+        maths=(
+            r"R^{l}_i = 1[f^{l}_i > 0] \; 1[R^{l+1}_i > 0] \; R^{l+1}_i \quad \mathrm{at\ every\ ReLU}, \qquad M = "
+            r"R^{0}"
+        ),
+        misleads=(
+            "Its crisp pictures come close to an edge detector's: they hardly change with the class explained, or "
+            "when the upper layers' weights are drawn anew (Adebayo et al. 2018)."
+        ),
         signed=True,
     )
 

@@ -28,6 +28,11 @@ class GuidedGradCAM:
         needs="gradients, ReLUs, a spatial layer",
         passes="2 + 2",
         paper="Selvaraju et al. 2017, sec. 3.2",
+        maths=r"M = \;\uparrow L^{\mathrm{Grad{-}CAM}} \odot R^{0}_{\mathrm{guided}}",
+        misleads=(
+            "The detail is that of guided backprop, which hardly depends on the class; the class comes from "
+            "Grad-CAM's coarse window alone."
+        ),
         signed=True,
     )
 

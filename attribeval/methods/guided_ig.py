@@ -88,6 +88,14 @@ class GuidedIG:
         needs="gradients",
         passes="51 + 50",
         paper="Kapishnikov et al. 2021, alg. 1",
+        maths=(
+            r"M = \sum_{k=0}^{n-1} (x^{k+1} - x^{k}) \odot \nabla f(x^{k}), \qquad x^{0} = x', \quad x^{n} = x \\ "
+            r"x^{k+1}: \; \mathrm{values\ of\ smallest}\ |\partial f(x^{k}) / \partial x_i|\ \mathrm{move\ first}"
+        ),
+        misleads=(
+            "Every net and image has a path of its own, so maps of two nets do not answer one question; pixels of "
+            "the baseline's colour get 0, and the sum is coarse: see completeness_gap."
+        ),
         signed=True,
         shares=True,
     )

@@ -94,6 +94,14 @@ class HSIC:
         needs="nothing",
         passes="500 + 0",
         paper="Novello et al. 2022, sec. 3",
+        maths=(
+            r"M_k = \frac{1}{n^2} \mathrm{tr}(K_k H L H), \qquad K_k = 1[s_{ik} = s_{jk}], \quad L = "
+            r"\exp\left(-\frac{(y_i - y_j)^2}{2 \sigma^2}\right), \quad H = I - \frac{1}{n} 1 1^T"
+        ),
+        misleads=(
+            "It has no sign, and it is about 1 / samples, not 0, for a cell that does not matter: a flat map of a "
+            "net that looks nowhere is still scaled to full colour in a picture."
+        ),
         signed=False,
     )
 

@@ -23,6 +23,10 @@ class Input:
         needs="nothing",
         passes="0 + 0",
         paper="Adebayo et al. 2018, sec. 5",
+        maths=r"M = x_{\mathrm{raw}}",
+        misleads=(
+            "It is the brightness of the image: a benchmark on which it does well rewards pictures, not explanations."
+        ),
         signed=True,
         raw=True,
     )

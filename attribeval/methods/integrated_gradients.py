@@ -19,7 +19,15 @@ _RULES = ("left", "right", "midpoint", "trapezoid", "gauss_legendre")
 
 
 def quadrature(rule: Rule, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places and weights of a rule for ∫₀¹ with `steps` gradients: two arrays (steps,); the weights sum to 1."""
+    """Places and weights of a rule for ∫₀¹ with `steps` gradients: two arrays (steps,); the weights sum to 1.
+
+    Example:
+        >>> places, weights = quadrature("gauss_legendre", 3)
+        >>> round(float(weights @ places**5), 12)  # exact up to degree 2 · 3 − 1
+        0.166666666667
+        >>> quadrature("right", 4)[0].tolist()
+        [0.25, 0.5, 0.75, 1.0]
+    """
     even = np.full(steps, 1 / steps)
     if rule == "left":
         return np.arange(steps) / steps, even
@@ -63,6 +71,14 @@ class IntegratedGradients:
         needs="gradients",
         passes="26 + 25",
         paper="Sundararajan et al. 2017, eq. 1",
+        maths=(
+            r"M = (x - x') \odot \int_0^1 \nabla f\left(x' + \alpha (x - x')\right) d\alpha \approx (x - x') \odot "
+            r"\sum_{k=1}^{n} w_k \nabla f\left(x' + \alpha_k (x - x')\right) \\ \sum_i M_i = f(x) - f(x')"
+        ),
+        misleads=(
+            "Pixels that have the baseline's colour get 0 however much they matter; another baseline is another "
+            "question, and a large completeness_gap says that the steps are too few."
+        ),
         signed=True,
         shares=True,
     )

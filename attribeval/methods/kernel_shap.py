@@ -76,6 +76,14 @@ class KernelSHAP:
         needs="nothing",
         passes="1002 + 0",
         paper="Lundberg & Lee 2017, sec. 4.1, thm. 2",
+        maths=(
+            r"\min_{\phi} \sum_z \frac{S - 1}{\binom{S}{|z|} |z| (S - |z|)} \left(f(x_z) - f(x_\emptyset) - \phi^T "
+            r"z\right)^2, \qquad \sum_s \phi_s = f(x) - f(x_\emptyset), \qquad M(u) = \phi_{s(u)}"
+        ),
+        misleads=(
+            "The sum is exact even where the single values are not: samples barely above the number of segments "
+            "leave them noisy, and hidden means filled, an image that nobody ever saw."
+        ),
         signed=True,
         shares=True,
     )

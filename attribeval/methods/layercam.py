@@ -43,6 +43,14 @@ class LayerCAM:
         needs="gradients, a spatial layer",
         passes="1 + 1",
         paper="Jiang et al. 2021, sec. III, eq. 6",
+        maths=(
+            r"M_{ij} = \mathrm{ReLU}\left(\sum_k \mathrm{ReLU}\left(\frac{\partial f}{\partial A^k_{ij}}\right) "
+            r"A^k_{ij}\right)"
+        ),
+        misleads=(
+            "Negative gradients are dropped before the sum, so what two channels say for and against the class at "
+            "one place does not cancel: in early layers it can show edges of everything."
+        ),
         signed=False,
     )
 

@@ -96,6 +96,14 @@ class LIME:
         needs="nothing",
         passes="1000 + 0",
         paper="Ribeiro et al. 2016, sec. 3, alg. 1",
+        maths=(
+            r"\min_{w, w_0} \sum_z \pi(z) \left(f(x_z) - w_0 - w^T z\right)^2 + \alpha \| w \|_2^2, \qquad \pi(z) = "
+            r"\sqrt{\exp(-d(z, 1)^2 / \sigma^2)}, \qquad M(u) = w_{s(u)}"
+        ),
+        misleads=(
+            "Samples hide about half of the image and, by the cosine distance, weigh about alike: 'local' means "
+            "half-hidden pictures. Segments, fill and seed each change the map: look at a second seed."
+        ),
         signed=True,
         shares=True,
     )

@@ -13,7 +13,7 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.blur import gaussian_blur
 from attribeval.methods.card import Card
-from attribeval.methods.masking import masked_scores, parts, slope_of_score
+from attribeval.methods.masking import masked_scores, parts, probabilities, slope_of_score
 from attribeval.methods.options import check_choice, check_count, check_positive
 from attribeval.methods.seeds import generators
 
@@ -88,6 +88,14 @@ class MeaningfulPerturbation:
         needs="gradients",
         passes="335 + 300",
         paper="Fong & Vedaldi 2017, eq. 4",
+        maths=(
+            r"m^{*} = \arg\min_m \; \lambda_1 \| 1 - m \|_1 + \lambda_2 \sum_u \| \nabla m(u) \|_2^{\beta} + "
+            r"\mathbb{E}_\tau \, p_c\left(m \odot x_\tau + (1 - m) \odot \tilde x_\tau\right), \qquad M = 1 - m^{*}"
+        ),
+        misleads=(
+            "Descent finds one of many masks, near the circle that it starts from, and the smallest change that "
+            "fools the net need not be the object: it may be an adversarial pattern."
+        ),
         signed=False,
     )
 
@@ -177,7 +185,7 @@ class MeaningfulPerturbation:
         def build(mask, first, second, step, shifts, x, hidden, targets):
             shown = (rows @ mask @ tf.transpose(columns))[..., None]
             trace, scores = classifier.trace(shown * shifted(x, shifts) + (1 - shown) * shifted(hidden, shifts))
-            score = tf.gather(_probabilities(classifier, trace, scores), targets, axis=1, batch_dims=1)
+            score = tf.gather(probabilities(classifier, trace, scores), targets, axis=1, batch_dims=1)
             price = penalty(mask, self.l1, self.tv, self.beta)
             slope = slope_of_score(score, mask) + tf.gradients(price, mask)[0]
             (b1, b2), rate = _BETAS, self.learning_rate
@@ -190,10 +198,3 @@ class MeaningfulPerturbation:
         ints = tf.TensorSpec([None, 2], tf.int32), image, image, tf.TensorSpec([None], tf.int32)
         key = ("meaningful_perturbation", size, self.mask_size, self.learning_rate, self.l1, self.tv, self.beta)
         return classifier.compiled(key, build, cells, cells, cells, tf.TensorSpec([], dtype), *ints)
-
-
-def _probabilities(classifier: Any, trace: Any, scores: Any) -> Any:
-    """The model's output; if that is logits, what softmax (or sigmoid, of a single one) makes of them."""
-    if classifier.link is not None or classifier.score == "output":
-        return tf.cast(trace.output, classifier.dtype)
-    return tf.nn.softmax(scores) if classifier.classes > 1 else tf.sigmoid(scores)

@@ -45,6 +45,14 @@ class Occlusion:
         needs="nothing",
         passes="≈ 170 + 0",
         paper="Zeiler & Fergus 2014, sec. 4.2",
+        maths=(
+            r"M(u) = \frac{1}{|W_u|} \sum_{w \in W_u} \left[f(x) - f(x_{w \to \mathrm{fill}})\right], \qquad W_u = "
+            r"\{\mathrm{windows\ that\ hold}\ u\}"
+        ),
+        misleads=(
+            "The window itself is new to the net: a grey square can raise or lower a score by its edges, and of two "
+            "copies of the evidence neither is missed when one is hidden."
+        ),
         signed=True,
         shares=True,
     )

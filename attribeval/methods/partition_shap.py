@@ -51,6 +51,15 @@ class PartitionSHAP:
         needs="nothing",
         passes="500 + 0",
         paper="Lundberg & Lee 2017; Owen 1977 (shap.PartitionExplainer)",
+        maths=(
+            r"\phi_{R} = \mathbb{E}_C \left[v(C \cup R) - v(C)\right], \quad v(T) = f(x_T), \quad C: \mathrm{each\ "
+            r"sibling\ of}\ R\ \mathrm{and\ of\ what\ holds\ it,\ by\ a\ fair\ coin}, \qquad M(u) = "
+            r"\frac{\phi_{R(u)}}{|R(u)|}"
+        ),
+        misleads=(
+            "Halves are cut in the middle, not along objects, and once the samples are spent a rectangle spreads "
+            "its worth evenly: sharp borders in the map are those of the tree."
+        ),
         signed=True,
         shares=True,
     )

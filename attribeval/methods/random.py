@@ -25,6 +25,8 @@ class Random:
         needs="nothing",
         passes="0 + 0",
         paper="Hooker et al. 2019, sec. 4",
+        maths=r"M_i \sim U(0, 1)",
+        misleads="It is the level to beat, not a map; one draw may beat a method by chance, so compare intervals.",
         signed=False,
     )
 

@@ -129,6 +129,14 @@ def build_method(text: str, options: dict[str, Any] | None = None) -> Method:
     Raises:
         AttribevalError: If the text cannot be read, a name is unknown (nearest names listed), an option is (valid
             names listed) or is given twice, or a base is missing or too many.
+
+    Example:
+        >>> build_method("VAR-GB", {"samples": 30})
+        VarGrad(base=GuidedBackprop(), samples=30, sigma=0.15, relative=True)
+        >>> build_method("smoothgrad(gradient)", {"sigmas": 0.2})
+        Traceback (most recent call last):
+            ...
+        attribeval.errors.AttribevalError: Unknown option of smoothgrad: 'sigmas'. Did you mean 'sigma'? Valid ...
     """
     return _build(parse(text), options or {})
 

@@ -76,6 +76,11 @@ class RISE:
         needs="nothing",
         passes="1000 + 0",
         paper="Petsiuk et al. 2018, eq. 6",
+        maths=r"M(u) = \frac{1}{N p} \sum_{n=1}^{N} p_c\left(x \odot m_n + \tilde x \odot (1 - m_n)\right) m_n(u)",
+        misleads=(
+            "With too few masks the map is a picture of the masks that were drawn; a smooth map is no proof of "
+            "enough: compare two seeds."
+        ),
         signed=False,
     )
 

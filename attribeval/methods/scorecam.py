@@ -44,6 +44,14 @@ class ScoreCAM:
         needs="a spatial layer",
         passes="1 + channels of the layer, + 1",
         paper="Wang et al. 2020, algorithm 1",
+        maths=(
+            r"\alpha_k = p_c\left(x \odot s(\uparrow A^k)\right), \qquad s(a) = \frac{a - \min a}{\max a - \min a} "
+            r"\\ M_{ij} = \mathrm{ReLU}\left(\sum_k \alpha_k A^k_{ij}\right)"
+        ),
+        misleads=(
+            "Half-masked images lie off the data, and where the net is unsure of all of them the weights are nearly "
+            "equal: then the map is the sum of all activations, whatever the class."
+        ),
         signed=False,
     )
 

@@ -68,6 +68,14 @@ class ShapleySampling:
         needs="nothing",
         passes="982 + 0",
         paper="Castro et al. 2009, sec. 3; Štrumbelj & Kononenko 2010",
+        maths=(
+            r"\phi_s = \frac{1}{P} \sum_{\pi} \left[v(\mathrm{Pre}^{\pi}(s) \cup \{s\}) - "
+            r"v(\mathrm{Pre}^{\pi}(s))\right], \quad v(T) = f(x_T), \qquad M(u) = \phi_{s(u)}"
+        ),
+        misleads=(
+            "The sum is exact whatever the number of orders, so a gap of 0 says nothing about noise; twenty orders "
+            "tell large values from small ones, not neighbours apart."
+        ),
         signed=True,
         shares=True,
     )

@@ -35,6 +35,14 @@ class SmoothGrad:
         needs="a method on the model's input",
         passes="15 × base",
         paper="Smilkov et al. 2017, sec. 3",
+        maths=(
+            r"M = \frac{1}{n} \sum_{k=1}^{n} B(x + \epsilon_k), \qquad \epsilon_k \sim N\left(0,\; \sigma^2 (\max x "
+            r"- \min x)^2\right)"
+        ),
+        misleads=(
+            "It explains the score averaged over noisy images, not that of this one: with a σ at which the net no "
+            "longer knows the class, the map is smooth and about nothing."
+        ),
         signed=True,
     )
 

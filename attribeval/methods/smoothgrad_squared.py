@@ -35,6 +35,14 @@ class SmoothGradSquared:
         needs="a method on the model's input",
         passes="15 × base",
         paper="Hooker et al. 2019, sec. 4",
+        maths=(
+            r"M = \frac{1}{n} \sum_{k=1}^{n} B(x + \epsilon_k)^2, \qquad \epsilon_k \sim N\left(0,\; \sigma^2 (\max "
+            r"x - \min x)^2\right)"
+        ),
+        misleads=(
+            "Evidence for and against the class look the same, and squares let a few pixels take the whole scale: a "
+            "picture shows much less than the ranking holds."
+        ),
         signed=False,
     )
 

@@ -25,6 +25,11 @@ class Sobel:
         needs="nothing",
         passes="0 + 0",
         paper="Hooker et al. 2019, sec. 4",
+        maths=r"M = \sqrt{(G_x * x)^2 + (G_y * x)^2}",
+        misleads=(
+            "It looks like an explanation and has never seen the model: a method that cannot beat it may only draw "
+            "edges."
+        ),
         signed=False,
         raw=True,
     )

@@ -27,6 +27,10 @@ class Squared:
         needs="a method",
         passes="1 × base",
         paper="Hooker et al. 2019, sec. 6.4",
+        maths=r"M = B(x)^2",
+        misleads=(
+            "Evidence against the class looks like evidence for it, and a few pixels take the whole scale of a picture."
+        ),
         signed=False,
     )
 

@@ -128,6 +128,14 @@ class XRAI:
         needs="gradients",
         passes="53 + 50",
         paper="Kapishnikov et al. 2019, sec. 3",
+        maths=(
+            r"M(u) = \frac{1}{|S_u|} \sum_{v \in S_u} \frac{1}{2} \sum_{x' \in \{\min x,\, \max x\}} \sum_{ch} "
+            r"\mathrm{IG}_{v, ch}(x;\, x'), \qquad S_u \ni u"
+        ),
+        misleads=(
+            "Outlines are those of an image segmentation, which knows no model: a map that hugs the object may owe "
+            "that to the object's colour."
+        ),
         signed=True,
         shares=True,
     )

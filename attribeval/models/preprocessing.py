@@ -73,6 +73,11 @@ def find_preprocessing(preprocess: str | Callable | None) -> Callable | None:
 
     Raises:
         AttribevalError: If the name is unknown (the nearest are listed).
+
+    Example:
+        >>> black = np.zeros((1, 1, 1, 3), np.float32)
+        >>> find_preprocessing("caffe")(black).round(1).tolist()  # blue, green, red: black is far from 0
+        [[[[-103.9000015258789, -116.80000305175781, -123.69999694824219]]]]
     """
     if preprocess is None or isinstance(preprocess, Preprocessing):
         return preprocess

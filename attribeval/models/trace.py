@@ -38,14 +38,21 @@ class LayerCall:
 
 @dataclass
 class Trace:
-    """What `run` returns: the model's output and the calls of its layers, in the order in which they finished."""
+    """What `run` returns.
+
+    Attributes:
+        output: The model's output.
+        calls: The calls of its layers that gave a tensor, in the order in which they finished.
+        finished: Path and layer of every call, whatever it gave, in the same order.
+    """
 
     output: Any
     calls: list[LayerCall] = field(default_factory=list)
+    finished: list[tuple[str, Any]] = field(default_factory=list)
 
 
 @contextmanager
-def _listening(model: Any, calls: list[LayerCall]) -> Iterator[None]:
+def _listening(model: Any, calls: list[LayerCall], finished: list[tuple[str, Any]]) -> Iterator[None]:
     """Record every layer call that this thread makes in the block. Only calls below `model` are recorded."""
     layer_class = tf.keras.layers.Layer
     thread = threading.get_ident()
@@ -65,8 +72,10 @@ def _listening(model: Any, calls: list[LayerCall]) -> Iterator[None]:
                 path = "/".join(stack)
                 if layer is not model:
                     stack.pop()
-            if layer is not model and tf.is_tensor(output):
-                calls.append(LayerCall(path, layer, output))
+            if layer is not model:
+                finished.append((path, layer))
+                if tf.is_tensor(output):
+                    calls.append(LayerCall(path, layer, output))
             return output
 
         layer_class.__call__ = recorded_call
@@ -87,6 +96,7 @@ def run(model: Any, x: Any) -> Trace:
         The trace. `trace.output` is whatever the model returns.
     """
     calls: list[LayerCall] = []
-    with _listening(model, calls):
+    finished: list[tuple[str, Any]] = []
+    with _listening(model, calls, finished):
         output = model(x, training=False)
-    return Trace(output, calls)
+    return Trace(output, calls, finished)

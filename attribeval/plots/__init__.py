@@ -15,6 +15,7 @@ from attribeval.plots.leaderboard import (
 from attribeval.plots.overlays import overlays
 from attribeval.plots.results import RESULT_PLOTS, more_pictures, plot_result
 from attribeval.plots.roar import plot_areas, plot_without_retraining, roar_pictures
+from attribeval.plots.sanity import plot_cascade, plot_data_randomisation, plot_sanity, sanity_pictures
 
 __all__ = [
     "RESULT_PLOTS",
@@ -27,12 +28,16 @@ __all__ = [
     "plot_accuracies",
     "plot_areas",
     "plot_benchmark_agreement",
+    "plot_cascade",
     "plot_cost",
+    "plot_data_randomisation",
     "plot_examples",
     "plot_map_agreement",
     "plot_patches",
     "plot_result",
+    "plot_sanity",
     "plot_series",
     "plot_without_retraining",
     "roar_pictures",
+    "sanity_pictures",
 ]

@@ -124,6 +124,12 @@ def _bars(ax: Axes, table: pd.DataFrame, metric: str, methods: list[str]) -> Non
 def plot_accuracies(result: Result) -> Figure:
     """Figure 2: accuracy of f_o, f_s and f_∅s with and without object and scene; of f_k with and without the feature.
 
+    Args:
+        result: What `Evaluator.bam` returned.
+
+    Returns:
+        matplotlib Figure.
+
     Raises:
         AttribevalError: If the result holds no accuracies.
     """
@@ -160,6 +166,12 @@ def plot_series(result: Result) -> Figure:
     correlation of the two.
 
     The best and the worst methods by correlation are drawn as lines; all are in the bars.
+
+    Args:
+        result: What `Evaluator.bam` returned.
+
+    Returns:
+        matplotlib Figure.
 
     Raises:
         AttribevalError: If no method has a series with a correlation.
@@ -209,6 +221,12 @@ def plot_series(result: Result) -> Figure:
 def plot_examples(result: Result) -> Figure:
     """Figures 3 and 7: for example images, the maps of f_o and f_s, and of f_s without the object; white is the object.
 
+    Args:
+        result: What `Evaluator.bam` returned.
+
+    Returns:
+        matplotlib Figure.
+
     Raises:
         AttribevalError: If the result holds no examples.
     """
@@ -241,7 +259,14 @@ def plot_examples(result: Result) -> Figure:
 
 
 def plot_patches(result: Result) -> Figure:
-    """What the patches do to the logits: before and after the optimisation, beside the logits' own norm."""
+    """What the patches do to the logits: before and after the optimisation, beside the logits' own norm.
+
+    Args:
+        result: What `Evaluator.bam` returned.
+
+    Returns:
+        matplotlib Figure.
+    """
     change, before, scale = (result.arrays[f"patches/{name}"] for name in ("change", "before", "scale"))
     figure = new_figure(6.4, 3.2)
     ax = figure.subplots()
@@ -264,7 +289,14 @@ def plot_patches(result: Result) -> Figure:
 
 
 def bam_pictures(result: Result) -> dict[str, Figure]:
-    """All that is beside the bars, as far as the result holds it: name → figure."""
+    """All that is beside the bars, as far as the result holds it: name → figure.
+
+    Args:
+        result: What `Evaluator.bam` returned.
+
+    Returns:
+        Figures by title.
+    """
     found = {}
     for name, draw in (
         ("Accuracies (figure 2 of the article)", plot_accuracies),

@@ -88,7 +88,14 @@ def plot_leaderboard(result: Result) -> Figure:
 
 
 def plot_benchmark_agreement(result: Result) -> Figure:
-    """Kendall's τ between the orders in which benchmarks put the methods, with its interval over images."""
+    """Kendall's τ between the orders in which benchmarks put the methods, with its interval over images.
+
+    Args:
+        result: What `Evaluator.compare` returned.
+
+    Returns:
+        matplotlib Figure.
+    """
     families = result.settings["families"]
     order = list(dict.fromkeys(families.values()))
     labels = result.settings["benchmarks"]
@@ -98,7 +105,14 @@ def plot_benchmark_agreement(result: Result) -> Figure:
 
 
 def plot_map_agreement(result: Result) -> Figure:
-    """Spearman's correlation between the heat maps of two methods, mean over images; methods by average rank."""
+    """Spearman's correlation between the heat maps of two methods, mean over images; methods by average rank.
+
+    Args:
+        result: What `Evaluator.compare` returned.
+
+    Returns:
+        matplotlib Figure.
+    """
     methods, _ = _ordered(result)
     places = [result.settings["methods"].index(name) for name in methods]
     note = "rank correlation of the heat maps of the same image, mean over images"
@@ -106,7 +120,14 @@ def plot_map_agreement(result: Result) -> Figure:
 
 
 def plot_cost(result: Result) -> Figure:
-    """Seconds per image (logarithmic) against the average rank over families; intervals of ranks over images."""
+    """Seconds per image (logarithmic) against the average rank over families; intervals of ranks over images.
+
+    Args:
+        result: What `Evaluator.compare` returned.
+
+    Returns:
+        matplotlib Figure.
+    """
     table = result.table.drop_duplicates("method").set_index("method")
     rows = [row for row in result.settings["average_ranks"] if row["family"] == "all" and row["value"] is not None]
     rows = [row for row in rows if np.isfinite(table.loc[row["method"], "seconds_per_image"])]
@@ -151,7 +172,14 @@ def plot_cost(result: Result) -> Figure:
 
 
 def leaderboard_pictures(result: Result) -> dict[str, Figure]:
-    """What a report shows beside the board, by name."""
+    """What a report shows beside the board, by name.
+
+    Args:
+        result: What `Evaluator.compare` returned.
+
+    Returns:
+        Figures by title.
+    """
     pictures = {}
     if len(result.settings["benchmarks"]) > 1 and np.isfinite(result.arrays["tau"]).any():
         pictures["Agreement between benchmarks"] = plot_benchmark_agreement(result)

@@ -54,7 +54,7 @@ def overlays(
             `samples.boxes_at((H, W))` gives them. k may be 0.
         titles: A text per image for the row label; default: the class explained.
         reduce: How channels become one, see `Attributions.heatmap`. None: Σv, which keeps the sign.
-        clip: Percentile of each map's |·| drawn as full strength, in (0, 100]; None: its largest value.
+        clip: Percentile of each map's absolute values drawn as full strength, in (0, 100]; None: its largest value.
         max_images: At most so many images are drawn, the first ones; the figure says so.
 
     Returns:

@@ -10,13 +10,26 @@ from attribeval.errors import AttribevalError
 from attribeval.plots.bam import bam_pictures, plot_bam
 from attribeval.plots.leaderboard import leaderboard_pictures, plot_leaderboard
 from attribeval.plots.roar import plot_roar, roar_pictures
+from attribeval.plots.sanity import plot_data_randomisation, plot_sanity, sanity_pictures
 from attribeval.plots.wsol import plot_wsol
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
 
-RESULT_PLOTS = {"bam": plot_bam, "leaderboard": plot_leaderboard, "roar": plot_roar, "wsol": plot_wsol}
-_MORE = {"bam": bam_pictures, "leaderboard": leaderboard_pictures, "roar": roar_pictures}
+RESULT_PLOTS = {
+    "bam": plot_bam,
+    "data_randomisation": plot_data_randomisation,
+    "leaderboard": plot_leaderboard,
+    "roar": plot_roar,
+    "sanity": plot_sanity,
+    "wsol": plot_wsol,
+}
+_MORE = {
+    "bam": bam_pictures,
+    "leaderboard": leaderboard_pictures,
+    "roar": roar_pictures,
+    "sanity": sanity_pictures,
+}
 
 
 def plot_result(result: Result) -> Figure:
@@ -40,5 +53,12 @@ def plot_result(result: Result) -> Figure:
 
 
 def more_pictures(result: Result) -> dict[str, Figure]:
-    """What a report shows beside a benchmark's plot: name → figure; nothing for most benchmarks."""
+    """What a report shows beside a benchmark's plot; nothing for most benchmarks.
+
+    Args:
+        result: What a benchmark returned.
+
+    Returns:
+        Figures by title.
+    """
     return _MORE[result.benchmark](result) if result.benchmark in _MORE else {}

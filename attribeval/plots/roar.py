@@ -76,6 +76,12 @@ def plot_without_retraining(result: Result) -> Figure:
 
     The best, the middle and the worst methods by area, random and Sobel; all methods where they are few.
 
+    Args:
+        result: What `Evaluator.roar` returned.
+
+    Returns:
+        matplotlib Figure.
+
     Raises:
         AttribevalError: If no row of mode "remove" (or "keep", if that is all) has an accuracy without retraining.
     """
@@ -104,6 +110,12 @@ def plot_without_retraining(result: Result) -> Figure:
 
 def plot_areas(result: Result) -> Figure:
     """Gain over random (area between the curves) with its interval, best on top; right of zero is better than chance.
+
+    Args:
+        result: What `Evaluator.roar` returned.
+
+    Returns:
+        matplotlib Figure.
 
     Raises:
         AttribevalError: If the table has no row of metric "area vs random".
@@ -137,7 +149,14 @@ def _signed_points(gain: float, _: int) -> str:
 
 
 def roar_pictures(result: Result) -> dict[str, Figure]:
-    """What a report shows below the curves: name → areas, and with and without retraining where that is known."""
+    """What a report shows below the curves: name → areas, and with and without retraining where that is known.
+
+    Args:
+        result: What `Evaluator.roar` returned.
+
+    Returns:
+        Figures by title.
+    """
     table = _checked(result)
     pictures = {}
     if table["value"][(table["metric"] == "area vs random") & (table["method"] != "random")].notna().any():

@@ -28,7 +28,7 @@ def compact(value: float) -> str:
     if 0.001 <= abs(value) < 9999.5:
         digits = 3 if abs(value) < 10 else 1 if abs(value) < 1000 else 0
         return f"{value:.{digits}f}".replace("-", "−")
-    return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e+").replace("-", "−")
+    return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e").replace("-", "−")
 
 
 def wide_table(result: Result) -> pd.DataFrame:
@@ -38,8 +38,8 @@ def wide_table(result: Result) -> pd.DataFrame:
         result: Of `Evaluator.compare`.
 
     Returns:
-        Columns: method; mean rank; low, high (its interval); one per benchmark, text: value, rank and letters of the
-        groups; seconds_per_image; MiB; kind.
+        Columns: method; mean rank; low, high (its interval); one per benchmark, (text, rank): value, rank and letters
+        of the groups; seconds_per_image; MiB; kind.
     """
     import pandas as pd
 
@@ -141,11 +141,12 @@ def letters_of(group: Any) -> set[str]:
     return set(group.split() if any(mark.isdigit() for mark in group) else group)
 
 
-def _page_cell(row: dict[str, Any]) -> str:
+def _page_cell(row: dict[str, Any]) -> tuple[str, float]:
+    """Text, and the rank to sort by."""
     if row["value"] != row["value"]:
-        return f"failed\n{row['error']}" if row["error"] else "–"
+        return ("failed" if row["error"] else "–"), float("nan")
     group = row["group"] if isinstance(row["group"], str) else ""
-    return f"{compact(row['value'])}\n#{row['rank']:g} {group}{' !' if row['error'] else ''}"
+    return f"{compact(row['value'])}\n#{row['rank']:g} {group}{' !' if row['error'] else ''}", row["rank"]
 
 
 def _reasons(result: Result) -> list[str]:

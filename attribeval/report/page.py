@@ -24,7 +24,7 @@ import numpy as np
 from attribeval import __version__
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
-from attribeval.report import leaderboard_terminal, roar_terminal
+from attribeval.report import leaderboard_terminal, roar_terminal, sanity_terminal
 from attribeval.results.result import Result
 
 if TYPE_CHECKING:
@@ -44,13 +44,17 @@ _ESTIMATES = ("value", "low", "high")
 _HEADERS = {"low": "interval", "seconds_per_image": "seconds / image", "p_holm": "p (Holm)"}
 _TITLES = {
     "bam": "Relative feature importance (BAM)",
+    "data_randomisation": "Sanity check: permuted labels",
     "leaderboard": "Leaderboard of methods",
     "roar": "Remove or keep, and retrain (ROAR, KAR)",
+    "sanity": "Sanity checks: random weights",
     "wsol": "Weakly supervised object localisation",
 }
 _WIDE = {
+    "data_randomisation": sanity_terminal.wide_table,
     "leaderboard": leaderboard_terminal.wide_table,
     "roar": roar_terminal.wide_table,
+    "sanity": sanity_terminal.wide_table,
 }  # tables that are shown another way than they are kept
 _SEEDS, _VERSIONS = ("seed", "seeds"), "versions"
 
@@ -143,6 +147,7 @@ def _section(result: Result) -> _Section:
     seeds = {name: settings.pop(name) for name in _SEEDS if name in settings}
     versions = settings.pop(_VERSIONS, {})
     cost = settings.pop("cost", None)
+    settings.pop("average_ranks", None)  # the table and the plot show them
     return _Section(
         name=result.benchmark,
         heading=_TITLES.get(result.benchmark, result.benchmark),
@@ -180,8 +185,13 @@ def _table(table: pd.DataFrame) -> tuple[list[tuple[str, bool]], list[tuple[str,
         ]
         rows.append((str(record.get("kind", "")), cells))
     numbers = [any(cells[i].number for _, cells in rows) for i in range(len(shown))]
-    headers = [_HEADERS.get(name, name.replace("_", " ")) if joined or name != "low" else name for name in shown]
+    headers = [_header(name) if joined or name != "low" else name for name in shown]
     return list(zip(headers, numbers, strict=True)), rows
+
+
+def _header(name: str) -> str:
+    """A column's name in words; names of benchmarks, with their arrow, as they are typed."""
+    return name if name.endswith(("↑", "↓")) else _HEADERS.get(name, name.replace("_", " "))
 
 
 def _is_wide(table: pd.DataFrame) -> bool:
@@ -234,6 +244,8 @@ def _missing(value: Any) -> bool:
 def _cell(value: Any, percent: bool = False, whole: bool = False) -> _Cell:
     if _missing(value):
         return _Cell("–", "")
+    if isinstance(value, tuple):  # text, and a number to sort by
+        return _Cell(value[0], "" if _missing(value[1]) else repr(float(value[1])), number=True)
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, bool):
@@ -301,7 +313,10 @@ def _plot(result: Result) -> _Picture | None:
     parts = []
     column = "metric" if "metric" in result.table.columns else "benchmark"
     metric = result.table[column].iloc[0]  # the first, of which a method has one row (in each mode)
-    for row in result.table[result.table[column] == metric].to_dict("records"):
+    rows = result.table[result.table[column] == metric]
+    if "step" in rows:  # a curve is told by its end
+        rows = rows[rows["step"] == rows["step"].max()]
+    for row in rows.to_dict("records"):
         percent = _is_fraction(row)
         value, interval = _cell(row["value"], percent), _interval(row["low"], row["high"], percent)
         name = f"{row['method']} ({row['mode']})" if "mode" in row else row["method"]

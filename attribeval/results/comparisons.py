@@ -29,6 +29,10 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
     Raises:
         AttribevalError: If one is outside 0 to 1.
+
+    Example:
+        >>> holm(np.array([0.01, 0.04, 0.03])).round(3).tolist()
+        [0.03, 0.06, 0.06]
     """
     p_values = np.asarray(p_values, dtype=np.float64)
     if p_values.ndim != 1:
@@ -125,6 +129,11 @@ def groups(names: Sequence[str], values_by_name: Mapping[str, np.ndarray], level
     Raises:
         AttribevalError: If a name has no values or another number of repeats than the first, or the level is out of
             range.
+
+    Example:
+        >>> accuracies = {"a": [0.9, 0.91, 0.89, 0.9], "b": [0.9, 0.9, 0.9, 0.91], "random": [0.5, 0.52, 0.49, 0.5]}
+        >>> groups(list(accuracies), {name: np.array(values) for name, values in accuracies.items()})
+        {'a': 'a', 'b': 'a', 'random': 'b'}
     """
     _check_level(level)
     values = _aligned(names, values_by_name)

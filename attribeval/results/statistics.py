@@ -47,6 +47,12 @@ def bootstrap_interval(
     Raises:
         AttribevalError: If there is no value, one is not finite (naming the item), the shape does not fit the
             statistic, or an option is out of range.
+
+    Example:
+        >>> hits = np.array([True] * 70 + [False] * 30)
+        >>> low, high = bootstrap_interval(hits, seed=0)
+        >>> 0.6 < low < 0.7 < high < 0.8
+        True
     """
     values = _checked(values)
     if not 0 < level < 1:

@@ -1,1 +1,1 @@
-"""Faithfulness: does a map show what the model uses? The image is changed where the map says, and the model asked."""
+"""Whether a map says what the model relies on: metrics that remove, add or draw pixels and ask the model again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods.card import Method
 from attribeval.methods.reading import ranking
+from attribeval.models.classifier import Classifier
 
 
 class Chunk:
@@ -168,20 +169,25 @@ class Chunk:
     def _explain(self, start: int, method: str, subject: Subject, keys: list[str]) -> Explained:
         built = self._methods[method]
 
-        def explain_by(
-            attributer: Attributer, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray
-        ) -> Attributions:
-            explained = attributer.explain_many(
+        def explain(asked: Attributer, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray) -> Attributions:
+            explained = asked.explain_many(
                 images, {method: built}, targets, seed=seeds, batch_size=self._batch_size, progress=False
             )
             return explained[method]
 
-        explain = partial(explain_by, self._attributer)
+        def on_others(images: np.ndarray, targets: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+            return explain(self._attributer, images, targets, seeds).values
+
+        def with_another(
+            classifier: Classifier, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray
+        ) -> np.ndarray:
+            other = Attributer(classifier, batch_size=self._attributer.batch_size)
+            return explain(other, images, targets, seeds).values
 
         maps = None if self._cache is None else self._cache.load(built, keys)
         if maps is None:
             with PeakMemory() as memory:
-                made = explain(subject.images, subject.targets, subject.seeds)
+                made = explain(self._attributer, subject.images, subject.targets, subject.seeds)
             each = np.ones(len(subject))
             maps = Maps(made.values, each * made.seconds / len(subject), each * memory.mib)
             if self._cache is not None:
@@ -190,12 +196,7 @@ class Chunk:
         self._store.write(self.maps(start, method), costs)
         values = Attributions(maps.values, subject.targets, method)
         heat = values.heatmap(reduce=ranking(built))
-        return Explained(
-            maps.values,
-            heat,
-            explain=lambda *other: explain(*other).values,
-            explain_with=lambda classifier, *other: explain_by(Attributer(classifier), *other).values,
-        )
+        return Explained(maps.values, heat, on_others, with_another)
 
     def _score(
         self,
@@ -207,8 +208,12 @@ class Chunk:
         prepared: dict[str, Any],
     ) -> None:
         """One cell: scores, or the reason why there are none."""
-        built = self._benchmarks[benchmark]
         costs = {"prepare_seconds": 0.0, "prepare_passes": 0}
+        built = _of_these(self._benchmarks[benchmark], start)
+        if built is None:
+            nothing = {"scores": [None] * len(subject), "error": None, "seconds": 0.0, "passes": 0}
+            self._store.write(self.cell(start, method, benchmark), nothing | costs | {"written": time.time()})
+            return
         if benchmark not in prepared:
             begun, passes = time.perf_counter(), subject.passes
             try:
@@ -271,6 +276,14 @@ class Chunk:
         there = np.array([of_method is not None for of_method in ranks])
         correlations = map_correlations(ranks, len(subject))
         self._store.write_arrays(self.agreement(start), correlations=correlations, there=there)
+
+
+def _of_these(benchmark: Benchmark, start: int) -> Benchmark | None:
+    """The benchmark as it judges images from number `start` on: its `images`, if it has any, are the run's first."""
+    limit = getattr(benchmark, "images", None)
+    if limit is None:
+        return benchmark
+    return replace(benchmark, images=limit - start) if start < limit else None
 
 
 class _Failure:

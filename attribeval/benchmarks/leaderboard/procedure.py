@@ -112,6 +112,7 @@ def run_leaderboard(
                     waiting.remove(start)
             if waiting:
                 time.sleep(_POLL)
+    del settings["ids"]
     settings |= {
         "target_layer": attributer.classifier.target_layer,
         "methods": list(built),

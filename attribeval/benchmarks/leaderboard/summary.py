@@ -129,6 +129,12 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
             )
         },
         "average_ranks": _average_ranks(scores, ranks, resampled_ranks),
+        "failures": {
+            f"{method} × {benchmark}": scores.errors[i][j]
+            for i, method in enumerate(scores.methods)
+            for j, benchmark in enumerate(scores.benchmarks)
+            if scores.errors[i][j]
+        },
         "cost": {
             "maps_seconds": _total(scores.seconds),
             "scoring_seconds": _total(scores.scoring_seconds) + float(scores.prepare_seconds.sum()),

@@ -26,6 +26,10 @@ def iou(boxes: np.ndarray, ground_truth: np.ndarray) -> np.ndarray:
 
     Raises:
         AttribevalError: If an array is not (·, 4), or a box is inverted or not finite (named).
+
+    Example:
+        >>> iou(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 3, 2], [4, 4, 5, 5]])).round(3).tolist()
+        [[0.333, 0.0]]
     """
     boxes = _checked(boxes, "boxes")
     ground_truth = _checked(ground_truth, "ground_truth")

@@ -1,0 +1,1 @@
+"""Axioms: properties that a method's maps should have whatever the model is."""

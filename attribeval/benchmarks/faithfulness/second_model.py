@@ -1,0 +1,73 @@
+"""A model beside the one explained, such as a fine-tuned copy, asked about the same raw images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from attribeval.benchmarks.subject import Subject
+from attribeval.errors import AttribevalError
+
+Ask = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def asked(subject: Subject, model: Any) -> Ask:
+    """What answers for a benchmark's option `model`.
+
+    Args:
+        subject: The images and the model explained; the other model gets raw images through the same preprocessing.
+        model: None (the subject's own model), a Keras model, or the path of a file, loaded in safe mode.
+
+    Returns:
+        Raw images (B, H, W, C) -> (logits, probabilities), float64 (B, classes) each. Counts as the subject's passes.
+
+    Raises:
+        AttribevalError: If it is no image classifier, cannot be loaded, or has other classes than the subject's model.
+    """
+    if model is None:
+        return subject.ask
+    key = str(model) if isinstance(model, (str, PathLike)) else model
+    classifier = subject.share(("second model", key), lambda: _classifier(subject, model))
+
+    def ask(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        subject.passes += len(images)
+        answers = classifier.forward(classifier.prepare(images))
+        logits, output = (answer.numpy().astype(np.float64) for answer in answers)
+        if classifier.link is None:
+            output = np.exp(logits - logits.max(1, keepdims=True))
+            output /= output.sum(1, keepdims=True)
+        return logits, output
+
+    return ask
+
+
+def asked_clean(subject: Subject, model: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and probabilities of the images themselves by that model, (N, classes) each, asked for once."""
+    if model is None:
+        return subject.logits, subject.probabilities
+    key = str(model) if isinstance(model, (str, PathLike)) else model
+    ask, step = asked(subject, model), 64
+
+    def compute() -> tuple[np.ndarray, np.ndarray]:
+        parts = [ask(subject.images[start : start + step]) for start in range(0, len(subject), step)]
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+    return subject.share(("second model", key, "clean"), compute)
+
+
+def _classifier(subject: Subject, model: Any) -> Any:
+    from attribeval.models.classifier import Classifier
+    from attribeval.models.zoo import load_classifier
+
+    preprocess = getattr(subject.classifier, "preprocess", None)
+    make = load_classifier if isinstance(model, (str, PathLike)) else Classifier
+    classifier = make(model, preprocess=preprocess)
+    if classifier.classes != subject.logits.shape[1]:
+        raise AttribevalError(
+            f"Expected a model with the {subject.logits.shape[1]} classes of the one explained. Received: "
+            f"{classifier.classes} classes."
+        )
+    return classifier

@@ -1,0 +1,225 @@
+"""Data randomisation: maps of a model trained on true labels against maps of one trained on permuted labels.
+
+Adebayo et al. 2018, section 4: a map that shows the relation between images and labels must differ between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attribeval import _tf as tf
+from attribeval import progress as progress_bars
+from attribeval.attributer import Attributer, versions
+from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each, kind_of
+from attribeval.benchmarks.sanity.similarity import SIMILARITIES, choose_similarities
+from attribeval.benchmarks.sanity.summary import Curve, summarise
+from attribeval.datasets.digit_scenes import OBJECTS, digit_scenes
+from attribeval.datasets.samples import Samples
+from attribeval.datasets.source import ImageSource
+from attribeval.errors import AttribevalError
+from attribeval.methods.card import Method
+from attribeval.methods.options import check_count, options_of
+from attribeval.models.classifier import Classifier
+from attribeval.models.randomised import draw_weights
+from attribeval.models.small_net import small_net
+from attribeval.results.result import Result
+
+_CHUNK = 32
+_FITTED = 0.95  # share of its own training labels that the second model must know, as in the paper
+MODE = "labels"
+
+
+@dataclass(frozen=True, eq=False)
+class LabelPair:
+    """Two models of one architecture, starting weights and images.
+
+    Attributes:
+        true: Trained on the labels.
+        permuted: Trained on the same labels in another order.
+        test: Images that neither has seen.
+        accuracy: Share of their own training labels that each gives, and of the test labels: "true", "permuted",
+            "true_test", "permuted_test".
+    """
+
+    true: Attributer
+    permuted: Attributer
+    test: Samples
+    accuracy: dict[str, float]
+
+
+def train_pair(
+    *,
+    images: int = 1000,
+    test_images: int = 200,
+    size: int = 48,
+    steps: int = 1500,
+    batch_size: int = 50,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+) -> LabelPair:
+    """Train the small net on the embedded digits twice: on their labels, and on the same labels permuted.
+
+    Args:
+        images: Training images. Few, as labels without sense must be learned by heart.
+        test_images: Images to explain.
+        size: Side of the images in pixels.
+        steps: Optimiser steps of each training (Adam).
+        batch_size: Images per step.
+        learning_rate: Of Adam, falling to 0 along a cosine.
+        seed: Of data, starting weights, order and permutation.
+
+    Returns:
+        The pair.
+
+    Raises:
+        AttribevalError: If an argument is out of range.
+    """
+    for name, value in (("images", images), ("steps", steps), ("batch_size", batch_size)):
+        check_count(name, value, 1)
+    data = digit_scenes(size=size, n_train=images, n_test=test_images, seed=seed)
+    train = data.train.images.astype(np.float32)
+    labels = data.train.objects.astype(np.int32)
+    shuffled = np.random.default_rng(seed).permutation(labels)
+    test = data.test.samples("object")
+    found, accuracy = {}, {}
+    for name, wanted in (("true", labels), ("permuted", shuffled)):
+        model = small_net(train.shape[1:], len(OBJECTS))
+        classifier = Classifier(model, class_names=list(OBJECTS), name=f"{name}_labels")
+        draw_weights(classifier, seed)
+        _fit(model, train, wanted, steps, batch_size, learning_rate, seed)
+        found[name] = Attributer(classifier)
+        for which, part, known in ((name, train, wanted), (f"{name}_test", test, test.labels)):
+            accuracy[which] = float((found[name].predict(part, progress=False).argmax(1) == known).mean())
+    return LabelPair(found["true"], found["permuted"], test, accuracy)
+
+
+def run_data_randomisation(
+    true: Attributer,
+    permuted: Attributer,
+    images: Any,
+    methods: Sequence[str] | Mapping[str, Method] = ("gradient", "gradcam", "guided_backprop"),
+    *,
+    similarities: Sequence[str] | None = None,
+    accuracy: Mapping[str, float] | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> Result:
+    """Compare the maps of a model trained on true labels with those of one trained on permuted labels.
+
+    The class that the first model predicts is explained in both.
+
+    Args:
+        true, permuted: The models; of one architecture, or what differs may be due to that.
+        images: What `Attributer.explain` takes.
+        methods: As in `run_sanity`, controls included: "sobel" has 1, "random" is drawn anew for the second model.
+        similarities: As in `run_sanity`.
+        accuracy: Of `LabelPair`; only a second model that knows its labels by heart makes the test.
+        seed: Of the methods.
+        batch_size: Images that a model takes at a time.
+        progress: Show a progress bar.
+
+    Returns:
+        `table` as of `run_sanity`, with mode "labels" and one step; `arrays` holds "<method>|labels|<metric>",
+        float32 (1, N).
+
+    Raises:
+        AttribevalError: If the models do not take the same images or have other classes.
+    """
+    ours, theirs = true.classifier, permuted.classifier
+    if (ours.input_shape, ours.classes) != (theirs.input_shape, theirs.classes):
+        raise AttribevalError(
+            f"Expected two models of the same images and classes. Received: {ours.input_shape}, {ours.classes} "
+            f"classes, and {theirs.input_shape}, {theirs.classes} classes."
+        )
+    built = chosen_methods(methods)
+    source = ImageSource(images, ours.input_shape)
+    values: dict[str, list[dict[str, np.ndarray]]] = {label: [] for label in built}
+    seconds = dict.fromkeys(built, 0.0)
+    failed: dict[str, str] = {}
+    names: list[str] = []
+    left_out: list[str] = []
+    with progress_bars.bar(len(source), "labels", progress) as bar:
+        for start in range(0, len(source), _CHUNK):
+            raw = source.load(start, min(start + _CHUNK, len(source)))
+            names, left_out = (names, left_out) if names else choose_similarities(similarities, raw.shape[1:3])
+            targets = true.predict(raw, batch_size=batch_size, progress=False).argmax(1)
+            alive = {label: method for label, method in built.items() if label not in failed}
+            first = explain_each(true, raw, alive, targets, seed, (), batch_size, failed, "the model of true labels")
+            alive = {label: method for label, method in alive.items() if label not in failed}
+            second = explain_each(
+                permuted, raw, alive, targets, seed, (start + 1,), batch_size, failed, "the model of permuted labels"
+            )
+            for label, maps in second.items():
+                compared = {name: SIMILARITIES[name](first[label].values, maps.values) for name in names}
+                values[label].append(compared)
+                seconds[label] += first[label].seconds + maps.seconds
+            bar.update(len(raw))
+    curves = []
+    for label, method in built.items():
+        curve = Curve(label, kind_of(method), MODE, [1], ["permuted labels"], note=failed.get(label, ""))
+        if not curve.note:
+            curve.values = {name: np.concatenate([part[name] for part in values[label]])[None] for name in names}
+            curve.seconds = np.array([seconds[label] / len(source)])
+        curves.append(curve)
+    settings = {
+        "models": [ours.name, theirs.name],
+        "weights": [ours.fingerprint(), theirs.fingerprint()],
+        "accuracy": dict(accuracy or {}),
+        "images": len(source),
+        "methods": list(built),
+        "options": {name: options for name, method in built.items() if (options := options_of(method))},
+        "modes": [MODE],
+        "similarities": names,
+        "left_out": left_out,
+        "unchanged_layers": [],
+        "seed": seed,
+        "versions": versions(),
+    }
+    result = summarise(curves, settings, seed, "data_randomisation")
+    result.summary[:0] = _sentences(result, settings)
+    return result
+
+
+def _sentences(result: Result, settings: dict[str, Any]) -> list[str]:
+    title = SIMILARITIES[settings["similarities"][0]].title
+    rows = result.table[result.table["metric"] == settings["similarities"][0]]
+    chance = rows[rows["method"] == "random"]["high"].iloc[0]
+    rows = rows[(rows["kind"] == "method") & rows["value"].notna()]
+    found = []
+    known = settings["accuracy"].get("permuted")
+    if known is not None and known < _FITTED:
+        found.append(
+            f"The second model knows {known:.1%} of its permuted labels, not {_FITTED:.0%}: it has not learned them by "
+            "heart, so that it may resemble the first one for that reason. Train longer, or on fewer images."
+        )
+    for alike, text in ((True, "More alike than noise across the two models"), (False, "As unlike as noise")):
+        some = rows[(rows["low"] > chance) == alike].sort_values("value", ascending=not alike)
+        if len(some):
+            listed = ", ".join(f"{r.method} {r.value:.2f} ({r.low:.2f} to {r.high:.2f})" for r in some.itertuples())
+            found.append(f"{text} ({title}): {listed}.")
+    return found
+
+
+def _fit(
+    model: Any, images: np.ndarray, labels: np.ndarray, steps: int, batch_size: int, learning_rate: float, seed: int
+) -> None:
+    """Adam on batches of an endless stream of epochs, each in an order of its own."""
+    rng = np.random.default_rng([seed, 1])
+    size = min(batch_size, len(images))
+    needed = -(-steps * size // len(images))
+    rows = np.concatenate([rng.permutation(len(images)) for _ in range(needed)])[: steps * size].reshape(steps, size)
+    optimizer = tf.keras.optimizers.Adam(tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps))
+    model.compile(optimizer, loss="sparse_categorical_crossentropy")
+    stream = tf.data.Dataset.from_generator(
+        lambda: ((images[row], labels[row]) for row in rows),
+        output_signature=(
+            tf.TensorSpec((size, *images.shape[1:]), tf.float32),
+            tf.TensorSpec((size,), tf.int32),
+        ),
+    )
+    model.fit(stream, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)

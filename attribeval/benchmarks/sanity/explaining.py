@@ -1,0 +1,89 @@
+"""Maps for sanity checks: controls beside the methods, and one method that fails takes no other down."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from attribeval.attributer import Attributer
+from attribeval.attributions import Attributions
+from attribeval.errors import AttribevalError
+from attribeval.methods.card import Method
+from attribeval.methods.registry import build_method
+
+CONTROLS = ("random", "sobel")
+_CLIP = 99  # percentile at which maps of pictures are cut, as in the paper's figures
+
+
+def chosen_methods(methods: Sequence[str] | Mapping[str, Method]) -> dict[str, Method]:
+    """Methods by label, with the controls that are missing.
+
+    Raises:
+        AttribevalError: If there is none, or a name is unknown.
+    """
+    methods = [methods] if isinstance(methods, str) else methods
+    if not methods:
+        raise AttribevalError("Expected at least one method. Received none.")
+    built = dict(methods) if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
+    return built | {name: build_method(name) for name in CONTROLS if name not in built}
+
+
+def kind_of(method: Method) -> str:
+    """ "control" or "method"."""
+    return "control" if method.card.family == "control" else "method"
+
+
+def explain_each(
+    attributer: Attributer,
+    raw: np.ndarray,
+    methods: Mapping[str, Method],
+    targets: np.ndarray,
+    seed: int,
+    model: Sequence[int],
+    batch_size: int | None,
+    failed: dict[str, str],
+    where: str,
+) -> dict[str, Attributions]:
+    """Explain by all methods at once, and one by one if that fails.
+
+    Args:
+        attributer: The model, as it is now.
+        raw: Images (N, H, W, C).
+        methods: By label.
+        targets: Class of each image, (N,).
+        seed: Of everything random but the control "random".
+        model: What says which random model it is: "random" is drawn anew for each.
+        batch_size: Images that the model takes at a time.
+        failed: Gets the reason of each method that fails, by label.
+        where: What the model is, for those reasons.
+
+    Returns:
+        By label, without those that failed.
+    """
+    noise = {label: method for label, method in methods.items() if method.card.name == "random" and model}
+    others = {label: method for label, method in methods.items() if label not in noise}
+    options = {"batch_size": batch_size, "progress": False}
+    maps: dict[str, Attributions] = {}
+    if noise:
+        digest = hashlib.blake2b(f"{seed} {tuple(model)}".encode(), digest_size=7).digest()
+        maps |= attributer.explain_many(raw, noise, targets, seed=int.from_bytes(digest, "little"), **options)
+    if others:
+        try:
+            maps |= attributer.explain_many(raw, others, targets, seed=seed, **options)
+        except AttribevalError:
+            for label, method in others.items():
+                try:
+                    maps |= attributer.explain_many(raw, {label: method}, targets, seed=seed, **options)
+                except AttribevalError as error:
+                    failed[label] = f"{where}: {error}"
+    return {label: maps[label] for label in methods if label in maps}
+
+
+def small_map(values: np.ndarray) -> np.ndarray:
+    """One map (H, W, C) for a picture: Σ|·|, cut at its 99th percentile, as uint8 (H, W), 255 the highest."""
+    heat = np.abs(values).sum(-1)
+    limit = np.percentile(heat, _CLIP)
+    limit = limit if limit > 0 else heat.max()
+    return np.round(255 * np.minimum(heat / limit, 1)).astype(np.uint8) if limit > 0 else np.zeros(heat.shape, np.uint8)

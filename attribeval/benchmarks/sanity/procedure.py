@@ -1,0 +1,300 @@
+"""Model parameter randomisation: the maps of a model, layer after layer made random, against its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attribeval import progress as progress_bars
+from attribeval.attributer import Attributer, versions
+from attribeval.attributions import Attributions
+from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each, kind_of, small_map
+from attribeval.benchmarks.sanity.similarity import SIMILARITIES, choose_similarities
+from attribeval.benchmarks.sanity.summary import Curve, summarise
+from attribeval.datasets.source import ImageSource
+from attribeval.errors import AttribevalError, unknown
+from attribeval.files import write_atomic
+from attribeval.methods.card import Method
+from attribeval.methods.options import check_count, options_of
+from attribeval.models.randomised import WeightedLayer, choose_layers, randomised, weighted_layers
+from attribeval.results.result import Result
+
+MODES = ("cascading", "independent")
+_CHUNK = 32
+_PANELS = 8  # maps of the picture's image, the trained model's among them
+
+
+def run_sanity(
+    attributer: Attributer,
+    images: Any,
+    methods: Sequence[str] | Mapping[str, Method] = ("gradient", "gradcam", "guided_backprop"),
+    *,
+    modes: Sequence[str] = MODES,
+    similarities: Sequence[str] | None = None,
+    layers: int | Sequence[str] | None = None,
+    statistics: bool = False,
+    seed: int = 0,
+    batch_size: int | None = None,
+    run_dir: str | PathLike | None = None,
+    progress: bool | None = None,
+) -> Result:
+    """Make the model's weights random from the output down, and ask how much the maps change.
+
+    Adebayo et al. 2018, section 3: a map that does not change has nothing to do with what the model has learned. The
+    class that the trained model predicts is explained throughout. `docs/sanity.md` says when the answer misleads.
+
+    Args:
+        attributer: The explained model. Its weights are changed while this runs, and put back, whatever happens.
+        images: What `Attributer.explain` takes, `Samples` too.
+        methods: Names of methods, or a mapping from labels to methods. "random" and "sobel" are added as controls.
+            Sobel looks at no model: 1 everywhere. Random is noise that is drawn anew for every random model: what two
+            unrelated maps have. All other methods draw the same random numbers for every model.
+        modes: "cascading" (all layers from the output down to this one), "independent" (this one alone), or both.
+        similarities: Of `similarity.SIMILARITIES`: "spearman_abs", "spearman", "ssim", "hog". None: all for which the
+            maps are large enough.
+        layers: Where to stop: None: at every layer with weights; an int: at so many, evenly, the last at the input;
+            names or paths of layers. Cascading makes those between the stops random too.
+        statistics: Whether the moving statistics of BatchNormalization go back to 0 and 1 too, see `randomised`.
+        seed: Of the random weights and of the methods.
+        batch_size: Images that the model takes at a time.
+        run_dir: A folder for what is measured, a file per method, set of random layers, and 32 images; the same call
+            goes on there after an interruption, and a call with other methods or stops computes theirs alone.
+        progress: Show a progress bar; None shows it on a terminal or in a notebook.
+
+    Returns:
+        `table` with one row per method, mode, layer and similarity, methods that changed most first, and columns:
+        method; kind ("method", "control"); mode; step (place of the layer, 1 is next to the output); layer; metric
+        (the similarity); value (mean over images), low, high (95 % bootstrap interval over images, the same draws
+        for all rows); images (those with a number: a constant map has none); seconds_per_image; note (why a method
+        has no number). `arrays` holds "<method>|<mode>|<metric>", float32 (steps, N), and maps of the first image
+        along the cascade. `settings["unchanged_layers"]`: layers that have no initialiser and nothing to train.
+
+    Raises:
+        AttribevalError: If an argument is out of range, or a layer cannot be made random, which is named.
+    """
+    built = chosen_methods(methods)
+    modes = _check_modes(modes)
+    source = ImageSource(images, attributer.classifier.input_shape)
+    everything = weighted_layers(attributer.classifier)
+    found = [layer for layer in everything if layer.variables]
+    stops = _stops(found, layers)
+    plan = [(mode, stop, _positions(mode, stop)) for mode in modes for stop in stops]
+    shown = _shown(stops) if "cascading" in modes else []
+    sets = list(dict.fromkeys(positions for _, _, positions in plan))
+    run = _Run(attributer, built, found, statistics, seed, batch_size, [_positions("cascading", s) for s in shown])
+    run.folder = None if run_dir is None else Path(run_dir)
+    if run.folder is not None:
+        run.folder.mkdir(parents=True, exist_ok=True)
+    measured: dict[tuple[str, tuple[int, ...]], list[dict[str, np.ndarray]]] = {}
+    failed: dict[str, str] = {}
+    left_out: list[str] = []
+    with progress_bars.bar(len(source) * len(sets), "sanity", progress) as bar:
+        for start in range(0, len(source), _CHUNK):
+            raw = source.load(start, min(start + _CHUNK, len(source)))
+            if start == 0:
+                run.similarities, left_out = choose_similarities(similarities, raw.shape[1:3])
+            chunk = _Chunk(run, raw)
+            for positions in ((), *sets) if shown and start == 0 else sets:
+                for label, one in chunk.measure(positions, failed).items():
+                    measured.setdefault((label, positions), []).append(one)
+                bar.update(len(raw) if positions else 0)
+    curves = []
+    for label, method in built.items():
+        for mode in modes:
+            points = [positions for one, _, positions in plan if one == mode]
+            curve = Curve(label, kind_of(method), mode, [stop + 1 for stop in stops], [found[s].path for s in stops])
+            curve.note = failed.get(label, "")
+            if not curve.note:
+                parts = [measured[label, positions] for positions in points]
+                curve.values = {
+                    name: np.stack([np.concatenate([part[name] for part in one]) for one in parts])
+                    for name in run.similarities
+                }
+                curve.seconds = np.array([sum(float(part["seconds"]) for part in one) for one in parts]) / len(source)
+            curves.append(curve)
+    settings = {
+        "model": attributer.classifier.name,
+        "weights": attributer.classifier.fingerprint(),
+        "images": len(source),
+        "methods": list(built),
+        "options": {name: options for name, method in built.items() if (options := options_of(method))},
+        "modes": modes,
+        "similarities": run.similarities,
+        "left_out": left_out,
+        "layers_with_weights": len(found),
+        "unchanged_layers": [layer.path for layer in everything if not layer.variables],
+        "statistics": statistics,
+        "seed": seed,
+        "versions": versions(),
+        "cost": _cost(curves, measured),
+    }
+    result = summarise(curves, settings, seed)
+    if shown:
+        alive = [label for label in built if label not in failed]
+        result.arrays |= _examples(alive, measured, [(), *run.shown], ["trained", *[found[s].path for s in shown]])
+        result.arrays["examples/image"] = source.load(0, 1)[0]
+    return result
+
+
+@dataclass
+class _Run:
+    """What all chunks share."""
+
+    attributer: Attributer
+    methods: dict[str, Method]
+    found: list[WeightedLayer]
+    statistics: bool
+    seed: int
+    batch_size: int | None
+    shown: list[tuple[int, ...]]  # sets of layers that the picture shows
+    similarities: list[str] = field(default_factory=list)
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.weights = self.attributer.classifier.fingerprint()
+
+    def file(self, label: str, positions: tuple[int, ...], content: str) -> Path | None:
+        """Where a method's measurements of a chunk lie: the name is made of all that they depend on."""
+        if self.folder is None:
+            return None
+        method = self.methods[label]
+        about = [self.weights, [self.found[p].path for p in positions], positions, self.statistics, self.seed, content]
+        about += [method.card.name, options_of(method), self.similarities, positions in self.shown, versions()]
+        return self.folder / f"{hashlib.blake2b(json.dumps(about).encode(), digest_size=12).hexdigest()}.npz"
+
+
+class _Chunk:
+    """A few images: the features of their maps are kept while the model's layers are made random, set after set."""
+
+    def __init__(self, run: _Run, raw: np.ndarray):
+        self.run, self.raw = run, raw
+        self.content = hashlib.blake2b(np.ascontiguousarray(raw), digest_size=12).hexdigest()
+        self._targets: np.ndarray | None = None
+        self._features: dict[str, dict[str, np.ndarray]] = {}
+        self._example: dict[str, np.ndarray] = {}
+
+    def measure(self, positions: tuple[int, ...], failed: dict[str, str]) -> dict[str, dict[str, np.ndarray]]:
+        """Similarities of every method's maps, by label, with these layers random; () is the trained model itself.
+
+        Methods that cannot explain are written into `failed` with the reason, and left out from then on.
+        """
+        files = {label: self.run.file(label, positions, self.content) for label in self.run.methods}
+        done, missing = {}, []
+        for label, file in files.items():
+            if label in failed:
+                continue
+            if file is not None and file.is_file():
+                with np.load(file, allow_pickle=False) as saved:
+                    done[label] = {name: saved[name] for name in saved.files}
+            else:
+                missing.append(label)
+        self._read_trained([label for label in missing if label not in self._features], failed)
+        missing = [label for label in missing if label not in failed]
+        fresh = self._compare(positions, missing, failed) if positions else {}
+        if not positions:
+            fresh = {label: {"example": self._example[label], "seconds": np.float64(0)} for label in missing}
+        for label, arrays in fresh.items():
+            if files[label] is not None:
+                write_atomic(files[label], lambda f, arrays=arrays: np.savez_compressed(f, **arrays))
+        return done | fresh
+
+    def _read_trained(self, labels: list[str], failed: dict[str, str]) -> None:
+        for label, maps in self._explain(labels, (), failed).items():
+            self._features[label] = {n: SIMILARITIES[n].features(maps.values) for n in self.run.similarities}
+            self._example[label] = small_map(maps.values[0])
+
+    def _compare(
+        self, positions: tuple[int, ...], labels: list[str], failed: dict[str, str]
+    ) -> dict[str, dict[str, np.ndarray]]:
+        if not labels:
+            return {}
+        chosen = [self.run.found[p] for p in positions]
+        classifier = self.run.attributer.classifier
+        with randomised(classifier, chosen, seed=self.run.seed, statistics=self.run.statistics):
+            explained = self._explain(labels, positions, failed)
+        fresh = {}
+        for label, maps in explained.items():
+            arrays: dict[str, np.ndarray] = {"seconds": np.float64(maps.seconds)}
+            for name in self.run.similarities:
+                one = SIMILARITIES[name]
+                arrays[name] = one.compare(self._features[label][name], one.features(maps.values))
+            if positions in self.run.shown:
+                arrays["example"] = small_map(maps.values[0])
+            fresh[label] = arrays
+        return fresh
+
+    def _explain(
+        self, labels: list[str], positions: tuple[int, ...], failed: dict[str, str]
+    ) -> dict[str, Attributions]:
+        if not labels:
+            return {}
+        if self._targets is None:
+            output = self.run.attributer.predict(self.raw, batch_size=self.run.batch_size, progress=False)
+            self._targets = output.argmax(1)
+        methods = {label: self.run.methods[label] for label in labels}
+        where = "the trained model" if not positions else f"{self.run.found[positions[-1]].path!r} made random"
+        return explain_each(
+            self.run.attributer, self.raw, methods, self._targets, self.run.seed, positions, self.run.batch_size,
+            failed, where,
+        )  # fmt: skip
+
+
+def _check_modes(modes: Sequence[str]) -> list[str]:
+    modes = [modes] if isinstance(modes, str) else list(modes)
+    for mode in modes:
+        if mode not in MODES:
+            raise unknown("mode of sanity", str(mode), MODES)
+    if not modes or len(set(modes)) != len(modes):
+        raise AttribevalError(f"Expected modes, each once: cascading, independent. Received: {modes}.")
+    return modes
+
+
+def _stops(found: list[WeightedLayer], layers: int | Sequence[str] | None) -> list[int]:
+    """Places in `found`, from the output to the input."""
+    if layers is None:
+        return list(range(len(found)))
+    if isinstance(layers, (int, np.integer)):
+        check_count("layers", layers, 1)
+        last = len(found) - 1
+        places = np.linspace(0, last, min(layers, last + 1)) if layers > 1 else np.array([last])
+        return places.round().astype(int).tolist()
+    chosen = choose_layers(found, [layers] if isinstance(layers, str) else layers)
+    if not chosen:
+        raise AttribevalError("Expected names of layers, a number of them, or None. Received no name.")
+    return [i for i, layer in enumerate(found) if any(layer is one for one in chosen)]
+
+
+def _positions(mode: str, stop: int) -> tuple[int, ...]:
+    return tuple(range(stop + 1)) if mode == "cascading" else (stop,)
+
+
+def _shown(stops: list[int]) -> list[int]:
+    """The stops of the picture: evenly many, the first and the last among them."""
+    places = np.linspace(0, len(stops) - 1, min(len(stops), _PANELS - 1)).round().astype(int)
+    return [stops[place] for place in places]
+
+
+def _examples(
+    labels: list[str],
+    measured: Mapping[Any, list[dict[str, np.ndarray]]],
+    sets: list[tuple[int, ...]],
+    names: list[str],
+) -> dict[str, np.ndarray]:
+    maps = [[measured[label, positions][0]["example"] for positions in sets] for label in labels]
+    return {
+        "examples/maps": np.array(maps, np.uint8),
+        "examples/methods": np.array(labels),
+        "examples/layers": np.array(names),
+    }
+
+
+def _cost(curves: list[Curve], measured: Mapping[Any, list[dict[str, np.ndarray]]]) -> dict[str, Any]:
+    seconds = sum(float(part["seconds"]) for parts in measured.values() for part in parts)
+    return {"seconds": seconds, "maps_of_random_models": sum(positions != () for _, positions in measured)}

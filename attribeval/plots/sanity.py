@@ -1,0 +1,261 @@
+"""Pictures of sanity checks: similarity against layers made random, and the maps themselves along the cascade.
+
+Lines are told apart by dashes and markers as well as by colour. Bands are 95 % bootstrap intervals over images.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from attribeval.benchmarks.sanity.similarity import SIMILARITIES
+from attribeval.errors import AttribevalError
+from attribeval.plots.style import (
+    INK,
+    LINES,
+    MUTED,
+    UNSIGNED,
+    decorate,
+    draw_heat,
+    draw_photograph,
+    new_figure,
+    shorten,
+    to_photographs,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from attribeval.results.result import Result
+
+_COLUMNS = {"method", "kind", "mode", "step", "layer", "metric", "value", "low", "high", "images"}
+_TITLES = {
+    "cascading": "all layers from the output down to here are random",
+    "independent": "this layer alone is random",
+}
+_COLOURS = [line for line in LINES if line[0] != "#000000"]  # black is random's
+_MARKERS = "osD^vPX"
+_CONTROLS = {
+    "random": ("#000000", (0, (5, 1.6)), "random (drawn anew)"),
+    "sobel": ("#7a828f", (0, (1.2, 1.3)), "Sobel"),
+}
+_LARGEST_PANEL = 6  # methods in one panel, beside the controls
+_TICKS = 14  # names of layers below one panel
+
+
+def plot_sanity(result: Result, metric: str | None = None) -> Figure:
+    """Similarity to the trained model's maps against layers made random: figures 4 and 5 of the paper.
+
+    A column per mode, and a row per six methods; random and Sobel are in every panel. Layers are evenly spaced, however
+    many are random between them. A hollow marker stands for less than half of the images (the others' maps are
+    constant), a gap for none.
+
+    Args:
+        result: Of `Evaluator.sanity`.
+        metric: A similarity; None: the first.
+
+    Returns:
+        matplotlib Figure.
+
+    Raises:
+        AttribevalError: If the table lacks a column, or has no number of this similarity.
+    """
+    table = _checked(result)
+    metric = metric or table["metric"].iloc[0]
+    table = table[table["metric"] == metric]
+    modes = [mode for mode in _TITLES if table["value"][table["mode"] == mode].notna().any()]
+    if not modes:
+        raise AttribevalError(f"Expected numbers of {metric!r} over layers. Received a result without any.")
+    methods = list(dict.fromkeys(table["method"][(table["kind"] == "method") & table["value"].notna()]))
+    lines = max(1, -(-len(methods) // _LARGEST_PANEL))
+    groups = [methods[k * len(methods) // lines : (k + 1) * len(methods) // lines] for k in range(lines)]
+    figure = new_figure(5.4 * len(modes) + 2.4, 3.3 * len(groups) + 1.0)
+    axes = figure.subplots(len(groups), len(modes), squeeze=False, sharey=True, sharex="col")
+    for k, (line, names) in enumerate(zip(axes, groups, strict=True)):
+        for ax, mode in zip(line, modes, strict=True):
+            of_mode = table[table["mode"] == mode]
+            _curves(ax, of_mode, names, mode)
+            decorate(ax, _TITLES[mode] if k == 0 else "", "y")
+            ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.1f}".replace("-", "−")))
+            if k == lines - 1:
+                _name_layers(ax, of_mode, mode)
+        line[0].set_ylabel(_title(metric), fontsize=9, color=INK)
+        _legend(line[-1])
+    return figure
+
+
+def plot_data_randomisation(result: Result) -> Figure:
+    """Similarity of the maps of a model of true labels to those of a model of permuted labels: a panel per similarity.
+
+    Args:
+        result: Of `data_randomisation.run_data_randomisation`.
+
+    Returns:
+        matplotlib Figure.
+
+    Raises:
+        AttribevalError: If the table lacks a column, or has no number.
+    """
+    table = _checked(result)
+    table = table[table["value"].notna()]
+    if table.empty:
+        raise AttribevalError("Expected numbers of a similarity. Received a result without any.")
+    metrics = list(dict.fromkeys(table["metric"]))
+    methods = list(dict.fromkeys(table["method"]))
+    figure = new_figure(2.7 * len(metrics) + 2.2, 0.3 * len(methods) + 1.1)
+    axes = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
+    for ax, metric in zip(axes, metrics, strict=True):
+        for row in table[table["metric"] == metric].itertuples():
+            place, control = methods.index(row.method), row.kind == "control"
+            colour = "#7a828f" if control else _COLOURS[0][0]
+            ax.hlines(place, row.low, row.high, color=colour, lw=1.6)
+            ax.plot(row.value, place, marker="o", ms=6, color=colour, mfc="white" if control else colour)
+        ax.axvline(0, color=MUTED, lw=0.8)
+        decorate(ax, _title(metric), "x")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
+        ax.tick_params(axis="y", length=0)
+    axes[0].set_yticks(range(len(methods)), [shorten(name, 60).replace("\n", " ") for name in methods])
+    axes[0].set_ylim(len(methods) - 0.4, -0.6)
+    for label in axes[0].get_yticklabels():
+        label.set_parse_math(False)
+    return figure
+
+
+def plot_cascade(result: Result) -> Figure:
+    """One image through the cascade: figure 2 of the paper. Each map is the sum of absolute values, scaled by itself.
+
+    Args:
+        result: Of `Evaluator.sanity`.
+
+    Returns:
+        matplotlib Figure.
+
+    Raises:
+        AttribevalError: If the result holds no such maps.
+    """
+    if "examples/maps" not in result.arrays:
+        raise AttribevalError("Expected a result with maps along the cascade. Received one without.")
+    maps = result.arrays["examples/maps"].astype(np.float64) / 255
+    names, layers = ([str(one) for one in result.arrays[f"examples/{what}"]] for what in ("methods", "layers"))
+    image = result.arrays["examples/image"][None]
+    image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)  # no colours that a picture has
+    photograph = to_photographs(image, 1, maps.shape[2:])[0]
+    side = 1.28
+    label = 1.45  # inches, for the names of methods
+    figure = new_figure(side * len(layers) + label, side * len(names) + 1.1)
+    axes = figure.subplots(
+        len(names), len(layers) + 1, squeeze=False, width_ratios=[label / side, *[1.0] * len(layers)]
+    )
+    for m, name in enumerate(names):
+        axes[m, 0].set_axis_off()
+        text = shorten(name, 40)
+        axes[m, 0].text(1.0, 0.5, text, transform=axes[m, 0].transAxes, ha="right", va="center", fontsize=8.5,
+                        color=INK, parse_math=False)  # fmt: skip
+        for k, layer in enumerate(layers):
+            ax = axes[m, k + 1]
+            ax.set_axis_off()
+            draw_heat(ax, maps[m, k], UNSIGNED, None)
+            if not maps[m, k].any():
+                ax.text(0.5, 0.5, "zero", transform=ax.transAxes, ha="center", va="center", fontsize=8, color="white")
+            if m == 0:
+                title = "trained model" if k == 0 else layer.rsplit("/", 1)[-1]
+                ax.set_title(shorten(title, 26), fontsize=8, color=INK, parse_math=False)
+    inset = axes[0, 0].inset_axes((0.0, 1.02, 0.5, 0.5))
+    inset.set_axis_off()
+    draw_photograph(inset, photograph)
+    figure.supxlabel(
+        "Random from the output down to the layer named above; each map is scaled by itself, 1 is its 99th percentile.",
+        fontsize=8, color=MUTED,
+    )  # fmt: skip
+    return figure
+
+
+def sanity_pictures(result: Result) -> dict[str, Figure]:
+    """What a report shows beside the curves: maps along the cascade, and the other similarities.
+
+    Args:
+        result: Of `Evaluator.sanity`.
+
+    Returns:
+        Name → figure.
+    """
+    found = {}
+    if "examples/maps" in result.arrays:
+        found["Maps along the cascade (figure 2 of the paper)"] = plot_cascade(result)
+    metrics = list(dict.fromkeys(_checked(result)["metric"]))
+    for metric in metrics[1:]:
+        found[f"By {_title(metric)}".replace("|", "")] = plot_sanity(result, metric)
+    return found
+
+
+def _curves(ax: Axes, table: pd.DataFrame, methods: list[str], mode: str) -> None:
+    """Lines with bands; the controls beneath. A cascade begins at the trained model, where all are 1."""
+    styles = [(name, *_CONTROLS[name], 1.7, "") for name in _CONTROLS]
+    styles += [
+        (name, *_COLOURS[k % len(_COLOURS)], name, 1.5, _MARKERS[k % len(_MARKERS)]) for k, name in enumerate(methods)
+    ]
+    for name, colour, dashes, label, width, marker in styles:
+        rows = table[table["method"] == name].sort_values("step")
+        if rows.empty:
+            continue
+        y, low, high, images = (
+            rows[column].to_numpy(dtype=np.float64) for column in ("value", "low", "high", "images")
+        )
+        x = np.arange(1.0, len(y) + 1)
+        if mode == "cascading":
+            x, images = np.insert(x, 0, 0.0), np.insert(images, 0, images.max())
+            y, low, high = (np.insert(part, 0, 1.0) for part in (y, low, high))
+        ax.fill_between(x, low, high, color=colour, alpha=0.14, lw=0, zorder=2)
+        ax.plot(x, y, color=colour, ls=dashes, lw=width, marker=marker, ms=4, mec="white", mew=0.5, zorder=3,
+                label=label)  # fmt: skip
+        few = 2 * images < table["images"].max()
+        if marker and few.any():
+            ax.plot(x[few], y[few], color=colour, ls="", marker=marker, ms=4.5, mfc="white", mew=1.1, zorder=4)
+    ax.axhline(0, color=MUTED, lw=0.8, zorder=1)
+
+
+def _name_layers(ax: Axes, table: pd.DataFrame, mode: str) -> None:
+    """Names of layers below the axis: all, or evenly many."""
+    names = table.drop_duplicates("step").sort_values("step")["layer"].tolist()
+    places = np.arange(1, len(names) + 1)
+    if len(places) > _TICKS:
+        places = places[np.linspace(0, len(places) - 1, _TICKS).round().astype(int)]
+    texts = [_short(names[place - 1]) for place in places]
+    if mode == "cascading":
+        places, texts = np.insert(places, 0, 0), ["trained", *texts]
+    ax.set_xticks(places, texts, rotation=55, ha="right", rotation_mode="anchor", fontsize=7.5)
+    for label in ax.get_xticklabels():
+        label.set_parse_math(False)
+    ax.set_xlabel("from the output to the input", fontsize=8.5, color=INK)
+
+
+def _title(metric: str) -> str:
+    return SIMILARITIES[metric].title if metric in SIMILARITIES else metric
+
+
+def _short(path: str) -> str:
+    name = path.rsplit("/", 1)[-1]
+    return name if len(name) <= 18 else name[:8] + "…" + name[-9:]
+
+
+def _legend(ax: Axes) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    legend = ax.legend(
+        handles, [shorten(label, 44) for label in labels], loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False,
+        fontsize=8.5, labelcolor=INK, handlelength=3.2,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _checked(result: Result) -> pd.DataFrame:
+    missing = _COLUMNS - set(result.table.columns)
+    if missing:
+        raise AttribevalError(f"Expected a sanity table. Received one without the columns {sorted(missing)}.")
+    if result.table.empty:
+        raise AttribevalError("Expected a sanity table with rows. Received none.")
+    return result.table

@@ -1,0 +1,273 @@
+"""Pages of methods and benchmarks, written from the registries, so that none can be missing.
+
+Run by `conf.py` at the start of a build; `python docs/generate.py` does the same by itself. What it writes, below
+docs/generated, is no part of the repository. Pictures are made by `pictures`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import re
+import shutil
+import sys
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import pictures
+from docstrings import cell, described, markdown, parts, table
+
+from attribeval import plots
+from attribeval.benchmarks import registry as benchmarks
+from attribeval.methods import registry as methods
+from attribeval.methods.grammar import ALIASES, parse
+
+DOCS = Path(__file__).resolve().parent
+GENERATED = DOCS / "generated"
+
+FAMILIES = {
+    "gradient": "Gradients",
+    "cam": "Class activation maps",
+    "propagation": "Propagation rules",
+    "perturbation": "Perturbations",
+    "region": "Regions",
+    "model-agnostic": "Model-agnostic",
+    "control": "Controls, which know nothing of the model",
+    "wrapper": "Wrappers, which go around another method",
+}
+
+
+def slug(cls: type) -> str:
+    """The name of a method or benchmark as it can stand in an address ("gradcam++" cannot)."""
+    return cls.card.name.replace("+", "_plus")
+
+
+def options_table(cls: type) -> str:
+    """Options of a method or benchmark: name, default, what it means."""
+    said = described(cls, "Attributes")
+    rows = []
+    for field in dataclasses.fields(cls):
+        given = field.default is not dataclasses.MISSING
+        default = f"`{field.default!r}`" if given else "must be given"
+        rows.append([f"`{field.name}`", default.replace("|", "\\|"), cell(said.get(field.name, ""))])
+    return table(["option", "default", "meaning"], rows) if rows else "None.\n"
+
+
+def method_page(cls: type, picture: pictures.Picture | None) -> str:
+    """The page of one method."""
+    card = cls.card
+    short = [alias.upper() for alias in ALIASES if _means(alias) == card.name]
+    call = pictures.call(card.name, cls)
+    facts = [
+        ["Family", FAMILIES[card.family].split(",")[0]],
+        ["Needs", cell(card.needs)],
+        ["Cost", f"{cell(card.passes)} (forward + backward passes per image at the default options)"],
+        ["Sign", "negative values mean something" if card.signed else "no value is negative"],
+        ["Values", "shares of a score, which can be summed" if card.shares else "sizes: only more or less counts"],
+        ["Reference", cell(card.paper)],
+    ]
+    if short:
+        facts.append(["Short names", ", ".join(f"`{name}`" for name in short)])
+    returned = parts(cls.attribute).prose.split("\n\n")[0].removeprefix("Return ")
+    return "\n".join(
+        [
+            f"# {card.name}\n",
+            f"**{cell(card.summary)}**\n",
+            "```{math}",
+            card.maths,
+            "```\n",
+            "[What the symbols are](index.md#symbols)\n",
+            markdown(parts(cls).prose) + "\n",
+            f":::{{admonition}} When it misleads\n:class: warning\n{markdown(card.misleads)}\n:::\n",
+            "```python",
+            f'maps = attributer.explain(images, "{call}")',
+            "```\n",
+            f"`maps.values`: {markdown(returned)}\n",
+            table(["At a glance", ""], facts),
+            "## Options\n",
+            options_table(cls),
+            "" if picture is None else _figure(picture),
+        ]
+    )
+
+
+def _means(alias: str) -> str:
+    return parse(ALIASES[alias]).name
+
+
+def _figure(picture: pictures.Picture) -> str:
+    return f"""## A picture
+
+```{{figure}} {os.path.relpath(picture.path, GENERATED / "methods")}
+:alt: {picture.alt}
+
+{markdown(picture.caption)}
+```
+"""
+
+
+SYMBOLS = r"""
+## Symbols
+
+{math}`x` is the model's input (after preprocessing), {math}`f(x)` the score that is explained, the logit of one class
+{math}`c`, and {math}`p_c` its probability. {math}`M` is the map, {math}`i` one value of it, {math}`u` and {math}`v` are
+places, {math}`s(u)` the segment of a place. {math}`x'` is a baseline or reference, {math}`\tilde x` the image with
+everything hidden, {math}`x_z` the image in which segments with {math}`z_s = 0` are hidden. {math}`A^k_{ij}` is channel
+{math}`k` of a layer's activations, {math}`Z` its number of places, {math}`\uparrow` the enlargement to the image's
+size, {math}`\odot` the product value by value. {math}`B` is the map of the method that a wrapper goes around. In
+propagation rules {math}`a_i` are a layer's inputs, {math}`w_{ij}` its weights, {math}`b_j` its biases, {math}`R` is
+relevance, and {math}`^+`, {math}`^-` stand for the positive and the negative part.
+"""
+
+
+def method_index() -> str:
+    """The table of all methods."""
+    text = [
+        "# Methods\n",
+        "Each is a name for `Attributer.explain`; `attribeval methods` prints the same table. Cost is in model passes "
+        "per image at the default options, forward + backward.\n",
+    ]
+    classes = sorted(methods.METHODS.values(), key=lambda cls: list(FAMILIES).index(cls.card.family))
+    for family, members in groupby(classes, key=lambda cls: cls.card.family):
+        rows = [
+            [f"[{cls.card.name}]({slug(cls)}.md)", cell(cls.card.summary), cell(cls.card.passes), cell(cls.card.needs)]
+            for cls in members
+        ]
+        text += [f"## {FAMILIES[family]}\n", table(["method", "what a value means", "cost", "needs"], rows)]
+    text += [SYMBOLS, _toctree([slug(cls) for cls in classes])]
+    return "\n".join(text)
+
+
+def benchmark_page(cls: type) -> str:
+    """The page of one benchmark of the leaderboard, and of the metric behind it."""
+    card = cls.card
+    facts = [
+        ["Family", card.family],
+        ["Better", card.better],
+        ["Cost", f"{cell(card.passes)} (model passes per image: shared by all methods + for each method)"],
+        ["Needs", cell(", ".join(card.needs) or "images and a model")],
+        ["Reference", cell(card.paper)],
+    ]
+    text = [
+        f"# {card.name}\n",
+        f"**{cell(card.summary)}**\n",
+        markdown(parts(cls).prose) + "\n",
+        f":::{{admonition}} When it misleads\n:class: warning\n{markdown(card.misleads)}\n:::\n",
+        table(["At a glance", ""], facts),
+        "## Options\n",
+        options_table(cls),
+        "## On arrays\n",
+    ]
+    for function in metric_functions(cls):
+        signature = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(function)))  # annotations are strings
+        text += [
+            f"### {function.__name__}\n",
+            f"`{function.__module__}.{function.__name__}`\n",
+            f"```python\n{function.__name__}{signature}\n```\n",
+            markdown(parts(function).prose) + "\n",
+        ]
+        for heading, items in parts(function).items.items():
+            text.append(f"**{heading}**\n")
+            text += [f"* `{name}`: {markdown(said)}" if name else markdown(said) for name, said in items.items()]
+            text.append("")
+        if parts(function).example:
+            text.append(f"```pycon\n{parts(function).example}```\n")
+    return "\n".join(text)
+
+
+def metric_functions(cls: type) -> list[Any]:
+    """Public functions of a benchmark's file: its metric, which scores anyone's maps."""
+    module = sys.modules[cls.__module__]
+    found = inspect.getmembers(module, inspect.isfunction)
+    return [one for name, one in found if one.__module__ == module.__name__ and not name.startswith("_")]
+
+
+OWN_PAGES = """
+| benchmark | question | call |
+| --- | --- | --- |
+| [Leaderboard](../../leaderboard.md) | which methods do many metrics tell apart? | `Evaluator.compare` |
+| [WSOL](../../wsol.md) | does the map find the object? | `Evaluator.wsol` |
+| [ROAR and KAR](../../roar.md) | does a model trained without what the map ranks high do worse? | `Evaluator.roar` |
+| [BAM and TCAV](../../bam.md) | does the map show what matters more to one model than to another? | `Evaluator.bam` |
+"""
+
+
+def benchmark_index() -> str:
+    """The table of all benchmarks."""
+    text = ["# Benchmarks\n", "Each of these is a call and a command of its own:", OWN_PAGES]
+    classes = list(benchmarks.BENCHMARKS.values())
+    if classes:
+        text.append("These are columns of the leaderboard, one number per image each:\n")
+    for family, members in groupby(sorted(classes, key=lambda cls: cls.card.family), key=lambda cls: cls.card.family):
+        rows = [
+            [f"[{cls.card.name}]({slug(cls)}.md)", cell(cls.card.summary), cls.card.better, cell(cls.card.passes)]
+            for cls in members
+        ]
+        text += [f"## {family.capitalize()}\n", table(["benchmark", "what its number means", "better", "cost"], rows)]
+    return "\n".join([*text, _toctree([*(slug(cls) for cls in classes), "differences"])])
+
+
+def differences_page() -> str:
+    """What benchmarks say of papers, authors' codes and libraries: every paragraph "Differs from …"."""
+    text = [
+        "# Differences of the leaderboard's metrics\n",
+        "Collected from their docstrings; a metric that is not listed says nothing of the kind.\n",
+    ]
+    for name, cls in benchmarks.BENCHMARKS.items():
+        said = [parts(one).prose for one in (cls, *metric_functions(cls))]
+        found = [paragraph for prose in said for paragraph in prose.split("\n\n") if "iffers from" in paragraph]
+        if found:
+            text += [f"**[{name}]({slug(cls)}.md).** {markdown(paragraph)}\n" for paragraph in dict.fromkeys(found)]
+    return "\n".join(text)
+
+
+def plots_page() -> str:
+    """Every function of `attribeval.plots`."""
+    functions = [getattr(plots, name) for name in plots.__all__ if inspect.isfunction(getattr(plots, name))]
+    lines = [f".. autofunction:: {one.__module__}.{one.__name__}\n" for one in functions]
+    about = "All are drawn through matplotlib's objects: show the figure, or save it.\n"
+    return "\n".join(["# Pictures\n", about, "```{eval-rst}", *lines, "```\n"])
+
+
+def _toctree(pages: list[str]) -> str:
+    return "\n".join(["```{toctree}", ":hidden:", "", *pages, "```\n"]) if pages else ""
+
+
+def write(path: Path, text: str) -> None:
+    """Write a page, unless it says the same already: Sphinx then need not read it again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def write_all(with_pictures: bool = True) -> None:
+    """Write all pages."""
+    made = pictures.make(GENERATED / "pictures") if with_pictures else {}
+    pages = {
+        GENERATED / "methods/index.md": method_index(),
+        GENERATED / "benchmarks/index.md": benchmark_index(),
+        GENERATED / "benchmarks/differences.md": differences_page(),
+        GENERATED / "plots.md": plots_page(),
+    }
+    for name, cls in methods.METHODS.items():
+        pages[GENERATED / f"methods/{slug(cls)}.md"] = method_page(cls, made.get(name))
+    for cls in benchmarks.BENCHMARKS.values():
+        pages[GENERATED / f"benchmarks/{slug(cls)}.md"] = benchmark_page(cls)
+    for path, text in pages.items():
+        write(path, text)
+    for folder in ("methods", "benchmarks"):
+        for old in set((GENERATED / folder).glob("*.md")) - set(pages):
+            old.unlink()  # of a method that is no more
+    notebooks = GENERATED / "walkthroughs"
+    shutil.rmtree(notebooks, ignore_errors=True)
+    notebooks.mkdir(parents=True)
+    for notebook in sorted((DOCS.parent / "examples").glob("*.ipynb")):
+        shutil.copy2(notebook, notebooks)  # with its time: Sphinx reads what is newer
+
+
+if __name__ == "__main__":
+    write_all()
