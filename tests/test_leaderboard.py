@@ -361,7 +361,7 @@ class Breaks:
     """A method that fails on some images, or gives NaN."""
 
     how: str = "raise"
-    card: ClassVar[MethodCard] = MethodCard("breaks", "gradient", "", "", "", "", signed=True)
+    card: ClassVar[MethodCard] = MethodCard("breaks", "gradient", "", "", "", "", "", "", signed=True)
 
     def attribute(self, batch):
         maps = np.ones((len(batch), 12, 12, 1), np.float32)
@@ -621,7 +621,7 @@ def test_sentences_claim_what_was_shown_and_no_more():
 def test_cost_is_what_the_maps_cost_when_they_were_made(attributer, samples, tmp_path, monkeypatch):
     @dataclass(frozen=True)
     class Slow:
-        card: ClassVar[MethodCard] = MethodCard("slow", "gradient", "", "", "", "", signed=True)
+        card: ClassVar[MethodCard] = MethodCard("slow", "gradient", "", "", "", "", "", "", signed=True)
 
         def attribute(self, batch):
             time.sleep(0.05 * len(batch))
