@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,15 @@ class TestNotebook:
     def test_has_a_script_beside_it_and_stands_in_the_readme(self, path):
         assert path.with_suffix(".py") in SCRIPTS
         assert f"examples/{path.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_walkthrough_runs_from_start_to_end_without_a_network(path):
+    command = [sys.executable, str(ROOT / "examples" / "run_notebooks.py"), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    print(done.stdout)
+    assert re.search(rf"{path.name}: \d+ s", done.stdout)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)

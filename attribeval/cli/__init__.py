@@ -13,6 +13,7 @@ from attribeval.cli import (
     bam,
     bench,
     completion,
+    config,
     crosscheck,
     demo,
     explain,
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add(commands)
+    config.add(root)
     return root
 
 
@@ -69,9 +71,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         says what), 130 interrupted.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    args = parser().parse_args(words)
+    root = parser()
+    try:
+        args = root.parse_args(config.with_config(root, words))
+    except AttribevalError as error:
+        print(f"attribeval: {error}", file=sys.stderr)
+        return 2
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes are not for our readers
     try:
+        if args.dry_run:
+            config.dry_run(args)
+            return 0
         with command_runs(shlex.join(["attribeval", *words])):
             return args.run(args) or 0
     except AttribevalError as error:
