@@ -224,7 +224,7 @@ def test_tables_are_accessible(tree):
         header = table.all("thead")[0].all("th")
         assert all(th.attributes["scope"] == "col" for th in header)
         assert not table.all("button")  # the script makes them: without it, none that does nothing
-        assert table.all("caption")[0].text.startswith(("Weakly supervised object localisation: 5 rows", "sanity: 2"))
+        assert table.all("caption")[0].text.startswith(("Weakly supervised object localisation: 5 rows", "homemade: 2"))
         for row in table.all("tbody")[0].all("tr"):
             cells = [c for c in row.children if isinstance(c, Element)]
             assert len(cells) == len(header)
