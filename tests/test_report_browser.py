@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 
@@ -178,3 +179,22 @@ def test_print_repeats_headings_keeps_every_row_and_hides_tools(browser, tmp_pat
     sizes = [line.split() for line in about.stdout.splitlines() if line.startswith("Page") and "size" in line]
     (first, second) = ((float(words[3]), float(words[5])) for words in sizes)
     assert first[0] < first[1] and second[0] > second[1]  # words upright, the broad table along
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext on PATH (poppler-utils) to read the print")
+def test_print_loses_no_column_of_a_board_of_thirty_benchmarks(browser, tmp_path):
+    names = [f"relative_input_stability(images={i}) ↓" for i in range(30)]
+    methods = ["smoothgrad(integrated_gradients, samples=6)", *(f"method {i}" for i in range(8))]
+    table = pd.DataFrame({"method": methods, "mean rank": 8.67, "low": 7.9, "high": 9.33})
+    cells = pd.DataFrame({name: [(f"0.{125 + i}\n#10 cdefg !", i)] * 9 for i, name in enumerate(names)})
+    browser.open(write_report(tmp_path / "wide.html", [Result("x", table.join(cells).assign(kind="method"))]))
+    (tmp_path / "wide.pdf").write_bytes(browser.pdf())
+    command = ["pdftotext", "-bbox", str(tmp_path / "wide.pdf"), "-"]
+    pages = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("<page ")[1:]
+    found = set()
+    for page in pages:
+        width = float(re.match(r'width="([0-9.]+)"', page)[1])
+        for right, word in re.findall(r'xMax="([0-9.]+)"[^>]*>([^<]*)</word>', page):
+            assert float(right) <= width, word
+            found.add(word)
+    assert {f"0.{125 + i}" for i in range(30)} <= found
