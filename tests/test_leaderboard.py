@@ -594,6 +594,20 @@ def test_images_without_a_score_are_counted_and_left_out():
     np.testing.assert_allclose(result.table.set_index("method").loc[["m0", "sobel"], "p_random"], expected)
 
 
+def test_a_mean_of_few_images_has_no_rank():
+    values = np.random.default_rng(4).normal(size=(4, 2, 12))
+    values[0, 0] = 100  # would be first
+    values[0, 0, :7] = np.nan
+    values[1, 0, :6] = np.nan  # half is enough
+    result = summarise(made_up(values), {"images": 12})
+    table = result.table[result.table["benchmark"] == result.table["benchmark"].iloc[0]]
+    row = table.set_index("method").loc["m0"]
+    assert row["value"] == 100 and row["images"] == 5 and np.isnan(row["rank"]) and row["group"] == ""
+    assert np.isnan(row["p_random"]) and table["method"].iloc[-1] == "m0"
+    assert sorted(table["rank"].dropna()) == [1, 2, 3]
+    assert any("Not ranked" in sentence and "m0" in sentence for sentence in result.summary)
+
+
 def test_a_family_counts_once_in_the_average_of_all():
     values = np.zeros((4, 3, 6))
     values[:, 0] = values[:, 1] = np.arange(4)[:, None]  # faithfulness, twice: m0 is last

@@ -104,7 +104,10 @@ def leaderboard_text(result: Result, width: int = 120) -> str:
         rows = [line + [column[i] for column in columns[start:stop]] for i, line in enumerate(head)]
         blocks.append(text_table(rows[0], rows[1:], right=range(1, len(rows[0]))))
         start = stop
-    key = "Value and rank; * cannot be told apart from the best; ! some images lack scores; ↑ high, ↓ low is better."
+    key = (
+        "Value and rank (–: judged on few images); * cannot be told apart from the best; ! some images lack scores; "
+        "↑ high, ↓ low is better."
+    )
     return "\n\n".join([*blocks, "\n".join([key, *_reasons(result)])])
 
 
@@ -131,7 +134,11 @@ def _cell(row: dict[str, Any], best: set[str]) -> str:
     if row["value"] != row["value"]:
         return "failed" if row["error"] else "–"
     mark = "*" if letters_of(row["group"]) & best else " "
-    return f"{compact(row['value'])}{'!' if row['error'] else ' '}{row['rank']:4g}{mark}"
+    return f"{compact(row['value'])}{'!' if row['error'] else ' '}{_rank(row):>4}{mark}"
+
+
+def _rank(row: dict[str, Any]) -> str:
+    return "–" if row["rank"] != row["rank"] else f"{row['rank']:g}"
 
 
 def letters_of(group: Any) -> set[str]:
@@ -146,7 +153,7 @@ def _page_cell(row: dict[str, Any]) -> tuple[str, float]:
     if row["value"] != row["value"]:
         return ("failed" if row["error"] else "–"), float("nan")
     group = row["group"] if isinstance(row["group"], str) else ""
-    return f"{compact(row['value'])}\n#{row['rank']:g} {group}{' !' if row['error'] else ''}", row["rank"]
+    return f"{compact(row['value'])}\n#{_rank(row)} {group}{' !' if row['error'] else ''}", row["rank"]
 
 
 def _reasons(result: Result) -> list[str]:

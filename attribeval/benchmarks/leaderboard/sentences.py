@@ -18,12 +18,12 @@ _ALPHA = 0.05
 def sentences(result: Result) -> list[str]:
     """The outcome; a difference is claimed only where its corrected p-value is below .05."""
     table = result.table
-    methods = table[(table["kind"] == "method") & table["value"].notna()]
+    methods = table[(table["kind"] == "method") & table["rank"].notna()]
     said = []
     if len(methods):
         said += [_first_places(methods), *_against_random(table, methods)]
     said += _controls(table)
-    said += _failures(table)
+    said += [*_unranked(table), *_failures(table)]
     said += _agreement(result)
     ranks = [row for row in result.settings["average_ranks"] if row["family"] == "all" and row["value"] is not None]
     ranks = [row for row in ranks if row["kind"] == "method"]
@@ -108,6 +108,14 @@ def _controls(table: pd.DataFrame) -> list[str]:
         f"Sobel edges, which know nothing of the model, do better than half of the methods in {_names(fooled)}: there "
         "a good value is no evidence of an explanation."
     ]
+
+
+def _unranked(table: pd.DataFrame) -> list[str]:
+    few = table[table["value"].notna() & table["rank"].isna()]
+    if few.empty:
+        return []
+    cells = [f"{row.method} ({row.benchmark}, {row.images} images)" for row in few.itertuples()]
+    return [f"Not ranked, because most images have no score, such as those with constant maps: {_names(cells)}."]
 
 
 def _failures(table: pd.DataFrame) -> list[str]:

@@ -25,6 +25,7 @@ COLUMNS = [
 ]  # fmt: skip
 ALL = "all"  # the family of all benchmarks
 _LEVEL = 0.95
+_ENOUGH = 0.5  # of the images that a benchmark judges, to be ranked by it
 
 
 @dataclass(eq=False)
@@ -104,7 +105,8 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     drawn = bootstrap_estimates(lambda w: weighted_means(one_per_cell, w), n, resamples=resamples, seed=seed)
     low, high = _interval(drawn)
     drawn, low, high = drawn.reshape(-1, m, b), low.reshape(m, b), high.reshape(m, b)
-    oriented = value * scores.signs
+    signs = np.where(_judged_enough(scores.values), scores.signs, np.nan)  # what is judged on few images has no rank
+    oriented = value * signs
     ranks = _ranks(oriented)
     rows: list[dict[str, Any]] = []
     for j in range(b):
@@ -116,8 +118,8 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     )
     of_methods = [i for i, one in enumerate(scores.methods.values()) if one.card.family != "control"]
     tau = kendall_tau(oriented[None, of_methods])[0]
-    tau_low, tau_high = _interval(kendall_tau(drawn[:, of_methods] * scores.signs))
-    resampled_ranks = _ranks(drawn * scores.signs)
+    tau_low, tau_high = _interval(kendall_tau((drawn * signs)[:, of_methods]))
+    resampled_ranks = _ranks(drawn * signs)
     settings = settings | {
         "families": {label: one.card.family for label, one in scores.benchmarks.items()},
         "better": {label: one.card.better for label, one in scores.benchmarks.items()},
@@ -219,6 +221,12 @@ def _rows_of_benchmark(
         }
         for i in [*order, *unranked]
     ]
+
+
+def _judged_enough(values: np.ndarray) -> np.ndarray:
+    """Whether methods have scores on about the images that others have, bool (M, B): else their means are of others."""
+    judged = np.isfinite(values).sum(2)
+    return judged >= _ENOUGH * judged.max(0)
 
 
 def _p_value(a: np.ndarray, b: np.ndarray) -> float:
