@@ -77,10 +77,7 @@ def method_page(cls: type, picture: pictures.Picture | None) -> str:
         [
             f"# {card.name}\n",
             f"**{cell(card.summary)}**\n",
-            "```{math}",
-            card.maths,
-            "```\n",
-            "[What the symbols are](index.md#symbols)\n",
+            _formula(card.maths),
             markdown(parts(cls).prose) + "\n",
             f":::{{admonition}} When it misleads\n:class: warning\n{markdown(card.misleads)}\n:::\n",
             "```python",
@@ -97,6 +94,10 @@ def method_page(cls: type, picture: pictures.Picture | None) -> str:
 
 def _means(alias: str) -> str:
     return parse(ALIASES[alias]).name
+def _formula(maths: str) -> str:
+    return f"```{{math}}\n{maths}\n```\n\n[What the symbols are](index.md#symbols)\n"
+
+
 
 
 def _figure(picture: pictures.Picture) -> str:
@@ -157,6 +158,7 @@ def benchmark_page(cls: type) -> str:
         f"**{cell(card.summary)}**\n",
         markdown(parts(cls).prose) + "\n",
         f":::{{admonition}} When it misleads\n:class: warning\n{markdown(card.misleads)}\n:::\n",
+        _formula(card.maths),
         table(["At a glance", ""], facts),
         "## Options\n",
         options_table(cls),
@@ -202,13 +204,32 @@ def benchmark_index() -> str:
     classes = list(benchmarks.BENCHMARKS.values())
     if classes:
         text.append("These are columns of the leaderboard, one number per image each:\n")
+BENCHMARK_SYMBOLS = r"""
+## Symbols
+
+Formulas are of one image, at the default options. {math}`x` is the image, {math}`f(x)` the logit of the class
+{math}`c` that is explained, {math}`p_c` its probability, {math}`h(x)` all logits, {math}`\hat y` the predicted class.
+{math}`M` is the map, one value for each pixel {math}`u`, high where the method sees importance; {math}`a_i` are its
+values, {math}`n` of them (in non-sensitivity of the patches). {math}`\varphi` is the map as the method gave it,
+signed, and with its channels. {math}`x'` is the baseline, {math}`\tilde x` the image with everything filled,
+{math}`x_{-S}` the image with the set {math}`S` filled, {math}`x - I` the perturbed image, {math}`\hat x` one with
+imputed pixels and a little noise, {math}`P` the shares {math}`q` of them. {math}`L` is the number of steps and
+{math}`m` that of the regions in each. {math}`\mathrm{corr}` is Pearson's correlation, {math}`\rho` Spearman's,
+{math}`N` the set of sizes {math}`n`. {math}`\delta` is drawn noise, {math}`r` its radius, {math}`x^\prime` a
+neighbour drawn like that, {math}`\varphi^\prime` its map. {math}`B` are the pixels of the object, or one of its
+boxes. {math}`1[\cdot]` is 1 where the condition holds, otherwise 0. {math}`\alpha`, {math}`\beta`, {math}`\epsilon`,
+{math}`\eta` (`floor`), {math}`\tau` and {math}`t` are options of the benchmark; in infidelity {math}`\beta` is the
+best factor.
+"""
+
+
     for family, members in groupby(sorted(classes, key=lambda cls: cls.card.family), key=lambda cls: cls.card.family):
         rows = [
             [f"[{cls.card.name}]({slug(cls)}.md)", cell(cls.card.summary), cls.card.better, cell(cls.card.passes)]
             for cls in members
         ]
         text += [f"## {family.capitalize()}\n", table(["benchmark", "what its number means", "better", "cost"], rows)]
-    return "\n".join([*text, _toctree([*(slug(cls) for cls in classes), "differences"])])
+    return "\n".join([*text, BENCHMARK_SYMBOLS, _toctree([*(slug(cls) for cls in classes), "differences"])])
 
 
 def differences_page() -> str:

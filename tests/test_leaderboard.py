@@ -31,8 +31,8 @@ from attribeval.results.comparisons import holm
 
 
 def card(name: str, **more: Any) -> Card:
-    about = {"family": "faithfulness", "summary": "", "better": "high", "passes": "", "paper": "", "misleads": ""}
-    return Card(name=name, **(about | more))
+    about = dict.fromkeys(("summary", "passes", "paper", "maths", "misleads"), "")
+    return Card(name=name, **({"family": "faithfulness", "better": "high"} | about | more))
 
 
 @dataclass(frozen=True)
