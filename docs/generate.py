@@ -1,7 +1,8 @@
 """Pages of methods and benchmarks, written from the registries, so that none can be missing.
 
 Run by `conf.py` at the start of a build; `python docs/generate.py` does the same by itself. What it writes, below
-docs/generated, is no part of the repository. Pictures are made by `pictures`.
+docs/generated, is no part of the repository. Pictures are made by `pictures` and
+`board_pictures`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import board_pictures
 import pictures
 from docstrings import cell, described, markdown, parts, table
 
@@ -92,12 +94,12 @@ def method_page(cls: type, picture: pictures.Picture | None) -> str:
     )
 
 
-def _means(alias: str) -> str:
-    return parse(ALIASES[alias]).name
 def _formula(maths: str) -> str:
     return f"```{{math}}\n{maths}\n```\n\n[What the symbols are](index.md#symbols)\n"
 
 
+def _means(alias: str) -> str:
+    return parse(ALIASES[alias]).name
 
 
 def _figure(picture: pictures.Picture) -> str:
@@ -143,7 +145,7 @@ def method_index() -> str:
     return "\n".join(text)
 
 
-def benchmark_page(cls: type) -> str:
+def benchmark_page(cls: type, picture: pictures.Picture | None = None) -> str:
     """The page of one benchmark of the leaderboard, and of the metric behind it."""
     card = cls.card
     facts = [
@@ -156,9 +158,9 @@ def benchmark_page(cls: type) -> str:
     text = [
         f"# {card.name}\n",
         f"**{cell(card.summary)}**\n",
+        _formula(card.maths),
         markdown(parts(cls).prose) + "\n",
         f":::{{admonition}} When it misleads\n:class: warning\n{markdown(card.misleads)}\n:::\n",
-        _formula(card.maths),
         table(["At a glance", ""], facts),
         "## Options\n",
         options_table(cls),
@@ -178,6 +180,10 @@ def benchmark_page(cls: type) -> str:
             text.append("")
         if parts(function).example:
             text.append(f"```pycon\n{parts(function).example}```\n")
+    if board_pictures.BY_HAND in card.needs:
+        text.append(f"## A picture\n\n{board_pictures.NO_PICTURE}\n")
+    elif picture is not None:
+        text.append(_figure(picture))
     return "\n".join(text)
 
 
@@ -198,12 +204,6 @@ OWN_PAGES = """
 """
 
 
-def benchmark_index() -> str:
-    """The table of all benchmarks."""
-    text = ["# Benchmarks\n", "Each of these is a call and a command of its own:", OWN_PAGES]
-    classes = list(benchmarks.BENCHMARKS.values())
-    if classes:
-        text.append("These are columns of the leaderboard, one number per image each:\n")
 BENCHMARK_SYMBOLS = r"""
 ## Symbols
 
@@ -223,6 +223,12 @@ best factor.
 """
 
 
+def benchmark_index() -> str:
+    """The table of all benchmarks."""
+    text = ["# Benchmarks\n", "Each of these is a call and a command of its own:", OWN_PAGES]
+    classes = list(benchmarks.BENCHMARKS.values())
+    if classes:
+        text.append("These are columns of the leaderboard, one number per image each:\n")
     for family, members in groupby(sorted(classes, key=lambda cls: cls.card.family), key=lambda cls: cls.card.family):
         rows = [
             [f"[{cls.card.name}]({slug(cls)}.md)", cell(cls.card.summary), cls.card.better, cell(cls.card.passes)]
@@ -268,6 +274,7 @@ def write(path: Path, text: str) -> None:
 def write_all(with_pictures: bool = True) -> None:
     """Write all pages."""
     made = pictures.make(GENERATED / "pictures") if with_pictures else {}
+    boards = board_pictures.make(GENERATED / "pictures/benchmarks") if with_pictures else {}
     pages = {
         GENERATED / "methods/index.md": method_index(),
         GENERATED / "benchmarks/index.md": benchmark_index(),
@@ -276,8 +283,8 @@ def write_all(with_pictures: bool = True) -> None:
     }
     for name, cls in methods.METHODS.items():
         pages[GENERATED / f"methods/{slug(cls)}.md"] = method_page(cls, made.get(name))
-    for cls in benchmarks.BENCHMARKS.values():
-        pages[GENERATED / f"benchmarks/{slug(cls)}.md"] = benchmark_page(cls)
+    for name, cls in benchmarks.BENCHMARKS.items():
+        pages[GENERATED / f"benchmarks/{slug(cls)}.md"] = benchmark_page(cls, boards.get(name))
     for path, text in pages.items():
         write(path, text)
     for folder in ("methods", "benchmarks"):

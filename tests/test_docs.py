@@ -68,6 +68,15 @@ def test_every_method_and_benchmark_has_a_page_with_all_it_needs(cls, generate):
         assert generate.metric_functions(cls), "a benchmark's file holds its metric, a function on arrays"
 
 
+def test_the_page_of_a_benchmark_has_its_picture_or_says_why_not(generate):
+    picture = generate.pictures.Picture(generate.GENERATED / "pictures/benchmarks/one.png", "What one sees.", "methods")
+    without = [name for name, cls in BENCHMARKS if "{figure}" not in generate.benchmark_page(cls, picture)]
+    assert without == ["f_fidelity"]
+    page = generate.benchmark_page(benchmark_registry.BENCHMARKS["deletion"], picture)
+    assert "```{figure} ../pictures/benchmarks/one.png\n" in page and "What one sees." in page
+    assert "None: " in generate.benchmark_page(benchmark_registry.BENCHMARKS["f_fidelity"], picture)
+
+
 def test_slugs_are_names_of_files_of_their_own(generate):
     for registry in (METHODS, BENCHMARKS):
         slugs = [generate.slug(cls) for _, cls in registry]
