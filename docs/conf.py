@@ -1,6 +1,6 @@
 """Sphinx configuration. Pages of methods and benchmarks are written anew at every build, see `generate`.
 
-ATTRIBEVAL_DOCS_PICTURES=0 leaves out the pictures of methods, and with them TensorFlow.
+ATTRIBEVAL_DOCS_PICTURES=0 leaves out the pictures of methods and benchmarks, and with them TensorFlow.
 """
 
 import os

@@ -1,7 +1,8 @@
 """Pages of methods and benchmarks, written from the registries, so that none can be missing.
 
 Run by `conf.py` at the start of a build; `python docs/generate.py` does the same by itself. What it writes, below
-docs/generated, is no part of the repository. Pictures are made by `pictures`.
+docs/generated, is no part of the repository. Pictures are made by `pictures` and
+`board_pictures`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import board_pictures
 import pictures
 from docstrings import cell, described, markdown, parts, table
 
@@ -77,10 +79,7 @@ def method_page(cls: type, picture: pictures.Picture | None) -> str:
         [
             f"# {card.name}\n",
             f"**{cell(card.summary)}**\n",
-            "```{math}",
-            card.maths,
-            "```\n",
-            "[What the symbols are](index.md#symbols)\n",
+            _formula(card.maths),
             markdown(parts(cls).prose) + "\n",
             f":::{{admonition}} When it misleads\n:class: warning\n{markdown(card.misleads)}\n:::\n",
             "```python",
@@ -93,6 +92,10 @@ def method_page(cls: type, picture: pictures.Picture | None) -> str:
             "" if picture is None else _figure(picture),
         ]
     )
+
+
+def _formula(maths: str) -> str:
+    return f"```{{math}}\n{maths}\n```\n\n[What the symbols are](index.md#symbols)\n"
 
 
 def _means(alias: str) -> str:
@@ -142,7 +145,7 @@ def method_index() -> str:
     return "\n".join(text)
 
 
-def benchmark_page(cls: type) -> str:
+def benchmark_page(cls: type, picture: pictures.Picture | None = None) -> str:
     """The page of one benchmark of the leaderboard, and of the metric behind it."""
     card = cls.card
     facts = [
@@ -155,6 +158,7 @@ def benchmark_page(cls: type) -> str:
     text = [
         f"# {card.name}\n",
         f"**{cell(card.summary)}**\n",
+        _formula(card.maths),
         markdown(parts(cls).prose) + "\n",
         f":::{{admonition}} When it misleads\n:class: warning\n{markdown(card.misleads)}\n:::\n",
         table(["At a glance", ""], facts),
@@ -176,6 +180,10 @@ def benchmark_page(cls: type) -> str:
             text.append("")
         if parts(function).example:
             text.append(f"```pycon\n{parts(function).example}```\n")
+    if board_pictures.BY_HAND in card.needs:
+        text.append(f"## A picture\n\n{board_pictures.NO_PICTURE}\n")
+    elif picture is not None:
+        text.append(_figure(picture))
     return "\n".join(text)
 
 
@@ -196,6 +204,25 @@ OWN_PAGES = """
 """
 
 
+BENCHMARK_SYMBOLS = r"""
+## Symbols
+
+Formulas are of one image, at the default options. {math}`x` is the image, {math}`f(x)` the logit of the class
+{math}`c` that is explained, {math}`p_c` its probability, {math}`h(x)` all logits, {math}`\hat y` the predicted class.
+{math}`M` is the map, one value for each pixel {math}`u`, high where the method sees importance; {math}`a_i` are its
+values, {math}`n` of them (in non-sensitivity of the patches). {math}`\varphi` is the map as the method gave it,
+signed, and with its channels. {math}`x'` is the baseline, {math}`\tilde x` the image with everything filled,
+{math}`x_{-S}` the image with the set {math}`S` filled, {math}`x - I` the perturbed image, {math}`\hat x` one with
+imputed pixels and a little noise, {math}`P` the shares {math}`q` of them. {math}`L` is the number of steps and
+{math}`m` that of the regions in each. {math}`\mathrm{corr}` is Pearson's correlation, {math}`\rho` Spearman's,
+{math}`N` the set of sizes {math}`n`. {math}`\delta` is drawn noise, {math}`r` its radius, {math}`x^\prime` a
+neighbour drawn like that, {math}`\varphi^\prime` its map. {math}`B` are the pixels of the object, or one of its
+boxes. {math}`1[\cdot]` is 1 where the condition holds, otherwise 0. {math}`\alpha`, {math}`\beta`, {math}`\epsilon`,
+{math}`\eta` (`floor`), {math}`\tau` and {math}`t` are options of the benchmark; in infidelity {math}`\beta` is the
+best factor.
+"""
+
+
 def benchmark_index() -> str:
     """The table of all benchmarks."""
     text = ["# Benchmarks\n", "Each of these is a call and a command of its own:", OWN_PAGES]
@@ -208,7 +235,7 @@ def benchmark_index() -> str:
             for cls in members
         ]
         text += [f"## {family.capitalize()}\n", table(["benchmark", "what its number means", "better", "cost"], rows)]
-    return "\n".join([*text, _toctree([*(slug(cls) for cls in classes), "differences"])])
+    return "\n".join([*text, BENCHMARK_SYMBOLS, _toctree([*(slug(cls) for cls in classes), "differences"])])
 
 
 def differences_page() -> str:
@@ -247,6 +274,7 @@ def write(path: Path, text: str) -> None:
 def write_all(with_pictures: bool = True) -> None:
     """Write all pages."""
     made = pictures.make(GENERATED / "pictures") if with_pictures else {}
+    boards = board_pictures.make(GENERATED / "pictures/benchmarks") if with_pictures else {}
     pages = {
         GENERATED / "methods/index.md": method_index(),
         GENERATED / "benchmarks/index.md": benchmark_index(),
@@ -255,8 +283,8 @@ def write_all(with_pictures: bool = True) -> None:
     }
     for name, cls in methods.METHODS.items():
         pages[GENERATED / f"methods/{slug(cls)}.md"] = method_page(cls, made.get(name))
-    for cls in benchmarks.BENCHMARKS.values():
-        pages[GENERATED / f"benchmarks/{slug(cls)}.md"] = benchmark_page(cls)
+    for name, cls in benchmarks.BENCHMARKS.items():
+        pages[GENERATED / f"benchmarks/{slug(cls)}.md"] = benchmark_page(cls, boards.get(name))
     for path, text in pages.items():
         write(path, text)
     for folder in ("methods", "benchmarks"):

@@ -60,11 +60,21 @@ def test_every_method_and_benchmark_has_a_page_with_all_it_needs(cls, generate):
     for fact in (cls.card.summary, cls.card.paper):
         assert fact and generate.cell(fact) in page
     assert generate.markdown(cls.card.misleads) in page
+    assert f"```{{math}}\n{cls.card.maths}\n```" in page
     assert generate.parts(cls).prose, "a class needs a docstring"
     index = generate.method_index() if method else generate.benchmark_index()
     assert f"[{cls.card.name}]({generate.slug(cls)}.md)" in index
     if not method:
         assert generate.metric_functions(cls), "a benchmark's file holds its metric, a function on arrays"
+
+
+def test_the_page_of_a_benchmark_has_its_picture_or_says_why_not(generate):
+    picture = generate.pictures.Picture(generate.GENERATED / "pictures/benchmarks/one.png", "What one sees.", "methods")
+    without = [name for name, cls in BENCHMARKS if "{figure}" not in generate.benchmark_page(cls, picture)]
+    assert without == ["f_fidelity"]
+    page = generate.benchmark_page(benchmark_registry.BENCHMARKS["deletion"], picture)
+    assert "```{figure} ../pictures/benchmarks/one.png\n" in page and "What one sees." in page
+    assert "None: " in generate.benchmark_page(benchmark_registry.BENCHMARKS["f_fidelity"], picture)
 
 
 def test_slugs_are_names_of_files_of_their_own(generate):
@@ -74,11 +84,12 @@ def test_slugs_are_names_of_files_of_their_own(generate):
         assert all(re.fullmatch(r"\w+", slug) for slug in slugs)
 
 
-@pytest.mark.parametrize("cls", [cls for _, cls in METHODS], ids=lambda cls: cls.card.name)
+@pytest.mark.parametrize("cls", [cls for _, cls in METHODS + BENCHMARKS], ids=lambda cls: cls.card.name)
 def test_every_formula_is_latex(cls):
     """Matplotlib reads LaTeX strictly: a brace too many or a command that is none is an error."""
     from matplotlib.mathtext import MathTextParser
 
+    assert cls.card.maths
     for line in cls.card.maths.split(r"\\"):
         MathTextParser("path").parse(f"${line.strip()}$")
 

@@ -31,8 +31,8 @@ from attribeval.results.comparisons import holm
 
 
 def card(name: str, **more: Any) -> Card:
-    about = {"family": "faithfulness", "summary": "", "better": "high", "passes": "", "paper": "", "misleads": ""}
-    return Card(name=name, **(about | more))
+    about = dict.fromkeys(("summary", "passes", "paper", "maths", "misleads"), "")
+    return Card(name=name, **({"family": "faithfulness", "better": "high"} | about | more))
 
 
 @dataclass(frozen=True)
@@ -766,6 +766,43 @@ def test_pictures_and_page_hold_the_numbers(attributer, samples, tmp_path):
     one = compare(attributer, samples, ["gradient"], ["in_middle"])
     assert "Agreement between benchmarks" not in more_pictures(one)
     assert one.report(tmp_path / "one.html").stat().st_size > 10000
+
+
+@pytest.mark.parametrize("name", ["drop_of_hottest", "in_middle"])  # low is better, high is better
+def test_points_of_a_benchmark_stand_at_the_values_of_the_table(attributer, samples, name):
+    from matplotlib.collections import LineCollection
+
+    from attribeval.plots import plot_benchmark
+
+    result = compare(attributer, samples, {"gradient": build_method("gradient"), "broken": Breaks()})
+    of = result.table[result.table["benchmark"] == name].set_index("method").drop("broken")
+    figure = plot_benchmark(result, name)
+    (ax,) = figure.axes
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    points = {names[round(line.get_ydata()[0])]: line.get_xdata()[0] for line in ax.lines}
+    assert points == of["value"].to_dict()
+    bars = [one.get_segments()[0] for one in ax.collections if isinstance(one, LineCollection)]
+    intervals = {names[round(bar[0, 1])]: tuple(bar[:, 0]) for bar in bars}
+    assert intervals == {method: (row["low"], row["high"]) for method, row in of.iterrows()}
+    assert names == list(of.sort_values("rank").index)
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first is on top
+    assert ("← better" if name == "drop_of_hottest" else "better →") in ax.get_xlabel()
+    assert "no number: broken" in figure.get_supxlabel()
+    assert {label.get_text() for label in ax.get_yticklabels() if label.get_style() == "italic"} == {"random", "sobel"}
+
+
+def test_the_picture_of_a_benchmark_says_what_it_needs(attributer, samples, monkeypatch):
+    from attribeval.plots import plot_benchmark
+
+    result = compare(attributer, samples, ["gradient"], ["in_middle"])
+    with pytest.raises(AttribevalError, match="in_middle"):
+        plot_benchmark(result, "in_midle")
+    with pytest.raises(AttribevalError, match="rows"):
+        plot_benchmark(Result("leaderboard", result.table[:0], result.settings, [], {}), "in_middle")
+    monkeypatch.setattr(InMiddle, "score", lambda *given: 1 / 0)
+    result = compare(attributer, samples, ["gradient"], ["in_middle"])
+    with pytest.raises(AttribevalError, match="ZeroDivisionError"):
+        plot_benchmark(result, "in_middle")
 
 
 def test_the_command(tmp_path, capsys, monkeypatch):

@@ -148,7 +148,7 @@ def test_guided_gradients_are_no_slope(attributer, images, monkeypatch):
 
 
 def wrong_benchmark(name, score):
-    card = Card(name, "faithfulness", "", "high", "", "", "")
+    card = Card(name, "faithfulness", "", "high", "", "", "", "")
     body = {
         "card": card,
         "prepare": lambda self, subject: None,

@@ -24,6 +24,8 @@ class Card:
         passes: Model evaluations per image at the default options, as "shared + per method": those of the first kind do
             not depend on the map and are made once for all methods.
         paper: Author, year, section or equation.
+        maths: The number of one image at the default options, in LaTeX, a line or two; symbols as in the docstring, or
+            as the page of benchmarks has them.
         misleads: One sentence: when the number says something else than its name.
         needs: Beyond images and a model: "boxes", "masks", "explain" (maps of other images), "classifier" (the weights
             themselves), "fine-tuned" (a second model).
@@ -35,6 +37,7 @@ class Card:
     better: Literal["high", "low"]
     passes: str
     paper: str
+    maths: str
     misleads: str
     needs: tuple[str, ...] = ()
 

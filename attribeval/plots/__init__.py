@@ -8,6 +8,7 @@ from attribeval.plots.boxes import box_overlays
 from attribeval.plots.gallery import gallery
 from attribeval.plots.leaderboard import (
     leaderboard_pictures,
+    plot_benchmark,
     plot_benchmark_agreement,
     plot_cost,
     plot_map_agreement,
@@ -27,6 +28,7 @@ __all__ = [
     "overlays",
     "plot_accuracies",
     "plot_areas",
+    "plot_benchmark",
     "plot_benchmark_agreement",
     "plot_cascade",
     "plot_cost",

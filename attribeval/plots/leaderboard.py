@@ -12,10 +12,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-from attribeval.errors import AttribevalError
+from attribeval.errors import AttribevalError, unknown
 from attribeval.plots.style import INK, LINES, MUTED, new_figure
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
     from attribeval.results.result import Result
@@ -26,7 +27,7 @@ _SIGNED = LinearSegmentedColormap.from_list(
     "agreement", ["#8a3b00", "#d98a3d", "#f6dcc0", "#ffffff", "#c9dbf0", "#5b8fca", "#123a70"]
 )
 _LONGEST = 36
-_COLUMNS = {"method", "kind", "benchmark", "value", "rank", "group", "error"}
+_COLUMNS = {"method", "kind", "benchmark", "value", "low", "high", "rank", "group", "error"}
 
 
 def plot_leaderboard(result: Result) -> Figure:
@@ -43,9 +44,7 @@ def plot_leaderboard(result: Result) -> Figure:
     Raises:
         AttribevalError: If the table lacks a column or has no rows.
     """
-    missing = _COLUMNS - set(result.table.columns)
-    if missing or result.table.empty:
-        raise AttribevalError(f"Expected the table of a leaderboard. Received one without {sorted(missing) or 'rows'}.")
+    _check_table(result)
     from attribeval.report.leaderboard_terminal import compact
 
     methods, averages = _ordered(result)
@@ -84,6 +83,55 @@ def plot_leaderboard(result: Result) -> Figure:
         "↑ high is better, ↓ low is better · italics: controls · ! scores of some images are missing · × none",
         fontsize=8, color=MUTED,
     )  # fmt: skip
+    return figure
+
+
+def plot_benchmark(result: Result, benchmark: str) -> Figure:
+    """The methods by one benchmark, best on top: the mean over images with its 95 % interval.
+
+    Controls are squares and in italics. The arrow below points to where the better numbers are.
+
+    Args:
+        result: What `Evaluator.compare` returned.
+        benchmark: Its label in the result.
+
+    Returns:
+        matplotlib Figure; methods without a number are named below it.
+
+    Raises:
+        AttribevalError: If the result is no leaderboard, has no such benchmark, or no method has a number by it.
+    """
+    _check_table(result)
+    if benchmark not in result.settings["benchmarks"]:
+        raise unknown("benchmark of this leaderboard", str(benchmark), result.settings["benchmarks"])
+    high = result.settings["better"][benchmark] == "high"
+    of_benchmark = result.table[result.table["benchmark"] == benchmark]
+    rows = of_benchmark[np.isfinite(of_benchmark["value"])].sort_values("value", ascending=not high, kind="stable")
+    if rows.empty:
+        raise AttribevalError(
+            f"Expected a method with a number by {benchmark}. Received none: {_reasons(of_benchmark)}."
+        )
+    figure = new_figure(6.0, 0.27 * len(rows) + 1.0)
+    ax = figure.subplots()
+    for place, row in enumerate(rows.to_dict("records")):
+        control = row["kind"] == "control"
+        colour = MUTED if control else LINES[0][0]
+        ax.hlines(place, row["low"], row["high"], color=colour, lw=1.4, alpha=0.6, zorder=2)
+        ax.plot(row["value"], place, marker="s" if control else "o", ms=6, mfc="white" if control else colour,
+                mec=colour, mew=1.2, ls="none", zorder=3)  # fmt: skip
+    _name_rows(ax, list(rows["method"]), result)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xlabel(f"{_short(benchmark)}: {'better →' if high else '← better'}", fontsize=9, color=INK, parse_math=False)
+    ax.grid(axis="x", color="#e4e7ec", lw=0.8)
+    ax.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+    ax.tick_params(axis="x", labelsize=8.5, color="#aab2bf", labelcolor=INK)
+    ax.tick_params(axis="y", length=0)
+    without = [name for name in of_benchmark["method"] if name not in set(rows["method"])]
+    note = "bars: 95 % interval over images · squares: controls"
+    note += f"\nno number: {', '.join(map(_short, without))}" if without else ""
+    figure.supxlabel(note, fontsize=8, color=MUTED, parse_math=False)
     return figure
 
 
@@ -189,6 +237,16 @@ def leaderboard_pictures(result: Result) -> dict[str, Figure]:
     if ranked and result.table["seconds_per_image"].notna().any():
         pictures["Cost and average rank"] = plot_cost(result)
     return pictures
+
+
+def _check_table(result: Result) -> None:
+    missing = _COLUMNS - set(result.table.columns)
+    if missing or result.table.empty:
+        raise AttribevalError(f"Expected the table of a leaderboard. Received one without {sorted(missing) or 'rows'}.")
+
+
+def _reasons(rows: pd.DataFrame) -> str:
+    return "; ".join(dict.fromkeys(filter(None, rows["error"]))) or "no image has one"
 
 
 def _ordered(result: Result) -> tuple[list[str], list[float | None]]:

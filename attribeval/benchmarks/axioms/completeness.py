@@ -100,6 +100,7 @@ class Completeness:
         better="low",
         passes="1 + 0",
         paper="Sundararajan et al. 2017, sec. 3",
+        maths=r"\frac{|\sum_i \varphi_i - (f(x) - f(x'))|}{|f(x) - f(x')|}",
         misleads=(
             "Only methods that promise completeness with this very baseline can do well: others are not wrong, they "
             "mean something else; and one image with almost no gain can rule the mean, which has no upper bound."

@@ -136,6 +136,11 @@ class NonSensitivity:
         better="low",
         passes="49 + 0",
         paper="Nguyen & Martínez 2020 (arXiv:2007.07584)",
+        maths=(
+            r"\frac{|A_0 \, \Delta \, X_0|}{n}, \qquad A_0 = \{k : a_k \leq \tau_a \max_l a_l\}, "
+            r"\quad a_k = \sum_{u \in P_k} |\varphi(u)| \\ "
+            r"X_0 = \{k : \max_z |f(x_{P_k \leftarrow z}) - f(x)| \leq \tau_f\}, \qquad z \sim U(\min x, \max x)"
+        ),
         misleads=(
             "Every patch of a photograph has some effect on a deep net, so that any map without zeros, a random one "
             "too, is perfect: it finds maps that are cut off, and models with blind spots."

@@ -81,6 +81,7 @@ class RandomLogit:
         better="low",
         passes="0 + 1 map",
         paper="Sixt et al. 2020, random logit",
+        maths=r"\rho(\varphi_c, \varphi_{c^\prime}), \qquad c^\prime \neq c \mathrm{\ at\ random}",
         misleads="Two classes that look at the same object should have similar maps; noise that depends on the "
         "class scores about 0.",
         needs=("explain",),

@@ -50,6 +50,7 @@ class Repeatability:
         better="high",
         passes="0 + 1 map",
         paper="no paper: Spearman's correlation between seeds",
+        maths=r"\rho(\varphi_\xi, \varphi_{\xi^\prime}), \qquad \xi, \xi^\prime: \mathrm{two\ seeds}",
         misleads="Methods that draw nothing score 1, right or wrong; of the others it mostly asks how many samples "
         "they take.",
         needs=("explain",),

@@ -61,6 +61,7 @@ class EffectiveComplexity:
         better="low",
         passes="0 + 0",
         paper="after Nguyen & Martínez 2020, effective complexity",
+        maths=r"|\{i : |a_i| > \epsilon \max_j |a_j|\}|",
         misleads="A single outlier raises the threshold for all pixels and so makes any map simple.",
     )
 

@@ -47,6 +47,7 @@ class Entropy:
         better="low",
         passes="0 + 0",
         paper="Bhatt et al. 2020, complexity",
+        maths=r"-\sum_i p_i \ln p_i, \qquad p_i = \frac{|a_i|}{\sum_j |a_j|}",
         misleads="One bright pixel anywhere scores best; coarse maps score as complex because they are smooth.",
     )
 

@@ -49,6 +49,10 @@ class Sparseness:
         better="high",
         passes="0 + 0",
         paper="Chalasani et al. 2020; Hurley & Rickard 2009",
+        maths=(
+            r"\frac{\sum_{k=1}^{n} (2k - n - 1) \, |a|_{(k)}}{n \sum_{k=1}^{n} |a|_{(k)}}, "
+            r"\qquad |a|_{(1)} \leq \ldots \leq |a|_{(n)}"
+        ),
         misleads="One bright pixel anywhere scores best; it asks how little a map shows, not whether that is right.",
     )
 

@@ -153,6 +153,10 @@ class AverageDrop:
         better="low",
         passes="0 + 1",
         paper="Chattopadhay et al. 2018 (Grad-CAM++)",
+        maths=(
+            r"\frac{\max(0, p - o)}{p}, \qquad p = p_c(x), \quad o = p_c\left(\hat M \odot x + (1 "
+            r"- \hat M) \odot \tilde x\right), \quad \hat M = \frac{M - \min M}{\max M - \min M}"
+        ),
         misleads="Maps that are high nearly everywhere lose nothing, as they hide nothing.",
     )
     which: ClassVar[str] = "drop"
@@ -179,6 +183,10 @@ class AverageIncrease(AverageDrop):
         better="high",
         passes="0 + 1, shared with average_drop",
         paper="Chattopadhay et al. 2018 (Grad-CAM++)",
+        maths=(
+            r"1[o > p], \qquad p = p_c(x), \quad o = p_c\left(\hat M \odot x + (1 - \hat M) \odot \tilde x\right),"
+            r" \quad \hat M = \frac{M - \min M}{\max M - \min M}"
+        ),
         misleads="A rise by a hair counts as 1, and images that the model is sure of can hardly rise.",
     )
     which: ClassVar[str] = "increase"
@@ -195,6 +203,10 @@ class AverageGain(AverageDrop):
         better="high",
         passes="0 + 1, shared with average_drop",
         paper="Zhang et al. 2024 (Opti-CAM)",
+        maths=(
+            r"\frac{\max(0, o - p)}{1 - p}, \qquad p = p_c(x), \quad o = p_c\left(\hat M \odot x + (1 "
+            r"- \hat M) \odot \tilde x\right), \quad \hat M = \frac{M - \min M}{\max M - \min M}"
+        ),
         misleads="Where the model is sure already, a tiny rise is a large share of what was lacking.",
     )
     which: ClassVar[str] = "gain"

@@ -86,6 +86,10 @@ class Deletion:
         better="low",
         passes="1 + 27",
         paper="Petsiuk et al. 2018 (RISE), the causal metrics",
+        maths=(
+            r"\int_0^1 p_c(x_{-s}) \, ds, \qquad x_{-s}: \mathrm{the\ share\ } s "
+            r"\mathrm{\ of\ pixels\ with\ the\ highest\ } M \mathrm{\ filled}"
+        ),
         misleads="Scattered pixels make an image that the model has never seen: a map of noise can score well.",
     )
     steps: int = STEPS

@@ -177,6 +177,12 @@ class FFidelity:
         better="high",
         passes="0 + 100",
         paper="Zheng et al. 2024 (arXiv:2410.02970)",
+        maths=(
+            r"\mathrm{FFid}^+ - \mathrm{FFid}^-, \qquad \mathrm{FFid}^\pm = E_{s, R} \left[1[\hat y(x) = c] "
+            r"- 1[\hat y(x_{-R}) = c]\right] \\ "
+            r"R \subset T \mathrm{\ at\ random}, \quad |R| = \min(\alpha |T|, \beta H W), \quad T: "
+            r"\mathrm{the\ share\ } s \mathrm{\ with\ the\ highest\ } M \; (+) \mathrm{,\ all\ others\ } (-)"
+        ),
         misleads=(
             "Without a fine-tuned model it measures surprise as well; and a tenth of the pixels, scattered, rarely "
             "changes the class of a robust model, so that all methods are near 0."

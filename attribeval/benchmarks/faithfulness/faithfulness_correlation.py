@@ -111,6 +111,7 @@ class FaithfulnessCorrelation:
         better="high",
         passes="50 + 0",
         paper="Bhatt et al. 2020, def. 3",
+        maths=r"\mathrm{corr}_{|S| = n} \left(\sum_{i \in S} M_i, \; f(x) - f(x_{-S})\right)",
         misleads="Any scattered fifth of a large image's pixels does about the same: every map correlates little.",
     )
 

@@ -102,6 +102,10 @@ class IDSDS:
         better="high",
         passes="16 + 0",
         paper="Hesse et al. 2024 (NeurIPS)",
+        maths=(
+            r"\rho_k \left(\sum_{u \in P_k} M(u), \; f(x) - f(x_{-P_k})\right), \qquad P_k: "
+            r"\mathrm{the\ patches\ of\ a\ grid}"
+        ),
         misleads=(
             "Without a model that was fine-tuned with deletions it does not compare models: each is surprised by the "
             "hole in its own way."

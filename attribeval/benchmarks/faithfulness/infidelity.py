@@ -191,6 +191,11 @@ class Infidelity:
         better="low",
         passes="50 + 0",
         paper="Yeh et al. 2019, eq. 1",
+        maths=(
+            r"E_I \left[\left(\beta \, I \cdot \Phi - \left(f(x) - f(x - I)\right)\right)^2\right], "
+            r"\qquad \beta = \frac{E_I[(I \cdot \Phi) \, (f(x) - f(x - I))]}{E_I[(I \cdot \Phi)^2]} \\ "
+            r"I \cdot \Phi = \sum_{u \in S} M(u) \quad \mathrm{for\ a\ filled\ square\ } S"
+        ),
         misleads=(
             "Large squares cost more than small ones whatever the map says, so that any map of one sign, a random one "
             "too, explains a part; the best factor may be negative: the opposite of the truth is as good as the truth."

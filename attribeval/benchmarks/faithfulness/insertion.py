@@ -79,6 +79,10 @@ class Insertion:
         better="high",
         passes="1 + 27",
         paper="Petsiuk et al. 2018 (RISE), the causal metrics",
+        maths=(
+            r"\int_0^1 p_c(x_{+s}) \, ds, \qquad x_{+s}: \mathrm{filled,\ but\ for\ the\ share\ } s "
+            r"\mathrm{\ of\ pixels\ with\ the\ highest\ } M"
+        ),
         misleads="Where the model knows the class in the blurred image already, every map scores high.",
     )
     steps: int = STEPS

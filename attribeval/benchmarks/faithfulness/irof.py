@@ -149,6 +149,11 @@ class Irof:
         better="high",
         passes="1 + 9",
         paper="Rieger & Hansen 2020 (IROF)",
+        maths=(
+            r"1 - \int_0^1 \frac{p_c(x_{-s})}{p_c(x)} \, ds \\ "
+            r"x_{-s}: \mathrm{the\ share\ } s \mathrm{\ of\ segments\ } S \mathrm{\ with\ the\ highest\ } "
+            r"\frac{1}{|S|} \sum_{u \in S} M(u) \mathrm{\ filled}"
+        ),
         misleads="Superpixels are few: maps that differ within them are the same to it.",
     )
     segments: int = SEGMENTS

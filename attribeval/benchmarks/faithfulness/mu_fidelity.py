@@ -128,6 +128,10 @@ class MuFidelity:
         better="high",
         passes="100 + 0",
         paper="Bhatt et al. 2020, def. 3; grid as in Xplique",
+        maths=(
+            r"\rho_S \left(\sum_{u \in S} M(u), \; f(x) - f(x_{-S})\right), \qquad S: "
+            r"\mathrm{a\ fifth\ of\ the\ cells\ of\ a\ grid}"
+        ),
         misleads="A map is judged by its sums over cells alone: what it says within a cell does not count.",
     )
 

@@ -108,6 +108,11 @@ class Morf:
         better="high",
         passes="0 + 10",
         paper="Samek et al. 2017, eq. 12; region=1: Bach et al. 2015",
+        maths=(
+            r"\mathrm{AOPC} = \frac{1}{L + 1} \sum_{k=0}^{L} \left(p_c(x^{(0)}) - p_c(x^{(k)})\right) \\ "
+            r"x^{(k)}: \mathrm{the\ } k m \mathrm{\ regions\ } r "
+            r"\mathrm{\ with\ the\ highest\ } \sum_{u \in r} M(u) \mathrm{\ filled}"
+        ),
         misleads="Noise is nothing that the model was trained on: it may drop because of it wherever it is.",
     )
     order: ClassVar[str] = "morf"
@@ -142,6 +147,11 @@ class Lerf(Morf):
         better="low",
         passes="0 + 10",
         paper="Samek et al. 2017, eq. 12, in the reverse order",
+        maths=(
+            r"\mathrm{AOPC} = \frac{1}{L + 1} \sum_{k=0}^{L} \left(p_c(x^{(0)}) - p_c(x^{(k)})\right) \\ "
+            r"x^{(k)}: \mathrm{the\ } k m \mathrm{\ regions\ } r "
+            r"\mathrm{\ with\ the\ lowest\ } \sum_{u \in r} M(u) \mathrm{\ filled}"
+        ),
         misleads="Regions without any evidence are easily found: maps hardly differ on images with a quiet corner.",
     )
     order: ClassVar[str] = "lerf"
@@ -158,6 +168,10 @@ class Abpc(Morf):
         better="high",
         passes="0 + 20, which morf and lerf make",
         paper="Samek et al. 2017, eq. 12, for both orders",
+        maths=(
+            r"\mathrm{AOPC}_{\mathrm{MoRF}} - \mathrm{AOPC}_{\mathrm{LeRF}} = \frac{1}{L "
+            r"+ 1} \sum_{k=0}^{L} \left(p_c(x^{(k)}_{\mathrm{LeRF}}) - p_c(x^{(k)}_{\mathrm{MoRF}})\right)"
+        ),
         misleads="A model that noise upsets anywhere has both curves close together, whatever the map.",
     )
     order: ClassVar[str] = "abpc"

@@ -213,6 +213,9 @@ class Road:
         better="high",
         passes="0 + 14",
         paper="Rong et al. 2022 (ROAD)",
+        maths=(
+            r"\frac{1}{|P|} \sum_{q \in P} \left(p_c(\hat x^{\mathrm{LeRF}}_q) - p_c(\hat x^{\mathrm{MoRF}}_q)\right)"
+        ),
         misleads="Single pixels that are missing are imputed almost as they were: scattered maps can hardly do harm.",
     )
     weights: ClassVar[tuple[int, int]] = (-1, 1)  # of the curves: most relevant first, least relevant first
@@ -244,6 +247,10 @@ class RoadMorf(Road):
         better="low",
         passes="0 + 14, shared with road",
         paper="Rong et al. 2022 (ROAD)",
+        maths=(
+            r"\frac{1}{|P|} \sum_{q \in P} p_c(\hat x^{\mathrm{MoRF}}_q), \qquad \hat x^{\mathrm{MoRF}}_q: "
+            r"\mathrm{the\ share\ } q \mathrm{\ of\ pixels\ with\ the\ highest\ } M \mathrm{\ imputed}"
+        ),
         misleads="Single pixels that are missing are imputed almost as they were: scattered maps can hardly do harm.",
     )
     weights: ClassVar[tuple[int, int]] = (1, 0)
@@ -260,6 +267,10 @@ class RoadLerf(Road):
         better="high",
         passes="0 + 14, shared with road",
         paper="Rong et al. 2022 (ROAD)",
+        maths=(
+            r"\frac{1}{|P|} \sum_{q \in P} p_c(\hat x^{\mathrm{LeRF}}_q), \qquad \hat x^{\mathrm{LeRF}}_q: "
+            r"\mathrm{the\ share\ } q \mathrm{\ of\ pixels\ with\ the\ lowest\ } M \mathrm{\ imputed}"
+        ),
         misleads="A scattered map keeps known pixels everywhere, from which the imputation restores the image.",
     )
     weights: ClassVar[tuple[int, int]] = (0, 1)

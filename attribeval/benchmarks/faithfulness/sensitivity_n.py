@@ -139,6 +139,10 @@ class SensitivityN:
         better="high",
         passes="144 + 0",
         paper="Ancona et al. 2018, sec. 4",
+        maths=(
+            r"\frac{1}{|N|} \sum_{n \in N} r_n, \qquad r_n = \mathrm{corr}_{|S| = n} \left(\sum_{i \in S} M_i,"
+            r" \; f(x) - f(x_{-S})\right)"
+        ),
         misleads=(
             "Scattered pixels break the texture that a net looks at rather than remove the object, so that every map "
             "correlates little; for a few pixels of a large image the drop is near float32 rounding."

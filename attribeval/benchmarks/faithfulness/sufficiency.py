@@ -77,6 +77,12 @@ class Sufficiency:
         better="high",
         passes="0 + 0",
         paper="Dasgupta et al. 2022, as Quantus defines it",
+        maths=(
+            r"\frac{|\{j \in S_i : \hat y_j = \hat y_i\}|}{|S_i|}, "
+            r"\qquad S_i = \{j \neq i : d_{ij} \leq \tau \max_{k, l} d_{kl}\} \\ "
+            r"d_{ij} = \Vert (m_i - m_j) / \sigma \Vert_2, \qquad m_i = \frac{|M_i|}{\max |M_i|}, "
+            r"\quad \sigma = \mathrm{std}_i \, m_i"
+        ),
         misleads="With many classes and few images of each it is near 0 for every map: maps say where, not what.",
     )
     threshold: float = THRESHOLD

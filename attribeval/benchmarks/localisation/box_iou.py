@@ -58,6 +58,10 @@ class BoxIoU:
         better="high",
         passes="0 + 0",
         paper="Zhou et al. 2016, sec. 3.2",
+        maths=(
+            r"\max_B \frac{|b \cap B|}{|b \cup B|}, \qquad b: "
+            r"\mathrm{the\ box\ of\ the\ largest\ component\ of\ } \{u : M(u) > 0.2 \max M\}"
+        ),
         misleads="The threshold suits smooth maps: a sharp map falls into dots, whatever it points at. The box of the "
         "whole image does well where objects are large.",
         needs=("boxes",),

@@ -41,6 +41,7 @@ class EnergyInBox(Regions):
         better="high",
         passes="0 + 0",
         paper="Wang et al. 2020, sec. 4.3",
+        maths=r"\frac{\sum_{u \in B} M^+(u)}{\sum_u M^+(u)}, \qquad M^+ = \max(M, 0)",
         misleads="Large objects and maps that are exactly 0 elsewhere score high by themselves; a constant map scores "
         "the object's share of the area.",
         needs=("boxes",),

@@ -51,6 +51,7 @@ class PointingGame(Regions):
         better="high",
         passes="0 + 0",
         paper="Zhang et al. 2018, sec. 4.2",
+        maths=r"1\left[\min_{v \in B} \Vert \hat u - v \Vert_2 \leq t\right], \qquad \hat u = \arg\max_u M(u)",
         misleads="The centre of a photograph often hits; and a model may rightly look at something else.",
         needs=("boxes",),
     )

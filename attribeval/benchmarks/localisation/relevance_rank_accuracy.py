@@ -41,6 +41,10 @@ class RelevanceRank(Regions):
         better="high",
         passes="0 + 0",
         paper="Arras et al. 2022, eq. 2",
+        maths=(
+            r"\frac{|T_K \cap B|}{K}, \qquad K = |B|, \quad T_K: \mathrm{the\ } K "
+            r"\mathrm{\ pixels\ with\ the\ highest\ } M"
+        ),
         misleads="A large object is hit by chance, and its whole box counts as object, corners and all.",
         needs=("boxes",),
     )

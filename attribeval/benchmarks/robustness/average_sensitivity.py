@@ -48,6 +48,10 @@ class AverageSensitivity(Neighbourhood):
         better="low",
         passes="0 + 4 maps",
         paper="Bhatt et al. 2020, def. 2",
+        maths=(
+            r"E_\delta \left[\frac{\Vert \varphi(x + \delta) - \varphi(x) \Vert_2}{\Vert \varphi(x) \Vert_2}\right],"
+            r" \qquad \Vert \delta \Vert_\infty \leq r \, (\max x - \min x)"
+        ),
         misleads="A map that hardly looks at the image, such as noise with a fixed seed, is perfectly robust.",
         needs=("explain",),
     )

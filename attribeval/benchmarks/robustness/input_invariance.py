@@ -119,6 +119,7 @@ class InputInvariance:
         better="low",
         passes="0 + 1 map",
         paper="Kindermans et al. 2017, constant shift",
+        maths=r"\frac{\Vert \varphi_2(x + c) - \varphi(x) \Vert_2}{\Vert \varphi(x) \Vert_2}, \qquad f_2(x + c) = f(x)",
         misleads="It fails methods with a fixed reference point whose user would have shifted that too, and passes "
         "layer-wise rules (LRP), which see the subtraction as a layer of its own.",
         needs=("explain", "classifier"),

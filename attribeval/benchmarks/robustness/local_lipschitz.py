@@ -78,6 +78,10 @@ class LocalLipschitz(Neighbourhood):
         better="low",
         passes="0 + 4 maps",
         paper="Alvarez-Melis & Jaakkola 2018, local Lipschitz estimate",
+        maths=(
+            r"\frac{\sqrt{d} \; (\max x - \min x)}{\Vert \varphi(x) \Vert_2} \; \max_{x^\prime} "
+            r"\frac{\Vert \varphi(x^\prime) - \varphi(x) \Vert_2}{\Vert x^\prime - x \Vert_2}, \qquad x \in R^d"
+        ),
         misleads="Uniform noise on many pixels always has nearly the same norm, so that the order of methods is nearly "
         "that of max_sensitivity.",
         needs=("explain",),

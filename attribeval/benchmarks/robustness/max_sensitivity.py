@@ -51,6 +51,10 @@ class MaxSensitivity(Neighbourhood):
         better="low",
         passes="0 + 4 maps",
         paper="Yeh et al. 2019, SENS_MAX",
+        maths=(
+            r"\max_\delta \frac{\Vert \varphi(x + \delta) - \varphi(x) \Vert_2}{\Vert \varphi(x) \Vert_2}, "
+            r"\qquad \Vert \delta \Vert_\infty \leq r \, (\max x - \min x)"
+        ),
         misleads="A map that hardly looks at the image, such as noise with a fixed seed, is perfectly robust.",
         needs=("explain",),
     )

@@ -62,6 +62,11 @@ class RelativeInputStability(Stability):
         better="low",
         passes="4 + 4 maps",
         paper="Agarwal et al. 2022, eq. 2",
+        maths=(
+            r"\max_{x^\prime : \hat y(x^\prime) = \hat y(x)} \frac{D(\varphi, \varphi^\prime)}{\max(D(x, x^\prime),"
+            r" \epsilon)}, \qquad D(a, a^\prime) = \left\Vert \frac{a - a^\prime}{\max(|a|, \,"
+            r" \eta \max_i |a_i|)} \right\Vert_2"
+        ),
         misleads="Each pixel counts relative to itself: the many with next to no attribution make up the number, not "
         "those that one sees.",
         needs=("explain",),

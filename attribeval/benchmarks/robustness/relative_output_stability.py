@@ -58,6 +58,11 @@ class RelativeOutputStability(Stability):
         better="low",
         passes="4 + 4 maps",
         paper="Agarwal et al. 2022, eq. 5",
+        maths=(
+            r"\max_{x^\prime : \hat y(x^\prime) = \hat y(x)} \frac{D(\varphi, \varphi^\prime)}{\max(\Vert h(x) "
+            r"- h(x^\prime) \Vert_2, \epsilon)}, \qquad D(a, a^\prime) = \left\Vert \frac{a - a^\prime}{\max(|a|, \,"
+            r" \eta \max_i |a_i|)} \right\Vert_2"
+        ),
         misleads="Where the noise leaves the logits as they are, the divisor is almost 0 and the score explodes; "
         "it has the unit of the logits, so it compares no two models.",
         needs=("explain",),

@@ -54,6 +54,10 @@ class Randomisation:
         better="low",
         passes="0 + the method's own (on 25 images)",
         paper="Adebayo et al. 2018, section 3",
+        maths=(
+            r"|\rho(|\varphi_\theta|, |\varphi_{\theta^\prime}|)|, "
+            r"\qquad \theta^\prime: \mathrm{the\ weights,\ drawn\ again}"
+        ),
         misleads="Methods that multiply by the image stay alike for its sake; noisy maps differ for the sake of noise.",
         needs=("classifier", "explain"),
     )
