@@ -39,6 +39,14 @@ def test_words_go_before_the_file(tmp_path):
     assert (args.limit, args.seed, args.output) == (2, 3, "here")
 
 
+def test_abbreviated_words_go_before_the_file_too(tmp_path, capsys):
+    file = write(tmp_path, "limit: 7\noutput: there\n")
+    args = parsed(["bench", "--lim", "2", "-ohere", "--config", file])
+    assert (args.limit, args.output) == (2, "here")
+    assert main(["bench", "--confi", file]) == 2
+    assert "written in full" in capsys.readouterr().err
+
+
 def test_parts_of_commands_and_what_is_required(tmp_path):
     file = write(tmp_path, "data: digits\nfractions: [0.3, 0.9]\nrepeats: 2\n")
     args = parsed(["roar", "plan", "--config", file])

@@ -74,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = parser()
     try:
         args = root.parse_args(config.with_config(root, words))
+        config.check_config(args, words)
     except AttribevalError as error:
         print(f"attribeval: {error}", file=sys.stderr)
         return 2

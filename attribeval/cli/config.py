@@ -57,9 +57,19 @@ def with_config(root: argparse.ArgumentParser, words: Sequence[str]) -> list[str
         action = actions.get(str(name).replace("-", "_").lstrip("_"))
         if action is None:
             raise unknown(f"option of {leaf.prog} in {file}", str(name), [one.replace("_", "-") for one in actions])
-        if not set(given) & set(action.option_strings):
+        if not any(_is_typed(option, given) for option in action.option_strings):
             words += _words(action, value, file)
     return words
+
+
+def check_config(args: argparse.Namespace, words: Sequence[str]) -> None:
+    """Refuse an abbreviated `--config`, which argparse understands and `with_config` does not look for.
+
+    Raises:
+        AttribevalError: If there is one.
+    """
+    if args.config and "--config" not in [word.partition("=")[0] for word in words]:
+        raise AttribevalError("Expected --config written in full. Received it abbreviated.")
 
 
 def dry_run(args: argparse.Namespace) -> None:
@@ -107,6 +117,13 @@ def _below(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     return {}
+
+
+def _is_typed(option: str, given: Sequence[str]) -> bool:
+    """Whether an option stands among the words: as it is, abbreviated as argparse allows, or -x with its value."""
+    if option.startswith("--"):
+        return any(len(word) > 2 and option.startswith(word) for word in given if word.startswith("--"))
+    return any(word.startswith(option) for word in given if not word.startswith("--"))
 
 
 def _read(file: str) -> dict[str, Any]:
