@@ -9,8 +9,8 @@ import numpy as np
 
 from attribeval.benchmarks.card import Card
 from attribeval.benchmarks.faithfulness.fills import check_fill
-from attribeval.benchmarks.faithfulness.paths import OUTPUTS, Path, curves, path_scores
-from attribeval.benchmarks.faithfulness.removal import BATCH, evenly
+from attribeval.benchmarks.faithfulness.paths import OUTPUTS, curves, even_path, path_scores
+from attribeval.benchmarks.faithfulness.removal import BATCH
 from attribeval.benchmarks.subject import Explained, Predict, Subject
 from attribeval.methods.fills import Fill
 from attribeval.methods.options import check_choice, check_count
@@ -54,7 +54,7 @@ def deletion(
     Raises:
         AttribevalError: If arrays do not match, a map or an output is not finite (which one), or an option is bad.
     """
-    path = _path(np.shape(maps)[1:], steps, fill)
+    path = even_path(np.shape(maps)[1:], steps, fill)
     (curve,) = curves([path], maps, images, predict, targets, seeds, batch_size)
     return area(curve, path.counts)
 
@@ -62,12 +62,6 @@ def deletion(
 def area(curve: np.ndarray, counts: tuple[int, ...]) -> np.ndarray:
     """Area under curves (N, K) over the share of pixels, by the trapezoid rule: float64 (N,)."""
     return np.trapezoid(curve, np.array(counts) / counts[-1], axis=1)
-
-
-def _path(size: tuple[int, ...], steps: int, fill: Fill) -> Path:
-    check_count("steps", steps, 1)
-    check_fill(fill)
-    return Path(tuple(evenly(int(np.prod(size)), steps).tolist()), fill)
 
 
 @dataclass(frozen=True)
@@ -105,5 +99,5 @@ class Deletion:
         return None
 
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
-        path = _path(explained.heat.shape[1:], self.steps, self.fill)
+        path = even_path(explained.heat.shape[1:], self.steps, self.fill)
         return area(path_scores(subject, explained, path)[..., OUTPUTS.index(self.output)], path.counts)

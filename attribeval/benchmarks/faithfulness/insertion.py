@@ -10,8 +10,8 @@ import numpy as np
 from attribeval.benchmarks.card import Card
 from attribeval.benchmarks.faithfulness.deletion import STEPS, area
 from attribeval.benchmarks.faithfulness.fills import check_fill
-from attribeval.benchmarks.faithfulness.paths import OUTPUTS, Path, curves, path_scores
-from attribeval.benchmarks.faithfulness.removal import BATCH, evenly
+from attribeval.benchmarks.faithfulness.paths import OUTPUTS, curves, even_path, path_scores
+from attribeval.benchmarks.faithfulness.removal import BATCH
 from attribeval.benchmarks.subject import Explained, Predict, Subject
 from attribeval.methods.fills import Fill
 from attribeval.methods.options import check_choice, check_count
@@ -32,8 +32,7 @@ def insertion(
 
     Differs from the RISE code: it adds 224 pixels a step (`steps=224` does, for 224 × 224 pixels) and blurs the
     normalised image, where this one blurs the raw image, mirrored at its border. Ties are broken at random.
-    Xplique starts from 0 in the space of
-    its inputs, not from a blurred image: `fill="black"` for raw images.
+    Xplique starts from 0 in the space of its inputs, not from a blurred image: `fill="black"` for raw images.
 
     Args:
         maps: Real numbers (N, H, W), greater is more important.
@@ -52,15 +51,9 @@ def insertion(
     Raises:
         AttribevalError: If arrays do not match, a map or an output is not finite (which one), or an option is bad.
     """
-    path = _path(np.shape(maps)[1:], steps, fill)
+    path = even_path(np.shape(maps)[1:], steps, fill, insert=True)
     (curve,) = curves([path], maps, images, predict, targets, seeds, batch_size)
     return area(curve, path.counts)
-
-
-def _path(size: tuple[int, ...], steps: int, fill: Fill) -> Path:
-    check_count("steps", steps, 1)
-    check_fill(fill)
-    return Path(tuple(evenly(int(np.prod(size)), steps).tolist()), fill, insert=True)
 
 
 @dataclass(frozen=True)
@@ -98,5 +91,5 @@ class Insertion:
         return None
 
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
-        path = _path(explained.heat.shape[1:], self.steps, self.fill)
+        path = even_path(explained.heat.shape[1:], self.steps, self.fill, insert=True)
         return area(path_scores(subject, explained, path)[..., OUTPUTS.index(self.output)], path.counts)

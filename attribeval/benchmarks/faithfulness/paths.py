@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribeval.benchmarks.faithfulness.fills import filled
+from attribeval.benchmarks.faithfulness.fills import check_fill, filled
 from attribeval.benchmarks.faithfulness.ranking import region_ranks
-from attribeval.benchmarks.faithfulness.removal import BATCH, Score, of_targets, removal_curve, scored
+from attribeval.benchmarks.faithfulness.removal import BATCH, Score, evenly, of_targets, removal_curve, scored
 from attribeval.benchmarks.subject import Explained, Predict, Subject, checked_maps
 from attribeval.methods.fills import Fill
 from attribeval.methods.options import check_count
@@ -38,6 +38,17 @@ class Path:
     def meets_filled(self, size: tuple[int, ...]) -> bool:
         """Whether the fully filled image lies on the path over images of this size (H, W)."""
         return self.insert or self.counts[-1] >= regions(size, self.region)
+
+
+def even_path(size: tuple[int, ...], steps: int, fill: Fill, *, insert: bool = False) -> Path:
+    """The path over all pixels of images of this size (H, W) in even steps.
+
+    Raises:
+        AttribevalError: If `steps` or `fill` is bad.
+    """
+    check_count("steps", steps, 1)
+    check_fill(fill)
+    return Path(tuple(evenly(int(np.prod(size)), steps).tolist()), fill, insert=insert)
 
 
 def regions(size: tuple[int, ...], region: int) -> int:

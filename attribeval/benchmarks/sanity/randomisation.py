@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from attribeval.benchmarks.card import Card
+from attribeval.benchmarks.judged import of_first
 from attribeval.benchmarks.sanity.similarity import spearman_absolute
 from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.errors import AttribevalError
@@ -82,9 +83,7 @@ class Randomisation:
 
     def score(self, subject: Subject, prepared: list[WeightedLayer], explained: Explained) -> np.ndarray:
         """The likeness of the first images, float64 (N,); NaN for the others, and where a map is constant."""
-        n = min(self.images, len(subject))
+        judged = slice(self.images)
         with randomised(subject.classifier, prepared, seed=self.seed, statistics=self.statistics):
-            maps = explained.explain(subject.images[:n], subject.targets[:n], subject.seeds[:n])
-        scores = np.full(len(subject), np.nan)
-        scores[:n] = likeness_to_random_model(explained.values[:n], maps)
-        return scores
+            maps = explained.explain(subject.images[judged], subject.targets[judged], subject.seeds[judged])
+        return of_first(likeness_to_random_model(explained.values[judged], maps), len(subject))
