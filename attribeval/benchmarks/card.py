@@ -45,8 +45,8 @@ class Card:
 class Benchmark(Protocol):
     """A benchmark of the leaderboard: a frozen dataclass whose fields are its options.
 
-    The metric itself is a function on arrays in the same file; these two methods call it. A field `images` means that only
-    the first so many images are judged: the leaderboard lowers it from chunk to chunk, so that it counts the run's.
+    The metric itself is a function on arrays in the same file; these two methods call it. A field `images` means that
+    only the first so many images are judged: the leaderboard lowers it chunk by chunk, so that it counts the run's.
     """
 
     card: ClassVar[Card]
