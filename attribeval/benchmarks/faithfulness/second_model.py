@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from attribeval.attributer import Attributer
 from attribeval.benchmarks.subject import Subject
 from attribeval.errors import AttribevalError
 
@@ -29,17 +30,12 @@ def asked(subject: Subject, model: Any) -> Ask:
     """
     if model is None:
         return subject.ask
-    key = str(model) if isinstance(model, (str, PathLike)) else model
-    classifier = subject.share(("second model", key), lambda: _classifier(subject, model))
+    attributer = subject.share(("second model", _key(model)), lambda: Attributer(_classifier(subject, model)))
 
     def ask(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         subject.passes += len(images)
-        answers = classifier.forward(classifier.prepare(images))
-        logits, output = (answer.numpy().astype(np.float64) for answer in answers)
-        if classifier.link is None:
-            output = np.exp(logits - logits.max(1, keepdims=True))
-            output /= output.sum(1, keepdims=True)
-        return logits, output
+        logits, probabilities = attributer.answer(images)
+        return logits.astype(np.float64), probabilities.astype(np.float64)
 
     return ask
 
@@ -48,14 +44,11 @@ def asked_clean(subject: Subject, model: Any) -> tuple[np.ndarray, np.ndarray]:
     """Logits and probabilities of the images themselves by that model, (N, classes) each, asked for once."""
     if model is None:
         return subject.logits, subject.probabilities
-    key = str(model) if isinstance(model, (str, PathLike)) else model
-    ask, step = asked(subject, model), 64
+    return subject.share(("second model", _key(model), "clean"), lambda: asked(subject, model)(subject.images))
 
-    def compute() -> tuple[np.ndarray, np.ndarray]:
-        parts = [ask(subject.images[start : start + step]) for start in range(0, len(subject), step)]
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
-    return subject.share(("second model", key, "clean"), compute)
+def _key(model: Any) -> Any:
+    return str(model) if isinstance(model, (str, PathLike)) else model
 
 
 def _classifier(subject: Subject, model: Any) -> Any:

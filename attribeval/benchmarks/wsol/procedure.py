@@ -191,8 +191,6 @@ def _scorer(
     batch_size: int | None,
 ) -> Callable[[Samples], dict[str, np.ndarray]]:
     """A function from a few images to everything that is kept of them, in small arrays."""
-    from scipy.special import softmax
-
     wanted = wanted_arrays(metrics)
     options = {name: settings[name] for name in ("iou", "protocol", "tolerance")}
 
@@ -233,10 +231,7 @@ def _scorer(
 
     def probability(targets: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         def predict(images: np.ndarray) -> np.ndarray:
-            output = attributer.predict(images, batch_size=batch_size, progress=False)
-            if attributer.classifier.link is None and attributer.classifier.score == "logit":
-                output = softmax(output.astype(np.float64), axis=1)  # the model ends in logits
-            return output[np.arange(len(targets)), targets]
+            return attributer.answer(images, batch_size=batch_size)[1][np.arange(len(targets)), targets]
 
         return predict
 
