@@ -107,7 +107,7 @@ def test_wheel_holds_the_package_and_nothing_else(tmp_path):
     import shutil
 
     copy = tmp_path / "source"
-    ignored = shutil.ignore_patterns(".git", "build", "*.egg-info", ".venv", "__pycache__", ".tox")
+    ignored = shutil.ignore_patterns(".git", "build", "*.egg-info", ".venv", "__pycache__", ".tox", "generated")
     shutil.copytree(ROOT, copy, ignore=ignored)
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", str(tmp_path / "dist"), str(copy)]
     subprocess.run(command, check=True, capture_output=True)
