@@ -11,9 +11,12 @@ the end.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
+import zipfile
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -31,6 +34,11 @@ NETS = {
     "object": ("digit_objects.keras", ((16,), (24, 32), (40, 48), (64, 64)), 12),
     "scene": ("digit_scenes.keras", ((12,), (16, 24), (32, 32), (40, 40)), 10),
 }
+# What Keras newer than 3.10 writes into a configuration at its default value, and older Keras refuses to read.
+YOUNG = {
+    "input_axes": None, "output_axes": None, "quantization_config": None,
+    "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99,
+}  # fmt: skip
 
 
 def build(label: str) -> keras.Model:
@@ -109,13 +117,38 @@ def accuracy(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> floa
 
 
 def save(model: keras.Model, path: Path) -> None:
-    """Write weights and architecture alone: no optimizer, no compile step."""
+    """Write weights and architecture alone, as Keras 3.10 can read them: no optimizer, no compile step."""
     bare = keras.Model.from_config(model.get_config())
     bare.set_weights(model.get_weights())
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"partial_{path.name}")
     bare.save(temporary)
+    make_portable(temporary)
     temporary.replace(path)
+
+
+def make_portable(path: Path) -> None:
+    """Take what older Keras refuses out of the configuration of a `.keras` file; weights keep every bit."""
+    with zipfile.ZipFile(path) as archive:
+        members = [(info, archive.read(info)) for info in archive.infolist()]
+    temporary = path.with_name(f"portable_{path.name}")
+    with zipfile.ZipFile(temporary, "w") as archive:
+        for info, content in members:
+            if info.filename == "config.json":
+                content = json.dumps(_without_young(json.loads(content))).encode()
+            archive.writestr(info, content)
+    temporary.replace(path)
+
+
+def _without_young(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_without_young(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    changed = [key for key in YOUNG if key in node and node[key] != YOUNG[key]]
+    if changed:
+        raise SystemExit(f"Expected defaults, which older Keras has as well. Received: {changed} of {node}.")
+    return {key: _without_young(value) for key, value in node.items() if key not in YOUNG}
 
 
 def main() -> None:

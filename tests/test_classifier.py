@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -295,6 +298,24 @@ def test_model_files(tmp_path, small_model):
         load_classifier("resnet-50")
     with pytest.raises(AttribevalError, match=r"\.keras or \.h5"):
         load_classifier(str(tmp_path / "net.pt"))
+
+
+def test_a_file_of_a_newer_keras_names_both_versions_and_what_is_refused(tmp_path, small_model):
+    small_model.save(tmp_path / "net.keras")
+    with zipfile.ZipFile(tmp_path / "net.keras") as saved, zipfile.ZipFile(tmp_path / "new.keras", "w") as new:
+        for name in saved.namelist():
+            content = saved.read(name)
+            if name == "config.json":
+                content = content.replace(b'"filters": 8', b'"filters": 8, "of_the_future": 1')
+            new.writestr(name, json.dumps({"keras_version": "99.1.0"}) if name == "metadata.json" else content)
+    with pytest.raises(AttribevalError) as caught:
+        load_classifier(tmp_path / "new.keras")
+    message = str(caught.value)
+    assert "saved by Keras 99.1.0" in message and f"installed is {keras.__version__}" in message
+    assert "of_the_future" in message and "build_config" not in message and len(message) < 900
+    (tmp_path / "broken.h5").write_bytes(b"no model")
+    with pytest.raises(AttribevalError, match=rf"Installed is Keras {keras.__version__}"):
+        load_classifier(tmp_path / "broken.h5")
 
 
 def test_unsafe_files_are_not_run(tmp_path):

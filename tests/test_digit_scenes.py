@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,15 @@ def test_missing_photographs_name_the_remedy(monkeypatch):
 def test_shipped_nets_are_small():
     sizes = [(NETS / name).stat().st_size for name in ("digit_objects.keras", "digit_scenes.keras")]
     assert sum(sizes) < 1_000_000
+
+
+@pytest.mark.parametrize("name", ["digit_objects.keras", "digit_scenes.keras"])
+def test_shipped_nets_say_nothing_that_keras_3_10_refuses(name):
+    with zipfile.ZipFile(NETS / name) as archive:
+        config = archive.read("config.json").decode()
+    assert '"Conv2D"' in config
+    for key in ("input_axes", "output_axes", "renorm", "quantization_config"):
+        assert key not in config
 
 
 @pytest.mark.parametrize("label", ["object", "scene"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -113,9 +115,20 @@ def _load_file(path: str | PathLike) -> Any:
         return tf.keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many types here; the remedy is the same
         raise AttribevalError(
-            f"Could not load {path} in safe mode: {_first_line(error)} If you trust the file and it holds custom or "
-            "Lambda layers, load it yourself with keras.models.load_model and pass the model."
+            f"Could not load {path} in safe mode: {_last_line(error)} {_versions(path)} If you trust the file and it "
+            "holds custom or Lambda layers, load it yourself with keras.models.load_model and pass the model."
         ) from error
+
+
+def _versions(path: str | PathLike) -> str:
+    """Which Keras wrote a `.keras` file and which reads it; a newer one writes what an older one refuses."""
+    here = tf.keras.__version__
+    try:
+        with zipfile.ZipFile(path) as archive:
+            saved_by = json.loads(archive.read("metadata.json"))["keras_version"]
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError):  # .h5, or no archive of Keras
+        return f"Installed is Keras {here}."
+    return f"The file was saved by Keras {saved_by}; installed is {here}: if that is older, install the file's version."
 
 
 def _load_network(name: str, weights: str | PathLike | None) -> _Known:
@@ -160,3 +173,9 @@ def _load_embedded(name: str) -> _Known:
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200] if text else 'no message'}"
+
+
+def _last_line(error: Exception) -> str:
+    """Keras quotes the whole configuration first, and says what is wrong with it at the end."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[-1][-300:] if text else 'no message'}"
