@@ -6,6 +6,8 @@ import hashlib
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Literal
 
@@ -14,7 +16,7 @@ import numpy as np
 from attribeval import __version__, progress
 from attribeval import _tf as tf
 from attribeval.attributions import Attributions
-from attribeval.datasets.source import ImageSource
+from attribeval.datasets.source import ImageSource, all_finite
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
@@ -155,8 +157,8 @@ class Attributer:
         source = ImageSource(images, self.classifier.input_shape)
         parts: list[np.ndarray] = []
 
-        def work(start: int, stop: int, capacity: int) -> None:
-            parts.append(self.classifier.forward(self.classifier.prepare(source.load(start, stop)))[1].numpy())
+        def work(raw: np.ndarray, start: int, capacity: int) -> None:
+            parts.append(self.classifier.forward(self.classifier.prepare(raw))[1].numpy())
 
         self._in_batches(source, batch_size, "predict", progress, work)
         return np.concatenate(parts)
@@ -177,8 +179,8 @@ class Attributer:
         outputs: list[np.ndarray] = []
         softmax = self.classifier.link is None and self.classifier.score == "logit"
 
-        def work(start: int, stop: int, capacity: int) -> None:
-            score, output = self.classifier.forward(self.classifier.prepare(source.load(start, stop)))
+        def work(raw: np.ndarray, start: int, capacity: int) -> None:
+            score, output = self.classifier.forward(self.classifier.prepare(raw))
             scores.append(score.numpy().astype(np.float32))
             outputs.append((tf.nn.softmax(score) if softmax else output).numpy().astype(np.float32))
 
@@ -188,7 +190,7 @@ class Attributer:
     def read(self, images: Any) -> np.ndarray:
         """The raw images as `explain` sees them: read, resized, checked; float32 (N, H, W, C)."""
         source = ImageSource(images, self.classifier.input_shape)
-        return source.load(0, len(source))
+        return np.array(source.load(0, len(source)))
 
     # ------------------------------------------------------------------------------------------------ private
 
@@ -200,14 +202,15 @@ class Attributer:
         return build_backend(backend, name, options)
 
     def _capacity(self, source: ImageSource, batch_size: int | None) -> int:
-        """Images at a time: as given, or about as many pixels as sixteen images of 224 × 224."""
+        """Images at a time: as given, or as fits the device: about 16 images of 224 × 224 on a CPU, 64 on a GPU."""
         given = batch_size if batch_size is not None else self.batch_size
         if given is not None:
             if given < 1:
                 raise AttribevalError(f"Expected a batch_size of 1 or more. Received: {given}.")
             return int(given)
         height, width = (side or 224 for side in source.shape[:2])
-        return int(np.clip(16 * 224 * 224 // (height * width), 1, 128))
+        images, most = (64, 1024) if tf.config.list_logical_devices("GPU") else (16, 128)
+        return int(np.clip(images * 224 * 224 // (height * width), 1, most))
 
     def _in_batches(
         self,
@@ -215,25 +218,33 @@ class Attributer:
         batch_size: int | None,
         what: str,
         show: bool | None,
-        work: Callable[[int, int, int], None],
+        work: Callable[[np.ndarray, int, int], None],
     ) -> None:
-        """Call `work(start, stop, capacity)` for every micro-batch; halve it once, and say so, if memory runs out."""
-        capacity, start, halved = self._capacity(source, batch_size), 0, False
-        with progress.bar(len(source), what, show) as bar:
+        """Call `work(raw images, number of the first, capacity)` for every micro-batch.
+
+        The next one is read and checked meanwhile. Out of memory halves the capacity, again and again, and says so.
+        """
+        capacity, start = self._capacity(source, batch_size), 0
+        with progress.bar(len(source), what, show) as bar, ThreadPoolExecutor(1, "attribeval-read") as reader:
+            ahead: tuple[int, int, Any] | None = None
             while start < len(source):
                 stop = min(start + capacity, len(source))
+                if ahead is None or ahead[:2] != (start, stop):
+                    ahead = start, stop, reader.submit(source.load, start, stop)
+                raw = ahead[2].result()
+                following = min(stop + capacity, len(source))
+                ahead = (stop, following, reader.submit(source.load, stop, following)) if stop < following else None
                 try:
-                    work(start, stop, capacity)
+                    work(raw, start, capacity)
                 except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-                    if halved or capacity == 1:
+                    if capacity == 1:
                         raise AttribevalError(
-                            f"Out of memory with {capacity} image{'s' if capacity > 1 else ''} at a time: "
-                            "pass a smaller batch_size, or free memory."
+                            "Out of memory with 1 image at a time: free memory, or explain smaller images."
                         ) from error
-                    capacity, halved = capacity // 2, True
+                    capacity = max(1, min(capacity, stop - start) // 2)
                     warnings.warn(
-                        f"Out of memory: going on with {capacity} images at a time. Pass batch_size={capacity} to "
-                        "start with that.",
+                        f"Out of memory: going on with {capacity} image{'s' if capacity > 1 else ''} at a time. Pass "
+                        f"batch_size={capacity} to start with that.",
                         stacklevel=4,
                     )
                     continue
@@ -252,13 +263,14 @@ class Attributer:
         source = ImageSource(images, self.classifier.input_shape)
         seeds = _read_seeds(seed, len(source))
         given = _read_targets(targets, len(source), self.classifier.classes)
-        results = _Results(len(source), list(methods))
+        results = _Results(len(source), list(methods), self.classifier)
         what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
 
-        def work(start: int, stop: int, capacity: int) -> None:
-            self._explain_some(source, start, stop, capacity, methods, given, seeds, results)
+        def work(raw: np.ndarray, start: int, capacity: int) -> None:
+            self._explain_some(raw, start, capacity, methods, given, seeds, results)
 
         self._in_batches(source, batch_size, what, show, work)
+        results.settle()
         return {
             label: Attributions(
                 values=results.values[label],
@@ -277,59 +289,90 @@ class Attributer:
 
     def _explain_some(
         self,
-        source: ImageSource,
+        raw: np.ndarray,
         start: int,
-        stop: int,
         capacity: int,
         methods: Mapping[str, Method],
         given: np.ndarray | None,
         seed: int | np.ndarray,
         results: _Results,
     ) -> None:
-        """Explain images start … stop − 1 by every method and write the maps into `results`."""
-        raw = source.load(start, stop)
+        """Explain some images, the first of them number `start`, by every method, and hand the maps to `results`."""
+        stop = start + len(raw)
         x = self.classifier.prepare(raw)
-        scores = self._scores(x, start) if given is None else None
-        targets = given[start:stop] if scores is None else scores.argmax(1).astype(np.int32)
-        results.targets[start:stop] = targets
-        seeds = seed[start:stop] if isinstance(seed, np.ndarray) else image_seeds(raw, seed)
-        batch = Batch(self.classifier, x, raw, tf.constant(targets), seeds, capacity, scores)
+        targets = None if given is None else tf.constant(given[start:stop])
+        seeds = seed[start:stop] if isinstance(seed, np.ndarray) else lambda: image_seeds(raw, seed)
+        batch = Batch(self.classifier, x, raw, targets, seeds, capacity)
         for label, method in methods.items():
             begun = time.perf_counter()
             batch.completeness_gap = None
-            maps = np.asarray(method.attribute(batch), dtype=np.float32)
-            maps = maps if method.card.raw else self.classifier.restore_channels(maps)
-            _check_maps(maps, raw.shape, label, start)
-            results.seconds[label] += time.perf_counter() - begun
-            results.write(results.values, label, start, maps)
-            if batch.completeness_gap is not None:
-                results.write(results.gaps, label, start, np.asarray(batch.completeness_gap, dtype=np.float32))
+            maps = method.attribute(batch)
+            # The maps of the batch before come back while the device computes these; they are settled here and not
+            # earlier, unless several methods share the time, of which each must be told its own.
+            results.settle()
+            results.pending = _Pending(batch, label, method, maps, batch.completeness_gap, start, begun)
+            if len(methods) > 1:
+                results.settle()
 
-    def _scores(self, x: Any, start: int) -> np.ndarray:
-        scores = self.classifier.forward(x)[0].numpy()
-        bad = np.flatnonzero(~np.isfinite(scores).all(1))
-        if bad.size:
-            raise AttribevalError(
-                f"Expected finite scores. Received NaN or infinity from the model for image {start + bad[0]}: check "
-                "its pixel range and preprocessing, and the model's weights."
-            )
-        return scores
+
+@dataclass
+class _Pending:
+    """Maps that the device may still be computing, and when they were asked for."""
+
+    batch: Batch
+    label: str
+    method: Method
+    maps: Any
+    gap: Any
+    start: int
+    begun: float
 
 
 class _Results:
     """Arrays that fill up as the micro-batches are done."""
 
-    def __init__(self, n: int, labels: Sequence[str]):
+    def __init__(self, n: int, labels: Sequence[str], classifier: Classifier):
         self.n = n
+        self.classifier = classifier
         self.targets = np.zeros(n, np.int32)
         self.seconds = dict.fromkeys(labels, 0.0)
         self.values: dict[str, np.ndarray] = {}
         self.gaps: dict[str, np.ndarray] = {}
+        self.pending: _Pending | None = None
+        self._settled = 0.0
 
-    def write(self, arrays: dict[str, np.ndarray], label: str, start: int, part: np.ndarray) -> None:
+    def settle(self) -> None:
+        """Wait for the maps that are pending, check them, and write them down."""
+        pending, self.pending = self.pending, None
+        if pending is None:
+            return
+        batch, label, start = pending.batch, pending.label, pending.start
+        if batch.scores_of_images is not None:
+            _check_scores(batch.scores_of_images.numpy(), start)
+        maps = np.asarray(pending.maps, dtype=np.float32)
+        maps = maps if pending.method.card.raw else self.classifier.restore_channels(maps)
+        _check_maps(maps, batch.raw.shape, label, start)
+        self.targets[start : start + len(maps)] = batch.targets.numpy()
+        self._write(self.values, label, start, maps)
+        if pending.gap is not None:
+            self._write(self.gaps, label, start, np.asarray(pending.gap, dtype=np.float32))
+        now = time.perf_counter()
+        self.seconds[label] += now - max(pending.begun, self._settled)  # never the same second twice
+        self._settled = now
+
+    def _write(self, arrays: dict[str, np.ndarray], label: str, start: int, part: np.ndarray) -> None:
         if label not in arrays:
             arrays[label] = np.empty((self.n, *part.shape[1:]), np.float32)
         arrays[label][start : start + len(part)] = part
+
+
+def _check_scores(scores: np.ndarray, start: int) -> None:
+    bad = np.flatnonzero(~np.isfinite(scores).all(1))
+    if bad.size:
+        raise AttribevalError(
+            f"Expected finite scores. Received NaN or infinity from the model for image {start + bad[0]}: check "
+            "its pixel range and preprocessing, and the model's weights."
+        )
 
 
 def image_seeds(raw: np.ndarray, seed: int) -> np.ndarray:
@@ -391,8 +434,8 @@ def _check_maps(maps: np.ndarray, shape: tuple[int, ...], label: str, start: int
     """A method's maps must have the images' size and be finite."""
     if maps.shape[:3] != shape[:3] or maps.ndim != 4 or maps.shape[3] not in (1, shape[3]):
         raise AttribevalError(f"Expected maps {shape} or {(*shape[:3], 1)} from {label}. Received: {maps.shape}.")
-    bad = np.flatnonzero(~np.isfinite(maps).all(axis=(1, 2, 3)))
-    if bad.size:
+    if not all_finite(maps):
+        bad = np.flatnonzero(~np.isfinite(maps).all(axis=(1, 2, 3)))
         raise AttribevalError(
             f"Method {label!r} gave a map that is not finite for image {start + bad[0]}: the model's gradient or score "
             "overflows there. Check pixel range and preprocessing, or use float32 instead of mixed precision."

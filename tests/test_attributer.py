@@ -344,11 +344,11 @@ def test_a_score_without_a_derivative_is_said():
         Attributer(model).explain(np.zeros((1, 32, 32, 3)), "gradient")
 
 
-def test_out_of_memory_halves_the_batch_once_and_says_so(attributer, images, monkeypatch):
+def test_out_of_memory_halves_the_batch_again_and_again_and_says_so(attributer, images, monkeypatch):
     from attribeval.models import fields
 
     whole = attributer.explain(images, "gradient", batch_size=8).values
-    plain, limit, sizes = fields.gradient, 4, []
+    plain, limit, sizes = fields.gradient_and_scores, 4, []
 
     def limited(classifier, x, *args, **kwargs):
         sizes.append(len(x))
@@ -356,13 +356,17 @@ def test_out_of_memory_halves_the_batch_once_and_says_so(attributer, images, mon
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
         return plain(classifier, x, *args, **kwargs)
 
-    monkeypatch.setattr(fields, "gradient", limited)
+    monkeypatch.setattr(fields, "gradient_and_scores", limited)
     with pytest.warns(UserWarning, match="going on with 4 images"):
         halved = attributer.explain(images, "gradient", batch_size=8).values
     assert sizes == [8, 4, 4, 1]
     np.testing.assert_allclose(halved, whole, atol=1e-5 * np.abs(whole).max())
-    limit = 2
-    with pytest.warns(UserWarning), pytest.raises(AttribevalError, match="Out of memory with 4 images"):
+    limit, sizes[:] = 1, []
+    with pytest.warns(UserWarning, match="going on with 1 image at a time. Pass batch_size=1 "):
+        attributer.explain(images[:5], "gradient", batch_size=4)
+    assert sizes == [4, 2, 1, 1, 1, 1, 1]
+    limit = 0
+    with pytest.warns(UserWarning), pytest.raises(AttribevalError, match="Out of memory with 1 image at a time"):
         attributer.explain(images, "gradient", batch_size=8)
 
 

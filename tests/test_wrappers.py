@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from attribeval import AttribevalError, Attributer, Attributions
 from attribeval.attributer import image_seeds
+from attribeval.methods import drawing
 from attribeval.methods.moments import Moments
 from attribeval.methods.registry import build_method
 from attribeval.methods.seeds import fold, normal
@@ -44,23 +45,37 @@ def logits_of(small_model):
 def points(monkeypatch):
     """How many points each call of the compiled gradient gets, by rule."""
     seen = []
-    plain = fields.gradient
+    plain = fields.gradient_and_scores
 
     def counted(classifier, x, targets, rule="plain"):
         seen.append((rule, int(x.shape[0])))
         return plain(classifier, x, targets, rule=rule)
 
-    monkeypatch.setattr(fields, "gradient", counted)
+    monkeypatch.setattr(fields, "gradient_and_scores", counted)
     return seen
 
 
-def drawn(stream, shape):
-    """Standard normal numbers of one seed (two int32): Box and Muller's formulas in float64."""
-    generator = np.random.Generator(np.random.SFC64(stream.view(np.uint32).tolist()))
-    pairs = (int(np.prod(shape)) + 1) // 2
-    first, second = (generator.random(pairs, dtype=np.float32).astype(np.float64) for _ in range(2))
-    z = np.sqrt(-2 * np.log(1 - first)) * np.exp(2j * np.pi * second)
-    return np.concatenate([z.real, z.imag])[: int(np.prod(shape))].reshape(shape)
+def mixed(word):
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        word = ((word ^ (word >> shift)) * factor) % 2**32
+    return word ^ (word >> 16)
+
+
+def words_of(seed, count):
+    """Random words of one seed (two int32), word by word in Python's own integers."""
+    first, second = (int(half) % 2**32 for half in seed)
+    first = mixed(first)
+    odd = mixed(second ^ first) | 1
+    return [mixed((mixed(j * 0x9E3779B9 % 2**32) ^ first) * odd % 2**32) for j in range(count)]
+
+
+def drawn(seed, shape):
+    """Standard normal numbers of one seed: Box and Muller's formulas in float64."""
+    count = int(np.prod(shape))
+    words = words_of(seed, (count + 1) // 2)
+    radii = np.sqrt(-2 * np.log([((word >> 16) + 0.5) / 2**16 for word in words]))
+    z = radii * np.exp(2j * np.pi * np.array([word % 2**16 for word in words]) / 2**16)
+    return np.concatenate([z.real, z.imag])[:count].reshape(shape)
 
 
 def noisy_copies(image, seed, samples, sigma, relative=True):
@@ -167,14 +182,13 @@ def test_a_wrapper_inside_a_wrapper_has_noise_of_its_own(attributer, logits_of, 
 # --------------------------------------------------------------------------------------------------------- moments
 
 
-def test_moments_one_by_one_against_two_passes_in_float64():
+@pytest.mark.parametrize("groups", [[1] * 37, [5, 1, 30, 1], [37]])
+def test_moments_in_groups_against_two_passes_in_float64(attributer, groups):
     """A spread of 1 around 3,000: E[x²] − E[x]² in float32 loses it, counting the differences does not."""
     values = np.random.default_rng(0).normal(3000, 1, size=(37, 2, 4, 4, 3)).astype(np.float32)
-    kept = values.copy()
-    found = Moments()
-    for maps in values:
-        found.add(maps)
-    np.testing.assert_array_equal(values, kept)
+    found = Moments(attributer.classifier.compiled)
+    for maps, count in zip(np.split(values, np.cumsum(groups)[:-1]), groups, strict=True):
+        found.add(maps.reshape(-1, 4, 4, 3), count)
     exact = values.astype(np.float64)
     assert found.n == 37
     np.testing.assert_allclose(found.mean, exact.mean(0), rtol=1e-6)
@@ -184,15 +198,50 @@ def test_moments_one_by_one_against_two_passes_in_float64():
     assert np.abs(naive / exact.var(0) - 1).max() > 0.2
 
 
-def test_normal_numbers_are_normal_independent_and_belong_to_their_seed():
-    from scipy.stats import kstest, norm
-
+def on_the_host(seeds):
+    """`seeds.normal` around other centres than 0 and 1, standardised again."""
     centres, spreads = np.zeros((2, 25, 667), np.float64), np.array([1.0, 3.0])
     centres[1] = 5
-    seeds = np.arange(12, dtype=np.int32).reshape(6, 2)
-    rows = normal(seeds, centres, spreads)
-    assert rows.shape == (6, 25, 667) and rows.dtype == np.float64  # an odd count of values
-    standard = ((rows - centres[[0, 1] * 3]) / spreads[[0, 1] * 3, None, None]).reshape(6, -1)
+    turns = np.arange(len(seeds)) % 2
+    return (normal(seeds, centres, spreads) - centres[turns]) / spreads[turns, None, None]
+
+
+def on_the_device(seeds):
+    return drawing.normal(seeds, (25, 667)).numpy().astype(np.float64)
+
+
+# Seeds as they come: of neighbouring images and samples, with a half in common, and small numbers.
+SEEDS = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [2, 3], [-1, 7]], np.int32)
+
+
+def test_words_and_uniform_numbers_of_the_device():
+    """Word by word in Python's integers; uniform; every bit of the seed changes about half of the bits of a row."""
+    from scipy.stats import kstest
+
+    words = drawing.bits(SEEDS, 50).numpy()
+    assert words.tolist() == [words_of(seed, 50) for seed in SEEDS]
+    numbers = drawing.uniform(SEEDS, (100, 133)).numpy()
+    assert numbers.shape == (6, 100, 133) and numbers.min() >= 0 and numbers.max() < 1
+    for row in numbers.reshape(6, -1):
+        assert kstest(row, "uniform").pvalue > 1e-3
+    seed = np.array([[123456789, -987654321]], np.int32)
+    own = np.unpackbits(drawing.bits(seed, 400).numpy().view(np.uint8))
+    for half in (0, 1):
+        for bit in range(32):
+            other = seed.copy().view(np.uint32)
+            other[0, half] ^= np.uint32(1 << bit)
+            changed = np.mean(own != np.unpackbits(drawing.bits(other.view(np.int32), 400).numpy().view(np.uint8)))
+            assert 0.45 < changed < 0.55
+
+
+@pytest.mark.parametrize("draw", [on_the_host, on_the_device])
+def test_normal_numbers_are_normal_independent_and_belong_to_their_seed(draw):
+    from scipy.stats import kstest, norm
+
+    seeds = SEEDS if draw is on_the_device else np.arange(12, dtype=np.int32).reshape(6, 2)
+    rows = draw(seeds)
+    assert rows.shape == (6, 25, 667)  # an odd count of values
+    standard = rows.reshape(6, -1)
     for row in standard:
         assert kstest(row, norm.cdf).pvalue > 1e-3
     n = standard.size
@@ -204,7 +253,11 @@ def test_normal_numbers_are_normal_independent_and_belong_to_their_seed():
     for values in (both, both**2):
         correlations = np.corrcoef(values) - np.eye(len(both))
         assert np.abs(correlations).max() < 5 / np.sqrt(half)
-    np.testing.assert_array_equal(normal(seeds[4:5], centres, spreads), rows[4:5])
+    for lag in (1, 2, 3, 64, 667):  # places of one row
+        for values in (standard, standard**2):
+            found = np.corrcoef(values[:, lag:].ravel(), values[:, :-lag].ravel())[0, 1]
+            assert abs(found) < 5 / np.sqrt(standard.size)
+    np.testing.assert_array_equal(draw(seeds[4:5]), rows[4:5])
 
 
 # ------------------------------------------------------------------------------------------------------ the planner

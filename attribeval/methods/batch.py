@@ -22,12 +22,13 @@ class Batch:
         x: Model inputs, tensor (B, H, W, C).
         raw: The same images as the caller gave them, float32 array (B, H, W, C); equal to `x` without preprocessing.
             None for points around images, which are model inputs and nothing else.
-        targets: Class explained for each image, int32 tensor (B,).
+        targets: Class explained for each image, int32 tensor (B,). None: the predicted class, which the first question
+            to the model then finds on the way.
         seeds: One seed per image, int32 array (B, 2), which depends on the image and the user's seed only, so that
-            random methods give the same map whatever the batch, the order or the neighbours.
+            random methods give the same map whatever the batch, the order or the neighbours; or a function that
+            returns them, called if a method asks.
         capacity: How many images the model takes at a time; methods that need many model inputs per image send that
             many at once.
-        scores: Scores of the images, (B, classes), if they are known already.
     """
 
     def __init__(
@@ -36,22 +37,41 @@ class Batch:
         x: Any,
         raw: np.ndarray | None,
         targets: Any,
-        seeds: np.ndarray,
+        seeds: np.ndarray | Callable[[], np.ndarray],
         capacity: int,
-        scores: np.ndarray | None = None,
     ):
         self.classifier = classifier
         self.x = x
         self._raw = raw
-        self.targets = targets
-        self.seeds = seeds
+        self._targets = targets
+        self._seeds = seeds
         self.capacity = capacity
-        self.completeness_gap: np.ndarray | None = None
-        self._scores = scores
+        self.completeness_gap: Any = None
+        self.scores_of_images: Any = None  # (B, classes), once they are known
         self._shared: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
-        return len(self.seeds)
+        return int(self.x.shape[0])
+
+    @property
+    def targets(self) -> Any:
+        """Class explained for each image, int32 tensor (B,)."""
+        if self._targets is None:
+            self._know(self.classifier.forward(self.x)[0])
+        return self._targets
+
+    def _know(self, scores: Any) -> None:
+        """Keep the scores of the images; their highest are the targets, if no others were given."""
+        self.scores_of_images = scores
+        if self._targets is None:
+            self._targets = tf.argmax(scores, 1, tf.int32)
+
+    @property
+    def seeds(self) -> np.ndarray:
+        """One seed per image, int32 (B, 2)."""
+        if callable(self._seeds):
+            self._seeds = self._seeds()
+        return self._seeds
 
     @property
     def raw(self) -> np.ndarray:
@@ -77,7 +97,19 @@ class Batch:
 
     def gradient(self, rule: str = "plain") -> Any:
         """d score / d x at the images, tensor (B, H, W, C); `rule` for rectifiers, see `fields.gradient`."""
-        return self.share(("gradient", rule), lambda: fields.gradient(self.classifier, self.x, self.targets, rule=rule))
+
+        def compute() -> Any:
+            if self._targets is not None:
+                return fields.gradient(self.classifier, self.x, self.targets, rule=rule)
+            gradient, scores = fields.gradient_and_scores(self.classifier, self.x, self._predicted(), rule)
+            self._know(scores)
+            return gradient
+
+        return self.share(("gradient", rule), compute)
+
+    def _predicted(self) -> Any:
+        """Targets that stand for the predicted class in `fields`."""
+        return tf.fill([len(self)], -1)
 
     def maps(self, method: Any) -> Any:
         """The maps of another method on this batch, computed once, channels as in the model's input; for wrappers.
@@ -96,8 +128,9 @@ class Batch:
 
     def target_scores(self) -> Any:
         """The score of each image's target, tensor (B,)."""
-        if self._scores is not None:
-            return tf.gather(self._scores, self.targets, axis=1, batch_dims=1)
+        targets = self.targets  # which may bring the scores
+        if self.scores_of_images is not None:
+            return tf.gather(self.scores_of_images, targets, axis=1, batch_dims=1)
         return self.share("target_scores", lambda: self.scores_at(self.x))
 
     def scores_at(self, points: Any) -> Any:
@@ -107,10 +140,15 @@ class Batch:
     def activations_and_gradient(self, layer: str | None = None) -> tuple[Any, Any]:
         """A layer's activations and d score / d activations, two tensors (B, h, w, channels)."""
         layer = layer or self.classifier.target_layer
-        return self.share(
-            ("activations_and_gradient", layer),
-            lambda: fields.activations_and_gradient(self.classifier, self.x, self.targets, layer),
-        )
+
+        def compute() -> tuple[Any, Any]:
+            if self._targets is not None:
+                return fields.activations_and_gradient(self.classifier, self.x, self.targets, layer)
+            *both, scores = fields.activations_gradient_and_scores(self.classifier, self.x, self._predicted(), layer)
+            self._know(scores)
+            return tuple(both)
+
+        return self.share(("activations_and_gradient", layer), compute)
 
     # --------------------------------------------------------------------------------- many points around images
 
@@ -131,8 +169,10 @@ class Batch:
             A batch of len(samples) · B items with the targets repeated. It has no raw images.
         """
         targets = tf.tile(self.targets, [len(samples)])
-        seeds = np.concatenate([fold(self.seeds, sample) for sample in samples])
-        return Batch(self.classifier, points, None, targets, seeds, self.capacity)
+        return Batch(self.classifier, points, None, targets, lambda: self._folded(samples), self.capacity)
+
+    def _folded(self, samples: range) -> np.ndarray:
+        return np.concatenate([fold(self.seeds, sample) for sample in samples])
 
     # --------------------------------------------------------------------------------------- scores of raw images
 

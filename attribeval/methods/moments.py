@@ -1,4 +1,4 @@
-"""Mean and variance of the maps of noisy copies of an image, in one pass and without cancellation."""
+"""Mean and variance of the maps of noisy copies of an image, in one pass and without cancellation, on the device."""
 
 from __future__ import annotations
 
@@ -7,45 +7,66 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.methods import drawing
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
 from attribeval.methods.options import check_count, check_positive
-from attribeval.methods.seeds import fold, normal
+from attribeval.methods.seeds import fold
 
 _STREAM = 2**32  # random numbers of the noise; samples are folded in with small numbers
 
 
 class Moments:
-    """Of n maps per image: their mean, and the sum of the squared differences from it, float (B, H, W, C or 1).
+    """Of n maps per image: their mean, and the sum of the squared differences from it, tensors (B, H, W, C or 1).
 
-    Counted one by one and in place (Welford 1962): fresh arrays for every step would cost more than the arithmetic.
+    Maps are counted as they come (Welford 1962; groups of them by Chan, Golub & LeVeque 1979), so that memory does not
+    grow with their number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, compiled: Any):
+        self._compiled = compiled
         self.n = 0
+        self.mean: Any = None
+        self.m2: Any = None
 
     @property
-    def variance(self) -> np.ndarray:
+    def variance(self) -> Any:
         """Population variance, Σ (map − mean)² / n."""
         return self.m2 / self.n
 
     @property
-    def mean_square(self) -> np.ndarray:
+    def mean_square(self) -> Any:
         """Σ map² / n, as a sum of two terms that are not negative."""
-        return np.square(self.mean) + self.m2 / self.n
+        return tf.square(self.mean) + self.m2 / self.n
 
-    def add(self, maps: np.ndarray) -> None:
-        """Take one more map of each image into account, (B, H, W, C or 1)."""
-        self.n += 1
-        if self.n == 1:
-            self.mean, self.m2, self._step = np.array(maps), np.zeros_like(maps), np.empty_like(maps)
-            return
-        step = np.subtract(maps, self.mean, out=self._step)
-        step /= self.n
-        self.mean += step
-        np.square(step, out=step)
-        step *= self.n * (self.n - 1)  # (map − old mean) · (map − new mean)
-        self.m2 += step
+    def add(self, maps: Any, count: int) -> None:
+        """Take `count` more maps of each image into account, (count · B, H, W, C or 1), sample after sample."""
+        maps = tf.convert_to_tensor(maps)
+        build = _one_more if count == 1 else _some_more
+        if self.mean is None:
+            self.mean = tf.zeros([maps.shape[0] // count, *maps.shape[1:]], maps.dtype)
+            self.m2 = tf.zeros_like(self.mean)
+        kind = tf.TensorSpec([None, None, None, None], maps.dtype)
+        ints = [tf.TensorSpec([], tf.int32)] * (1 if count == 1 else 2)
+        update = self._compiled((build.__name__, maps.dtype), build, kind, kind, kind, *ints)
+        numbers = [tf.constant(self.n, tf.int32)] + ([] if count == 1 else [tf.constant(count, tf.int32)])
+        self.mean, self.m2 = update(self.mean, self.m2, maps, *numbers)
+        self.n += count
+
+
+def _one_more(mean: Any, m2: Any, maps: Any, known: Any) -> tuple[Any, Any]:
+    n = tf.cast(known, maps.dtype)
+    step = maps - mean
+    return mean + step * (1 / (n + 1)), m2 + tf.square(step) * (n / (n + 1))
+
+
+def _some_more(mean: Any, m2: Any, maps: Any, known: Any, count: Any) -> tuple[Any, Any]:
+    n, more = tf.cast(known, maps.dtype), tf.cast(count, maps.dtype)
+    maps = tf.reshape(maps, tf.concat([[count], tf.shape(mean)], 0))
+    own = tf.reduce_mean(maps, axis=0)
+    step = own - mean
+    squares = tf.reduce_sum(tf.square(maps - own), axis=0)
+    return mean + step * (more / (n + more)), m2 + squares + tf.square(step) * (n * more / (n + more))
 
 
 def check_noise(samples: int, sigma: float, least: int = 1) -> None:
@@ -66,10 +87,19 @@ def noisy(batch: Batch, samples: range, sigma: float, relative: bool) -> Any:
             `relative`) in units of the model's input.
         relative: See `sigma`.
     """
-    x = np.asarray(batch.x)
-    spreads = np.ptp(x, axis=(1, 2, 3)) if relative else np.ones(len(x), x.dtype)
-    seeds = np.concatenate([fold(fold(batch.seeds, sample), _STREAM) for sample in samples])
-    return tf.constant(normal(seeds, x, sigma * spreads))
+
+    def build(x: Any, seeds: Any, sigma: Any) -> Any:
+        spread = tf.reduce_max(x, (1, 2, 3), True) - tf.reduce_min(x, (1, 2, 3), True) if relative else 1.0
+        noise = tf.cast(drawing.normal(tf.reshape(seeds, [-1, 2]), batch.x.shape[1:]), x.dtype)
+        noise = tf.reshape(noise, tf.concat([tf.shape(seeds)[:1], tf.shape(x)], 0))
+        return tf.reshape(x + sigma * spread * noise, [-1, *batch.x.shape[1:]])
+
+    seeds = np.stack([fold(fold(batch.seeds, sample), _STREAM) for sample in samples])
+    # The size of the images is in the key: it decides how many numbers are drawn.
+    key = ("noisy", relative, tuple(batch.x.shape[1:]))
+    specs = batch.classifier.input_spec, tf.TensorSpec([None, None, 2], tf.int32), tf.TensorSpec([], batch.x.dtype)
+    compiled = batch.classifier.compiled(key, build, *specs)
+    return compiled(batch.x, tf.constant(seeds), tf.constant(sigma, batch.x.dtype))
 
 
 def moments(batch: Batch, base: Method, samples: int, sigma: float, relative: bool) -> Moments:
@@ -79,11 +109,10 @@ def moments(batch: Batch, base: Method, samples: int, sigma: float, relative: bo
     """
 
     def compute() -> Moments:
-        found = Moments()
+        found = Moments(batch.classifier.compiled)
         for group in batch.groups(samples):
-            maps = np.asarray(base.attribute(batch.at(noisy(batch, group, sigma, relative), group)))
-            for one in maps.reshape(len(group), len(batch), *maps.shape[1:]):
-                found.add(one)
+            points = noisy(batch, group, sigma, relative)
+            found.add(base.attribute(batch.at(points, group)), len(group))
         return found
 
     return batch.share(("moments", base, samples, sigma, relative), compute)

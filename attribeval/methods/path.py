@@ -12,7 +12,7 @@ from attribeval.methods.batch import Batch
 from attribeval.models import fields
 
 
-def sum_of_gradients(batch: Batch, count: int, points: Callable[[range], tuple[Any, Any]]) -> np.ndarray:
+def sum_of_gradients(batch: Batch, count: int, points: Callable[[range], tuple[Any, Any]]) -> Any:
     """Σ_k factor_k · ∇ score(point_k), in groups that fill the capacity; memory does not grow with `count`.
 
     Args:
@@ -22,21 +22,29 @@ def sum_of_gradients(batch: Batch, count: int, points: Callable[[range], tuple[A
             each, (S,), or as many as there are values.
 
     Returns:
-        (B, H, W, C), in the dtype of the model's input.
+        Tensor (B, H, W, C), in the dtype of the model's input.
     """
-    total = np.zeros(batch.x.shape, batch.x.dtype.as_numpy_dtype)
-    part = np.empty_like(total)  # in place: fresh arrays for every point would cost more than the arithmetic
+    total = tf.zeros_like(batch.x)
     for group in batch.groups(count):
         where, factors = points(group)
         stacked = tf.reshape(where, [-1, *batch.x.shape[1:]])
         gradients = fields.gradient(batch.classifier, stacked, tf.tile(batch.targets, [len(group)]))
-        for factor, gradient in zip(
-            np.asarray(factors, total.dtype), np.asarray(gradients).reshape(where.shape), strict=True
-        ):
-            total += np.multiply(factor, gradient, out=part)
+        factors = tf.cast(tf.convert_to_tensor(factors), total.dtype)
+        specs = tf.TensorSpec([None] * factors.shape.rank, total.dtype), *[batch.classifier.input_spec] * 2
+        add = batch.classifier.compiled(("weighted_sum", factors.shape.rank), _weighted_sum, *specs)
+        total = add(factors, gradients, total)
     return total
 
 
-def completeness_gap(maps: Any, difference: Any) -> np.ndarray:
+def _weighted_sum(factors: Any, gradients: Any, total: Any) -> Any:
+    gradients = tf.reshape(gradients, tf.concat([tf.shape(factors)[:1], tf.shape(total)], 0))
+    factors = factors if factors.shape.rank > 1 else tf.reshape(factors, [-1, 1, 1, 1, 1])
+    return total + tf.reduce_sum(factors * gradients, axis=0)
+
+
+def completeness_gap(maps: Any, difference: Any) -> Any:
     """Σ map − difference, float32 (B,): how far maps (B, H, W, C) are from summing to score differences (B,)."""
+    if tf.is_tensor(maps) and tf.is_tensor(difference):
+        sums = tf.reduce_sum(tf.cast(maps, tf.float64), axis=(1, 2, 3))
+        return tf.cast(sums - tf.cast(difference, tf.float64), tf.float32)
     return (np.asarray(maps, np.float64).sum(axis=(1, 2, 3)) - np.asarray(difference, np.float64)).astype(np.float32)

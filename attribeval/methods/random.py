@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.seeds import uniform
+from attribeval.methods.drawing import uniform
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.models.logits import find_logits
-from attribeval.models.preprocessing import find_preprocessing
+from attribeval.models.preprocessing import Preprocessing, find_preprocessing
 from attribeval.models.run_options import Precision, with_run_options
 from attribeval.models.target_layer import find_target_layer, last_spatial_call, spatial_calls
 from attribeval.models.trace import Trace, run
@@ -134,6 +134,10 @@ class Classifier:
         """The `tf.TensorSpec` of a batch of inputs, batch size free."""
         return tf.TensorSpec([None, *self.input_shape], self.dtype)
 
+    @property
+    def _raw_spec(self) -> Any:
+        return tf.TensorSpec([None, *self.input_shape], tf.float32)
+
     # ------------------------------------------------------------------------------------------ on real batches
 
     def prepare(self, raw: np.ndarray) -> Any:
@@ -142,6 +146,8 @@ class Classifier:
         Raises:
             AttribevalError: If the preprocessing changes the shape or returns values that are not finite.
         """
+        if isinstance(self.preprocess, Preprocessing):  # on the device; a pure function that keeps the shape
+            return self.compiled("prepare", lambda raw: tf.cast(self.preprocess(raw), self.dtype), self._raw_spec)(raw)
         x = raw if self.preprocess is None else self.preprocess(np.array(raw, dtype=np.float32))
         x = tf.convert_to_tensor(np.asarray(x) if not tf.is_tensor(x) else x)
         x = tf.cast(x, self.dtype)

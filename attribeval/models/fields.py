@@ -31,12 +31,18 @@ def gradient(classifier: Classifier, x: Any, targets: Any, rule: str = "plain") 
         AttribevalError: If the model breaks the path, or has no rectifier, or one that the rule cannot reach.
     """
 
+    return gradient_and_scores(classifier, x, targets, rule)[0]
+
+
+def gradient_and_scores(classifier: Classifier, x: Any, targets: Any, rule: str = "plain") -> tuple[Any, Any]:
+    """As `gradient`, from the same passes also the scores, (B, classes); a target of −1 is the predicted class."""
+
     def build(x, targets):
         with relu_rules.applied(rule):
             _, scores = classifier.trace(x)
         relu_rules.check(rule, x, scores)
-        (derivative,) = tf.gradients(tf.gather(scores, targets, axis=1, batch_dims=1), x)
-        return _checked(derivative, "its input")
+        (derivative,) = tf.gradients(_explained(scores, targets), x)
+        return _checked(derivative, "its input"), scores
 
     return classifier.compiled(("gradient", rule), build, classifier.input_spec, _target_spec())(x, targets)
 
@@ -56,17 +62,30 @@ def activations_and_gradient(classifier: Classifier, x: Any, targets: Any, layer
     Raises:
         AttribevalError: If there is no such layer.
     """
+    return activations_gradient_and_scores(classifier, x, targets, layer)[:2]
+
+
+def activations_gradient_and_scores(
+    classifier: Classifier, x: Any, targets: Any, layer: str | None = None
+) -> tuple[Any, Any, Any]:
+    """As `activations_and_gradient`, also the scores, (B, classes); a target of −1 is the predicted class."""
     wanted = layer or classifier.target_layer
 
     def build(x, targets):
         trace, scores = classifier.trace(x)
         activations = find_target_layer(trace, wanted).output
-        (derivative,) = tf.gradients(tf.gather(scores, targets, axis=1, batch_dims=1), activations)
+        (derivative,) = tf.gradients(_explained(scores, targets), activations)
         derivative = _checked(derivative, f"layer {wanted!r}")
-        return tf.cast(activations, classifier.dtype), tf.cast(derivative, classifier.dtype)
+        return tf.cast(activations, classifier.dtype), tf.cast(derivative, classifier.dtype), scores
 
     key = ("activations_and_gradient", wanted)
     return classifier.compiled(key, build, classifier.input_spec, _target_spec())(x, targets)
+
+
+def _explained(scores: Any, targets: Any) -> Any:
+    """The scores (B,) of the targets; −1 stands for the highest."""
+    targets = tf.where(targets < 0, tf.argmax(scores, 1, tf.int32), targets)
+    return tf.gather(scores, targets, axis=1, batch_dims=1)
 
 
 def _checked(derivative: Any, of: str) -> Any:
