@@ -386,8 +386,8 @@ def test_tf_keras_vis_refuses_what_it_would_get_wrong(gap_model, images):
 
 
 def test_family_shares_one_pass(gap_model, images, monkeypatch):
-    calls, plain = [], fields.activations_and_gradient
-    monkeypatch.setattr(fields, "activations_and_gradient", lambda *a: calls.append(a[-1]) or plain(*a))
+    calls, plain = [], fields.activations_gradient_and_scores
+    monkeypatch.setattr(fields, "activations_gradient_and_scores", lambda *a: calls.append(a[-1]) or plain(*a))
     attributer = Attributer(gap_model)
     together = attributer.explain_many(images, FAMILY, TARGETS, batch_size=3)
     assert calls == ["late"] * 2  # two batches

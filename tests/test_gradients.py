@@ -369,13 +369,13 @@ def test_batch_size_does_not_change_a_map(small_model, images, method):
 @pytest.mark.parametrize("method", ["integrated_gradients", "blur_ig", "guided_ig", "expected_gradients"])
 def test_live_points_are_bounded_and_nothing_is_traced_twice(small_model, images, method, monkeypatch):
     seen = []
-    plain = fields.gradient
+    plain = fields.gradient_and_scores
 
     def counted(classifier, x, *args, **kwargs):
         seen.append(int(x.shape[0]))
         return plain(classifier, x, *args, **kwargs)
 
-    monkeypatch.setattr(fields, "gradient", counted)
+    monkeypatch.setattr(fields, "gradient_and_scores", counted)
     attributer = Attributer(small_model, batch_size=4)
     traces = []
     trace = attributer.classifier.trace

@@ -97,19 +97,15 @@ class Batch:
 
     def gradient(self, rule: str = "plain") -> Any:
         """d score / d x at the images, tensor (B, H, W, C); `rule` for rectifiers, see `fields.gradient`."""
+        return self.share(("gradient", rule), lambda: self._derived(fields.gradient_and_scores, rule)[0])
 
-        def compute() -> Any:
-            if self._targets is not None:
-                return fields.gradient(self.classifier, self.x, self.targets, rule=rule)
-            gradient, scores = fields.gradient_and_scores(self.classifier, self.x, self._predicted(), rule)
+    def _derived(self, compute: Callable, option: Any) -> list[Any]:
+        """What a function of `fields` gives at the images; on the way it finds the predicted class, if that is asked."""
+        asked = tf.fill([len(self)], -1) if self._targets is None else self._targets
+        *found, scores = compute(self.classifier, self.x, asked, option)
+        if self._targets is None:
             self._know(scores)
-            return gradient
-
-        return self.share(("gradient", rule), compute)
-
-    def _predicted(self) -> Any:
-        """Targets that stand for the predicted class in `fields`."""
-        return tf.fill([len(self)], -1)
+        return found
 
     def maps(self, method: Any) -> Any:
         """The maps of another method on this batch, computed once, channels as in the model's input; for wrappers.
@@ -140,15 +136,10 @@ class Batch:
     def activations_and_gradient(self, layer: str | None = None) -> tuple[Any, Any]:
         """A layer's activations and d score / d activations, two tensors (B, h, w, channels)."""
         layer = layer or self.classifier.target_layer
-
-        def compute() -> tuple[Any, Any]:
-            if self._targets is not None:
-                return fields.activations_and_gradient(self.classifier, self.x, self.targets, layer)
-            *both, scores = fields.activations_gradient_and_scores(self.classifier, self.x, self._predicted(), layer)
-            self._know(scores)
-            return tuple(both)
-
-        return self.share(("activations_and_gradient", layer), compute)
+        return self.share(
+            ("activations_and_gradient", layer),
+            lambda: tuple(self._derived(fields.activations_gradient_and_scores, layer)),
+        )
 
     # --------------------------------------------------------------------------------- many points around images
 
