@@ -100,7 +100,7 @@ class Batch:
         return self.share(("gradient", rule), lambda: self._derived(fields.gradient_and_scores, rule)[0])
 
     def _derived(self, compute: Callable, option: Any) -> list[Any]:
-        """What a function of `fields` gives at the images; on the way it finds the predicted class, if that is asked."""
+        """What a function of `fields` gives at the images; on the way it finds the predicted class, if none is set."""
         asked = tf.fill([len(self)], -1) if self._targets is None else self._targets
         *found, scores = compute(self.classifier, self.x, asked, option)
         if self._targets is None:
