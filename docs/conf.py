@@ -1,6 +1,7 @@
 """Sphinx configuration. Pages of methods and benchmarks are written anew at every build, see `generate`.
 
-ATTRIBEVAL_DOCS_PICTURES=0 leaves out the pictures of methods and benchmarks, and with them TensorFlow.
+ATTRIBEVAL_DOCS_PICTURES=0 leaves out the pictures of methods and benchmarks, ATTRIBEVAL_DOCS_RUN=0 the runs of the
+walkthroughs; with both, the build needs no TensorFlow.
 """
 
 import os
@@ -16,15 +17,32 @@ from attribeval import __version__
 project = "attribeval"
 author = "The attribeval authors"
 version = release = __version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "formulas", "myst_nb"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "formulas", "myst_nb", "sphinx_copybutton"]
 html_math_renderer = "drawn"
-html_theme = "alabaster"
-html_theme_options = {"description": "Which attribution method can I trust on my Keras model?", "page_width": "1100px"}
+html_theme = "furo"
+html_show_copyright = False
+html_title = f"attribeval {release}"
+html_static_path = ["_static"]
+html_css_files = ["attribeval.css"]
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
+html_theme_options = {
+    "top_of_page_buttons": [],
+    "light_css_variables": {"color-brand-primary": "#a63a2b", "color-brand-content": "#a63a2b"},
+    "dark_css_variables": {"color-brand-primary": "#ef8a73", "color-brand-content": "#ef8a73"},
+}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "  # examples are copied without prompts and without output
+copybutton_prompt_is_regexp = True
 exclude_patterns = ["_build", "generated/pictures"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
-nb_execution_mode = "off"  # walkthroughs are committed without output; tox -e notebooks runs them
+# Walkthroughs are committed without output; the site shows a run, kept in docs/_build until a walkthrough changes.
+nb_execution_mode = "cache" if os.environ.get("ATTRIBEVAL_DOCS_RUN", "1") != "0" else "off"
+nb_execution_cache_path = str(Path(__file__).resolve().parent / "_build" / "runs")
+nb_execution_timeout = 1200
+nb_execution_raise_on_error = True
+nb_output_stderr = "remove"  # what TensorFlow says when it starts
 
 generate.write_all(with_pictures=os.environ.get("ATTRIBEVAL_DOCS_PICTURES", "1") != "0")

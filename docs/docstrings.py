@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +62,27 @@ def described(obj: Any, heading: str) -> dict[str, str]:
     for one in reversed(obj.__mro__) if inspect.isclass(obj) else [obj]:
         for names, text in parts(one).items.get(heading, {}).items():
             found |= {name.strip(" *"): text for name in names.split(",")}
+    return found
+
+
+_SEE = re.compile(r"^See `([\w.]+)`\.")
+
+
+def resolved(obj: Any, items: dict[str, str]) -> dict[str, str]:
+    """Items in which "See `other`." is replaced by what `other` says of the same name.
+
+    `other` is a function known in the module of `obj`, alone or after the name of its file.
+    """
+    found = {}
+    for names, text in items.items():
+        see = _SEE.match(text)
+        if not see:
+            found[names] = text
+            continue
+        other = vars(sys.modules[obj.__module__])[see[1].split(".")[-1]]
+        said = described(other, "Args") | described(other, "Attributes")
+        for name in names.split(","):
+            found[name.strip(" *")] = f"{said[name.strip(' *')]}{text[see.end() :]}"
     return found
 
 

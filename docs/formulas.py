@@ -25,6 +25,8 @@ def drawing(formula: str) -> str:
     width, height = (float(re.search(rf'{side}="([\d.]+)pt"', svg)[1]) / _SIZE for side in ("width", "height"))
     style = f"width: {width:.3f}em; height: {height:.3f}em; vertical-align: {-depth / _SIZE:.3f}em; max-width: 100%"
     svg = re.sub(r'(width|height)="[\d.]+pt"', "", svg, count=2)
+    svg = re.sub(r'<g id="patch_1">.*?</g>', "", svg, count=1, flags=re.S)  # the white paper beneath
+    svg = svg.replace("<svg", '<svg fill="currentColor"', 1)  # black on white, or white on black
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(formula.strip())}" style="{style}"', 1)
 
@@ -36,7 +38,7 @@ def _inline(translator: Any, node: nodes.math) -> None:
 
 def _block(translator: Any, node: nodes.math_block) -> None:
     for line in node.astext().split(r"\\"):
-        translator.body.append(f'<div style="margin: 0.8em 0 0.8em 2em; font-size: 1.15em">{drawing(line)}</div>')
+        translator.body.append(f'<div class="formula">{drawing(line)}</div>')
     raise nodes.SkipNode
 
 

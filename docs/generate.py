@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import board_pictures
 import pictures
-from docstrings import cell, described, markdown, parts, table
+from docstrings import cell, described, markdown, parts, resolved, table
 
 from attribeval import plots
 from attribeval.benchmarks import registry as benchmarks
@@ -50,7 +50,7 @@ def slug(cls: type) -> str:
 
 def options_table(cls: type) -> str:
     """Options of a method or benchmark: name, default, what it means."""
-    said = described(cls, "Attributes")
+    said = resolved(cls, described(cls, "Attributes"))
     rows = []
     for field in dataclasses.fields(cls):
         given = field.default is not dataclasses.MISSING
@@ -175,6 +175,7 @@ def benchmark_page(cls: type, picture: pictures.Picture | None = None) -> str:
             markdown(parts(function).prose) + "\n",
         ]
         for heading, items in parts(function).items.items():
+            items = resolved(function, items)
             text.append(f"**{heading}**\n")
             text += [f"* `{name}`: {markdown(said)}" if name else markdown(said) for name, said in items.items()]
             text.append("")
@@ -252,6 +253,34 @@ def differences_page() -> str:
     return "\n".join(text)
 
 
+def gallery_page(made: dict[str, pictures.Picture], boards: dict[str, pictures.Picture]) -> str:
+    """Every method on the same four photographs, and every benchmark's picture, each a link to its page."""
+    text = [
+        "# Gallery\n",
+        "Four test images of the embedded `digit_scenes` and the class that the small net names, seven, eight, two and "
+        "six, by every method. Each map is scaled by itself: pale is much evidence, dark blue evidence against.\n",
+    ]
+    classes = sorted(methods.METHODS.values(), key=lambda cls: list(FAMILIES).index(cls.card.family))
+    for family, members in groupby(classes, key=lambda cls: cls.card.family):
+        shown = [(cls, made[cls.card.name].strip if cls.card.name in made else None) for cls in members]
+        text += [f"## {FAMILIES[family]}\n", _thumbnails("methods", shown)]
+    text.append(
+        "## Benchmarks\n\nFive methods and the controls on sixteen images: what the numbers look like, no verdict.\n"
+    )
+    shown = [(cls, boards[name].path if name in boards else None) for name, cls in benchmarks.BENCHMARKS.items()]
+    return "\n".join([*text, _thumbnails("benchmarks", shown)])
+
+
+def _thumbnails(folder: str, shown: list[tuple[type, Path | None]]) -> str:
+    """Pictures that are links, in a grid; a name alone where there is no picture."""
+    cells = []
+    for cls, picture in shown:
+        name, page = cls.card.name, f"{folder}/{slug(cls)}.md"
+        image = f"[![{name}]({os.path.relpath(picture, GENERATED)})]({page})\n\n" if picture else ""
+        cells.append(f":::{{container}} cell\n{image}[{name}]({page})\n:::\n")
+    return "\n".join([f"::::{{container}} gallery {folder}", *cells, "::::\n"])
+
+
 def plots_page() -> str:
     """Every function of `attribeval.plots`."""
     functions = [getattr(plots, name) for name in plots.__all__ if inspect.isfunction(getattr(plots, name))]
@@ -279,6 +308,7 @@ def write_all(with_pictures: bool = True) -> None:
         GENERATED / "methods/index.md": method_index(),
         GENERATED / "benchmarks/index.md": benchmark_index(),
         GENERATED / "benchmarks/differences.md": differences_page(),
+        GENERATED / "gallery.md": gallery_page(made, boards),
         GENERATED / "plots.md": plots_page(),
     }
     for name, cls in methods.METHODS.items():

@@ -1,4 +1,4 @@
-"""A picture of each method: one embedded photograph, explained by the net that ships with the package."""
+"""Pictures of each method: embedded photographs, explained by the net that ships with the package."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from attribeval.methods import registry
 
 NET = "digit_objects"
 IMAGE = 1  # of the test images of digit_scenes(n_train=1, n_test=8): an eight in front of coins
+GALLERY = [0, 1, 4, 7]  # the four of the gallery: seven, eight, two, six
 
 # What is called where the name alone cannot be, and where it would take more than a few seconds.
 CALLS = {"expected_gradients": "expected_gradients(references=[0, 127, 255])"}
@@ -28,6 +29,11 @@ class Picture:
     path: Path
     caption: str
     alt: str
+
+    @property
+    def strip(self) -> Path:
+        """The maps of the four images of the gallery, side by side; methods only."""
+        return self.path.with_name(f"{self.path.stem}-four.png")
 
 
 def call(name: str, cls: type) -> str:
@@ -51,12 +57,14 @@ def make(folder: Path) -> dict[str, Picture]:
     missing = [name for name, file in files.items() if not file.is_file()]
     if missing:
         _draw({name: (wanted[name], files[name]) for name in missing})
-    for old in set(folder.glob("*.png")) - set(files.values()):
-        old.unlink()
-    return {
+    made = {
         name: Picture(files[name], _caption(name, wanted[name]), f"The map of {name} beside its image")
         for name in wanted
     }
+    kept = {file for picture in made.values() for file in (picture.path, picture.strip)}
+    for old in set(folder.glob("*.png")) - kept:
+        old.unlink()
+    return made
 
 
 def _key(name: str, text: str) -> str:
@@ -78,12 +86,13 @@ def _caption(name: str, text: str) -> str:
 
 def _draw(wanted: dict[str, tuple[str, Path]]) -> None:
     from attribeval import Attributer, datasets
-    from attribeval.plots import overlays
+    from attribeval.plots import overlays, strip
 
-    samples = datasets.digit_scenes(n_train=1, n_test=8).test.samples()[IMAGE]
-    image, attributer = samples.load(), Attributer(NET)
+    images = datasets.digit_scenes(n_train=1, n_test=8).test.samples()[GALLERY].load()
+    one, attributer = GALLERY.index(IMAGE), Attributer(NET)
     for name, (text, file) in wanted.items():
         begun = time.perf_counter()
-        maps = attributer.explain(image, text, progress=False)
-        overlays(image, {name: maps}).savefig(file, dpi=90)
+        maps = attributer.explain(images, text, progress=False)
+        strip(images, maps).savefig(Picture(file, "", "").strip, dpi=80)
+        overlays(images[one : one + 1], {name: maps[one]}).savefig(file, dpi=90)
         print(f"picture of {name}: {time.perf_counter() - begun:.1f} s", flush=True)

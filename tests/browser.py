@@ -59,6 +59,15 @@ class Page:
             assert time.monotonic() < end, "the page did not load"
             self._read(None)
 
+    def resize(self, width: int, height: int) -> None:
+        """Make the window so many pixels large; a narrow one is a telephone's."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
+
+    def prefer(self, scheme: str) -> None:
+        """Read as one who likes pages "light" or "dark"."""
+        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
     def run(self, expression: str) -> Any:
         """The value of a JavaScript expression; the page's own policy does not hold it up."""
         answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)

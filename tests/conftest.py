@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -20,6 +23,27 @@ def real_data() -> Path:
     if not (folder / "ILSVRC").is_dir():
         pytest.skip(f"real data not found at {folder}: set ATTRIBEVAL_REAL_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def docs_html(tmp_path_factory) -> Path:
+    """The documentation without pictures and runs, built once for all workers, a warning being an error."""
+    from filelock import FileLock
+
+    if not all(map(importlib.util.find_spec, ("sphinx", "myst_nb", "furo", "sphinx_copybutton"))):
+        pytest.skip("needs attribeval[docs]")
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    docs, built = Path(__file__).resolve().parents[1] / "docs", shared / "html"
+    with FileLock(shared / "html.lock"):
+        if not (built / "index.html").is_file():
+            flags = ["-q", "-W", "--keep-going", "-b", "html"]
+            without = {"ATTRIBEVAL_DOCS_PICTURES": "0", "ATTRIBEVAL_DOCS_RUN": "0", "PYTHONPATH": str(docs.parent)}
+            command = [sys.executable, "-m", "sphinx", *flags, docs, shared / "unchecked"]
+            done = subprocess.run(command, capture_output=True, text=True, env=os.environ | without)
+            assert done.returncode == 0, done.stderr
+            (shared / "unchecked").rename(built)
+    return built
 
 
 def randomise_batch_norm(model, seed: int = 0):

@@ -7,10 +7,8 @@ import doctest
 import importlib
 import importlib.util
 import inspect
-import os
 import pkgutil
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -268,16 +266,39 @@ def test_the_method_of_the_page_on_extending_works(small_model, images, tmp_path
 # ------------------------------------------------------------------------------------------------- the build
 
 
-@pytest.mark.skipif(
-    not (importlib.util.find_spec("sphinx") and importlib.util.find_spec("myst_nb")), reason="needs attribeval[docs]"
-)
-def test_the_documentation_builds_without_a_warning(tmp_path):
-    flags = ["-q", "-W", "--keep-going", "-b", "html"]
-    command = [sys.executable, "-m", "sphinx", *flags, DOCS, tmp_path / "html"]
-    environment = {**os.environ, "ATTRIBEVAL_DOCS_PICTURES": "0", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
+def test_the_documentation_builds_without_a_warning(docs_html):
     for name, cls in METHODS + BENCHMARKS:
         folder = "methods" if hasattr(cls, "attribute") else "benchmarks"
-        page = tmp_path / f"html/generated/{folder}/{name.replace('+', '_plus')}.html"
+        page = docs_html / f"generated/{folder}/{name.replace('+', '_plus')}.html"
         assert name in page.read_text(encoding="utf-8")
+
+
+def test_the_gallery_links_every_method_and_benchmark_with_its_picture(generate):
+    made = {n: generate.pictures.Picture(generate.GENERATED / f"pictures/{n}.png", "", "") for n, _ in METHODS}
+    page = generate.gallery_page(made, {})
+    for name, cls in METHODS:
+        assert f"[![{name}](pictures/{name}-four.png)](methods/{generate.slug(cls)}.md)" in page
+    for name, cls in BENCHMARKS:
+        assert f"[{name}](benchmarks/{generate.slug(cls)}.md)" in page
+
+
+def test_see_another_function_becomes_what_that_says(generate):
+    from attribeval.benchmarks.faithfulness import deletion, road
+
+    option, there = generate.described(deletion.Deletion, "Attributes"), generate.described(deletion.deletion, "Args")
+    assert option["steps"] == "See `deletion`."
+    assert generate.resolved(deletion.Deletion, option) == option | {"steps": there["steps"], "fill": there["fill"]}
+    names = "maps, images, predict, targets, seeds, percentages, noise, batch_size"
+    assert generate.parts(road.road).items["Args"][names] == "See `road_curves`."
+    there = generate.described(road.road_curves, "Args")
+    assert generate.resolved(road.road, {names: "See `road_curves`."}) == {
+        name: there[name] for name in names.split(", ")
+    }
+    pages = [generate.benchmark_page(cls) for _, cls in BENCHMARKS]
+    assert not [page.splitlines()[0] for page in pages if re.search(r"See `[\w.]+`\.( \||$)", page, re.M)]
+
+
+def test_walkthroughs_are_all_in_reading_order():
+    listed = re.findall(r"^generated/walkthroughs/(\w+)$", (DOCS / "index.md").read_text(encoding="utf-8"), re.M)
+    assert sorted(listed) == sorted(path.stem for path in (ROOT / "examples").glob("*.ipynb"))
+    assert listed[:2] == ["first_look", "every_method"]

@@ -17,6 +17,7 @@ from attribeval.plots.overlays import overlays
 from attribeval.plots.results import RESULT_PLOTS, more_pictures, plot_result
 from attribeval.plots.roar import plot_areas, plot_without_retraining, roar_pictures
 from attribeval.plots.sanity import plot_cascade, plot_data_randomisation, plot_sanity, sanity_pictures
+from attribeval.plots.strip import strip
 
 __all__ = [
     "RESULT_PLOTS",
@@ -42,4 +43,5 @@ __all__ = [
     "plot_without_retraining",
     "roar_pictures",
     "sanity_pictures",
+    "strip",
 ]
