@@ -12,6 +12,7 @@ from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.models.logits import find_logits
 from attribeval.models.preprocessing import Preprocessing, find_preprocessing
+from attribeval.models.recording import Recording
 from attribeval.models.run_options import Precision, with_run_options
 from attribeval.models.target_layer import find_target_layer, last_spatial_call, spatial_calls
 from attribeval.models.trace import Trace, run
@@ -72,6 +73,7 @@ class Classifier:
 
         def forward(x):
             trace = run(self.model, x)
+            found["recording"] = Recording(x, trace)
             output = trace.output
             if not tf.is_tensor(output) or output.shape.rank != 2 or output.shape[-1] is None:
                 got = [tuple(o.shape) for o in tf.nest.flatten(output)]
@@ -88,6 +90,7 @@ class Classifier:
             return tf.cast(scores, self.dtype), tf.cast(output, tf.float32)
 
         self.compiled("forward", forward, self.input_spec)
+        self._recording = found["recording"] if found["recording"].can_be_copied else None
         self.link, self.layer_names, self.target_layer = found["link"], found["layers"], found["target"]
         if self.score == "logit" and self.link is None:
             self._refuse_hidden_probabilities(found["classes"])
@@ -111,7 +114,7 @@ class Classifier:
 
     def trace(self, x: Any) -> tuple[Trace, Any]:
         """Run the model on a symbolic input; return the trace and the scores (batch, classes) to be explained."""
-        trace = run(self.model, x)
+        trace = run(self.model, x) if self._recording is None else self._recording.copy(x)
         scores = trace.output if self.score == "output" else find_logits(trace.output).logits
         return trace, tf.cast(scores, self.dtype)
 
