@@ -23,7 +23,7 @@ from attribeval.methods.card import Method
 from attribeval.methods.options import options_of
 from attribeval.methods.registry import build_method
 from attribeval.models.classifier import Classifier
-from attribeval.models.run_options import Precision
+from attribeval.models.run_options import Precision, tf32
 from attribeval.models.zoo import load_classifier
 
 
@@ -39,7 +39,8 @@ class Attributer:
         target_layer: Name or path of the layer for class activation maps; None finds the last spatial output.
         class_names: Names by class index.
         score: "logit" (softmax or sigmoid stripped) or "output" (the model's output as it is).
-        precision: "float32"; or "bfloat16", less exact, and faster on CPUs with AMX only (measure it on yours).
+        precision: "float32" (true float32, whatever the process allows), "tf32", "bfloat16" or "float16": how exactly
+            convolutions and matrix products are computed; see `attribeval.models.run_options.check_precision`.
         weights: For named networks: "imagenet", None (random), or the path of a weights file.
         batch_size: Images that the model takes at a time; None chooses by their size. Never changes a result.
 
@@ -235,7 +236,8 @@ class Attributer:
                 following = min(stop + capacity, len(source))
                 ahead = (stop, following, reader.submit(source.load, stop, following)) if stop < following else None
                 try:
-                    work(raw, start, capacity)
+                    with tf32(self.classifier.precision == "tf32"):
+                        work(raw, start, capacity)
                 except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                     if capacity == 1:
                         raise AttribevalError(

@@ -387,15 +387,66 @@ def test_predict_halves_the_batch_too(small_model, attributer, images, monkeypat
     np.testing.assert_allclose(output, small_model(images), atol=1e-6)
 
 
-def test_bfloat16_is_close_and_leaves_the_process_as_it_was(small_model, attributer, images):
-    option = "auto_mixed_precision_onednn_bfloat16"
-    full = attributer.explain(images, "gradient", 1).values
-    fast = Attributer(small_model, precision="bfloat16").explain(images, "gradient", 1).values
-    assert np.corrcoef(full.ravel(), fast.ravel())[0, 1] > 0.95
-    assert not tf.config.optimizer.get_experimental_options().get(option, False)
-    np.testing.assert_array_equal(attributer.explain(images, "gradient", 1).values, full)
-    with pytest.raises(AttribevalError, match="'float32' or 'bfloat16'"):
-        Attributer(small_model, precision="float16")
+@pytest.mark.parametrize(("precision", "digits"), [("bfloat16", 8), ("float16", 11)])
+def test_half_precision_rounds_what_goes_into_products_and_nothing_else(precision, digits):
+    """A linear net with random weights: score and gradient from rounded inputs and weights, summed in float32."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    net = [keras.Input((6, 6, 2)), layers.Conv2D(3, 6, use_bias=False), layers.Flatten(), layers.Dense(4)]
+    model = keras.Sequential(net)
+    x = np.random.default_rng(0).normal(size=(2, 6, 6, 2)).astype(np.float32)
+    kernel, dense = (np.asarray(w, np.float64) for w in (model.layers[0].kernel, model.layers[2].kernel))
+    exact = np.einsum("hwck,kt->thwc", kernel[:, :, :, :], dense)
+    attributer = Attributer(model, precision=precision)
+    maps = attributer.explain(x, "gradient", [1, 3]).values
+    unit = 2.0**-digits  # of one rounding, relative
+    error = np.abs(maps - exact[[1, 3]]).max() / np.abs(exact).max()
+    assert unit / 20 < error < 8 * unit
+    scores, _ = attributer.answer(x)
+    error = np.abs(scores - np.einsum("nhwc,thwc->nt", x, exact)).max()
+    assert unit / 20 < error < 30 * unit
+    full = Attributer(model).explain(x, "gradient", [1, 3]).values
+    assert np.abs(full - exact[[1, 3]]).max() < 1e-6
+
+
+def test_precisions_are_named_and_need_a_device(small_model):
+    with pytest.raises(AttribevalError, match="precision"):
+        Attributer(small_model, precision="float8")
+    with pytest.raises(AttribevalError, match="GPU"):
+        Attributer(small_model, precision="tf32")
+    inputs = keras.Input((8, 8, 1))
+    recurrent = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.LSTM(3)(keras.layers.Reshape((8, 8))(inputs))))
+    with pytest.raises(AttribevalError, match="loops"):
+        Attributer(recurrent, precision="bfloat16")
+
+
+def test_an_old_gpu_has_no_bfloat16(monkeypatch, small_model):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [gpu])
+    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    details = {"compute_capability": (7, 5), "device_name": "Tesla T4"}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
+    for precision in ("tf32", "bfloat16"):
+        with pytest.raises(AttribevalError, match=r"Tesla T4, .*'float32' or 'float16'"):
+            Attributer(small_model, precision=precision)
+    Attributer(small_model, precision="float16")
+
+
+def test_float32_switches_tf32_off_in_our_calls_and_back(small_model, images, monkeypatch):
+    seen, enabled = [], tf.config.experimental.tensor_float_32_execution_enabled
+    attributer = Attributer(small_model)
+    plain = attributer.classifier.prepare
+    monkeypatch.setattr(attributer.classifier, "prepare", lambda raw: seen.append(enabled()) or plain(raw))
+    assert enabled()  # TensorFlow's default
+    attributer.explain(images[:2], "gradient")
+    with pytest.raises(AttribevalError):
+        attributer.explain(np.full_like(images[:1], 1e38) * 10, "gradient", 0)
+    assert seen and not any(seen) and enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        attributer.explain(images[:2], "gradient")
+        assert not enabled()
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(True)
 
 
 def test_preprocessing_that_changes_the_shape(small_model, images):

@@ -20,6 +20,12 @@ def add_model(command: argparse.ArgumentParser, default: str | None = None, requ
     group.add_argument("--preprocess", help="caffe, tf, torch, unit, mobilenet, … (named models know theirs)")
     group.add_argument("--weights", default="imagenet", help="weights file of a named model (default: ImageNet's)")
     group.add_argument("--target-layer", help="layer for class activation maps (default: the last spatial output)")
+    group.add_argument(
+        "--precision",
+        choices=("float32", "tf32", "bfloat16", "float16"),
+        default="float32",
+        help="how exactly convolutions and matrix products are computed (default: float32)",
+    )
     group.add_argument("--class-names", metavar="FILE", help="a name per line, or Keras' imagenet_class_index.json")
     group.add_argument("--batch-size", type=int, help="images at a time (default: by their size)")
 
@@ -39,6 +45,7 @@ def make_attributer(args: argparse.Namespace) -> Any:
         preprocess=args.preprocess,
         weights=args.weights,
         target_layer=args.target_layer,
+        precision=args.precision,
         class_names=read_class_names(args.class_names) if args.class_names else None,
         batch_size=args.batch_size,
     )

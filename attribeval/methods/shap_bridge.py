@@ -88,7 +88,7 @@ def _make_layer(classifier: weakref.ref, target: Any) -> Any:
     class Score(tf.keras.layers.Layer):
         def call(self, x):
             model = classifier()
-            scores = model.forward(x)[0] if tf.executing_eagerly() else model.trace(x)[1]
+            scores = model.forward(x)[0] if tf.executing_eagerly() else model.trace(x, by_keras=True)[1]
             return tf.matmul(scores, target)
 
         def compute_output_spec(self, x):

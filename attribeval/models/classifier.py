@@ -13,7 +13,7 @@ from attribeval.errors import AttribevalError
 from attribeval.models.logits import find_logits
 from attribeval.models.preprocessing import Preprocessing, find_preprocessing
 from attribeval.models.recording import Recording
-from attribeval.models.run_options import Precision, with_run_options
+from attribeval.models.run_options import Precision, check_precision, with_run_options
 from attribeval.models.target_layer import find_target_layer, last_spatial_call, spatial_calls
 from attribeval.models.trace import Trace, run
 
@@ -29,7 +29,7 @@ class Classifier:
         target_layer: Name or path of the layer for class activation maps; None finds it.
         class_names: Names by class index; or a function that returns them, called at first use.
         score: "logit" explains the value before the softmax or sigmoid; "output" the model's output as it is.
-        precision: "float32"; or "bfloat16", less exact, and faster on some CPUs (see `attribeval.models.run_options`).
+        precision: "float32", "tf32", "bfloat16" or "float16"; see `attribeval.models.run_options.check_precision`.
         name: What tables and reports call the model; default its Keras name.
 
     Raises:
@@ -54,6 +54,7 @@ class Classifier:
             )
         if score not in ("logit", "output"):
             raise AttribevalError(f"Expected score 'logit' or 'output'. Received: {score!r}.")
+        check_precision(precision)
         self.model = model
         self.name = name or model.name
         self.preprocess = find_preprocessing(preprocess)
@@ -61,6 +62,7 @@ class Classifier:
         self.precision = precision
         self._class_names = class_names
         self._functions: dict[Any, Any] = {}
+        self._recording: Recording | None = None
         self.input_shape, self.dtype = _input_of(model)
         self.link: str | None = None
         self.layer_names: list[str] = []
@@ -72,8 +74,11 @@ class Classifier:
         found: dict[str, Any] = {}
 
         def forward(x):
-            trace = run(self.model, x)
-            found["recording"] = Recording(x, trace)
+            if self._recording is None:
+                trace = run(self.model, x)
+                found["recording"] = Recording(x, trace)
+            else:
+                trace = self._recording.copy(x, self.precision)
             output = trace.output
             if not tf.is_tensor(output) or output.shape.rank != 2 or output.shape[-1] is None:
                 got = [tuple(o.shape) for o in tf.nest.flatten(output)]
@@ -91,10 +96,22 @@ class Classifier:
 
         self.compiled("forward", forward, self.input_spec)
         self._recording = found["recording"] if found["recording"].can_be_copied else None
+        if self.precision in ("bfloat16", "float16"):
+            self._lower_precision(forward)
         self.link, self.layer_names, self.target_layer = found["link"], found["layers"], found["target"]
         if self.score == "logit" and self.link is None:
             self._refuse_hidden_probabilities(found["classes"])
         return found["classes"]
+
+    def _lower_precision(self, forward: Callable) -> None:
+        """Let the forward pass, too, run on a copy of the graph whose products are in the lower precision."""
+        if self._recording is None:
+            raise AttribevalError(
+                f"Expected a model without loops or branches for precision={self.precision!r}. Received one with "
+                "some (an LSTM?): use 'float32', or build the model under keras.mixed_precision."
+            )
+        del self._functions["forward"]
+        self.compiled("forward", forward, self.input_spec)
 
     def _refuse_hidden_probabilities(self, classes: int) -> None:
         """Without a visible softmax the output must be logits; probabilities made out of sight are an error."""
@@ -112,9 +129,13 @@ class Classifier:
 
     # ----------------------------------------------------------------------------------------- inside a graph
 
-    def trace(self, x: Any) -> tuple[Trace, Any]:
-        """Run the model on a symbolic input; return the trace and the scores (batch, classes) to be explained."""
-        trace = run(self.model, x) if self._recording is None else self._recording.copy(x)
+    def trace(self, x: Any, by_keras: bool = False) -> tuple[Trace, Any]:
+        """Run the model on a symbolic input; return the trace and the scores (batch, classes) to be explained.
+
+        Copies the recorded graph where that can be done; `tf.gradients` sees a copy, a `tf.GradientTape` does not and
+        needs the model to be called (`by_keras`).
+        """
+        trace = run(self.model, x) if by_keras or self._recording is None else self._recording.copy(x, self.precision)
         scores = trace.output if self.score == "output" else find_logits(trace.output).logits
         return trace, tf.cast(scores, self.dtype)
 

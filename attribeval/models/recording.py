@@ -12,6 +12,11 @@ from typing import Any
 from attribeval import _tf as tf
 from attribeval.models.trace import LayerCall, Trace
 
+# Where GPUs and some CPUs gain by half precision. (Their type attribute is T.)
+_PRODUCTS = frozenset(
+    {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "MatMul", "BatchMatMul", "BatchMatMulV2", "Einsum"}
+)
+
 
 class Recording:
     """One run of a model, as `trace.run` gave it.
@@ -31,8 +36,15 @@ class Recording:
         """Whether the graph is all plain operations: one with a body of its own (a loop, a branch) is left alone."""
         return not any(value.HasField("func") for op in self._ops for value in op.node_def.attr.values())
 
-    def copy(self, x: Any) -> Trace:
-        """The same run on another symbolic input (batch, height, width, channels), in the graph being built."""
+    def copy(self, x: Any, precision: str = "float32") -> Trace:
+        """The same run on another symbolic input, in the graph being built.
+
+        Args:
+            x: The input (batch, height, width, channels).
+            precision: In "bfloat16" and "float16", convolutions and matrix products of float32 take their inputs in
+                that type and give float32 back (and so do their gradients, which TensorFlow derives from the copy).
+        """
+        low = {"bfloat16": tf.bfloat16, "float16": tf.float16}.get(precision)
         here = tf.compat.v1.get_default_graph()
         known = {self._x.name: x}
         for outside, inside in self._x.graph.captures:
@@ -42,19 +54,27 @@ class Recording:
             if op.type != "Placeholder":
                 first = [copies[other.name] for other in op.control_inputs if other.name in copies]
                 with here.control_dependencies(first) if first else nullcontext():
-                    copy = _copied(here, op, [known[tensor.name] for tensor in op.inputs])
+                    inputs = [known[tensor.name] for tensor in op.inputs]
+                    copy, outputs = _copied(here, op, inputs, low)
                 copies[op.name] = copy
-                known.update(zip((tensor.name for tensor in op.outputs), copy.outputs, strict=True))
+                known.update(zip((tensor.name for tensor in op.outputs), outputs, strict=True))
         output = tf.nest.map_structure(lambda tensor: known[tensor.name], self._trace.output)
         calls = [LayerCall(call.path, call.layer, known[call.output.name]) for call in self._trace.calls]
         return Trace(output, calls, list(self._trace.finished))
 
 
-def _copied(graph: Any, op: Any, inputs: list[Any]) -> Any:
+def _copied(graph: Any, op: Any, inputs: list[Any], low: Any) -> tuple[Any, list[Any]]:
+    """A copy of an operation, and its outputs; `low` is the type that products take their inputs in, or None."""
     # Names with an underscore are TensorFlow's own; one of them is a gradient that the operation asks for by name.
     kept = {k: v for k, v in op.node_def.attr.items() if not k.startswith("_") or k == "_gradient_op_type"}
     kinds = [tensor.dtype for tensor in op.outputs]
-    return graph.create_op(op.type, inputs, kinds, attrs=kept, name=op.name)
+    if low is None or op.type not in _PRODUCTS or kinds != [tf.float32]:
+        copy = graph.create_op(op.type, inputs, kinds, attrs=kept, name=op.name)
+        return copy, list(copy.outputs)
+    kept["T"] = tf.compat.v1.AttrValue(type=low.as_datatype_enum)
+    inputs = [tf.cast(tensor, low) if tensor.dtype == tf.float32 else tensor for tensor in inputs]
+    copy = graph.create_op(op.type, inputs, [low], attrs=kept, name=op.name)
+    return copy, [tf.cast(copy.outputs[0], tf.float32)]
 
 
 def _needed(tensors: list[Any]) -> list[Any]:

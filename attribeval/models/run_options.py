@@ -1,28 +1,73 @@
-"""How TensorFlow's graph optimiser may treat a compiled function, set for the calls of that function alone."""
+"""How TensorFlow may compute inside our calls, set for them alone: with TF32 or without, what its optimiser fuses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 from attribeval import _tf as tf
-from attribeval.errors import AttribevalError
+from attribeval.errors import AttribevalError, unknown
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bfloat16", "float16")
+_AMPERE = (8, 0)  # the first compute capability with TF32 and bfloat16
+
+
+def check_precision(precision: Precision) -> None:
+    """Refuse a precision that is unknown, or that this machine's device does not have.
+
+    Args:
+        precision: "float32": true float32, also where the process lets matrix products round to TF32. "tf32":
+            convolutions and matrix products of GPUs round their inputs to 10 bits of mantissa. "bfloat16" (7 bits) and
+            "float16" (10 bits, and numbers below 6e-5 lose digits): convolutions and matrix products take their inputs
+            in that type and give float32 back; weights, sums and maps stay float32.
+
+    Raises:
+        AttribevalError: With the precisions that this device has.
+    """
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    gpus = tf.config.list_physical_devices("GPU")
+    if precision == "tf32" and not gpus:
+        raise AttribevalError("Expected a GPU for precision='tf32'. Received a CPU, which has none: use 'float32'.")
+    if precision in ("tf32", "bfloat16"):
+        for gpu in gpus:
+            details = tf.config.experimental.get_device_details(gpu)
+            if details.get("compute_capability", _AMPERE) < _AMPERE:
+                raise AttribevalError(
+                    f"Expected a GPU of compute capability 8.0 or newer for precision={precision!r}. Received: "
+                    f"{details.get('device_name', gpu.name)}, {details['compute_capability']}: use 'float32' or "
+                    "'float16'."
+                )
 
 
 @contextmanager
-def _set(options: dict[str, bool]) -> Iterator[None]:
-    """Set options of the graph optimiser in the block, and put them back to what they were."""
-    before = tf.config.optimizer.get_experimental_options()
-    defaults = {"remapping": True}
-    tf.config.optimizer.set_experimental_options(options)
+def tf32(on: bool) -> Iterator[None]:
+    """Let GPUs round to TF32 in the block, or not, and put the process's own setting back.
+
+    The setting is the process's: of two threads that want different ones at the same time, one does not get its own.
+    """
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    if before == on:
+        yield
+        return
+    tf.config.experimental.enable_tensor_float_32_execution(on)
     try:
         yield
     finally:
-        kept = {name: before.get(name, defaults.get(name, False)) for name in options}
-        tf.config.optimizer.set_experimental_options(kept)
+        tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """Keep the graph optimiser from fusing operations in the block."""
+    before = tf.config.optimizer.get_experimental_options().get("remapping", True)
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({"remapping": before})
 
 
 def with_run_options(function: Any, precision: Precision) -> Callable:
@@ -30,31 +75,20 @@ def with_run_options(function: Any, precision: Precision) -> Callable:
 
     Args:
         function: A concrete function.
-        precision: "float32"; or "bfloat16", which lets oneDNN compute convolutions and matrix products in bfloat16
-            (about three significant digits); weights and results stay float32. It pays on CPUs with AMX tiles; on those
-            that only have AVX512 instructions for it, it is slower than float32 (`benchmarks/attribution/precision.py`
-            measures both, and the rank correlation that it costs).
+        precision: See `check_precision`. What "bfloat16" and "float16" change is in the function's graph.
 
     Returns:
-        The function, or one that calls it with the options that it needs.
-
-    Raises:
-        AttribevalError: If the precision is unknown.
+        A function that calls it with the options that it needs; its `graph` is that of `function`.
     """
-    if precision not in ("float32", "bfloat16"):
-        raise AttribevalError(f"Expected precision 'float32' or 'bfloat16'. Received: {precision!r}.")
-    options = {}
-    if precision == "bfloat16":
-        options["auto_mixed_precision_onednn_bfloat16"] = True
-    if any(op.type == "LeakyRelu" for op in function.graph.get_operations()):
-        # TensorFlow 2.21 on the CPU fuses convolution + bias + add + LeakyReLU and computes it with slope 0.2,
-        # whatever slope was asked for.
-        options["remapping"] = False
-    if not options:
-        return function
+    # TensorFlow 2.21 on the CPU fuses convolution + bias + add + LeakyReLU and computes it with slope 0.2, whatever
+    # slope was asked for.
+    leaky = any(op.type == "LeakyRelu" for op in function.graph.get_operations())
 
     def call(*arguments: Any) -> Any:
-        with _set(options):
+        with ExitStack() as options:
+            options.enter_context(tf32(precision == "tf32"))
+            if leaky:
+                options.enter_context(_unfused())
             return function(*arguments)
 
     call.graph = function.graph  # some methods read the operations

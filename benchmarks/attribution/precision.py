@@ -1,10 +1,11 @@
-"""What does bfloat16 gain, and what does it cost? Time of the gradient, and its rank correlation with float32.
+"""What does a lower precision gain, and what does it cost? Time of maps, and their rank correlation with float32.
 
     python benchmarks/attribution/precision.py --model resnet50
     python benchmarks/attribution/precision.py --file my_model.keras --preprocess mobilenet --photographs *.jpg
 
-Both precisions run in this process on the same images, in turn, the best of `--repeats`. Correlations are Spearman's,
-of the heat maps Σ|gradient| of each image; the mean and the least are printed.
+All precisions that this device has run in this process on the same images, in turn, the best of `--repeats`.
+Correlations are Spearman's, of each image's heat map; the mean and the least are printed. The last column is how far
+the map of one image is from itself between a batch of 64 and one of 7, as a share of its largest value.
 """
 
 from __future__ import annotations
@@ -26,31 +27,44 @@ def main() -> None:
     parser.add_argument("--preprocess")
     parser.add_argument("--photographs", nargs="+", help="image files; default: noise")
     parser.add_argument("--methods", nargs="+", default=["gradient", "gradcam"])
+    parser.add_argument("--images", type=int, default=16, help="of noise")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
 
-    from attribeval import Attributer
+    from attribeval import AttribevalError, Attributer
+    from attribeval.models.run_options import PRECISIONS
 
     model = args.file or network(args.model, 224)
-    exact = Attributer(model, preprocess=args.preprocess, batch_size=8)
-    fast = Attributer(model, preprocess=args.preprocess, batch_size=8, precision="bfloat16")
-    images = args.photographs or np.random.default_rng(0).normal(size=(8, 224, 224, 3)).astype(np.float32)
+    attributers = {}
+    for precision in PRECISIONS:
+        try:
+            attributers[precision] = Attributer(model, preprocess=args.preprocess, precision=precision, batch_size=64)
+        except AttribevalError as error:
+            print(f"{precision}: {error}", flush=True)
+    exact = attributers["float32"]
+    images = args.photographs or np.random.default_rng(0).normal(size=(args.images, 224, 224, 3)).astype(np.float32)
     images = exact.read(images)
     targets = exact.predict(images).argmax(1)
     for method in args.methods:
-        heat = [attributer.explain(images, method, targets).heatmap() for attributer in (exact, fast)]
-        rank = [spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(*heat, strict=True)]
+        maps = {name: attributer.explain(images, method, targets) for name, attributer in attributers.items()}
         seconds = best(
             {
-                "float32": lambda method=method: exact.explain(images, method, targets),
-                "bfloat16": lambda method=method: fast.explain(images, method, targets),
+                name: lambda attributer=attributer, method=method: attributer.explain(images, method, targets)
+                for name, attributer in attributers.items()
             },
             args.repeats,
         )
-        print(
-            f"{method:<16}float32 / bfloat16 time {seconds['float32'] / seconds['bfloat16']:.2f}, "
-            f"rank correlation mean {np.mean(rank):.4f}, least {np.min(rank):.4f}"
-        )
+        for name, attributer in attributers.items():
+            pairs = zip(maps["float32"].heatmap(), maps[name].heatmap(), strict=True)
+            rank = [spearmanr(a.ravel(), b.ravel()).statistic for a, b in pairs]
+            few = attributer.explain(images[:7], method, targets[:7], batch_size=7).values
+            most = np.abs(maps[name].values[:7]).max(axis=(1, 2, 3), keepdims=True)
+            batch = (np.abs(few - maps[name].values[:7]) / most).max()
+            print(
+                f"{method:<16}{name:<10}{len(images) / seconds[name]:8.1f} images/s, rank correlation with float32 "
+                f"mean {np.mean(rank):.4f}, least {np.min(rank):.4f}, between batches {batch:.1e}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
