@@ -16,6 +16,7 @@ from attribeval.models.trace import LayerCall, Trace
 _PRODUCTS = frozenset(
     {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "MatMul", "BatchMatMul", "BatchMatMulV2", "Einsum"}
 )
+_READING = frozenset({"ReadVariableOp", "Assert"})
 
 
 class Recording:
@@ -33,8 +34,14 @@ class Recording:
 
     @property
     def can_be_copied(self) -> bool:
-        """Whether the graph is all plain operations: one with a body of its own (a loop, a branch) is left alone."""
-        return not any(value.HasField("func") for op in self._ops for value in op.node_def.attr.values())
+        """Whether the graph is all plain operations.
+
+        One with a body of its own (a loop, a branch), or with a state or an effect (a Python function, random numbers),
+        is left alone.
+        """
+        effects = any(op.op_def.is_stateful and op.type not in _READING for op in self._x.graph.get_operations())
+        bodies = any(value.HasField("func") for op in self._ops for value in op.node_def.attr.values())
+        return not effects and not bodies
 
     def copy(self, x: Any, precision: str = "float32") -> Trace:
         """The same run on another symbolic input, in the graph being built.
