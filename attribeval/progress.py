@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
+
+_QUIET = "ATTRIBEVAL_QUIET"  # of the environment, so that processes that are started have it as well
+
+
+def keep_quiet(quiet: bool) -> None:
+    """Say whether bars that are not asked for by `show=True` stay away in this process and those that it starts."""
+    if quiet:
+        os.environ[_QUIET] = "1"
+    else:
+        os.environ.pop(_QUIET, None)
+
+
+def is_quiet() -> bool:
+    """Whether no progress is wanted."""
+    return os.environ.get(_QUIET) == "1"
 
 
 def bar(total: int, what: str, show: bool | None = None, unit: str = "image") -> Any:
@@ -21,5 +37,5 @@ def bar(total: int, what: str, show: bool | None = None, unit: str = "image") ->
     from tqdm.auto import tqdm
 
     if show is None:
-        show = sys.stderr.isatty() or "ipykernel" in sys.modules
+        show = not is_quiet() and (sys.stderr.isatty() or "ipykernel" in sys.modules)
     return tqdm(total=total, desc=what, unit=unit, disable=not show, dynamic_ncols=True, leave=False)

@@ -25,6 +25,7 @@ from attribeval.cli import (
     wsol,
 )
 from attribeval.errors import AttribevalError
+from attribeval.progress import keep_quiet
 from attribeval.results.command import command_runs
 
 _COMMANDS = (
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    root.add_argument("--version", action="version", version=f"attribeval {__version__}")
+    root.add_argument("-V", "--version", action="version", version=f"attribeval {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add(commands)
@@ -73,12 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     root = parser()
     try:
+        config.check_commands(root, words)
         args = root.parse_args(config.with_config(root, words))
         config.check_config(args, words)
     except AttribevalError as error:
         print(f"attribeval: {error}", file=sys.stderr)
         return 2
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes are not for our readers
+    keep_quiet(args.quiet)
     try:
         if args.dry_run:
             config.dry_run(args)

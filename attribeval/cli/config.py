@@ -1,4 +1,4 @@
-"""`--config FILE` and `--dry-run`, which every command has: options from a YAML file, and what a command would do.
+"""`--config FILE`, `--dry-run` and `--quiet`, which every command has: options from a YAML file, and what it would do.
 
 What `--dry-run` prints is a file that `--config` reads.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from attribeval.errors import AttribevalError, unknown
 
-_OURS = ("config", "dry_run", "help")  # no options of a command
+_OURS = ("config", "dry_run", "quiet", "help")  # no options of a command
 _NAMES = ("method", "methods", "benchmarks")  # options that name what the registries know
 
 
@@ -25,11 +25,12 @@ def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]
 
 
 def add(root: argparse.ArgumentParser) -> None:
-    """Give every command both options."""
+    """Give every command these options."""
     for leaf in leaves(root):
         group = leaf.add_argument_group("any command")
         group.add_argument("--config", metavar="FILE", help="options from a YAML file; words given here go before it")
         group.add_argument("--dry-run", action="store_true", help="check and print the options, and do nothing")
+        group.add_argument("-q", "--quiet", action="store_true", help="no progress on standard error, errors alone")
 
 
 def with_config(root: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
@@ -62,6 +63,21 @@ def with_config(root: argparse.ArgumentParser, words: Sequence[str]) -> list[str
     return words
 
 
+def check_commands(root: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Refuse a command that is none with the nearest names, which argparse does not say.
+
+    Raises:
+        AttribevalError: If there is one.
+    """
+    for word in words:
+        below = _below(root)
+        if not below or word.startswith("-"):
+            return
+        if word not in below:
+            raise unknown(f"command of {root.prog}", word, below)
+        root = below[word]
+
+
 def check_config(args: argparse.Namespace, words: Sequence[str]) -> None:
     """Refuse an abbreviated `--config`, which argparse understands and `with_config` does not look for.
 
@@ -88,7 +104,7 @@ def dry_run(args: argparse.Namespace) -> None:
         _check_path(option, getattr(args, option, None))
     if str(getattr(args, "model", None)).endswith((".keras", ".h5")):
         _check_path("model", args.model)
-    ours = {"run", "command", "config", "dry_run", "part"}
+    ours = {"run", "command", "config", "dry_run", "quiet", "part"}
     options = {name: value for name, value in vars(args).items() if name not in ours and value is not None}
     print(f"# attribeval {args.command}, not run (--dry-run)")
     print(yaml.safe_dump(options, sort_keys=False, allow_unicode=True), end="")

@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> None:
     import time
     from pathlib import Path
 
-    print("Loading TensorFlow and the embedded digit scenes …", file=sys.stderr)
+    if not args.quiet:
+        print("Loading TensorFlow and the embedded digit scenes …", file=sys.stderr)
     from attribeval.quiet import load_tensorflow
 
     load_tensorflow()

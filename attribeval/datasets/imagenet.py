@@ -18,6 +18,7 @@ from attribeval.datasets import wnids
 from attribeval.datasets.images import image_size
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError, unknown
+from attribeval.progress import is_quiet
 
 _SPLITS = ("train", "val")
 _SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -254,7 +255,9 @@ def _boxes(
     folders = [folder for folder in folders if folder.is_dir()][:1] or [root]
     xml_files = _index_xml(folders[0], {_stem(path) for path in paths})
     found: list[np.ndarray] = []
-    for path, wnid in zip(tqdm(paths, desc="boxes", unit="image", delay=2), labels, strict=True):
+    for path, wnid in zip(
+        tqdm(paths, desc="boxes", unit="image", delay=2, disable=is_quiet() or None), labels, strict=True
+    ):
         stem = _stem(path)
         if stem in xml_files:
             boxes = _read_xml(xml_files[stem], wnid)
