@@ -98,6 +98,44 @@ def test_every_declared_dependency_is_used_and_every_used_one_declared():
     assert used - standard - wanted - optional == set()
 
 
+def test_the_floors_are_the_lowest_versions_that_are_allowed():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lines = [line for line in config["options"]["install_requires"].split("\n") if line and not line.startswith("#")]
+    allowed = dict(line.split(">=") for line in lines)
+    pinned = dict(re.findall(r"^([\w-]+)==([\d.]+)$", (ROOT / ".ci/floors.txt").read_text(), re.M))
+
+    def parts(version: str) -> list[int]:
+        numbers = [int(number) for number in version.split(".")]
+        return numbers + [0] * (4 - len(numbers))
+
+    assert set(allowed) == set(pinned) - {"pytest"}
+    assert {name: parts(pinned[name]) for name in allowed} == {name: parts(low) for name, low in allowed.items()}
+
+
+def test_what_publishes_says_the_same_as_the_package():
+    import yaml
+
+    from attribeval import __version__
+
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
+    jobs = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())["jobs"]
+    assert {"run": ".ci/run"} in jobs["tests"]["steps"]
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    versions = [c for c in jobs["tests"]["strategy"]["matrix"]["python"]]
+    assert all(
+        f"Programming Language :: Python :: {version}" in config["metadata"]["classifiers"] for version in versions
+    )
+    environments = (ROOT / "tox.ini").read_text()
+    assert all(
+        f"[testenv:{name}]" in environments for name in jobs["environments"]["strategy"]["matrix"]["environment"]
+    )
+    assert (ROOT / yaml.safe_load((ROOT / ".readthedocs.yaml").read_text())["sphinx"]["configuration"]).is_file()
+    forms = [yaml.safe_load(path.read_text()) for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")]
+    assert sum({"name", "description", "body"} <= set(form) for form in forms) == len(forms) - 1 >= 3
+
+
 def test_no_machine_path_and_no_download_at_import():
     for path in [*SOURCES, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
         assert "/work/" not in path.read_text(), path
