@@ -21,7 +21,7 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
 from attribeval.methods.options import options_of
-from attribeval.methods.registry import build_method
+from attribeval.methods.registry import METHODS, build_method
 from attribeval.models.classifier import Classifier
 from attribeval.models.run_options import Precision, tf32
 from attribeval.models.zoo import load_classifier
@@ -77,7 +77,20 @@ class Attributer:
     def __repr__(self) -> str:
         return f"Attributer({self.classifier.name!r}, {self.classifier.classes} classes)"
 
+    def _repr_html_(self) -> str:
+        from attribeval.report.notebook import attributer_html
+
+        return attributer_html(self)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]  # what a user completes
+
     # ------------------------------------------------------------------------------------------------- public
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of all methods, which `explain` takes; `attribeval methods` says what each is."""
+        return tuple(METHODS)
 
     def explain(
         self,

@@ -74,6 +74,14 @@ class Attributions:
     def __repr__(self) -> str:
         return f"Attributions({self.method!r} of {self.model!r}, values {self.values.shape}, {self.seconds:.1f} s)"
 
+    def _repr_html_(self) -> str:
+        from attribeval.report.notebook import attributions_html
+
+        return attributions_html(self)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]  # what a user completes
+
     def heatmap(self, reduce: Reduce = "abs_sum", clip: float | None = None, normalise: bool = False) -> np.ndarray:
         """One number per place.
 

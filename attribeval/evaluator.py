@@ -35,6 +35,17 @@ class Evaluator:
         self.attributer = attributer
         self.dataset = dataset
 
+    def __repr__(self) -> str:
+        return f"Evaluator({self.attributer!r}, {self.dataset!r})"
+
+    def _repr_html_(self) -> str:
+        from attribeval.report.notebook import evaluator_html
+
+        return evaluator_html(self)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]  # what a user completes
+
     def wsol(
         self,
         methods: Sequence[str] | Mapping[str, Method] = ("gradcam", "gradient"),

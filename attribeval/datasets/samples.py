@@ -182,6 +182,14 @@ class Samples:
     def __repr__(self) -> str:
         return f"Samples({self.name!r}, {len(self)} images)"
 
+    def _repr_html_(self) -> str:
+        from attribeval.report.notebook import samples_html
+
+        return samples_html(self)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]  # what a user completes
+
     def load(self, size: tuple[int, int] | None = None, channels: int = 3) -> np.ndarray:
         """Read the images.
 

@@ -39,7 +39,17 @@ class Result:
     command: str | None = field(default_factory=running_command)
 
     def __repr__(self) -> str:
-        return f"Result({self.benchmark!r})\n" + self.table.to_string(index=False)
+        from attribeval.report.notebook import result_text
+
+        return result_text(self)
+
+    def _repr_html_(self) -> str:
+        from attribeval.report.notebook import result_html
+
+        return result_html(self)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]  # what a user completes
 
     def plot(self):
         """Draw the result; returns a matplotlib Figure."""
