@@ -44,5 +44,7 @@ nb_execution_cache_path = str(Path(__file__).resolve().parent / "_build" / "runs
 nb_execution_timeout = 1200
 nb_execution_raise_on_error = True
 nb_output_stderr = "remove"  # what TensorFlow says when it starts
+nb_ipywidgets_js = {}  # nothing from other servers; walkthroughs run without progress bars, which would need it
+os.environ["ATTRIBEVAL_QUIET"] = "1"
 
 generate.write_all(with_pictures=os.environ.get("ATTRIBEVAL_DOCS_PICTURES", "1") != "0")

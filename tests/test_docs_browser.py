@@ -33,6 +33,7 @@ def test_no_page_is_wider_than_its_window(browser, docs_html, name, width):
     browser.resize(width, 900)
     browser.open(docs_html / f"{name}.html")
     assert browser.complaints == []
+    assert all(address.startswith(("file:", "data:")) for address in browser.requests)
     assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.run(TOO_WIDE) == ""
 
@@ -64,6 +65,7 @@ def test_the_start_page_has_three_doors_a_picture_and_a_search(browser, docs_htm
     browser.open(docs_html / "index.html")
     doors = browser.run("Array.from(document.querySelectorAll('.door a')).map((a) => a.textContent).join()")
     assert doors == "Explain,Evaluate,Retrain"
+    assert browser.run("parseFloat(getComputedStyle(document.querySelector('.door')).paddingLeft)") > 8
     assert browser.run("document.querySelector('article figure img').naturalWidth") > 600
     assert browser.run("document.querySelector('.sidebar-logo').naturalWidth") > 0
     assert browser.run("document.querySelectorAll('input[name=q]').length") >= 1
