@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +23,9 @@ from attribeval.methods.card import Method
 from attribeval.methods.options import options_of
 from attribeval.methods.registry import METHODS, build_method
 from attribeval.models.classifier import Classifier
+from attribeval.models.devices import Copies, devices_of
 from attribeval.models.run_options import Precision, tf32
+from attribeval.models.sharing import SharedOut, halved, share_out
 from attribeval.models.zoo import load_classifier
 
 
@@ -43,10 +45,14 @@ class Attributer:
             convolutions and matrix products are computed; see `attribeval.models.run_options.check_precision`.
         weights: For named networks: "imagenet", None (random), or the path of a weights file.
         batch_size: Images that the model takes at a time; None chooses by their size. Never changes a result.
+        strategy: "auto" shares the micro-batches out over all GPUs, if there are several; "mirrored" over all GPUs,
+            or all logical CPUs where there is none; a `tf.distribute.Strategy` of this process over its devices. Each
+            gets a copy of the weights; maps are the same up to rounding. None: TensorFlow's own choice of a device.
+            Other libraries (`backend=`) have one device in any case.
 
     Raises:
         AttribevalError: If the model is no image classifier, its logits cannot be found, or files or weights cannot
-            be read; the message says what to do.
+            be read; the message says what to do; or if a strategy's devices are not there or do not hold the model.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class Attributer:
         precision: Precision = "float32",
         weights: str | PathLike | None = "imagenet",
         batch_size: int | None = None,
+        strategy: Any = None,
     ):
         options = {"target_layer": target_layer, "score": score, "precision": precision}
         if isinstance(model, (str, PathLike)):
@@ -73,6 +80,10 @@ class Attributer:
         if batch_size is not None and batch_size < 1:
             raise AttribevalError(f"Expected a batch_size of 1 or more. Received: {batch_size}.")
         self.batch_size = batch_size
+        several = devices_of(strategy)
+        self._copies = Copies(self.classifier.model, several) if several else None
+        if self._copies is not None:
+            self.classifier.use_several_devices()
 
     def __repr__(self) -> str:
         return f"Attributer({self.classifier.name!r}, {self.classifier.classes} classes)"
@@ -138,7 +149,8 @@ class Attributer:
             array([3, 3], dtype=int32)
         """
         built = self._build(method, backend, options)
-        (attributions,) = self._run(images, {method: built}, targets, seed, batch_size, progress).values()
+        run = self._run(images, {method: built}, targets, seed, batch_size, progress, one_device=backend is not None)
+        (attributions,) = run.values()
         return attributions
 
     def explain_many(
@@ -169,13 +181,13 @@ class Attributer:
     def predict(self, images: Any, *, batch_size: int | None = None, progress: bool | None = None) -> np.ndarray:
         """The model's output (usually probabilities) on the images, float32 (N, classes)."""
         source = ImageSource(images, self.classifier.input_shape)
-        parts: list[np.ndarray] = []
+        parts: dict[int, np.ndarray] = {}
 
         def work(raw: np.ndarray, start: int, capacity: int) -> None:
-            parts.append(self.classifier.forward(self.classifier.prepare(raw))[1].numpy())
+            parts[start] = self.classifier.forward(self.classifier.prepare(raw))[1].numpy()
 
         self._in_batches(source, batch_size, "predict", progress, work)
-        return np.concatenate(parts)
+        return _in_order(parts)
 
     def answer(self, images: Any, *, batch_size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Scores and probabilities of raw images, from one pass of the model over each.
@@ -189,17 +201,17 @@ class Attributer:
             (N, classes) each.
         """
         source = ImageSource(images, self.classifier.input_shape)
-        scores: list[np.ndarray] = []
-        outputs: list[np.ndarray] = []
+        scores: dict[int, np.ndarray] = {}
+        outputs: dict[int, np.ndarray] = {}
         softmax = self.classifier.link is None and self.classifier.score == "logit"
 
         def work(raw: np.ndarray, start: int, capacity: int) -> None:
             score, output = self.classifier.forward(self.classifier.prepare(raw))
-            scores.append(score.numpy().astype(np.float32))
-            outputs.append((tf.nn.softmax(score) if softmax else output).numpy().astype(np.float32))
+            scores[start] = score.numpy().astype(np.float32)
+            outputs[start] = (tf.nn.softmax(score) if softmax else output).numpy().astype(np.float32)
 
         self._in_batches(source, batch_size, "answer", False, work)
-        return np.concatenate(scores), np.concatenate(outputs)
+        return _in_order(scores), _in_order(outputs)
 
     def read(self, images: Any) -> np.ndarray:
         """The raw images as `explain` sees them: read, resized, checked; float32 (N, H, W, C)."""
@@ -233,11 +245,17 @@ class Attributer:
         what: str,
         show: bool | None,
         work: Callable[[np.ndarray, int, int], None],
+        finish: Callable[[], None] = lambda: None,
+        one_device: bool = False,
     ) -> None:
-        """Call `work(raw images, number of the first, capacity)` for every micro-batch.
+        """Call `work(raw images, number of the first, capacity)` for every micro-batch, and `finish()` at the end.
 
         The next one is read and checked meanwhile. Out of memory halves the capacity, again and again, and says so.
+        With several devices (unless `one_device`) both are called by a thread of each.
         """
+        if self._copies is not None and not one_device:
+            self._share_out(source, batch_size, what, show, work, finish)
+            return
         capacity, start = self._capacity(source, batch_size), 0
         with progress.bar(len(source), what, show) as bar, ThreadPoolExecutor(1, "attribeval-read") as reader:
             ahead: tuple[int, int, Any] | None = None
@@ -252,19 +270,19 @@ class Attributer:
                     with tf32(self.classifier.precision == "tf32"):
                         work(raw, start, capacity)
                 except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-                    if capacity == 1:
-                        raise AttribevalError(
-                            "Out of memory with 1 image at a time: free memory, or explain smaller images."
-                        ) from error
-                    capacity = max(1, min(capacity, stop - start) // 2)
-                    warnings.warn(
-                        f"Out of memory: going on with {capacity} image{'s' if capacity > 1 else ''} at a time. Pass "
-                        f"batch_size={capacity} to start with that.",
-                        stacklevel=4,
-                    )
+                    capacity = halved(capacity, stop - start, error)
                     continue
                 bar.update(stop - start)
                 start = stop
+        finish()
+
+    def _share_out(self, source: ImageSource, batch_size: Any, what: str, show: Any, work: Any, finish: Any) -> None:
+        """`_in_batches` on several devices."""
+        capacity = self._capacity(source, batch_size)
+        self._copies.update()
+        batches = SharedOut(len(source), capacity, source.load, ahead=len(self._copies.devices))
+        with progress.bar(len(source), what, show) as bar, tf32(self.classifier.precision == "tf32"):
+            share_out(self._copies, batches, work, finish, bar.update)
 
     def _run(
         self,
@@ -274,6 +292,7 @@ class Attributer:
         seed: int | np.ndarray,
         batch_size: int | None,
         show: bool | None,
+        one_device: bool = False,
     ) -> dict[str, Attributions]:
         source = ImageSource(images, self.classifier.input_shape)
         seeds = _read_seeds(seed, len(source))
@@ -284,8 +303,7 @@ class Attributer:
         def work(raw: np.ndarray, start: int, capacity: int) -> None:
             self._explain_some(raw, start, capacity, methods, given, seeds, results)
 
-        self._in_batches(source, batch_size, what, show, work)
-        results.settle()
+        self._in_batches(source, batch_size, what, show, work, results.settle, one_device)
         return {
             label: Attributions(
                 values=results.values[label],
@@ -344,7 +362,7 @@ class _Pending:
 
 
 class _Results:
-    """Arrays that fill up as the micro-batches are done."""
+    """Arrays that fill up as the micro-batches are done, in any order, by one thread or several."""
 
     def __init__(self, n: int, labels: Sequence[str], classifier: Classifier):
         self.n = n
@@ -353,8 +371,16 @@ class _Results:
         self.seconds = dict.fromkeys(labels, 0.0)
         self.values: dict[str, np.ndarray] = {}
         self.gaps: dict[str, np.ndarray] = {}
-        self.pending: _Pending | None = None
-        self._settled = 0.0
+        self._own = threading.local()  # of each thread: what is pending, and when it settled last
+        self._lock = threading.Lock()
+
+    @property
+    def pending(self) -> _Pending | None:
+        return getattr(self._own, "pending", None)
+
+    @pending.setter
+    def pending(self, pending: _Pending | None) -> None:
+        self._own.pending = pending
 
     def settle(self) -> None:
         """Wait for the maps that are pending, check them, and write them down."""
@@ -372,12 +398,14 @@ class _Results:
         if pending.gap is not None:
             self._write(self.gaps, label, start, np.asarray(pending.gap, dtype=np.float32))
         now = time.perf_counter()
-        self.seconds[label] += now - max(pending.begun, self._settled)  # never the same second twice
-        self._settled = now
+        with self._lock:  # never the same second twice, of each device
+            self.seconds[label] += now - max(pending.begun, getattr(self._own, "settled", 0.0))
+        self._own.settled = now
 
     def _write(self, arrays: dict[str, np.ndarray], label: str, start: int, part: np.ndarray) -> None:
-        if label not in arrays:
-            arrays[label] = np.empty((self.n, *part.shape[1:]), np.float32)
+        with self._lock:
+            if label not in arrays:
+                arrays[label] = np.empty((self.n, *part.shape[1:]), np.float32)
         arrays[label][start : start + len(part)] = part
 
 
@@ -403,6 +431,11 @@ def image_seeds(raw: np.ndarray, seed: int) -> np.ndarray:
     key = int(seed).to_bytes(16, "little", signed=True)
     digests = [hashlib.blake2b(np.ascontiguousarray(image), digest_size=8, key=key).digest() for image in raw]
     return np.frombuffer(b"".join(digests), dtype="<i4").reshape(-1, 2).astype(np.int32)
+
+
+def _in_order(parts: dict[int, np.ndarray]) -> np.ndarray:
+    """Parts by the number of their first image, put together."""
+    return np.concatenate([parts[start] for start in sorted(parts)])
 
 
 def versions() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -10,12 +11,15 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
+from attribeval.models import devices
 from attribeval.models.logits import find_logits
 from attribeval.models.preprocessing import Preprocessing, find_preprocessing
 from attribeval.models.recording import Recording
 from attribeval.models.run_options import Precision, check_precision, with_run_options
 from attribeval.models.target_layer import find_target_layer, last_spatial_call, spatial_calls
 from attribeval.models.trace import Trace, run
+
+_building = threading.RLock()  # one graph at a time: some builders change what Keras does meanwhile
 
 
 class Classifier:
@@ -62,6 +66,7 @@ class Classifier:
         self.precision = precision
         self._class_names = class_names
         self._functions: dict[Any, Any] = {}
+        self._several_devices = False
         self._recording: Recording | None = None
         self.input_shape, self.dtype = _input_of(model)
         self.link: str | None = None
@@ -148,10 +153,25 @@ class Classifier:
             specs: One `tf.TensorSpec` per argument.
         """
         if key not in self._functions:
-            # The concrete function: called directly, it does not count towards TensorFlow's retracing warnings.
-            function = tf.function(build, input_signature=specs, autograph=False)
-            self._functions[key] = with_run_options(function.get_concrete_function(), self.precision)
+            with _building, devices.nowhere():
+                if key not in self._functions:  # otherwise another thread was quicker
+                    self._functions[key] = self._built(build, specs)
         return self._functions[key]
+
+    def _built(self, build: Callable, specs: tuple[Any, ...]) -> Callable:
+        # The concrete function: called directly, it does not count towards TensorFlow's retracing warnings.
+        function = tf.function(build, input_signature=specs, autograph=False).get_concrete_function()
+        if self._several_devices:
+            devices.ask_for_weights(function)
+        return with_run_options(function, self.precision)
+
+    def use_several_devices(self) -> None:
+        """From now on the compiled functions take the weights that `devices.Copies.on` says."""
+        with _building:
+            if not self._several_devices:
+                self._several_devices = True
+                for compiled in self._functions.values():
+                    devices.ask_for_weights(compiled.function)
 
     @property
     def input_spec(self) -> Any:

@@ -31,6 +31,7 @@ class Recording:
         self._x, self._trace = x, trace
         outputs = [trace.output, *(call.output for call in trace.calls)]
         self._ops = _needed(tf.nest.flatten(outputs))
+        self._captures = list(x.graph.captures)
 
     @property
     def can_be_copied(self) -> bool:
@@ -54,7 +55,7 @@ class Recording:
         low = {"bfloat16": tf.bfloat16, "float16": tf.float16}.get(precision)
         here = tf.compat.v1.get_default_graph()
         known = {self._x.name: x}
-        for outside, inside in self._x.graph.captures:
+        for outside, inside in self._captures:
             known[inside.name] = here.capture(outside)
         copies: dict[str, Any] = {}
         for op in self._ops:

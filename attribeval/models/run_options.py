@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
@@ -59,15 +60,26 @@ def tf32(on: bool) -> Iterator[None]:
         tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
-@contextmanager
-def _unfused() -> Iterator[None]:
-    """Keep the graph optimiser from fusing operations in the block."""
-    before = tf.config.optimizer.get_experimental_options().get("remapping", True)
-    tf.config.optimizer.set_experimental_options({"remapping": False})
-    try:
-        yield
-    finally:
-        tf.config.optimizer.set_experimental_options({"remapping": before})
+class _Unfused:
+    """Keeps the graph optimiser from fusing operations in a block; the last of several threads puts it back."""
+
+    def __init__(self):
+        self._lock, self._inside, self._before = threading.Lock(), 0, True
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = tf.config.optimizer.get_experimental_options().get("remapping", True)
+            self._inside += 1
+            tf.config.optimizer.set_experimental_options({"remapping": False})  # each thread has to say so itself
+
+    def __exit__(self, *error: Any) -> None:
+        with self._lock:
+            self._inside -= 1
+            tf.config.optimizer.set_experimental_options({"remapping": self._before and not self._inside})
+
+
+_unfused = _Unfused()
 
 
 def with_run_options(function: Any, precision: Precision) -> Callable:
@@ -78,7 +90,7 @@ def with_run_options(function: Any, precision: Precision) -> Callable:
         precision: See `check_precision`. What "bfloat16" and "float16" change is in the function's graph.
 
     Returns:
-        A function that calls it with the options that it needs; its `graph` is that of `function`.
+        A function that calls it with the options that it needs; its `function` is the one given, its `graph` the graph.
     """
     # TensorFlow 2.21 on the CPU fuses convolution + bias + add + LeakyReLU and computes it with slope 0.2, whatever
     # slope was asked for.
@@ -88,8 +100,8 @@ def with_run_options(function: Any, precision: Precision) -> Callable:
         with ExitStack() as options:
             options.enter_context(tf32(precision == "tf32"))
             if leaky:
-                options.enter_context(_unfused())
+                options.enter_context(_unfused)
             return function(*arguments)
 
-    call.graph = function.graph  # some methods read the operations
+    call.function, call.graph = function, function.graph  # some methods read the operations
     return call
