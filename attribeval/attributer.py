@@ -16,6 +16,7 @@ import numpy as np
 from attribeval import __version__, progress
 from attribeval import _tf as tf
 from attribeval.attributions import Attributions
+from attribeval.datasets.photographs import Photographs
 from attribeval.datasets.source import ImageSource, all_finite
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
@@ -316,6 +317,7 @@ class Attributer:
                 completeness_gap=results.gaps.get(label),
                 class_names=self.classifier.class_names,
                 versions=versions(),
+                photographs=Photographs.of(source),
             )
             for label, method in methods.items()
         }

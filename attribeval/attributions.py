@@ -7,12 +7,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
+
+if TYPE_CHECKING:
+    from attribeval.datasets.photographs import Photographs
 
 Reduce = Literal["abs_sum", "abs_max", "sum", "positive_sum"]
 _REDUCTIONS = {
@@ -40,6 +43,8 @@ class Attributions:
             difference, float32 (N,), in score units. None for other methods.
         class_names: Names by class index, or None.
         versions: Versions of attribeval, tensorflow and keras.
+        photographs: The images explained, which `plot` draws beneath the maps; None if they are not known. They are
+            not saved.
     """
 
     values: np.ndarray
@@ -52,6 +57,7 @@ class Attributions:
     completeness_gap: np.ndarray | None = None
     class_names: list[str] | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    photographs: Photographs | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.values.ndim != 4 or len(self.values) != len(self.targets):
@@ -69,7 +75,14 @@ class Attributions:
         """The maps of some images; one int gives a set of one."""
         order = np.atleast_1d(np.arange(len(self))[index])
         gap = None if self.completeness_gap is None else self.completeness_gap[order]
-        return replace(self, values=self.values[order], targets=self.targets[order], completeness_gap=gap)
+        photographs = None if self.photographs is None else self.photographs[order]
+        return replace(
+            self,
+            values=self.values[order],
+            targets=self.targets[order],
+            completeness_gap=gap,
+            photographs=photographs,
+        )
 
     def __repr__(self) -> str:
         return f"Attributions({self.method!r} of {self.model!r}, values {self.values.shape}, {self.seconds:.1f} s)"
@@ -118,10 +131,19 @@ class Attributions:
         return heat
 
     def plot(self, images: np.ndarray | None = None, **options: Any):
-        """Draw the maps, over the images if given; see `attribeval.plots.overlays`. Returns a matplotlib Figure."""
+        """Draw the maps over the images explained, or over others; see `attribeval.plots.overlays`.
+
+        Args:
+            images: As in `overlays`. None: those that were explained, read again; the maps alone where these are not
+                known, as after `load`.
+            **options: Of `overlays`.
+
+        Returns:
+            matplotlib Figure.
+        """
         from attribeval.plots import overlays
 
-        return overlays(images, {self.method: self}, **options)
+        return overlays(self.photographs if images is None else images, {self.method: self}, **options)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write values and description to one `.npz` file (nothing pickled), by way of a temporary name.

@@ -83,7 +83,7 @@ def test_maps_are_a_strip_of_the_first(attributer, images):
     assert read.facts["maps"].startswith("(9, 32, 32, 1)") and read.facts["model"] == "small"
     assert "the first 8 of 9" in html and "the first" not in maps[:8]._repr_html_()
     drawn = io.BytesIO()
-    strip(None, maps, max_images=8).savefig(drawn, format="png", dpi=90)
+    strip(images, maps, max_images=8).savefig(drawn, format="png", dpi=90)
     (picture,) = read.pictures
     np.testing.assert_array_equal(np.asarray(picture), np.asarray(Image.open(drawn)))
     gap = attributer.explain(images[:2], "integrated_gradients", steps=3, progress=False)
@@ -138,3 +138,38 @@ def test_completion_offers_the_public_face(attributer, images):
     assert {"explain", "explain_many", "methods"} <= set(dir(attributer))
     assert attributer.methods == tuple(METHODS)
     assert not [name for name in dir(attribeval) if re.match(r"_[^_]|TYPE|annot|import", name)]
+
+
+def test_maps_know_the_images_that_they_are_of(attributer, images, tmp_path):
+    def beneath(figure):
+        return [ax.images[0].get_array() for ax in figure.subfigs[0].axes if ax.images]
+
+    maps = attributer.explain(images, "gradcam", progress=False)
+    for some, given in (
+        (maps, images),
+        (maps[4:], images[4:]),
+        (maps[[7, 2]], images[[7, 2]]),
+        (maps[3:][1], images[4:5]),
+    ):
+        assert len(beneath(some.plot())) == 2 * min(len(some), 8)  # the image, and the map over it
+        for ours, theirs in zip(beneath(some.plot()), beneath(some.plot(given)), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    files = [tmp_path / f"{i}.png" for i in range(3)]
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    for file, one in zip(files, pixels, strict=True):
+        Image.fromarray(one).save(file)
+    read = attributer.explain(files, "sobel", progress=False)
+    for ours, theirs in zip(beneath(read.plot()), beneath(read.plot(pixels)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert len(beneath(Attributions.load(maps.save(tmp_path / "maps.npz")).plot())) == 8  # not saved: the maps alone
+
+
+def test_only_the_images_that_are_drawn_are_read_again(attributer, images, monkeypatch):
+    maps = attributer.explain(images, "gradcam", progress=False)
+    read = []
+    load = type(maps.photographs.source).load
+    monkeypatch.setattr(
+        type(maps.photographs.source), "load", lambda self, start, stop: read.append(start) or load(self, start, stop)
+    )
+    maps[1:].plot(max_images=3)
+    assert read == [1, 2, 3]

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from attribeval.attributions import Attributions, Reduce
+from attribeval.datasets.photographs import Photographs
 from attribeval.errors import AttribevalError
 from attribeval.plots.style import (
     PER_LINE,
@@ -31,7 +32,7 @@ from attribeval.plots.style import (
 
 
 def overlays(
-    images: np.ndarray | None,
+    images: np.ndarray | Photographs | None,
     maps: Mapping[str, Attributions],
     *,
     boxes: Sequence[np.ndarray] | None = None,
@@ -48,7 +49,7 @@ def overlays(
     Args:
         images: (N, H, W, 3), (N, H, W, 1) or (N, H, W). Values in 0..255 are drawn as they are, floats in 0..1 as
             255 times that; a set with values outside 0..255 (preprocessed images) is scaled by each image's own minimum
-            and maximum. None draws the maps alone.
+            and maximum. Or the `photographs` of maps. None draws the maps alone.
         maps: The maps by the name to write above them, each of the same N images.
         boxes: For each image, ground-truth boxes (k, 4) x0, y0, x1, y1: edges in pixels of the map, as
             `samples.boxes_at((H, W))` gives them. k may be 0.
@@ -65,14 +66,14 @@ def overlays(
             a value is not finite (naming it).
     """
     n, size = check_maps(maps)
-    photographs = None if images is None else to_photographs(images, n, size)
+    if max_images < 1:
+        raise AttribevalError(f"Expected max_images >= 1. Received: {max_images}.")
+    shown = min(n, max_images)
+    photographs = read_photographs(images, n, size, shown)
     boxes = None if boxes is None else check_boxes(boxes, n)
     if titles is not None and len(titles) != n:
         raise AttribevalError(f"Expected one title per image ({n}). Received: {len(titles)}.")
-    if max_images < 1:
-        raise AttribevalError(f"Expected max_images >= 1. Received: {max_images}.")
 
-    shown = min(n, max_images)
     heats, scales = {}, {}
     for name, attributions in maps.items():
         heats[name] = attributions[:shown].heatmap(reduce or "sum", clip=clip, normalise=True)
@@ -119,6 +120,19 @@ def overlays(
         note += f" Shown: the first {shown} of {n} images."
     draw_legend(legend, figure.get_figwidth(), used, photographs is not None, note, boxes is not None)
     return figure
+
+
+def read_photographs(
+    images: np.ndarray | Photographs | None, n: int, size: tuple[int, int], shown: int
+) -> np.ndarray | None:
+    """RGB in 0..1 of the images that are drawn, at least; of `Photographs` no more are read."""
+    if images is None:
+        return None
+    if not isinstance(images, Photographs):
+        return to_photographs(images, n, size)
+    if len(images) != n:
+        raise AttribevalError(f"Expected {n} images. Received the photographs of {len(images)} maps.")
+    return to_photographs(images[:shown].load(), shown, size)
 
 
 def check_maps(maps: Mapping[str, Attributions]) -> tuple[int, tuple[int, int]]:

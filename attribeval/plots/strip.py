@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from attribeval.attributions import Attributions, Reduce
+from attribeval.datasets.photographs import Photographs
 from attribeval.errors import AttribevalError
-from attribeval.plots.overlays import check_maps
+from attribeval.plots.overlays import check_maps, read_photographs
 from attribeval.plots.style import (
     SIGNED,
     UNSIGNED,
@@ -16,13 +17,12 @@ from attribeval.plots.style import (
     draw_heat,
     new_figure,
     panel_size,
-    to_photographs,
     write_below,
 )
 
 
 def strip(
-    images: np.ndarray | None,
+    images: np.ndarray | Photographs | None,
     maps: Attributions,
     *,
     reduce: Reduce | None = None,
@@ -45,10 +45,11 @@ def strip(
         AttribevalError: If there is nothing to draw, sizes disagree, or a value is not finite (naming it).
     """
     n, size = check_maps({maps.method: maps})
-    photographs = None if images is None else to_photographs(images, n, size)
     if max_images < 1:
         raise AttribevalError(f"Expected max_images >= 1. Received: {max_images}.")
-    heats = maps[: min(n, max_images)].heatmap(reduce or "sum", clip=clip, normalise=True)
+    shown = min(n, max_images)
+    photographs = read_photographs(images, n, size, shown)
+    heats = maps[:shown].heatmap(reduce or "sum", clip=clip, normalise=True)
     scale = SIGNED if (heats < 0).any() else UNSIGNED
     width, height = panel_size(size)
     figure = new_figure(len(heats) * (width + 0.08), height + 0.3)

@@ -43,7 +43,11 @@ def attributions_html(maps: Attributions) -> str:
     if maps.completeness_gap is not None:
         facts["completeness gap"] = f"at most {abs(maps.completeness_gap).max():.3g} in score units"
     more = f"<div>the first {IMAGES} of {len(maps)}</div>" if len(maps) > IMAGES else ""
-    picture = _image(strip(None, maps, max_images=IMAGES), "maps, the class explained below each") if len(maps) else ""
+    picture = (
+        _image(strip(maps.photographs, maps, max_images=IMAGES), "maps, the class explained below each")
+        if len(maps)
+        else ""
+    )
     return _heading("Attributions", maps.method) + _facts(facts) + picture + more
 
 
