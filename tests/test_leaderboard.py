@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 import pytest
-from scipy.stats import kendalltau, rankdata, spearmanr, ttest_rel
+from scipy.stats import kendalltau, permutation_test, rankdata, spearmanr
 
 from attribeval import AttribevalError, Attributer, Evaluator, Result
 from attribeval.attributer import image_seeds
@@ -27,7 +27,8 @@ from attribeval.benchmarks.leaderboard.summary import Scores, average_ranks, sum
 from attribeval.datasets import Samples
 from attribeval.methods.card import Card as MethodCard
 from attribeval.methods.registry import build_method
-from attribeval.results.comparisons import holm
+from attribeval.results.comparisons import holm, t_interval
+from attribeval.results.over_images import sign_flip_test, wilson_interval
 
 
 def card(name: str, **more: Any) -> Card:
@@ -196,6 +197,10 @@ def test_values_are_those_of_the_metric_on_the_attributers_maps(attributer, samp
     )
 
 
+def all_signs(a, b):
+    return permutation_test((a, b), lambda x, y, axis: (x - y).mean(axis), permutation_type="samples").pvalue
+
+
 def test_ranks_groups_and_tests_by_hand(attributer, samples):
     result = compare(attributer, samples)
     names = result.settings["methods"]
@@ -209,10 +214,10 @@ def test_ranks_groups_and_tests_by_hand(attributer, samples):
         if benchmark == "same_again":
             continue  # all alike: no test tells anything
         others = [name for name in names if name != "random"]
-        by_hand = holm(np.array([ttest_rel(scores[name], scores["random"]).pvalue for name in others]))
+        by_hand = holm(np.array([all_signs(scores[name], scores["random"]) for name in others]))
         np.testing.assert_allclose(table.loc[others, "p_random"], by_hand, rtol=1e-9)
         order = list(table.index)
-        by_hand = holm(np.array([ttest_rel(scores[a], scores[b]).pvalue for a, b in pairwise(order)]))
+        by_hand = holm(np.array([all_signs(scores[a], scores[b]) for a, b in pairwise(order)]))
         np.testing.assert_allclose(table["p_next"].to_numpy()[:-1], by_hand, rtol=1e-9)
         assert np.isnan(table["p_next"].iloc[-1]) and np.isnan(table.loc["random", "p_random"])
     ties = result.table[result.table["benchmark"] == "same_again"]
@@ -264,7 +269,7 @@ def test_images_alone_one_image_and_a_result_on_disk(attributer, samples, tmp_pa
         attributer, samples.load()[:1], ["gradient"], ["in_middle", "drop_of_hottest"], progress=False
     )
     assert (result.table["images"] == 1).all() and result.table["p_random"].isna().all()
-    assert (result.table["low"] == result.table["value"]).all() and (result.table["group"] == "a").all()
+    assert result.table["low"].isna().all() and (result.table["group"] == "a").all()
     assert "top1_accuracy" not in result.settings
     assert any("so few images" in sentence for sentence in result.summary)
     again = Result.load(result.save(tmp_path / "result"))
@@ -568,15 +573,13 @@ def test_bootstrap_draws_the_same_images_for_all_methods():
     assert result.arrays["tau"][0, 1] == result.arrays["tau_low"][0, 1] == result.arrays["tau_high"][0, 1] == 1
 
 
-def test_intervals_are_those_of_the_statistics_module_where_nothing_is_missing():
-    from attribeval.results.statistics import bootstrap_interval
-
+def test_intervals_are_students_or_wilsons():
     values = np.random.default_rng(3).normal(size=(4, 3, 25))
     result = summarise(made_up(values), {"images": 25}, seed=7)
     table = result.table.set_index(["benchmark", "method"])
     for j in range(3):
         for i, name in enumerate(["m0", "m1", "random", "sobel"]):
-            low, high = bootstrap_interval(values[i, j], seed=7)
+            low, high = t_interval(values[i, j])
             np.testing.assert_allclose(
                 table.loc[(f"b{j}", name), ["low", "high"]].astype(float), [low, high], rtol=1e-9
             )
@@ -589,9 +592,10 @@ def test_images_without_a_score_are_counted_and_left_out():
     row = result.table.set_index("method").loc["m0"]
     assert row["images"] == 7 and row["value"] == pytest.approx(values[0, 0, 5:].mean())
     expected = holm(
-        np.array([ttest_rel(values[0, 0, 5:], values[1, 0, 5:])[1], ttest_rel(values[2, 0], values[1, 0])[1]])
+        np.array([sign_flip_test(values[0, 0, 5:], values[1, 0, 5:]), sign_flip_test(values[2, 0], values[1, 0])])
     )
     np.testing.assert_allclose(result.table.set_index("method").loc[["m0", "sobel"], "p_random"], expected)
+    assert "Images without a score are left out of means and tests: m0 (b0, 5 images)." in result.summary
 
 
 def test_a_mean_of_few_images_has_no_rank():
@@ -630,6 +634,54 @@ def test_sentences_claim_what_was_shown_and_no_more():
     values[0] -= 10
     said = " ".join(summarise(made_up(values), {"images": 40}).summary)
     assert "Worse than random maps: m0 (b0), m0 (b1)." in said and "in every benchmark" not in said
+
+
+def test_better_is_said_of_the_images_that_the_test_is_over():
+    """Better on every image that both have, by a mean that is worse, because random lacks the hard images."""
+    values = np.random.default_rng(0).normal(0, 0.01, (4, 1, 60))
+    values[:, 0, 30:] -= 10  # hard for all
+    values[0] += 1
+    values[2, 0, 30:] = np.nan  # "random" has no score there
+    result = summarise(made_up(values), {"images": 60})
+    rows = result.table.set_index("method")
+    assert rows.loc["m0", "rank"] > rows.loc["random", "rank"] and rows.loc["m0", "p_random"] < 1e-6
+    said = " ".join(result.summary)
+    assert "Worse than random maps" not in said
+    assert "Better than random maps in every benchmark that scored them: m0." in said
+
+
+def test_ties_lead_together_and_are_not_told_apart():
+    values = np.ones((5, 2, 30))
+    values[3:] = 0  # the controls
+    values[1:3, 1] = 0.5
+    result = summarise(made_up(values), {"images": 30})
+    said = " ".join(result.summary)
+    assert "Several methods are equal and best in b0 (all)." in said and "by benchmark: m0 (b1)." in said
+    assert "In 1 of 2 benchmarks the best method can be told apart" in said
+    row = result.table.iloc[0]
+    assert (row["low"], row["high"]) == wilson_interval(30, 30)
+    alone = " ".join(summarise(made_up(values[2:]), {"images": 30}).summary)
+    assert "told apart" not in alone  # there is no other method
+    equal = summarise(made_up(np.ones((5, 2, 30))), {"images": 30})
+    assert set(equal.table["group"]) == {"a"}
+    assert "In 0 of 2 benchmarks" in " ".join(equal.summary)
+    assert "benchmarks m0, m1, m2 rank equally, first" in " ".join(equal.summary)
+
+
+def test_sobel_is_a_control_wherever_random_is():
+    rng = np.random.default_rng(1)
+    values = rng.normal(0, 0.1, (4, 1, 40))
+    values[0], values[3] = values[0] + 1, values[3] + 1  # m0 does as edges do, both better than noise
+    said = " ".join(summarise(made_up(values), {"images": 40}).summary)
+    assert "Better than random maps in every benchmark that scored them: m0." in said
+    assert "Better than Sobel edges in no benchmark: m0, m1." in said and "Worse than Sobel edges: m1 (b0)." in said
+
+
+def test_one_image_is_no_test():
+    values = np.arange(4.0)[::-1, None, None]
+    result = summarise(made_up(values), {"images": 1})
+    assert result.table["p_random"].isna().all() and result.table["low"].isna().sum() == 2
+    assert not any("etter than" in sentence or "orse than" in sentence for sentence in result.summary)
 
 
 def test_cost_is_what_the_maps_cost_when_they_were_made(attributer, samples, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from scipy import stats
 
 from attribeval.errors import AttribevalError
 from attribeval.results import statistics
-from attribeval.results.statistics import bootstrap_interval
+from attribeval.results.statistics import bootstrap_estimates, bootstrap_interval
 
 
 def slow_quantile(numbers: list[float], q: float) -> float:
@@ -118,3 +118,14 @@ def test_bad_input_is_named():
         bootstrap_interval([1.0, 2.0], level=95)
     with pytest.raises(AttribevalError, match="resamples"):
         bootstrap_interval([1.0, 2.0], resamples=0)
+
+
+def test_bootstrap_estimates_are_those_of_the_interval():
+    values = np.random.default_rng(1).random(40)
+    estimates = bootstrap_estimates(lambda w: w @ values / 40, 40, seed=2)
+    assert np.quantile(estimates, [0.025, 0.975]) == pytest.approx(bootstrap_interval(values, seed=2))
+    both = bootstrap_estimates(lambda w: np.stack([w @ values, w.sum(1)], axis=1), 40, seed=2)
+    np.testing.assert_allclose(both[:, 0] / 40, estimates)
+    assert (both[:, 1] == 40).all()
+    with pytest.raises(AttribevalError, match="n >= 1"):
+        bootstrap_estimates(lambda w: w[:, 0], 0)

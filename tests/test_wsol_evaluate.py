@@ -11,16 +11,13 @@ from attribeval.benchmarks.wsol.component_tree import largest_components
 from attribeval.benchmarks.wsol.evaluate import evaluate
 from attribeval.benchmarks.wsol.maxboxacc import hits, max_box_acc, quantise
 from attribeval.benchmarks.wsol.metrics import METRICS
+from attribeval.benchmarks.wsol.pixels import histograms, pixel_auc, pxap
+from attribeval.benchmarks.wsol.pointing import pointing_hit
 from attribeval.benchmarks.wsol.summary import Unpacked, compare, folds, pack
 from attribeval.errors import AttribevalError
-from attribeval.results.comparisons import holm
+from attribeval.results.comparisons import holm, t_interval
+from attribeval.results.over_images import wilson_interval
 from attribeval.results.result import Result
-from attribeval.results.statistics import (
-    bootstrap_estimates,
-    bootstrap_interval,
-    bootstrap_p_value,
-    percentile_interval,
-)
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +114,41 @@ def test_a_share_of_the_images_may_choose_for_the_rest(data):
     assert row["value"] == pytest.approx(found[fold == 0, threshold].mean()) and row["images"] == 18
 
 
-def test_intervals_are_those_of_the_bootstrap_over_images(result, data):
+def test_intervals_are_those_of_hits_at_the_best_threshold_and_of_means(result, data):
     found = hits(data["maps"]["poor"], data["boxes"])
-    low, high = bootstrap_interval(found, "max_mean", seed=3)
     row = result.table.query("method == 'poor' and metric == 'MaxBoxAcc'").iloc[0]
-    assert (row["low"], row["high"]) == pytest.approx((low, high))
+    assert (row["low"], row["high"]) == pytest.approx(wilson_interval(int(found.sum(0).max()), 30))
+    scores = [
+        pixel_auc(heat, mask.astype(np.uint8)) for heat, mask in zip(data["maps"]["poor"], data["masks"], strict=True)
+    ]
+    row = result.table.query("method == 'poor' and metric == 'PixelAUC'").iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx(t_interval(scores))
+
+
+def test_what_images_contribute_is_the_scores_derivative(result, data):
+    """The value is the mean of the contributions; of scores that are no means, by repeating one image a little."""
+    for name, images in result.arrays.items():
+        if name.endswith("/images"):
+            method, metric, _ = name.split("/")
+            assert value(result, method, metric) == pytest.approx(np.nanmean(images), rel=1e-12)
+    counts = np.stack([histograms(quantise(heat), mask.astype(np.uint8), 256)
+                       for heat, mask in zip(data["maps"]["poor"], data["masks"], strict=True)])  # fmt: skip
+    right, classes = (result.arrays["poor/PointingGame/images"], data["labels"])
+    pointing = np.array(
+        [pointing_hit(heat, mask, 15) for heat, mask in zip(data["maps"]["poor"], data["masks"], strict=True)]
+    )
+    for item in (0, 7, 29):
+        for of_weights, images in (
+            (lambda w: float(pxap(np.tensordot(w, counts, 1))[0]), result.arrays["poor/PxAP/images"]),
+            (
+                lambda w: np.mean([np.average(pointing[classes == c], weights=w[classes == c]) for c in set(classes)]),
+                right,
+            ),
+        ):
+            more, less = np.ones(30), np.ones(30)
+            more[item], less[item] = 1.001, 0.999
+            slope = (of_weights(more) - of_weights(less)) / 0.002
+            assert images[item] == pytest.approx(of_weights(np.ones(30)) + 30 * slope, abs=1e-4)
 
 
 def test_baselines_have_known_answers(result, data):
@@ -267,30 +294,79 @@ def test_equal_areas_of_random_rows_do_not_depend_on_the_order_of_images(data):
     np.testing.assert_array_equal(a.arrays["random/hits"][7, :255], expected[:255])
 
 
-# -- statistics --------------------------------------------------------------------------------------------------------
+# -- what may be claimed -----------------------------------------------------------------------------------------------
 
 
-def test_bootstrap_estimates_are_those_of_the_interval():
-    values = np.random.default_rng(1).random(40)
-    estimates = bootstrap_estimates(lambda w: w @ values / 40, 40, seed=2)
-    assert percentile_interval(estimates) == pytest.approx(bootstrap_interval(values, seed=2))
-    both = bootstrap_estimates(lambda w: np.stack([w @ values, w.sum(1)], axis=1), 40, seed=2)
-    np.testing.assert_allclose(both[:, 0] / 40, estimates)
-    assert (both[:, 1] == 40).all()
-    assert np.isnan(percentile_interval(np.full(5, np.nan))[0])
-    with pytest.raises(AttribevalError, match="n >= 1"):
-        bootstrap_estimates(lambda w: w[:, 0], 0)
+def peaks(places: np.ndarray, side: int = 12) -> np.ndarray:
+    """Maps that are hot in the object's box (place 1) or in the opposite corner (place 0)."""
+    maps = np.zeros((len(places), side, side))
+    for heat, inside in zip(maps, places, strict=True):
+        heat[(slice(0, 5), slice(0, 5)) if inside else (slice(7, 12), slice(7, 12))] = 1
+    return maps
 
 
-def test_p_value_of_a_difference_is_that_of_the_normal():
-    from scipy.stats import norm
+def boxes_of(n: int) -> list[np.ndarray]:
+    return [np.array([[0, 0, 5, 5.0]])] * n
 
-    rng = np.random.default_rng(3)
-    a = rng.normal(0.1, 1, 200)
-    estimates = bootstrap_estimates(lambda w: w @ a / 200, 200)
-    expected = 2 * norm.sf(abs(a.mean()) / estimates.std(ddof=1))
-    assert bootstrap_p_value(a.mean(), estimates) == pytest.approx(expected)
-    assert bootstrap_p_value(0.0, np.zeros(10)) == 1 and bootstrap_p_value(0.5, np.full(10, 0.5)) == 0
+
+def test_one_image_shows_nothing():
+    result = evaluate(peaks(np.ones(1)), boxes=boxes_of(1), metrics=["MaxBoxAcc"])
+    (said,) = [line for line in result.summary if line.startswith("maps is ")]
+    assert "not tested against random (fewer than 2 images)" in said and "better" not in said
+    row = result.table.iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx(wilson_interval(1, 1)) and row["low"] < 0.25
+    assert compare(result)["p"].isna().all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_few_images_that_all_agree_are_no_evidence(n):
+    result = evaluate({"in": peaks(np.ones(n)), "out": peaks(np.zeros(n))}, boxes=boxes_of(n), metrics=["MaxBoxAcc"])
+    row = compare(result, against=["out"]).query("method == 'in'").iloc[0]
+    assert row["difference"] == 1 and row["p"] == 2.0 ** (1 - n) and row["low"] < row["high"] == 1
+    assert not any("better than" in line for line in result.summary)
+    assert any(f"{n} images cannot show any difference" in line for line in result.summary)
+
+
+def test_a_score_that_one_image_lacks_is_left_out_and_counted(data):
+    masks = data["masks"].copy()
+    masks[4] = True  # the object fills its frame: no pixel of the background to compare with
+    result = evaluate(data["maps"], masks=masks, metrics=["PixelAUC", "RelevanceMass"])
+    kept = np.arange(30) != 4
+    without = evaluate({k: v[kept] for k, v in data["maps"].items()}, masks=masks[kept], metrics=["PixelAUC"])
+    rows = result.table[result.table["metric"] == "PixelAUC"].set_index("method")
+    assert (rows["images"] == 29).all() and rows["value"].notna().all()
+    for name in ("good", "poor", "whole image"):
+        expected = without.table.set_index("method").loc[name, ["value", "low", "high"]].astype(float)
+        np.testing.assert_allclose(rows.loc[name, ["value", "low", "high"]].astype(float), expected)
+    pair, before = (compare(r, "PixelAUC", ["poor"]).query("method == 'good'").iloc[0] for r in (result, without))
+    assert pair["p"] == before["p"] > 0 and pair["difference"] == pytest.approx(before["difference"])
+    assert not any("nan" in line for line in result.summary)
+    assert any("left out: PixelAUC (1 of 30 images)" in line for line in result.summary)
+
+
+def test_ties_are_ties_and_best_is_tested_against_its_neighbours():
+    n = 40
+    near = np.arange(n) >= 2
+    maps = {"a": peaks(np.ones(n)), "b": peaks(np.ones(n)), "near": peaks(near), "far": peaks(np.zeros(n))}
+    result = evaluate(maps, boxes=boxes_of(n), metrics=["MaxBoxAcc"])
+    assert result.summary[0].startswith(
+        "a and b localise equally well, best: their boxes meet the object in 100.0% of 40"
+    )
+    assert "Not told apart from the best by these images: near (p corrected for 6 pairs)." in result.summary[0]
+    alone = evaluate({"a": maps["a"], "far": maps["far"]}, boxes=boxes_of(n), metrics=["MaxBoxAcc"])
+    assert (
+        alone.summary[0].startswith("a localises best")
+        and "these images tell it from every other method" in alone.summary[0]
+    )
+
+
+def test_edges_are_a_control_wherever_noise_is():
+    n = 30
+    images = np.zeros((n, 12, 12))
+    images[:, 1:4, 1:4] = 1  # edges that fill the box
+    result = evaluate(peaks(np.ones(n)), boxes=boxes_of(n), images=images, metrics=["MaxBoxAcc"])
+    (said,) = [line for line in result.summary if line.startswith("maps is ")]
+    assert "better than random" in said and "not distinguishable from sobel (" in said
 
 
 def test_holm_by_hand():

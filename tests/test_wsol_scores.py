@@ -30,7 +30,7 @@ from attribeval.benchmarks.wsol.pixels import (
     pxap,
     reference_bins,
 )
-from attribeval.benchmarks.wsol.pointing import mean_of_classes, pointing_hit
+from attribeval.benchmarks.wsol.pointing import hits_by_class, pointing_hit
 from attribeval.benchmarks.wsol.saliency_metric import saliency_metric, salient_box
 from attribeval.errors import AttribevalError
 
@@ -199,9 +199,11 @@ def test_pointing_game_by_hand():
 
 def test_mean_of_classes_by_hand():
     hits, labels = np.array([1, 0, 1, 1, 0.5]), np.array([7, 7, 7, 2, 9])
-    assert mean_of_classes(hits, labels, np.ones((1, 5)))[0] == pytest.approx((2 / 3 + 1 + 0.5) / 3)
-    weights = np.array([[2, 1, 0, 0, 1.0], [0, 3, 0, 0, 0]])
-    np.testing.assert_allclose(mean_of_classes(hits, labels, weights), [(2 / 3 + 0.5) / 2, 0])
+    images = hits_by_class(hits, labels)
+    mean = (2 / 3 + 1 + 0.5) / 3
+    assert images.mean() == pytest.approx(mean)
+    np.testing.assert_allclose(images, mean + 5 / 9 * np.array([1 / 3, -2 / 3, 1 / 3, 0, 0]))
+    assert (hits_by_class(np.ones(5), labels) == 1).all()
 
 
 def test_energy_and_rank_by_hand():

@@ -112,6 +112,8 @@ def wsol_table(table: Any, width: int | None = None) -> str:
         return f"{row.value:.2f}" if metric in _UNBOUNDED else f"{row.value:.1%}"
 
     def interval(row: Any) -> str:
+        if row.low != row.low:
+            return "–"
         return f"{row.low:.2f} – {row.high:.2f}" if metrics[0] in _UNBOUNDED else f"{row.low:.1%} – {row.high:.1%}"
 
     header = ["method", "kind", metrics[0], "95 % interval", "threshold", "ms/image"]

@@ -6,7 +6,7 @@ All numbers are over *repeats* of a training (other initial weights, another ord
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -110,10 +110,15 @@ def paired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray
     return float(stats.ttest_rel(a, b).pvalue)
 
 
-def groups(names: Sequence[str], values_by_name: Mapping[str, np.ndarray], level: float = 0.95) -> dict[str, str]:
+def groups(
+    names: Sequence[str],
+    values_by_name: Mapping[str, np.ndarray],
+    level: float = 0.95,
+    test: Callable[[np.ndarray, np.ndarray], float] = paired_test,
+) -> dict[str, str]:
     """Letters that say which methods cannot be told apart (a compact letter display).
 
-    All pairs are compared by `paired_test`, corrected by `holm` over all pairs. Two methods share a letter exactly if
+    All pairs are compared by `test`, corrected by `holm` over all pairs. Two methods share a letter exactly if
     their difference is not significant; a pair with fewer than two repeats in common cannot be told apart either.
     Sharing a letter does not mean to be equal: it means that these repeats do not show a difference.
 
@@ -122,6 +127,7 @@ def groups(names: Sequence[str], values_by_name: Mapping[str, np.ndarray], level
         values_by_name: One number per repeat for each name, (n,), the same repeats in the same places; NaN where a
             repeat is missing.
         level: 1 − α, in (0, 1).
+        test: p of two aligned sets of values; over images `over_images.sign_flip_test`.
 
     Returns:
         Name → letters, such as "ab"; numbers with blanks between them if 52 letters do not suffice.
@@ -141,7 +147,7 @@ def groups(names: Sequence[str], values_by_name: Mapping[str, np.ndarray], level
     p_values = []
     for i, j in pairs:
         both = np.isfinite(values[i]) & np.isfinite(values[j])
-        p_values.append(paired_test(values[i][both], values[j][both]))
+        p_values.append(test(values[i][both], values[j][both]))
     alike = np.eye(len(names), dtype=bool)
     for (i, j), p in zip(pairs, holm(np.array(p_values)), strict=True):
         alike[i, j] = alike[j, i] = not p <= 1 - level  # also where p is NaN

@@ -67,10 +67,10 @@ def run_leaderboard(
     Returns:
         `table` with one row per benchmark and method, the best of each benchmark first; columns: method; kind
         ("method", "control"); benchmark; family; better ("high", "low"); value, low, high (mean over images and its
-        95 % bootstrap interval over images); images (with a score); rank (1 is best; ties share their mean
-        rank; none where less than half of the images that the benchmark judges have a score); group (methods that share
-        a letter cannot be told apart, Holm-corrected over all pairs of the benchmark); p_random
-        (paired t-test over images against the control "random", Holm-corrected over the methods of the benchmark);
+        95 % interval over images, see `results.over_images.mean_interval`); images (with a score); rank (1 is best;
+        ties share their mean rank; none where less than half of the images that the benchmark judges have a score);
+        group (methods that share a letter cannot be told apart, Holm-corrected over all pairs of the benchmark);
+        p_random (`results.over_images.sign_flip_test` against the control "random", Holm-corrected over the methods);
         p_next (the same against the next method down); seconds_per_image (of explaining: median over images, so that
         compiling, once, does not count where there are some chunks); peak_memory_mib (the most by which the memory of
         the process rose while the method explained a chunk; see `memory.PeakMemory`); scoring_seconds_per_image and

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attribeval.results.comparisons import holm
+from attribeval.results.over_images import FEW, sign_flip_test
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 
 _NAMED = 4  # names in a row before "and n more"
 _ALPHA = 0.05
+_CONTROLS = {"random": "random maps", "sobel": "Sobel edges"}
 
 
 def sentences(result: Result) -> list[str]:
@@ -21,22 +25,26 @@ def sentences(result: Result) -> list[str]:
     methods = table[(table["kind"] == "method") & table["rank"].notna()]
     said = []
     if len(methods):
-        said += [_first_places(methods), *_against_random(table, methods)]
+        said.append(_first_places(methods))
+        for control, called in _CONTROLS.items():
+            said += _against(result, methods, control, called)
     said += _controls(table)
-    said += [*_unranked(table), *_failures(table)]
+    said += [*_unranked(table), *_left_out(table), *_failures(table)]
     said += _agreement(result)
     ranks = [row for row in result.settings["average_ranks"] if row["family"] == "all" and row["value"] is not None]
     ranks = [row for row in ranks if row["kind"] == "method"]
     if ranks and result.table["benchmark"].nunique() > 1:
         best = ranks[0]
+        first = [row["method"] for row in ranks if np.isclose(row["value"], best["value"], rtol=1e-9)]
         said.append(
             f"On average over {_count(len(set(result.settings['families'].values())), 'family', 'families')} of "
-            f"benchmarks {best['method']} ranks first (mean rank {best['value']:.1f}, 95 % interval {best['low']:.1f} "
-            f"to {best['high']:.1f}). That is a summary of opinions: which questions were asked decides it, and so "
-            "does which methods took part."
+            f"benchmarks {_names(first)} {'ranks' if len(first) == 1 else 'rank equally,'} first (mean rank "
+            f"{best['value']:.1f}, 95 % interval {best['low']:.1f} to {best['high']:.1f}). That is a summary of "
+            "opinions: which questions were asked decides it, and so does which methods took part."
         )
     images = result.settings["images"]
-    few = " With so few images intervals are too narrow and few differences can show." if images < 20 else ""
+    few = " With so few images intervals of skewed scores are too narrow and few differences can show."
+    few = few if images < FEW else ""
     said.append(
         f"Intervals and tests are over these {images} images of one model: they say nothing of other models or other "
         f"kinds of images. A shared letter means that no difference was shown, not that there is none.{few}"
@@ -45,21 +53,28 @@ def sentences(result: Result) -> list[str]:
 
 
 def _first_places(methods: pd.DataFrame) -> str:
-    """Who leads, and whether anybody can be told from the leader."""
-    benchmarks = list(dict.fromkeys(methods["benchmark"]))
-    alone, led = 0, {}
-    for benchmark in benchmarks:
-        rows = methods[methods["benchmark"] == benchmark]
-        leader = rows.iloc[0]
-        led.setdefault(leader["method"], []).append(benchmark)
-        alone += not any(_letters(leader["group"]) & _letters(other) for other in rows["group"].iloc[1:])
+    """Who leads, where several are equal, and whether anybody can be told from a leader."""
+    alone, contested, led, tied = 0, 0, {}, []
+    for benchmark, rows in methods.groupby("benchmark", sort=False):
+        first = list(rows["method"][rows["rank"] == rows["rank"].min()])
+        contested += len(rows) > 1
+        if len(first) > 1:
+            tied.append(f"{benchmark} ({'all' if len(first) == len(rows) else _names(first)})")
+            continue
+        led.setdefault(first[0], []).append(benchmark)
+        letters = dict(zip(rows["method"], rows["group"], strict=True))
+        leading = _letters(letters.pop(first[0]))
+        alone += bool(letters) and not any(leading & _letters(other) for other in letters.values())
     leaders = sorted(led, key=lambda name: -len(led[name]))
     some = [f"{name} ({_names(led[name])})" for name in leaders[:_NAMED]]
-    more = f", and {len(leaders) - _NAMED} more" if len(leaders) > _NAMED else ""
-    return (
-        f"Best value of a method by benchmark: {'; '.join(some)}{more}. In {alone} of {len(benchmarks)} benchmarks the "
-        "best method can be told apart from all other methods."
-    )
+    some += [f"and {len(leaders) - _NAMED} more"] if len(leaders) > _NAMED else []
+    said = [f"Best value of a method by benchmark: {'; '.join(some)}."] if some else []
+    said += [f"Several methods are equal and best in {_names(tied)}."] if tied else []
+    if contested:
+        said.append(
+            f"In {alone} of {_count(contested, 'benchmark')} the best method can be told apart from all other methods."
+        )
+    return " ".join(said)
 
 
 def _letters(group: str) -> set[str]:
@@ -67,31 +82,51 @@ def _letters(group: str) -> set[str]:
     return set(group.split() if any(mark.isdigit() for mark in group) else group)
 
 
-def _against_random(table: pd.DataFrame, methods: pd.DataFrame) -> list[str]:
-    """Who is better than noise, and who is not."""
-    said = []
-    rank_of_random = table[table["method"] == "random"].set_index("benchmark")["rank"]
-    ahead = methods["rank"] - methods["benchmark"].map(rank_of_random)
-    clear = methods["p_random"] < _ALPHA
-    better = methods.assign(beats=clear & (ahead < 0), loses=clear & (ahead > 0))
-    tested = better[better["p_random"].notna()]
+def _against(result: Result, methods: pd.DataFrame, control: str, called: str) -> list[str]:
+    """Who is better than what knows nothing of the model, and who is not, by the differences that the tests are of."""
+    tested = _tested(result, methods, control)
     if tested.empty:
         return []
+    clear = tested["p"] < _ALPHA
+    tested = tested.assign(beats=clear & (tested["gain"] > 0), loses=clear & (tested["gain"] < 0))
+    said = []
     wins = tested.groupby("method", sort=False)["beats"].agg(["sum", "count"])
     everywhere = [name for name, row in wins.iterrows() if row["sum"] == row["count"]]
     nowhere = [name for name, row in wins.iterrows() if row["sum"] == 0]
     if everywhere:
-        said.append(f"Better than random maps in every benchmark that scored them: {_names(everywhere)}.")
+        said.append(f"Better than {called} in every benchmark that scored them: {_names(everywhere)}.")
     if nowhere:
-        said.append(f"Better than random maps in no benchmark: {_names(nowhere)}.")
+        said.append(f"Better than {called} in no benchmark: {_names(nowhere)}.")
     worse = tested[tested["loses"]]
     if len(worse):
         pairs = [f"{row.method} ({row.benchmark})" for row in worse.itertuples()]
-        said.append(f"Worse than random maps: {_names(pairs)}.")
+        said.append(f"Worse than {called}: {_names(pairs)}.")
     if not everywhere and not nowhere:
         low, high = int(wins["sum"].min()), int(wins["sum"].max())
-        said.append(f"Methods are better than random maps in {low} to {high} of {int(wins['count'].max())} benchmarks.")
+        said.append(f"Methods are better than {called} in {low} to {high} of {int(wins['count'].max())} benchmarks.")
     return said
+
+
+def _tested(result: Result, methods: pd.DataFrame, control: str) -> pd.DataFrame:
+    """Per method and benchmark with a test: gain, the mean over the images that both have of how much better it is than
+    the control, and p, corrected over the methods of the benchmark."""
+    import pandas
+
+    names, benchmarks = list(result.settings["kinds"]), list(result.settings["better"])
+    rows = []
+    for benchmark, ranked in methods.groupby("benchmark", sort=False):
+        scores = result.arrays["scores"][:, benchmarks.index(benchmark)]
+        sign = 1 if result.settings["better"][benchmark] == "high" else -1
+        others = scores[names.index(control)]
+        mine = [scores[names.index(name)] for name in ranked["method"]]
+        if control == "random":
+            p_values = ranked["p_random"].to_numpy(np.float64)
+        else:
+            p_values = holm(np.array([sign_flip_test(one, others) for one in mine]))
+        for name, one, p in zip(ranked["method"], mine, p_values, strict=True):
+            if np.isfinite(p):
+                rows.append((name, benchmark, sign * np.nanmean(one - others), p))
+    return pandas.DataFrame(rows, columns=["method", "benchmark", "gain", "p"])
 
 
 def _controls(table: pd.DataFrame) -> list[str]:
@@ -116,6 +151,16 @@ def _unranked(table: pd.DataFrame) -> list[str]:
         return []
     cells = [f"{row.method} ({row.benchmark}, {row.images} images)" for row in few.itertuples()]
     return [f"Not ranked, because most images have no score, such as those with constant maps: {_names(cells)}."]
+
+
+def _left_out(table: pd.DataFrame) -> list[str]:
+    """Ranked cells that lack the scores of some images that the benchmark judged for others."""
+    judged = table["benchmark"].map(table.groupby("benchmark")["images"].max())
+    some = table[table["rank"].notna() & (table["images"] < judged) & (table["error"] == "")]
+    if some.empty:
+        return []
+    cells = [f"{row.method} ({row.benchmark}, {judged[row.Index] - row.images} images)" for row in some.itertuples()]
+    return [f"Images without a score are left out of means and tests: {_names(cells)}."]
 
 
 def _failures(table: pd.DataFrame) -> list[str]:

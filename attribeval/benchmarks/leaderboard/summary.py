@@ -12,7 +12,8 @@ from attribeval.benchmarks.card import Benchmark
 from attribeval.benchmarks.leaderboard.agreement import kendall_tau, weighted_means
 from attribeval.benchmarks.leaderboard.sentences import sentences
 from attribeval.methods.card import Method
-from attribeval.results.comparisons import groups, holm, paired_test
+from attribeval.results.comparisons import groups, holm
+from attribeval.results.over_images import mean_interval, sign_flip_test
 from attribeval.results.result import Result
 from attribeval.results.statistics import bootstrap_estimates
 
@@ -95,7 +96,7 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     Args:
         scores: What was measured.
         settings: Kept with the result, which adds to them.
-        seed, resamples: Of the bootstrap over images, the same for all cells: their intervals are paired.
+        seed, resamples: Of the bootstrap over images, for ranks and agreement; the same for all cells.
     """
     import pandas as pd
 
@@ -103,8 +104,8 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     one_per_cell = scores.values.reshape(m * b, n).T
     value = weighted_means(one_per_cell, np.ones((1, n))).reshape(m, b)
     drawn = bootstrap_estimates(lambda w: weighted_means(one_per_cell, w), n, resamples=resamples, seed=seed)
-    low, high = _interval(drawn)
-    drawn, low, high = drawn.reshape(-1, m, b), low.reshape(m, b), high.reshape(m, b)
+    drawn = drawn.reshape(-1, m, b)
+    low, high = np.array([[mean_interval(of_cell) for of_cell in row] for row in scores.values]).transpose(2, 0, 1)
     signs = np.where(_judged_enough(scores.values), scores.signs, np.nan)  # what is judged on few images has no rank
     oriented = value * signs
     ranks = _ranks(oriented)
@@ -187,15 +188,16 @@ def _rows_of_benchmark(
     per_image = scores.values[:, j]
     order = [int(i) for i in np.argsort(ranks, kind="stable") if np.isfinite(ranks[i])]
     ranked = [names[i] for i in order]
-    letters = groups(ranked, {names[i]: per_image[i] for i in order}, _LEVEL) if ranked else {}
+    of_ranked = {names[i]: per_image[i] for i in order}
+    letters = groups(ranked, of_ranked, _LEVEL, sign_flip_test) if ranked else {}
     against_random = np.full(len(names), np.nan)
     against_next = np.full(len(names), np.nan)
     chance = names.index("random")
     for place, i in enumerate(order):
         if i != chance:
-            against_random[i] = _p_value(per_image[i], per_image[chance])
+            against_random[i] = sign_flip_test(per_image[i], per_image[chance])
         if place + 1 < len(order):
-            against_next[i] = _p_value(per_image[i], per_image[order[place + 1]])
+            against_next[i] = sign_flip_test(per_image[i], per_image[order[place + 1]])
     against_random, against_next = holm(against_random), holm(against_next)
     unranked = [i for i in range(len(names)) if i not in order]
     return [
@@ -227,11 +229,6 @@ def _judged_enough(values: np.ndarray) -> np.ndarray:
     """Whether methods have scores on about the images that others have, bool (M, B): else their means are of others."""
     judged = np.isfinite(values).sum(2)
     return judged >= _ENOUGH * judged.max(0)
-
-
-def _p_value(a: np.ndarray, b: np.ndarray) -> float:
-    both = np.isfinite(a) & np.isfinite(b)
-    return paired_test(a[both], b[both])
 
 
 def _average_ranks(scores: Scores, ranks: np.ndarray, resampled: np.ndarray) -> list[dict[str, Any]]:

@@ -39,7 +39,6 @@ def evaluate(
     held_out: int | float = 5,
     strict: bool = False,
     seed: int = 0,
-    resamples: int = 1000,
     n_jobs: int | None = None,
 ) -> Result:
     """Score how well maps localise objects.
@@ -66,16 +65,16 @@ def evaluate(
         held_out: For scores with a threshold chosen on other images: number of folds, or the share of images that
             choose.
         strict: An image without a box is an error; otherwise it is left out and counted.
-        seed: Of folds, bootstrap and the random row.
-        resamples: Of the bootstrap over images.
+        seed: Of folds and the random row.
         n_jobs: Threads, None for one per CPU.
 
     Returns:
         Result. `table`: one row per metric and method, best first, columns method, kind ("method", "control",
-        "baseline"), metric, value, low, high (95 % bootstrap interval over images, thresholds chosen anew), threshold
-        (the best level 0..255, or α, on all images; NaN where there is none), images, seconds_per_image. `arrays`:
-        "<method>/curve" (accuracy at each threshold), "<method>/curve V2" (3, 256), "<method>/hits" (N, 256),
-        "<method>/<metric>/resamples", … . `summary.compare(result)` tests differences. `settings["skipped"]` names the
+        "baseline"), metric, value, low, high (95 % interval over images at the threshold chosen: Wilson's for hits,
+        Student's t for means; NaN for a single image that is no hit or miss), threshold (the best level 0..255, or α,
+        on all images; NaN where there is none), images (with a score), seconds_per_image. `arrays`: "<method>/curve"
+        (accuracy at each threshold), "<method>/curve V2" (3, 256), "<method>/hits" (N, 256), "<method>/<metric>/images"
+        (N,), whose mean is the value, … . `summary.compare(result)` tests differences. `settings["skipped"]` names the
         images left out.
 
     Raises:
@@ -134,7 +133,7 @@ def evaluate(
         "protocol": protocol, "iou": iou, "tolerance": tolerance, "held_out": held_out, "seed": seed,
         "skipped": skipped,
     }  # fmt: skip
-    return summarise(scored, shared, chosen, settings, seed=seed, resamples=resamples)
+    return summarise(scored, shared, chosen, settings)
 
 
 def read_map(maps: Sequence[np.ndarray], item: int, image: str, method: str) -> np.ndarray:

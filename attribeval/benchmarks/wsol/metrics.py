@@ -1,7 +1,9 @@
-"""The scores by name: what each needs, and how it follows from small arrays per image and the images' weights.
+"""The scores by name: what each needs, and what every image contributes to it.
 
-A score is written once, for weighted images. With all weights 1 it is the value in the table; with the counts of a
-bootstrap sample it is that sample's value, thresholds chosen anew. That is all that intervals and comparisons need.
+A score is the mean of its images' contributions, NaN where an image has none: that is all that the table, its intervals
+and comparisons need. Of a score with a threshold they are the hits at the threshold chosen; of one that is no mean over
+images (PxAP, the mean of classes) the score plus N times its derivative by the image's weight, which is how the score
+varies with the images (Hampel 1974).
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.benchmarks.wsol.heuristics import ENERGIES, MEANS, VALUES
-from attribeval.benchmarks.wsol.pixels import mask_ious, pxap
-from attribeval.benchmarks.wsol.pointing import mean_of_classes
+from attribeval.benchmarks.wsol.pixels import mask_ious, pxap_by_image
+from attribeval.benchmarks.wsol.pointing import hits_by_class
 from attribeval.errors import AttribevalError, unknown
 
 IOUS = (0.3, 0.5, 0.7)  # of MaxBoxAccV2
@@ -29,7 +31,7 @@ class Metric:
         needs: Arrays per image that it is made of; "labels", "top1" and "top5" come with the images.
         truth: "boxes", "masks" or "either".
         about: One line for people.
-        estimate: (arrays, weights (R, N)) -> (R,).
+        images: (arrays) -> contributions (N,), whose mean is the score.
         chosen: (arrays) -> the threshold that it chose, as a number, or None.
         lower: Whether lower is better.
         asked: Whether it is scored only when it is named.
@@ -39,56 +41,49 @@ class Metric:
     needs: tuple[str, ...]
     truth: str
     about: str
-    estimate: Callable[[Arrays, np.ndarray], np.ndarray]
+    images: Callable[[Arrays], np.ndarray]
     chosen: Callable[[Arrays], float] | None = None
     lower: bool = False
     asked: bool = False
 
 
-def _sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Weighted sums over images, (R, K); counts of bools are exact in float32, and twice as fast."""
-    kind = np.float32 if values.dtype == bool else np.float64
-    return weights.astype(kind) @ values.reshape(len(values), -1).astype(kind)
-
-
 def _mean(name: str) -> Callable:
-    return lambda arrays, weights: _sums(weights, arrays[name])[:, 0] / weights.sum(1)
+    return lambda arrays: np.asarray(arrays[name], np.float64)
 
 
-def _best(name: str, given: str | None = None, groups: int = 1) -> Callable:
-    """The best mean over thresholds (in each of several groups of them, averaged), of hits that are also `given`."""
+def _best(name: str, given: str | None = None, groups: int = 1, read: Callable = lambda arrays, name: arrays[name]):
+    """At the best threshold (of each of several groups of them, averaged), hits that are also `given`."""
 
-    def estimate(arrays: Arrays, weights: np.ndarray) -> np.ndarray:
-        hits = arrays[name].reshape(len(arrays[name]), -1)
-        hits = hits & arrays[given][:, None] if given else hits
-        means = _sums(weights, hits) / weights.sum(1, keepdims=True)
-        return means.reshape(len(weights), groups, -1).max(2).mean(1)
+    def images(arrays: Arrays) -> np.ndarray:
+        values = read(arrays, name)
+        values = values.reshape(len(values), -1)
+        values = values & arrays[given][:, None] if given else values
+        by_group = values.reshape(len(values), groups, -1)
+        best = by_group.mean(0).argmax(1)
+        return by_group[:, np.arange(groups), best].mean(1)
 
-    return estimate
+    return images
 
 
 def _held_out(name: str, groups: int = 1, read: Callable = lambda arrays, name: arrays[name]) -> Callable:
-    """The mean at thresholds that were chosen on other images: each fold is scored at the best threshold of the rest.
+    """At thresholds that were chosen on other images: each fold is scored at the best threshold of the rest.
 
     `arrays["folds"]` numbers the folds; images of fold −1 serve for choosing only.
     """
 
-    def estimate(arrays: Arrays, weights: np.ndarray) -> np.ndarray:
+    def images(arrays: Arrays) -> np.ndarray:
         folds = arrays["folds"]
         values = read(arrays, name)
-        values = values.reshape(len(values), -1)
-        total = _sums(weights, values)
-        right, count = np.zeros((len(weights), groups)), np.zeros((len(weights), 1))
+        by_group = values.reshape(len(values), groups, -1)
+        total = by_group.sum(0)
+        scores = np.full(len(values), np.nan)
         for fold in np.unique(folds[folds >= 0]):
             mine = folds == fold
-            own = _sums(weights[:, mine], values[mine]).reshape(len(weights), groups, -1)
-            best = (total.reshape(own.shape) - own).argmax(2)
-            right += np.take_along_axis(own, best[:, :, None], axis=2)[:, :, 0]
-            count += weights[:, mine].sum(1, keepdims=True)
-        with np.errstate(invalid="ignore"):
-            return (right / count).mean(1)
+            best = (total - by_group[mine].sum(0)).argmax(1)
+            scores[mine] = by_group[mine][:, np.arange(groups), best].mean(1)
+        return scores
 
-    return estimate
+    return images
 
 
 def _best_level(name: str, scale: np.ndarray | None = None, read: Callable = lambda arrays, name: arrays[name]):
@@ -103,17 +98,12 @@ def _overlaps(arrays: Arrays, name: str) -> np.ndarray:
     return mask_ious(arrays[name])
 
 
-def _pxap(arrays: Arrays, weights: np.ndarray) -> np.ndarray:
-    counts = arrays["histograms"]
-    return pxap(_sums(weights, counts).reshape(len(weights), *counts.shape[1:]))[0]
+def _pxap(arrays: Arrays) -> np.ndarray:
+    return pxap_by_image(arrays["histograms"])
 
 
-def _mask_iou(arrays: Arrays, weights: np.ndarray) -> np.ndarray:
-    return (_sums(weights, mask_ious(arrays["levels"])) / weights.sum(1, keepdims=True)).max(1)
-
-
-def _pointing(arrays: Arrays, weights: np.ndarray) -> np.ndarray:
-    return mean_of_classes(arrays["pointing"], arrays["labels"], weights)
+def _pointing(arrays: Arrays) -> np.ndarray:
+    return hits_by_class(arrays["pointing"], arrays["labels"])
 
 
 _LIST = [
@@ -146,7 +136,8 @@ _LIST = [
            _held_out("fong_value"), _best_level("fong_value", VALUES)),
     Metric("EnergyInBox", ("energy",), "boxes", "share of the map's sum inside the true boxes", _mean("energy")),
     Metric("PxAP", ("histograms",), "masks", "area under the pixels' precision-recall curve", _pxap),
-    Metric("MaxMaskIoU", ("levels",), "masks", "IoU with the mask, best threshold", _mask_iou,
+    Metric("MaxMaskIoU", ("levels",), "masks", "IoU with the mask, best threshold",
+           _best("levels", read=_overlaps),
            _best_level("levels", read=_overlaps)),
     Metric("MaskIoU", ("levels", "folds"), "masks", "the same at thresholds chosen on other images",
            _held_out("levels", read=_overlaps), _best_level("levels", read=_overlaps)),

@@ -73,6 +73,28 @@ def pxap(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.nansum(precision * gained, axis=-1), precision, recall
 
 
+def pxap_by_image(counts: np.ndarray) -> np.ndarray:
+    """What each image contributes to PxAP: the area plus N times its derivative by the weight of the image's pixels.
+
+    With t and f the object's and the background's pixels from the highest threshold down to one, o the object's at it
+    and O all of them, the area is Σ t/(t+f) · o/O. A pixel of the object at one threshold adds to o there, and to t
+    there and at all below; one of the background to f.
+
+    Args:
+        counts: Histograms of each image, (N, 2, T), background and object, bins rising.
+
+    Returns:
+        float64 (N,), whose mean is the area.
+    """
+    falling = np.asarray(counts, np.float64)[..., ::-1]
+    (false, true), (_, objects) = falling.sum(0).cumsum(-1), falling.sum(0)
+    predicted = np.maximum(true + false, 1)  # where nothing is, nothing is added either
+    precision, gained = true / predicted, objects / true[-1]
+    of_true = np.cumsum((gained * false / predicted**2)[::-1])[::-1] + (precision - precision @ gained) / true[-1]
+    of_false = -np.cumsum((gained * true / predicted**2)[::-1])[::-1]
+    return precision @ gained + len(falling) * (falling[:, 1] @ of_true + falling[:, 0] @ of_false)
+
+
 def mask_ious(counts: np.ndarray) -> np.ndarray:
     """IoU of the mask with {level >= t}, for every t.
 

@@ -86,10 +86,11 @@ def run_wsol(
 
     Returns:
         `table` with one row per metric and per method or baseline, best first, and columns: method; kind ("method",
-        "control", "baseline"); metric; value, low, high (0 to 1, 95 % bootstrap interval over images, thresholds
-        chosen anew); threshold (the best level 0 to 255, or α, on all images); images; seconds_per_image. `arrays`
-        holds "<method>/hits", bool (N, 256), "<method>/curve", the accuracy at each threshold, and what
-        `summary.compare` needs. `settings` holds the model's top-1 accuracy and the images left out.
+        "control", "baseline"); metric; value, low, high (0 to 1, 95 % interval over images, see
+        `results.over_images.mean_interval`); threshold (the best level 0 to 255, or α, on all images);
+        images (with a score); seconds_per_image. `arrays` holds "<method>/hits", bool (N, 256), "<method>/curve", the
+        accuracy at each threshold, and what `summary.compare` needs. `settings` holds the model's top-1 accuracy and
+        the images left out.
 
     Raises:
         AttribevalError: If the data set has neither boxes nor masks, an image has no box and `strict`, labels are not
@@ -286,4 +287,4 @@ def _summarise(
         "top1_accuracy": float(shared["top1"].mean()),
         "top5_accuracy": float(shared["top5"].mean()),
     }
-    return summarise(scored, shared, metrics, settings, seed=settings["seed"])
+    return summarise(scored, shared, metrics, settings)

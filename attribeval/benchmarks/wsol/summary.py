@@ -1,26 +1,26 @@
-"""From small arrays per image to one table: values, intervals, thresholds, comparisons, sentences."""
+"""From small arrays per image to one table: values, intervals, thresholds, comparisons."""
 
 from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attribeval.benchmarks.wsol.metrics import PER_IMAGE, Metric
 from attribeval.benchmarks.wsol.pixels import mask_ious, pxap
+from attribeval.benchmarks.wsol.sentences import paired_differences, sentences
 from attribeval.errors import AttribevalError, unknown
-from attribeval.results.comparisons import holm
+from attribeval.results.over_images import mean_interval
 from attribeval.results.result import Result
-from attribeval.results.statistics import bootstrap_estimates, bootstrap_p_value, percentile_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["method", "kind", "metric", "value", "low", "high", "threshold", "images", "seconds_per_image"]
-CONTROLS = ("random", "centred box")
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,6 @@ def summarise(
     shared: Mapping[str, np.ndarray],
     metrics: Sequence[Metric],
     settings: dict[str, Any],
-    *,
-    seed: int = 0,
-    resamples: int = 1000,
 ) -> Result:
     """The table of some methods' scores: one row per metric and method, the best of each metric first.
 
@@ -83,7 +80,6 @@ def summarise(
         shared: Arrays that belong to the images: "labels", "top1", "top5", "folds", as far as they are known.
         metrics: What to score; a method without the arrays for one has no row of it.
         settings: Kept with the result.
-        seed, resamples: Of the bootstrap over images.
 
     Returns:
         See `evaluate`.
@@ -99,28 +95,22 @@ def summarise(
     if not cells:
         raise AttribevalError("Expected at least one method with one score. Received none.")
 
-    def estimate(weights: np.ndarray) -> np.ndarray:
-        return np.stack([metric.estimate(have, weights) for _, metric, have in cells], axis=1)
-
-    n = len(next(iter(scored[0].arrays.values())))
-    values = estimate(np.ones((1, n)))[0]
-    estimates = bootstrap_estimates(estimate, n, resamples=resamples, seed=seed)
     rows, arrays = [], {}
-    for (one, metric, have), value, resampled in zip(cells, values, estimates.T, strict=True):
-        low, high = percentile_interval(resampled)
+    for one, metric, have in cells:
+        images = metric.images(have)
+        known = images[~np.isnan(images)]
+        value = float(known.mean()) if known.size else np.nan
+        low, high = mean_interval(images, bounds=None if metric.lower else (0.0, 1.0))
         threshold = metric.chosen(have) if metric.chosen and "fixed_box" not in one.arrays else np.nan
-        used = int((have["folds"] >= 0).sum()) if "folds" in metric.needs else n
         seconds = one.seconds_per_image
-        rows.append((one.name, one.kind, metric.name, float(value), low, high, threshold, used, seconds))
-        arrays[f"{one.name}/{metric.name}/resamples"] = resampled.astype(np.float32)
+        rows.append((one.name, one.kind, metric.name, value, low, high, threshold, known.size, seconds))
+        arrays[f"{one.name}/{metric.name}/images"] = images
     order = {metric.name: (place, 1 if metric.lower else -1) for place, metric in enumerate(metrics)}
-    rows.sort(key=lambda row: (order[row[2]][0], order[row[2]][1] * row[3]))
+    rows.sort(key=lambda row: (order[row[2]][0], np.isnan(row[3]), order[row[2]][1] * row[3]))
     for one in scored:
         arrays |= _curves(one)
     table = pd.DataFrame(rows, columns=COLUMNS)
-    result = Result("wsol", table, settings, [], arrays)
-    result.summary.extend(_sentences(result, metrics))
-    return result
+    return Result("wsol", table, settings, sentences(table, arrays, settings, metrics), arrays)
 
 
 def _curves(one: Scored) -> dict[str, np.ndarray]:
@@ -142,7 +132,7 @@ def _curves(one: Scored) -> dict[str, np.ndarray]:
 
 
 def compare(result: Result, metric: str = "MaxBoxAcc", against: Sequence[str] | None = None) -> pd.DataFrame:
-    """Paired differences between the methods of a result, over the same bootstrap samples of images.
+    """Paired differences between the methods of a result, over the images that both score.
 
     Args:
         result: What `evaluate` or `Evaluator.wsol` returned (or loaded from its folder).
@@ -150,92 +140,21 @@ def compare(result: Result, metric: str = "MaxBoxAcc", against: Sequence[str] | 
         against: Names of rows that every method is compared with; None compares every pair.
 
     Returns:
-        DataFrame with columns method, other, metric, difference (method − other), low, high (95 % interval), p (two-
-        sided, see `bootstrap_p_value`) and p_holm (corrected for all rows of this table, Holm 1979).
+        DataFrame with columns method, other, metric, difference (mean of method − other), low, high (95 % interval,
+        see `over_images.difference_interval`), p (two-sided, see `over_images.sign_flip_test`; NaN, not tested, for
+        fewer than two images) and p_holm (corrected for all rows of this table, Holm 1979).
 
     Raises:
         AttribevalError: If the metric or a name is not in the result.
     """
-    import pandas as pd
-
-    values = {row.method: row.value for row in result.table.itertuples() if row.metric == metric}
-    if not values:
+    names = list(result.table["method"][result.table["metric"] == metric])
+    if not names:
         raise unknown("metric of this result", metric, set(result.table["metric"]))
     for name in against or ():
-        if name not in values:
-            raise unknown(f"row of {metric}", name, values)
-    names = list(values)
-    pairs = (
-        [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-        if against is None
-        else [(a, b) for a in names for b in against if a != b]
-    )
-    rows = []
-    for a, b in pairs:
-        one, other = (result.arrays[f"{name}/{metric}/resamples"].astype(np.float64) for name in (a, b))
-        difference = values[a] - values[b]
-        low, high = percentile_interval(one - other)
-        rows.append((a, b, metric, difference, low, high, bootstrap_p_value(difference, one - other)))
-    table = pd.DataFrame(rows, columns=["method", "other", "metric", "difference", "low", "high", "p"])
-    return table.assign(p_holm=holm(table["p"].to_numpy()))
-
-
-def _sentences(result: Result, metrics: Sequence[Metric]) -> list[str]:
-    """The outcome in words; a difference is claimed only where its corrected p-value is below .05."""
-    settings, table = result.settings, result.table
-    first = metrics[0]
-    rows = table[table["metric"] == first.name]
-    methods = [row for row in rows.itertuples() if row.kind == "method"]
-    controls = [name for name in CONTROLS if name in set(rows["method"])]
-    sentences = []
-    if methods:
-        best = methods[0]
-        if first.name == "MaxBoxAcc":
-            sentences.append(
-                f"{best.method} localises best: its box meets the object in {best.value:.1%} of {best.images} images "
-                f"(95 % interval {best.low:.1%} to {best.high:.1%})."
-            )
-        else:
-            sentences.append(
-                f"{best.method} is best by {first.name}: {best.value:.3f} on {best.images} images (95 % interval "
-                f"{best.low:.3f} to {best.high:.3f})."
-            )
-    if methods and controls:
-        pairs = compare(result, first.name, controls)
-        pairs = pairs[pairs["method"].isin([row.method for row in methods])]
-        pairs = pairs.assign(corrected=holm(pairs["p"].to_numpy()))
-        shown = {(row.method, row.other): row for row in pairs.itertuples()}
-        for row in methods:
-            verdicts = []
-            for control in controls:
-                pair = shown[row.method, control]
-                clear = pair.corrected < 0.05
-                better = (pair.difference > 0) != first.lower
-                verdict = "not distinguishable from" if not clear else "better than" if better else "worse than"
-                verdicts.append(f"{verdict} {control} ({pair.low:+.1%} to {pair.high:+.1%})")
-            sentences.append(f"{row.method} is {' and '.join(verdicts)}, in points of {first.name}.")
-        if len(pairs) > 1:
-            sentences.append(
-                f"These verdicts are corrected for {len(pairs)} comparisons (Holm), their intervals are not."
-            )
-    if "top1_accuracy" in settings:
-        sentences.append(
-            f"The model {settings['model']} is right on {settings['top1_accuracy']:.1%} of the images "
-            f"(top-5: {settings['top5_accuracy']:.1%})."
-        )
-    skipped = settings.get("skipped", [])
-    if skipped:
-        some = ", ".join(skipped[:5]) + (", …" if len(skipped) > 5 else "")
-        sentences.append(f"Left out, for want of a box: {len(skipped)} of the images ({some}).")
-    names = {metric.name for metric in metrics}
-    if "MaxBoxAcc" in names:
-        honest = " BoxAcc is the same at thresholds chosen on other images." if "BoxAcc" in set(table["metric"]) else ""
-        sentences.append(
-            "Each method's threshold is the best one for these very images, as MaxBoxAcc is defined." + honest
-        )
-    if (table["seconds_per_image"] > 0).any():
-        sentences.append("The time of work that methods share counts for the first of them.")
-    return sentences
+        if name not in names:
+            raise unknown(f"row of {metric}", name, names)
+    pairs = list(combinations(names, 2)) if against is None else [(a, b) for a in names for b in against if a != b]
+    return paired_differences(result.arrays, metric, pairs)
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
