@@ -391,3 +391,51 @@ def test_recursive_rows_are_a_family_of_their_own():
     assert set(mine["group"]) == {""}
     (said,) = [s for s in result(records, {}).summary if s.startswith("Importance computed anew")]
     assert "recursive(GOOD) is better than chance (remove: gain +" in said and "; recursive(BAD) is worse" in said
+
+
+# -- what the run could have shown -------------------------------------------------------------------------------------
+
+
+def test_the_first_line_says_that_the_premise_fails():
+    broken = [r | {"accuracy": 0.15} if r["kind"] == "unmodified" else r for r in synthetic(repeats=4)]
+    said = result(broken, {}).summary[0]
+    assert said.startswith("The premise of retraining does NOT hold") and "(15.0% of the test images right" in said
+    assert "is 10.0%" in said and "repeat" not in said
+    for repeats, words in ((1, "there is 1 repeat, fewer than 3"), (2, "there are 2 repeats, fewer than 3")):
+        first = result(synthetic(repeats=repeats), {}).summary[0]
+        assert "does NOT hold" in first and words in first and "near chance" not in first
+    assert result(synthetic(repeats=3), {}).summary[0].startswith("Remove and retrain.")
+
+
+def retraining(differences: list[float]) -> str:
+    records = [cell("control", "random", "remove", 0.9, r, 0.5 + d, without_retraining=0.5)
+               for r, d in enumerate(differences)]  # fmt: skip
+    (said,) = [s for s in result(records, {}).summary if s.startswith("With 90%")]
+    return said
+
+
+def test_a_kind_of_image_it_never_saw_is_claimed_by_a_test():
+    assert "never saw" not in retraining([0.1, -0.08, 0.02]) and "no difference shown (p = " in retraining([0.1, -0.08])
+    assert "(one repeat: not tested)" in retraining([0.3])
+    assert "never saw, not to information that is gone (p < 0.001)" in retraining([0.3, 0.32, 0.29])
+    worse = retraining([-0.3, -0.32, -0.29])
+    assert "never saw" not in worse and worse.endswith("on 50.0% (p < 0.001).")
+
+
+def test_the_gain_that_could_have_been_shown_is_shown_in_four_of_five_runs():
+    """One method, one test: runs simulated with that gain and that spread."""
+    from attribeval.benchmarks.roar.premise import _shown, power
+
+    n, spread = 3, 2.0  # repeats, points
+    half = stats.t.ppf(0.975, n - 1) * spread / 100 / np.sqrt(n)
+    table = pd.DataFrame([{"kind": "method", "estimator": "M", "mode": "remove", "area": 0.0, "low": -half,
+                           "high": half, "repeats": n}])  # fmt: skip
+    (said,) = power(table, 0.95)
+    needed = float(said.split("about ")[1].split(" points")[0])
+    gains = np.random.default_rng(0).normal(needed, spread, (20_000, n))
+    assert (stats.ttest_1samp(gains, 0, axis=1).pvalue <= 0.05).mean() == pytest.approx(0.8, abs=0.015)
+    assert "With 3 repeats" in said and "corrected for 1 test;" in said
+    for free, alpha in ((1, 0.05), (2, 0.01), (9, 0.005)):
+        assert stats.nct.sf(stats.t.isf(alpha / 2, free), free, _shown(free, alpha)) == pytest.approx(0.8, abs=1e-5)
+    assert power(table.assign(repeats=1, low=np.nan, high=np.nan), 0.95) == []
+    assert any("a gain must be about" in sentence for sentence in result(synthetic(), {}).summary)

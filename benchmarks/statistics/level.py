@@ -1,6 +1,6 @@
 """How often a test claims a difference where there is none, and how often an interval holds the truth, by images.
 
-    python benchmarks/statistics/level.py [--runs 4000] [--seed 0]
+    python benchmarks/statistics/level.py [--runs 2000] [--seed 0]
 
 Prints two Markdown tables, those of docs/statistics.md. Two methods with the same scores up to chance are tested at
 5 %: scores that are normal, skewed or thirds, hits, and hits of the best of many thresholds, chosen for each method on
@@ -93,7 +93,7 @@ def coverage(runs, seed):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=4000)
+    parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     levels(args.runs, args.seed)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attribeval.benchmarks.roar.premise import power, premise
 from attribeval.results.comparisons import holm, paired_test, t_interval
 
 if TYPE_CHECKING:
@@ -33,10 +34,12 @@ def sentences(
         level: Of the intervals.
 
     Returns:
-        Per mode who is better than chance, then a sentence per method, then notes: what retraining changes, class
-        leakage of the masks, the effect of a max filter, what failed or is missing.
+        Why the answer says little, if it does; per mode who is better than chance, then a sentence per method, then
+        notes: how large an effect the repeats could have shown, what retraining changes, class leakage of the masks,
+        the effect of a max filter, what failed or is missing.
     """
-    said = [_headline(areas[areas["mode"] == mode], mode) for mode in _TITLES if (areas["mode"] == mode).any()]
+    said = premise(cells)
+    said += [_headline(areas[areas["mode"] == mode], mode) for mode in _TITLES if (areas["mode"] == mode).any()]
     methods = areas[areas["kind"].isin(("method", "control")) & (areas["estimator"] != "random")]
     said += [_of_method(methods[methods["estimator"] == name], level) for name in dict.fromkeys(methods["estimator"])]
     if len(methods):
@@ -45,7 +48,8 @@ def sentences(
             "retrained model loses (remove) or saves (keep) than with random, on average over all fractions. p and "
             "verdict are Holm-corrected over the methods of a mode, intervals are not."
         )
-    said += _retraining(curves)
+    said += power(areas, level)
+    said += _retraining(curves, cells, level)
     said += _recursive(areas, level)
     said += _leakage(cells, level)
     said += _max_filter(cells, level)
@@ -87,21 +91,31 @@ def _recursive(areas: pd.DataFrame, level: float) -> list[str]:
     return [f"Importance computed anew on the retrained model after each fraction: {'; '.join(parts)}."]
 
 
-def _retraining(curves: pd.DataFrame) -> list[str]:
+def _retraining(curves: pd.DataFrame, cells: pd.DataFrame, level: float) -> list[str]:
     """The paper's section 4.3.1: how much of the loss without retraining is the modification's own."""
     whole = curves["accuracy"][curves["kind"] == "unmodified"]
     said = [f"Trained on unmodified images, the model is right on {share:.1%} of the test images." for share in whole]
-    random = curves[(curves["estimator"] == "random") & (curves["mode"] == "remove") & (curves["fraction"] < 1)]
-    random = random[random["without_retraining"].notna()].sort_values("fraction")
-    if not len(random):
+    done = cells[(cells["status"] == "done") & (cells["estimator"] == "random") & (cells["mode"] == "remove")]
+    done = done[done["without_retraining"].notna() & done["kind"].isin(("method", "control")) & (done["fraction"] < 1)]
+    if not len(done):
         return said
-    row = random.iloc[-1]
+    last = done[done["fraction"] == done["fraction"].max()]
+    retrained, untrained = last["accuracy"].to_numpy(), last["without_retraining"].to_numpy()
     sentence = (
-        f"With {row['fraction']:.0%} removed at random, a retrained model is right on {row['accuracy']:.1%} of the "
-        f"test images, the model that was not retrained on {row['without_retraining']:.1%}"
+        f"With {last['fraction'].iloc[0]:.0%} removed at random, a retrained model is right on {retrained.mean():.1%} "
+        f"of the test images, the model that was not retrained on {untrained.mean():.1%}"
     )
-    if row["without_retraining"] < row["accuracy"]:
-        sentence += ": the difference is due to images of a kind it never saw, not to information that is gone"
+    p = paired_test(retrained, untrained)
+    if not np.isfinite(p):
+        sentence += " (one repeat: not tested)"
+    elif p > 1 - level:
+        sentence += f": no difference shown ({_p(p)})"
+    elif untrained.mean() < retrained.mean():
+        sentence += (
+            f": the difference is due to images of a kind it never saw, not to information that is gone ({_p(p)})"
+        )
+    else:
+        sentence += f" ({_p(p)})"
     return [*said, sentence + "."]
 
 
