@@ -39,7 +39,8 @@ class Attributer:
             the path of a `.keras` or `.h5` file, loaded in safe mode.
         preprocess: How raw images become the model's input: a name ("caffe", "tf", "mobilenet", …), a function of a
             float32 array (N, H, W, C), or None if images are the model's own input. Named networks know theirs.
-        target_layer: Name or path of the layer for class activation maps; None finds the last spatial output.
+        target_layer: Name or path of the layer for class activation maps, or of a tensor
+            (`layer:Operation`); None finds the last picture that all of the score goes through.
         class_names: Names by class index.
         score: "logit" (softmax or sigmoid stripped) or "output" (the model's output as it is).
         precision: "float32" (true float32, whatever the process allows), "tf32", "bfloat16" or "float16": how exactly
@@ -87,7 +88,9 @@ class Attributer:
             self.classifier.use_several_devices()
 
     def __repr__(self) -> str:
-        return f"Attributer({self.classifier.name!r}, {self.classifier.classes} classes)"
+        grid = self.classifier.target_grid
+        tokens = f", tokens of {self.classifier.target_layer!r} as {grid[0]} × {grid[1]} places" if grid else ""
+        return f"Attributer({self.classifier.name!r}, {self.classifier.classes} classes{tokens})"
 
     def _repr_html_(self) -> str:
         from attribeval.report.notebook import attributer_html

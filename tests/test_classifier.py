@@ -81,7 +81,7 @@ def test_subclassed_model_with_softmax_in_call():
     net(X)
     classifier = Classifier(net)
     np.testing.assert_allclose(classifier.forward(tf.constant(X))[0], net.logits(X), atol=1e-6)
-    assert classifier.target_layer == "conv"
+    assert classifier.target_layer == "conv:Relu"  # the last picture, though no layer gives it
     assert classifier.input_shape == (12, 12, 3)
 
 

@@ -37,7 +37,10 @@ def check_linear_head(classifier: Classifier, layer: str | None) -> bool:
 
     def inspect(x: Any) -> Any:
         trace, scores = classifier.trace(x)
-        features, rectified = _behind_rectifier(find_target_layer(trace, wanted).output, scores)
+        target = find_target_layer(trace, wanted)
+        if target.grid is not None and target.grid.extra:
+            raise head_error(wanted, "tokens beside its picture (a class token, registers) go into the logits, too")
+        features, rectified = _behind_rectifier(target.output, scores)
         derivative = tf.gradients(scores, features)[0]
         if derivative is None:
             raise head_error(wanted, "the logits have no derivative with respect to that layer")

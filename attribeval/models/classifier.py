@@ -16,7 +16,7 @@ from attribeval.models.logits import find_logits
 from attribeval.models.preprocessing import Preprocessing, find_preprocessing
 from attribeval.models.recording import Recording
 from attribeval.models.run_options import Precision, check_precision, with_run_options
-from attribeval.models.target_layer import find_target_layer, last_spatial_call, spatial_calls
+from attribeval.models.target_layer import default_target, find_target_layer, spatial_calls
 from attribeval.models.trace import Trace, run
 
 _building = threading.RLock()  # one graph at a time: some builders change what Keras does meanwhile
@@ -72,6 +72,7 @@ class Classifier:
         self.link: str | None = None
         self.layer_names: list[str] = []
         self.target_layer: str | None = None
+        self.target_grid: tuple[int, int] | None = None  # rows and columns, where the target layer gives tokens
         self.classes = self._inspect(target_layer)
 
     def _inspect(self, target_layer: str | None) -> int:
@@ -93,8 +94,9 @@ class Classifier:
                 )
             logits, found["link"] = find_logits(output)
             found["layers"] = list(dict.fromkeys(c.name for c in spatial_calls(trace)))
-            target = last_spatial_call(trace) if target_layer is None else find_target_layer(trace, target_layer)
-            found["target"] = None if target is None else target.path
+            if "target" not in found:
+                wanted = target_layer
+                found["target"] = default_target(trace, logits) if wanted is None else find_target_layer(trace, wanted)
             found["classes"] = int(output.shape[-1])
             scores = output if self.score == "output" else logits
             return tf.cast(scores, self.dtype), tf.cast(output, tf.float32)
@@ -103,7 +105,9 @@ class Classifier:
         self._recording = found["recording"] if found["recording"].can_be_copied else None
         if self.precision in ("bfloat16", "float16"):
             self._lower_precision(forward)
-        self.link, self.layer_names, self.target_layer = found["link"], found["layers"], found["target"]
+        self.link, self.layer_names, target = found["link"], found["layers"], found["target"]
+        if target is not None:
+            self.target_layer, self.target_grid = target.path, target.tokens
         if self.score == "logit" and self.link is None:
             self._refuse_hidden_probabilities(found["classes"])
         return found["classes"]

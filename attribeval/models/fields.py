@@ -73,9 +73,10 @@ def activations_gradient_and_scores(
 
     def build(x, targets):
         trace, scores = classifier.trace(x)
-        activations = find_target_layer(trace, wanted).output
-        (derivative,) = tf.gradients(_explained(scores, targets), activations)
-        derivative = _checked(derivative, f"layer {wanted!r}")
+        target = find_target_layer(trace, wanted)
+        (derivative,) = tf.gradients(_explained(scores, targets), target.output)
+        derivative = target.picture(_checked(derivative, f"layer {wanted!r}"))
+        activations = target.picture(target.output)
         return tf.cast(activations, classifier.dtype), tf.cast(derivative, classifier.dtype), scores
 
     key = ("activations_and_gradient", wanted)

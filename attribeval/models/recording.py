@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from attribeval import _tf as tf
-from attribeval.models.trace import LayerCall, Trace
+from attribeval.models.trace import LayerCall, Trace, needed
 
 # Where GPUs and some CPUs gain by half precision. (Their type attribute is T.)
 _PRODUCTS = frozenset(
@@ -30,7 +30,7 @@ class Recording:
     def __init__(self, x: Any, trace: Trace):
         self._x, self._trace = x, trace
         outputs = [trace.output, *(call.output for call in trace.calls)]
-        self._ops = _needed(tf.nest.flatten(outputs))
+        self._ops = needed(tf.nest.flatten(outputs))
         self._captures = list(x.graph.captures)
 
     @property
@@ -68,7 +68,7 @@ class Recording:
                 known.update(zip((tensor.name for tensor in op.outputs), outputs, strict=True))
         output = tf.nest.map_structure(lambda tensor: known[tensor.name], self._trace.output)
         calls = [LayerCall(call.path, call.layer, known[call.output.name]) for call in self._trace.calls]
-        return Trace(output, calls, list(self._trace.finished))
+        return Trace(output, calls, list(self._trace.finished), x)
 
 
 def _copied(graph: Any, op: Any, inputs: list[Any], low: Any) -> tuple[Any, list[Any]]:
@@ -83,16 +83,3 @@ def _copied(graph: Any, op: Any, inputs: list[Any], low: Any) -> tuple[Any, list
     inputs = [tf.cast(tensor, low) if tensor.dtype == tf.float32 else tensor for tensor in inputs]
     copy = graph.create_op(op.type, inputs, [low], attrs=kept, name=op.name)
     return copy, [tf.cast(copy.outputs[0], tf.float32)]
-
-
-def _needed(tensors: list[Any]) -> list[Any]:
-    """The operations that the tensors are made of, in the order of computation."""
-    found, waiting = set(), [tensor.op for tensor in tensors]
-    while waiting:
-        op = waiting.pop()
-        if op.name not in found:
-            found.add(op.name)
-            waiting += [tensor.op for tensor in op.inputs]
-            waiting += op.control_inputs
-    graph = tensors[0].graph
-    return [op for op in graph.get_operations() if op.name in found]

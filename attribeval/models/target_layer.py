@@ -1,78 +1,190 @@
-"""Which layer a class activation map looks at: the last one whose output still is a picture."""
+"""Which tensor a class activation map looks at: the last picture that all of the score goes through."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError, unknown
+from attribeval.models.layout import Axes, Grid, grid_of, has_places
+from attribeval.models.layout_ops import layouts
+from attribeval.models.propagation.graph import Path
+from attribeval.models.propagation.ops import WEIGHTED
+from attribeval.models.tensor_names import find_tensor, is_tensor_name, passes_on, tensor_name
 from attribeval.models.trace import LayerCall, Trace
 
+_PRODUCTS = {"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"}
+_LEARNING = {*WEIGHTED, *_PRODUCTS, "PartitionedCall", "StatefulPartitionedCall"}
+_PASSING_ON = {
+    "MaxPool", "AvgPool", "Pad", "PadV2", "MirrorPad", "Slice", "StridedSlice", "Identity", "IdentityN", "StopGradient",
+    "EnsureShape", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "ResizeNearestNeighbor", "ResizeBilinear",
+}  # fmt: skip
+_PICKING = {"Slice", "StridedSlice", "Split", "SplitV", "Unpack", "GatherV2"}
 
-def _is_spatial(call: LayerCall) -> bool:
-    """Whether the output is a map (batch, height, width, channels) of more than one place."""
-    shape = call.output.shape
-    return shape.rank == 4 and (shape[1] is None or shape[1] > 1) and (shape[2] is None or shape[2] > 1)
+
+@dataclass(frozen=True)
+class Target:
+    """A picture inside a model.
+
+    Attributes:
+        path: Its name: the path of the layer that gives it ("backbone/conv5_block3_out"); or, of a tensor that is no
+            layer's output, the layer before it and the operation ("backbone/dense_2:AddV2"; the second such one there
+            is "backbone/dense_2:AddV2:2").
+        output: The symbolic tensor: (batch, h, w, channels), or (batch, tokens, channels).
+        grid: Where its cells lie on the image; None: not known.
+    """
+
+    path: str
+    output: Any
+    grid: Grid | None = None
+
+    @property
+    def tokens(self) -> tuple[int, int] | None:
+        """Rows and columns of the tokens; None: the output has the shape of a picture."""
+        return None if self.grid is None or self.grid.extra is None else (self.grid.rows.size, self.grid.columns.size)
+
+    def picture(self, tensor: Any) -> Any:
+        """The picture (B, h, w, channels) in a tensor of the shape of the output."""
+        return tensor if self.grid is None else self.grid.picture(tensor)
 
 
-def _only_passes_on(layer) -> bool:
-    """Pooling loses resolution and the others change nothing: the layer before them is the better choice."""
-    layers = tf.keras.layers
-    passive = (
-        layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout, layers.SpatialDropout2D, layers.GaussianDropout,
-        layers.GaussianNoise, layers.ZeroPadding2D, layers.Cropping2D, layers.Identity, layers.Reshape,
-        layers.UpSampling2D, layers.Rescaling,
-    )  # fmt: skip
-    return isinstance(layer, (*passive, tf.keras.Model))
+def _is_spatial(tensor: Any) -> bool:
+    """Whether a tensor has the shape of a map (batch, height, width, channels) of more than one row and column."""
+    shape = tensor.shape
+    return shape.rank == 4 and all(shape[k] is None or shape[k] > 1 for k in (1, 2))
 
 
 def spatial_calls(trace: Trace) -> list[LayerCall]:
     """The layer calls of a trace whose outputs are maps, in order, containers (sub-models) left out."""
-    return [c for c in trace.calls if _is_spatial(c) and not isinstance(c.layer, tf.keras.Model)]
+    return [c for c in trace.calls if _is_spatial(c.output) and not isinstance(c.layer, tf.keras.Model)]
 
 
-def last_spatial_call(trace: Trace) -> LayerCall | None:
-    """The last layer with a spatial output before the head, through nested models, or None.
+def default_target(trace: Trace, scores: Any) -> Target | None:
+    """The last picture through which the scores depend on the image, wherever in the model it arises; None: none.
 
-    Layers that only pool, pad or pass on are left out: `block5_conv3` in VGG16, `mixed10` in InceptionV3,
-    `conv5_block3_out` in ResNet50.
+    A tensor is a picture if its axes are rows and columns of the image (or tokens that are such a grid, class tokens
+    before them) and channels, in this order, and if its places matter: the tokens behind the last attention do not
+    where only the class token is read. What only pools, pads or passes on is left out: `block5_conv3` in VGG16,
+    `mixed10` in InceptionV3, `conv5_block3_out` in ResNet50.
+
+    Args:
+        trace: A run of the model.
+        scores: The symbolic scores to be explained, of the same run.
     """
-    candidates = [c for c in spatial_calls(trace) if not _only_passes_on(c.layer)]
-    return candidates[-1] if candidates else None
+    try:
+        path = Path(trace.input, scores)
+    except AttribevalError:  # a model that does not look at its input has no picture either
+        return None
+    known = layouts(path)
+    learnt, seen = set(), False
+    for op in path.ops:
+        seen = seen or op.type in _LEARNING
+        if seen:
+            learnt.update(tensor.name for tensor in op.outputs)
+    for tensor in reversed([tensor for tensor in path.bottlenecks() if tensor.name in learnt]):
+        grid = _grid(tensor, known[tensor.name], trace)
+        if grid is not None and (not grid.extra or _places_matter(path, known, tensor)):
+            return _without_passing_on(trace, path, known, tensor, grid, learnt)
+        if grid is None and _is_unplaced_map(tensor, known[tensor.name], trace):
+            return Target(tensor_name(trace, tensor), tensor)
+    return None
 
 
-def find_target_layer(trace: Trace, wanted: str | None = None) -> LayerCall:
-    """Find the layer for Grad-CAM and its family, by name or by `last_spatial_call`.
+def _grid(tensor: Any, axes: Axes, trace: Trace) -> Grid | None:
+    return grid_of(axes) if tensor.dtype.is_floating else None
+
+
+def _is_unplaced_map(tensor: Any, axes: Axes, trace: Trace) -> bool:
+    """Whether a layer gives a tensor of a map's shape, of whose layout nothing is known: it is taken at its word."""
+    calls = [call for call in spatial_calls(trace) if call.output.name == tensor.name and not passes_on(call.layer)]
+    return bool(calls) and axes[1] is None and axes[2] is None
+
+
+def _without_passing_on(
+    trace: Trace, path: Path, known: dict[str, Axes], tensor: Any, grid: Grid, learnt: set[str]
+) -> Target:
+    """The picture before pooling, padding and the like, or this one."""
+    while True:
+        named = any(
+            call.output.name == tensor.name and not passes_on(call.layer) and not isinstance(call.layer, tf.keras.Model)
+            for call in trace.calls
+        )
+        op = tensor.op
+        before = [op.inputs[k] for k in path.dependent(op)]
+        if named or op.type not in _PASSING_ON or len(before) != 1 or before[0].name not in learnt:
+            return Target(tensor_name(trace, tensor), tensor, grid)
+        other = _grid(before[0], known[before[0].name], trace)
+        if other is None or (other.extra or 0) != (grid.extra or 0):
+            return Target(tensor_name(trace, tensor), tensor, grid)
+        tensor, grid = before[0], other
+
+
+def _places_matter(path: Path, known: dict[str, Axes], tensor: Any) -> bool:
+    """Whether the score reads more of the tokens than those before the picture."""
+    waiting, seen = [tensor], set()
+    while waiting:
+        tensor = waiting.pop()
+        if tensor.name in seen:
+            continue
+        seen.add(tensor.name)
+        for op in path.consumers(tensor):
+            if op.type in _PRODUCTS and len(path.dependent(op)) > 1:
+                return True
+            outputs = [output for output in op.outputs if path.consumers(output) or output is path.score]
+            for output in outputs:
+                axes = known[output.name]
+                if any(has_places(axis) for axis in axes) or None in axes:
+                    waiting.append(output)
+                elif op.type not in _PICKING:
+                    return True
+    return False
+
+
+def find_target_layer(trace: Trace, wanted: str | None) -> Target:
+    """Find the tensor for Grad-CAM and its family by its name.
 
     Args:
         trace: A run of the model.
         wanted: A layer's name ("conv5_block3_out") or, where names repeat in nested models, its path
-            ("backbone/conv5_block3_out").
+            ("backbone/conv5_block3_out"); or the name of a tensor as `Target.path` says; None: the model has none.
 
     Returns:
-        The call; the last one if the layer is called several times.
+        The target; of a layer that is called several times the last output.
 
     Raises:
-        AttribevalError: If no layer has a spatial output, or `wanted` is not one of those that do.
+        AttribevalError: If the model has no picture, or `wanted` is not one.
     """
     spatial = spatial_calls(trace)
     if wanted is None:
-        last = last_spatial_call(trace)
-        if last is None:
-            raise AttribevalError(
-                "This model has no layer with a spatial output (batch, height > 1, width > 1, channels), which class "
-                "activation maps need. Use a method that works on the input, such as 'gradient'."
-            )
-        return last
+        raise AttribevalError(
+            "This model has no layer with a spatial output (batch, height > 1, width > 1, channels), which class "
+            "activation maps need. Use a method that works on the input, such as 'gradient'."
+        )
     matches = [c for c in trace.calls if wanted in (c.path, c.name) and tf.is_tensor(c.output)]
+    if not matches and is_tensor_name(wanted):
+        tensor = find_tensor(trace, wanted)
+        if tensor is not None:
+            return _checked(trace, wanted, tensor)
     if not matches:
         raise unknown("target layer", wanted, {c.name for c in spatial} | {c.path for c in spatial})
-    if not _is_spatial(matches[-1]):
-        raise AttribevalError(
-            f"Expected a target layer with a spatial output (batch, height > 1, width > 1, channels). "
-            f"Received {wanted!r}, whose output is {tuple(matches[-1].output.shape)}. "
-            f"Layers with one: {', '.join(dict.fromkeys(c.name for c in spatial))}."
-        )
+    target = _checked(trace, matches[-1].path, matches[-1].output, wanted)
     if len({c.path for c in matches}) > 1:
         raise AttribevalError(
             f"Several layers are called {wanted!r}: give its path, one of {sorted({c.path for c in matches})}."
         )
-    return matches[-1]
+    return target
+
+
+def _checked(trace: Trace, path: str, tensor: Any, wanted: str | None = None) -> Target:
+    """The target, if the tensor is a map or tokens that are one."""
+    if _is_spatial(tensor):
+        return Target(path, tensor)
+    grid = grid_of(layouts(Path(trace.input, tensor))[tensor.name]) if tensor.shape.rank == 3 else None
+    if grid is None:
+        raise AttribevalError(
+            f"Expected a target layer with a spatial output (batch, height > 1, width > 1, channels), or tokens whose "
+            f"grid can be read off the graph. Received {wanted or path!r}, whose output is {tuple(tensor.shape)}. "
+            f"Layers with one: {', '.join(dict.fromkeys(c.name for c in spatial_calls(trace)))}."
+        )
+    return Target(path, tensor, grid)

@@ -44,11 +44,13 @@ class Trace:
         output: The model's output.
         calls: The calls of its layers that gave a tensor, in the order in which they finished.
         finished: Path and layer of every call, whatever it gave, in the same order.
+        input: The symbolic input that the model was called on.
     """
 
     output: Any
     calls: list[LayerCall] = field(default_factory=list)
     finished: list[tuple[str, Any]] = field(default_factory=list)
+    input: Any = None
 
 
 @contextmanager
@@ -99,4 +101,17 @@ def run(model: Any, x: Any) -> Trace:
     finished: list[tuple[str, Any]] = []
     with _listening(model, calls, finished):
         output = model(x, training=False)
-    return Trace(output, calls, finished)
+    return Trace(output, calls, finished, x)
+
+
+def needed(tensors: list[Any]) -> list[Any]:
+    """The operations that the tensors are made of, in the order of computation."""
+    found, waiting = set(), [tensor.op for tensor in tensors]
+    while waiting:
+        op = waiting.pop()
+        if op.name not in found:
+            found.add(op.name)
+            waiting += [tensor.op for tensor in op.inputs]
+            waiting += op.control_inputs
+    graph = tensors[0].graph
+    return [op for op in graph.get_operations() if op.name in found]

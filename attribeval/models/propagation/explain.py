@@ -70,21 +70,24 @@ def layer_relevance(
 
     def build(x, targets):
         trace, scores = classifier.trace(x)
-        source = _behind_last_pooling(trace, x, scores, classifier.target_layer) if layer is None else None
-        source = find_target_layer(trace, layer).output if source is None else source
+        target = find_target_layer(trace, layer or classifier.target_layer)
+        source = _behind_last_pooling(trace, x, scores, target.output) if layer is None else target.output
         start = tf.one_hot(targets, classifier.classes, dtype=scores.dtype)
-        return tf.cast(Relevance(method, Path(source, scores), choose).run(start), classifier.dtype)
+        relevance = Relevance(method, Path(source, scores), choose).run(start)
+        relevance = target.picture(relevance) if source is target.output else relevance
+        return tf.cast(relevance, classifier.dtype)
 
     specs = classifier.input_spec, tf.TensorSpec([None], tf.int32)
     return classifier.compiled((method, key, layer), build, *specs)(x, targets)
 
 
-def _behind_last_pooling(trace: Trace, x: Any, scores: Any, target_layer: str | None) -> Any:
-    """The first of the smallest outputs up to the target layer that all of the score goes through; else its own."""
-    target = find_target_layer(trace, target_layer).output
+def _behind_last_pooling(trace: Trace, x: Any, scores: Any, target: Any) -> Any:
+    """The first of the smallest outputs up to the target that all of the score goes through; else the target."""
     outputs = [call.output for call in spatial_calls(trace)]
-    last = max((k for k, output in enumerate(outputs) if output.name == target.name), default=len(outputs) - 1)
-    outputs = outputs[: last + 1]
+    last = [k for k, output in enumerate(outputs) if output.name == target.name]
+    if not last:  # no layer gives it
+        return target
+    outputs = outputs[: last[-1] + 1]
     if any(None in output.shape[1:3].as_list() for output in outputs):
         return target
     path = Path(x, scores)

@@ -60,6 +60,24 @@ class Path:
                 reached.update(value.name for value in op.outputs if value.name != tensor.name)
         return self.score.name not in reached
 
+    def bottlenecks(self) -> list[Any]:
+        """All tensors that `all_through` is true of, in order, without the source: one sweep instead of one each.
+
+        Every operation of the path either goes into such a tensor or comes after it, so once it is computed it is the
+        only one of the path that is still to be read.
+        """
+        last_read = {self.score.name: len(self.ops)}
+        for k, op in enumerate(self.ops):
+            last_read.update((op.inputs[i].name, k) for i in self.dependent(op) if op.inputs[i].name != self.score.name)
+        waiting, found = {self.source.name}, []
+        for k, op in enumerate(self.ops):
+            waiting -= {op.inputs[i].name for i in self.dependent(op) if last_read[op.inputs[i].name] == k}
+            given = [tensor for tensor in op.outputs if tensor.name in last_read]
+            waiting |= {tensor.name for tensor in given}
+            if len(waiting) == len(given) == 1:
+                found.append(given[0])
+        return found
+
     def types(self) -> list[str]:
         return [op.type for op in self.ops]
 
