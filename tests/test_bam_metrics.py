@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 
 from attribeval.benchmarks.bam.idr import depends, ties
 from attribeval.benchmarks.bam.iir import changes, unchanged
@@ -239,3 +241,42 @@ def test_a_patch_is_insignificant_below_a_tenth_of_the_logits():
     four = np.array([0.0, 0.9, 1.1, 5.0])
     found = Patches(np.zeros((4, 1, 1, 1)), change=four, before=four, scale=np.full(4, 10.0), size=four)
     assert found.insignificant.tolist() == [True, True, False, False]
+
+
+# -- verdicts ----------------------------------------------------------------------------------------------------------
+
+
+def verdicts(values: dict[str, dict[str, np.ndarray]]) -> list[str]:
+    from attribeval.benchmarks.bam.sentences import _verdicts
+
+    rows = [(name, metric) for metric, of in values.items() for name in of]
+    arrays = {f"{name}/{metric}": one for metric, of in values.items() for name, one in of.items()}
+    return _verdicts(pd.DataFrame(rows, columns=["method", "metric"]), arrays)
+
+
+def test_verdicts_are_corrected_over_the_methods():
+    """Of methods that guess, some intervals leave out 50 %: none of them is called wrong for that."""
+    rng = np.random.default_rng(6)
+    guesses = {f"g{i}": rng.random(40) < 0.5 for i in range(60)}
+    below = [
+        name for name, one in guesses.items() if one.mean() < 0.5 and stats.binomtest(int(one.sum()), 40).pvalue < 0.05
+    ]
+    assert len(below) >= 2  # one by one, there would be claims
+    (said,) = verdicts({"IDR": guesses | {"backwards": np.arange(40) < 3}})
+    assert said.startswith("Call the object more important than what it covers")
+    assert said.endswith("p corrected for 61 methods): backwards.")
+
+
+def test_models_are_told_apart_by_a_test_and_one_image_is_none():
+    rng = np.random.default_rng(1)
+    mcs = {"tells": rng.normal(0.3, 0.1, 30), "blind": rng.normal(0, 0.1, 30), "reversed": rng.normal(-0.3, 0.1, 30),
+           "same": np.zeros(30)}  # fmt: skip
+    alike, reverse = verdicts({"MCS": mcs})
+    assert (
+        alike
+        == "Are not shown to tell f_o from f_s by the object (MCS against 0, p corrected for 4 methods): blind, same."
+    )
+    assert reverse.startswith("Attribute the object more for f_s") and reverse.endswith(": reversed.")
+    assert verdicts({"MCS": {"one": np.array([0.4])}}) == ["Not tested, with fewer than 2 images: one."]
+    # Two images cannot show it, however large it is.
+    assert "not shown" in verdicts({"MCS": {"two": np.array([0.9, 0.8])}})[0]

@@ -39,7 +39,7 @@ _COLUMNS = {"method", "kind", "metric", "value", "low", "high", "deviation", "ba
 def plot_bam(result: Result) -> Figure:
     """MCS, IDR and IIR beside each other, methods in the order of MCS: figures 4, 8 and 10.
 
-    Bars of fewer than 30 images are pale. Ink lines are 95 % bootstrap intervals over images, grey numbers the standard
+    Bars of fewer than 30 images are pale. Ink lines are 95 % intervals over images, grey numbers the standard
     deviation over 10 trials of 100.
 
     Args:

@@ -89,8 +89,9 @@ def run_bam(
     Returns:
         `table` with one row per method and metric, and columns: method; kind ("method", "control", "concept"); metric
         ("MCS", "MCSMoved", "MCSSmaller", "MCSCorrelation", "IDR", "IDRMoved", "IDRSmaller", "IIR", "IIRChange"); value;
-        low, high (95 % bootstrap interval over images); deviation (of 10 trials of 100 images; empty for fewer than
-        100); baseline (the same with random regions, for TCAV with random concepts); images; seconds_per_image.
+        low, high (95 % interval over images, see `over_images.mean_interval`); deviation (of 10 trials of 100 images;
+        empty for fewer than 100); baseline (the same with random regions, for TCAV with random concepts); images;
+        seconds_per_image.
         `settings["accuracy"]` is figure 2. `arrays` holds the series over k and the example panels.
 
     Raises:

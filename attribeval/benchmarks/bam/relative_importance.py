@@ -10,7 +10,7 @@ import numpy as np
 
 from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, k_name, logits
 from attribeval.datasets.bam import BamPart, BamView
-from attribeval.results.statistics import bootstrap_interval
+from attribeval.results.over_images import mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ class RelativeImportance:
     """Figure 2.
 
     Attributes:
-        table: Columns model, tested_on, accuracy, low, high (95 % bootstrap), images.
+        table: Columns model, tested_on, accuracy, low, high (95 %, Wilson), images.
         rises: Share of the images that f_s classifies correctly with the object whose confidence is higher without it.
         ks: The commonalities.
         with_feature, without_feature: Accuracy of each f_k on images with the feature, and on the same without it.
@@ -154,7 +154,7 @@ def _answers(model: Trained, view: BamView) -> tuple[np.ndarray, np.ndarray]:
 def _row(model: str, tested_on: str, right: np.ndarray) -> dict[str, object]:
     if not right.size:
         return {"model": model, "tested_on": tested_on, "accuracy": np.nan, "low": np.nan, "high": np.nan, "images": 0}
-    low, high = bootstrap_interval(right)
+    low, high = mean_interval(right)
     return {
         "model": model, "tested_on": tested_on, "accuracy": float(right.mean()), "low": low, "high": high,
         "images": len(right),

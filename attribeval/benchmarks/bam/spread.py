@@ -12,7 +12,7 @@ def deviation_of_trials(values: np.ndarray, *, trials: int = 10, pairs: int = 10
 
     The article draws from 10,000 images. Here there may be few more than 100, and trials of nearly the same images
     would agree by construction: so images are drawn with replacement, as if from many. It tells of samples of that
-    size, not of the mean over all images: `results.statistics.bootstrap_interval` does that.
+    size, not of the mean over all images: `results.over_images.mean_interval` does that.
 
     Args:
         values: One number or bool per image, (N,).

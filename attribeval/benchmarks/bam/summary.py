@@ -1,4 +1,4 @@
-"""From averages of regions to the table, and to sentences."""
+"""From averages of regions to the table."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from attribeval.benchmarks.bam.concept_contrast import score_or_chance
-from attribeval.benchmarks.bam.idr import depends, ties
+from attribeval.benchmarks.bam.idr import depends
 from attribeval.benchmarks.bam.iir import changes, unchanged
 from attribeval.benchmarks.bam.insignificant_patch import Patches
 from attribeval.benchmarks.bam.mcs import contrast, correlation
 from attribeval.benchmarks.bam.relative_importance import RelativeImportance
+from attribeval.benchmarks.bam.sentences import sentences
 from attribeval.benchmarks.bam.spread import deviation_of_trials
 from attribeval.concepts.tcav import Tcav
+from attribeval.results.over_images import mean_interval
 from attribeval.results.result import Result
-from attribeval.results.statistics import bootstrap_interval
 
 METRICS = ("MCS", "IDR", "IIR", "MCSCorrelation", "IIRChange", "MCSMoved", "MCSSmaller", "IDRMoved", "IDRSmaller")
 LOWER_IS_BETTER = ("IIRChange",)
@@ -113,8 +114,8 @@ def summarise(evidence: Evidence, settings: dict[str, Any]) -> Result:
     if evidence.concepts is not None:
         of = {"f_o": evidence.concepts.objects, "f_s": evidence.concepts.scenes}
         settings["tcav"] = {name: one.table.round(4).to_dict("records") for name, one in of.items()}
-    sentences = _sentences(evidence, table, settings)
-    return Result("bam", table.reset_index(drop=True), settings=settings, summary=sentences, arrays=arrays)
+    said = sentences(evidence, table, arrays, settings)
+    return Result("bam", table.reset_index(drop=True), settings=settings, summary=said, arrays=arrays)
 
 
 def _measured(evidence: Evidence, method: str, protocol: str) -> list[tuple[str, np.ndarray, float]]:
@@ -149,7 +150,7 @@ def _measured(evidence: Evidence, method: str, protocol: str) -> list[tuple[str,
 
 def _row(metric: str, values: np.ndarray, baseline: float) -> dict[str, Any]:
     finite = np.isfinite(values).all()
-    low, high = bootstrap_interval(values) if finite else (np.nan, np.nan)
+    low, high = mean_interval(values) if finite else (np.nan, np.nan)
     return {
         "metric": metric,
         "value": float(np.mean(values)),
@@ -203,70 +204,3 @@ def _patch_sizes(patches: Patches) -> dict[str, float]:
         "images": len(patches.change),
         "insignificant": int(patches.insignificant.sum()),
     }
-
-
-def _sentences(evidence: Evidence, table: Any, settings: dict[str, Any]) -> list[str]:
-    importance, sentences = evidence.importance, []
-    broken = [sentence for sentence, holds in importance.checks if not holds]
-    if broken:
-        sentences.append(
-            "The relative importance that the metrics rely on does NOT hold for these models, so that the metrics that "
-            f"need it say little: {'; '.join(broken)}."
-        )
-    methods = table[(table["kind"] != "control") & ~table["method"].isin(settings["slow_methods"])]
-    for metric, what in (("MCS", "contrast between f_o and f_s"), ("IDR", "attributing the object less than what it "
-                         "covers"), ("IIR", "leaving maps alone where a patch changes nothing")):  # fmt: skip
-        of_metric = methods[methods["metric"] == metric].sort_values("value", ascending=False, kind="stable")
-        if len(of_metric):
-            listed = ", ".join(f"{row.method} ({_text(metric, row.value)})" for row in of_metric.head(3).itertuples())
-            sentences.append(f"{metric}, {what}: best {listed}.")
-    mcs, idr = (methods[methods["metric"] == metric].dropna(subset=["low", "high"]) for metric in ("MCS", "IDR"))
-    alike = list(mcs["method"][(mcs["low"] <= 0) & (mcs["high"] >= 0)])
-    if alike:
-        sentences.append(f"Do not tell f_o from f_s by the object (interval of MCS holds 0): {', '.join(alike)}.")
-    wrong = list(idr["method"][idr["high"] < 0.5])
-    if wrong:
-        sentences.append(
-            f"Call the object more important than what it covers, in most images, although it is not (interval of IDR "
-            f"below 50 %): {', '.join(wrong)}."
-        )
-    random = table[(table["method"] == "random") & (table["metric"] == "IDR")]
-    if len(random):
-        row = random.iloc[0]
-        sentences.append(
-            f"Chance: IDR of random maps is {row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%}; 50 % is "
-            "expected)."
-        )
-    same = [
-        name
-        for name in evidence.methods
-        if ties(evidence.scenes.averages[name].region, evidence.alone.averages[name].region) > 0.5
-    ]
-    if same:
-        sentences.append(f"Maps that are the same with and without the object in most images: {', '.join(same)}.")
-    for sentence, holds in importance.checks:
-        sentences.append(f"{'Holds' if holds else 'Does NOT hold'}: {sentence}.")
-    sentences.append(
-        f"Of the images that f_s classifies correctly, {importance.rises:.1%} are classified with more confidence when "
-        "the object is removed."
-    )
-    p = settings["patches"]
-    sentences.append(
-        f"Patches: ‖f(x+δ)−f(x)‖ is {p['change']:.2f} in the median of {p['images']} images ({p['change_before']:.2f} "
-        f"before the optimisation), beside ‖f(x)‖ = {p['logits']:.1f}; ‖δ‖ is {p['size']:.0f}. In {p['insignificant']} "
-        "images it is below a tenth of ‖f(x)‖; IIR counts these."
-    )
-    if evidence.concepts is not None:
-        told = []
-        for name, one in (("f_o", evidence.concepts.objects), ("f_s", evidence.concepts.scenes)):
-            passed = f"{sum(layer.significant for layer in one.layers)} of {len(one.layers)} layers significant"
-            told.append(f"{name} {score_or_chance(one):.2f} (chance {one.chance:.2f}, {passed})")
-        sentences.append(f"TCAV of {settings['feature']!r}: {', '.join(told)}.")
-    slow = settings["slow_methods"]
-    if slow:
-        sentences.append(f"On the first {settings['slow_images']} images alone: {', '.join(slow)}.")
-    return sentences
-
-
-def _text(metric: str, value: float) -> str:
-    return f"{value:+.3f}" if metric == "MCS" else f"{value:.1%}"

@@ -1,0 +1,130 @@
+"""A BAM result in words: a verdict is claimed only where its p-value, corrected over the methods, is below .05."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attribeval.benchmarks.bam.concept_contrast import score_or_chance
+from attribeval.benchmarks.bam.idr import ties
+from attribeval.results.comparisons import holm
+from attribeval.results.over_images import sign_flip_test
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attribeval.benchmarks.bam.summary import Evidence
+
+_ALPHA = 0.05
+
+
+def sentences(
+    evidence: Evidence, table: pd.DataFrame, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]
+) -> list[str]:
+    """The outcome, most important first.
+
+    Args:
+        evidence: What was measured.
+        table: Of the result.
+        arrays: Of the result: "<method>/<metric>", one value per image.
+        settings: Of the result.
+    """
+    importance, sentences = evidence.importance, []
+    broken = [sentence for sentence, holds in importance.checks if not holds]
+    if broken:
+        sentences.append(
+            "The relative importance that the metrics rely on does NOT hold for these models, so that the metrics that "
+            f"need it say little: {'; '.join(broken)}."
+        )
+    methods = table[(table["kind"] != "control") & ~table["method"].isin(settings["slow_methods"])]
+    for metric, what in (("MCS", "contrast between f_o and f_s"), ("IDR", "attributing the object less than what it "
+                         "covers"), ("IIR", "leaving maps alone where a patch changes nothing")):  # fmt: skip
+        of_metric = methods[methods["metric"] == metric].sort_values("value", ascending=False, kind="stable")
+        if len(of_metric):
+            listed = ", ".join(f"{row.method} ({_text(metric, row.value)})" for row in of_metric.head(3).itertuples())
+            sentences.append(f"{metric}, {what}: best {listed}.")
+    sentences += _verdicts(methods, arrays)
+    random = table[(table["method"] == "random") & (table["metric"] == "IDR")]
+    if len(random):
+        row = random.iloc[0]
+        sentences.append(
+            f"Chance: IDR of random maps is {row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%}; 50 % is "
+            "expected)."
+        )
+    same = [
+        name
+        for name in evidence.methods
+        if ties(evidence.scenes.averages[name].region, evidence.alone.averages[name].region) > 0.5
+    ]
+    if same:
+        sentences.append(f"Maps that are the same with and without the object in most images: {', '.join(same)}.")
+    return sentences + _circumstances(evidence, settings)
+
+
+def _verdicts(methods: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Who does not tell the models apart, and who is wrong in most images; corrected over the methods (Holm)."""
+    said = []
+    mcs, idr = (_tested(methods, arrays, metric, null) for metric, null in (("MCS", 0.0), ("IDR", 0.5)))
+    alike = [name for name, (mean, p) in mcs.items() if np.isfinite(p) and (p > _ALPHA or mean == 0)]
+    backwards = [name for name, (mean, p) in mcs.items() if p <= _ALPHA and mean < 0]
+    wrong = [name for name, (mean, p) in idr.items() if p <= _ALPHA and mean < 0]
+    for what, names, tests in (
+        ("Are not shown to tell f_o from f_s by the object (MCS against 0", alike, mcs),
+        ("Attribute the object more for f_s, to which it matters less (MCS against 0", backwards, mcs),
+        ("Call the object more important than what it covers, in most images, although it is not (IDR against 50 %",
+         wrong, idr),
+    ):  # fmt: skip
+        if names:
+            said.append(f"{what}, p corrected for {len(tests)} {_plural(len(tests))}): {', '.join(names)}.")
+    untested = [name for name, (_, p) in mcs.items() if np.isnan(p)]
+    if untested:
+        said.append(f"Not tested, with fewer than 2 images: {', '.join(untested)}.")
+    return said
+
+
+def _tested(
+    methods: pd.DataFrame, arrays: Mapping[str, np.ndarray], metric: str, null: float
+) -> dict[str, tuple[float, float]]:
+    """Method → how far its mean is from what knows nothing, and p, corrected over the methods."""
+    rows = methods[(methods["metric"] == metric) & methods["method"].map(lambda name: f"{name}/{metric}" in arrays)]
+    values = {name: np.asarray(arrays[f"{name}/{metric}"], np.float64) for name in rows["method"]}
+    values = {name: of_images for name, of_images in values.items() if np.isfinite(of_images).all()}
+    p_values = holm(np.array([sign_flip_test(one, np.full(len(one), null)) for one in values.values()]))
+    return {name: (one.mean() - null, p) for (name, one), p in zip(values.items(), p_values, strict=True)}
+
+
+def _circumstances(evidence: Evidence, settings: Mapping[str, Any]) -> list[str]:
+    """What the models and patches were like, TCAV, and which methods saw fewer images."""
+    importance, sentences = evidence.importance, []
+    for sentence, holds in importance.checks:
+        sentences.append(f"{'Holds' if holds else 'Does NOT hold'}: {sentence}.")
+    sentences.append(
+        f"Of the images that f_s classifies correctly, {importance.rises:.1%} are classified with more confidence when "
+        "the object is removed."
+    )
+    p = settings["patches"]
+    sentences.append(
+        f"Patches: ‖f(x+δ)−f(x)‖ is {p['change']:.2f} in the median of {p['images']} images ({p['change_before']:.2f} "
+        f"before the optimisation), beside ‖f(x)‖ = {p['logits']:.1f}; ‖δ‖ is {p['size']:.0f}. In {p['insignificant']} "
+        "images it is below a tenth of ‖f(x)‖; IIR counts these."
+    )
+    if evidence.concepts is not None:
+        told = []
+        for name, one in (("f_o", evidence.concepts.objects), ("f_s", evidence.concepts.scenes)):
+            passed = f"{sum(layer.significant for layer in one.layers)} of {len(one.layers)} layers significant"
+            told.append(f"{name} {score_or_chance(one):.2f} (chance {one.chance:.2f}, {passed})")
+        sentences.append(f"TCAV of {settings['feature']!r}: {', '.join(told)}.")
+    slow = settings["slow_methods"]
+    if slow:
+        sentences.append(f"On the first {settings['slow_images']} images alone: {', '.join(slow)}.")
+    return sentences
+
+
+def _text(metric: str, value: float) -> str:
+    return f"{value:+.3f}" if metric == "MCS" else f"{value:.1%}"
+
+
+def _plural(number: int) -> str:
+    return "method" if number == 1 else "methods"
