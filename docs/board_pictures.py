@@ -53,7 +53,7 @@ def _caption(name: str) -> str:
     return (
         f"{len(METHODS)} methods and the controls on the first {IMAGES} test images of the embedded `digit_scenes`, by "
         f'`Evaluator("{NET}", samples).compare(methods, ["{name}"])`, drawn by `attribeval.plots.plot_benchmark`: mean '
-        "of the images and its 95 % bootstrap interval. It shows what the numbers look like; on so few images of one "
+        "of the images and its 95 % interval. It shows what the numbers look like; on so few images of one "
         "small net it is no verdict on the methods."
     )
 
