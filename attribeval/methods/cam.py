@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.enlarge import enlarge
 from attribeval.models.cam_head import check_linear_head, head_error
 
 
@@ -22,9 +23,11 @@ class CAM:
 
     Attributes:
         layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
+        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the image.
     """
 
     layer: str | None = None
+    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="cam",
@@ -57,7 +60,8 @@ class CAM:
             )
         places = tf.cast(tf.shape(activations)[1] * tf.shape(activations)[2], activations.dtype)
         # Where a ReLU follows the layer, its derivative of 0 takes out what the ReLU takes out.
-        return batch.resize(places * tf.reduce_sum(gradients * activations, axis=-1, keepdims=True))
+        coarse = places * tf.reduce_sum(gradients * activations, axis=-1, keepdims=True)
+        return enlarge(batch, coarse, self.layer, self.align)
 
 
 def _same_everywhere(gradients: Any, counted: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.enlarge import enlarge
 
 
 def gradcam_map(activations: Any, gradients: Any) -> Any:
@@ -31,13 +32,16 @@ class GradCAM:
     The map of the layer is resized bilinearly after the ReLU, so no value is negative; it is not normalised. Like all
     class activation maps, it is drawn as if the layer's cells lay evenly over the image. In Keras' MobileNet, which
     pads at the lower right only, each cell looks at a place almost half a cell further down and right; in its ResNet50,
-    which steps over pixels, further up and left; in VGG16 it looks where it is drawn.
+    which steps over pixels, further up and left; in VGG16 it looks where it is drawn. `align=True` puts each
+    cell at the middle of its receptive field, though trained weights may look elsewhere than at the middle.
 
     Attributes:
         layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
+        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the image.
     """
 
     layer: str | None = None
+    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="gradcam",
@@ -60,4 +64,4 @@ class GradCAM:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1), non-negative, in logits."""
-        return batch.resize(gradcam_map(*batch.activations_and_gradient(self.layer)))
+        return enlarge(batch, gradcam_map(*batch.activations_and_gradient(self.layer)), self.layer, self.align)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.enlarge import enlarge
 from attribeval.methods.options import check_choice
 
 Alphas = Literal["paper", "normalised"]
@@ -50,10 +51,12 @@ class GradCAMPlusPlus:
     Attributes:
         layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
         alphas: "paper" (equation 19) or "normalised" (the authors' code).
+        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the image.
     """
 
     layer: str | None = None
     alphas: Alphas = "paper"
+    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="gradcam++",
@@ -79,4 +82,5 @@ class GradCAMPlusPlus:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1), non-negative, in units of 1 / exp(logit)."""
-        return batch.resize(gradcam_plus_plus_map(*batch.activations_and_gradient(self.layer), self.alphas))
+        coarse = gradcam_plus_plus_map(*batch.activations_and_gradient(self.layer), self.alphas)
+        return enlarge(batch, coarse, self.layer, self.align)

@@ -17,9 +17,11 @@ class GuidedGradCAM:
 
     Attributes:
         layer: Name or path of Grad-CAM's layer; None takes the last spatial output (`Classifier.target_layer`).
+        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the image.
     """
 
     layer: str | None = None
+    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="guided_gradcam",
@@ -38,6 +40,6 @@ class GuidedGradCAM:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the product, (B, H, W, C), logits² per unit of the model's input."""
-        coarse = batch.maps(GradCAM(self.layer))
+        coarse = batch.maps(GradCAM(self.layer, self.align))
         guided = batch.gradient("guided")
         return guided * tf.cast(coarse, guided.dtype)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.enlarge import enlarge
 
 
 def layercam_map(activations: Any, gradients: Any) -> Any:
@@ -32,9 +33,11 @@ class LayerCAM:
 
     Attributes:
         layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
+        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the image.
     """
 
     layer: str | None = None
+    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="layercam",
@@ -56,4 +59,4 @@ class LayerCAM:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1), non-negative, in logits."""
-        return batch.resize(layercam_map(*batch.activations_and_gradient(self.layer)))
+        return enlarge(batch, layercam_map(*batch.activations_and_gradient(self.layer)), self.layer, self.align)

@@ -10,7 +10,9 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.enlarge import enlarge
 from attribeval.methods.options import check_choice, check_count
+from attribeval.models.placement import interpolation
 
 Weights = Literal["probability", "softmax"]
 
@@ -31,11 +33,14 @@ class ScoreCAM:
             (the score of its baseline cancels).
         max_channels: Look only at the channels whose activations vary most over the image ("Faster Score-CAM"); None
             looks at all.
+        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the
+            image; the masks, too.
     """
 
     layer: str | None = None
     weights: Weights = "probability"
     max_channels: int | None = None
+    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="scorecam",
@@ -67,7 +72,8 @@ class ScoreCAM:
         scores = np.zeros(used.shape, activations.dtype.as_numpy_dtype)
         scores[used] = self._masked_scores(batch, activations, *np.nonzero(used))
         weights = _softmax(scores, used) if self.weights == "softmax" else scores
-        return batch.resize(tf.nn.relu(tf.einsum("bhwk,bk->bhw", activations, weights))[..., None])
+        coarse = tf.nn.relu(tf.einsum("bhwk,bk->bhw", activations, weights))[..., None]
+        return enlarge(batch, coarse, self.layer, self.align)
 
     def _channels(self, activations: np.ndarray) -> np.ndarray:
         """Which channels of each image make a mask, bool (B, K)."""
@@ -93,10 +99,17 @@ class ScoreCAM:
         """
         classifier = batch.classifier
         probability = self.weights == "probability" and classifier.score == "logit"
+        cells = tuple(activations.shape[1:3])
+        ways = interpolation(classifier, batch.size, cells, self.layer) if self.align else None
+        key = "masked_scores", probability, (self.layer, batch.size) if self.align else None
 
         def build(x, planes, owners, channels, targets):
             masks = tf.gather_nd(planes, tf.stack([owners, channels], axis=1))[..., None]
-            masks = tf.cast(tf.image.resize(masks, tf.shape(x)[1:3], method="bilinear"), x.dtype)
+            if ways is None:
+                masks = tf.image.resize(masks, tf.shape(x)[1:3], method="bilinear")
+            else:
+                masks = tf.einsum("ph,bhwc,qw->bpqc", ways[0], masks, ways[1])
+            masks = tf.cast(masks, x.dtype)
             least = tf.reduce_min(masks, axis=(1, 2), keepdims=True)
             masks = tf.math.divide_no_nan(masks - least, tf.reduce_max(masks, axis=(1, 2), keepdims=True) - least)
             _, scores = classifier.trace(tf.gather(x, owners) * masks)
@@ -106,7 +119,7 @@ class ScoreCAM:
 
         ints = tf.TensorSpec([None], tf.int32)
         specs = classifier.input_spec, tf.TensorSpec([None] * 4, activations.dtype), ints, ints, ints
-        masked = classifier.compiled(("masked_scores", probability), build, *specs)
+        masked = classifier.compiled(key, build, *specs)
         planes = tf.transpose(activations, [0, 3, 1, 2])
         parts = []
         for start in range(0, len(owners), batch.capacity):
