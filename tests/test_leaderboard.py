@@ -23,7 +23,8 @@ from attribeval.benchmarks.leaderboard.agreement import kendall_tau, map_correla
 from attribeval.benchmarks.leaderboard.memory import PeakMemory
 from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
 from attribeval.benchmarks.leaderboard.procedure import run_leaderboard
-from attribeval.benchmarks.leaderboard.summary import Scores, average_ranks, summarise
+from attribeval.benchmarks.leaderboard.scores import Scores
+from attribeval.benchmarks.leaderboard.summary import average_ranks, summarise
 from attribeval.datasets import Samples
 from attribeval.methods.card import Card as MethodCard
 from attribeval.methods.registry import build_method

@@ -181,6 +181,9 @@ def test_good_beats_poor_and_the_difference_is_tested(result):
 def test_comparisons_survive_saving(result, tmp_path):
     back = Result.load(result.save(tmp_path))
     np.testing.assert_allclose(compare(back)["p"], compare(result)["p"])
+    back.arrays = {name: values for name, values in back.arrays.items() if not name.endswith("/images")}
+    with pytest.raises(AttribevalError, match="scores of MaxBoxAcc by image"):
+        compare(back)
 
 
 def test_masks_or_boxes_alone(data):

@@ -16,8 +16,9 @@ from attribeval.benchmarks.card import Benchmark
 from attribeval.benchmarks.leaderboard.chunk import Chunk
 from attribeval.benchmarks.leaderboard.maps_cache import MapsCache, digest_of, model_key
 from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
+from attribeval.benchmarks.leaderboard.scores import Scores
 from attribeval.benchmarks.leaderboard.store import Store
-from attribeval.benchmarks.leaderboard.summary import Scores, summarise
+from attribeval.benchmarks.leaderboard.summary import summarise
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError

@@ -62,8 +62,7 @@ def evaluate(
             (`attribeval.benchmarks.wsol.reference` lists the differences).
         iou: Overlap at which a box is right, in all scores but V2.
         tolerance: Of the pointing game, pixels of the map.
-        held_out: For scores with a threshold chosen on other images: number of folds, or the share of images that
-            choose.
+        held_out: For scores with a threshold chosen on other images: number of folds, or share of images that choose.
         strict: An image without a box is an error; otherwise it is left out and counted.
         seed: Of folds and the random row.
         n_jobs: Threads, None for one per CPU.
@@ -74,8 +73,7 @@ def evaluate(
         Student's t for means; NaN for a single image that is no hit or miss), threshold (the best level 0..255, or α,
         on all images; NaN where there is none), images (with a score), seconds_per_image. `arrays`: "<method>/curve"
         (accuracy at each threshold), "<method>/curve V2" (3, 256), "<method>/hits" (N, 256), "<method>/<metric>/images"
-        (N,), whose mean is the value, … . `summary.compare(result)` tests differences. `settings["skipped"]` names the
-        images left out.
+        (N,), whose mean is the value. `summary.compare(result)` tests differences. `settings["skipped"]`: left out.
 
     Raises:
         AttribevalError: If lengths or sizes disagree, a map has NaN (with protocol "fixed") or infinite values, a box

@@ -153,6 +153,10 @@ def compare(result: Result, metric: str = "MaxBoxAcc", against: Sequence[str] | 
     for name in against or ():
         if name not in names:
             raise unknown(f"row of {metric}", name, names)
+    if f"{names[0]}/{metric}/images" not in result.arrays:
+        raise AttribevalError(
+            f"Expected the scores of {metric} by image. Received a result of an older version, without them: run again."
+        )
     pairs = list(combinations(names, 2)) if against is None else [(a, b) for a in names for b in against if a != b]
     return paired_differences(result.arrays, metric, pairs)
 
