@@ -13,6 +13,8 @@ import pytest
 import tensorflow as tf
 
 from attribeval import AttribevalError, Attributer
+from attribeval.benchmarks.roar.importance import images_at_once
+from attribeval.benchmarks.roar.strategies import strategy_of_maps
 from attribeval.models.devices import devices_of
 
 SEEN = """
@@ -200,3 +202,15 @@ def test_one_device_of_a_strategy_gives_the_same_maps():
     one = Attributer("digit_objects", strategy=tf.distribute.OneDeviceStrategy(here))
     values = one.explain(images, "SG-GRAD", progress=False).values
     np.testing.assert_allclose(values, Attributer("digit_objects").explain(images, "SG-GRAD", progress=False).values)
+
+
+def test_roar_shares_its_maps_out_where_it_shares_its_trainings(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    names = ("auto", "mirrored", "one_device", "multi_worker", tf.distribute.get_strategy())
+    assert [strategy_of_maps(strategy) for strategy in names] == ["auto", "mirrored", None, None, None]
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}}))
+    assert strategy_of_maps("auto") is None
+
+
+def test_roar_explains_as_many_pixels_at_once_whatever_the_size():
+    assert [images_at_once((side, side, 3)) for side in (224, 32, 4000)] == [64, 64 * 49, 1]

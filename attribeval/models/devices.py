@@ -7,7 +7,7 @@ reads. So each device gets a copy of these, and a function asks, when it is call
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,7 +29,7 @@ def devices_of(strategy: Any) -> list[str]:
     """
     if strategy is None:
         return []
-    there = {kind: [_short(one.name) for one in tf.config.list_logical_devices(kind)] for kind in ("GPU", "CPU")}
+    there = {kind: _shorts(one.name for one in tf.config.list_logical_devices(kind)) for kind in ("GPU", "CPU")}
     if isinstance(strategy, str):
         if strategy not in ("auto", "mirrored"):
             raise unknown("strategy", strategy, ("auto", "mirrored"))
@@ -47,7 +47,7 @@ def devices_of(strategy: Any) -> list[str]:
             f"Expected a strategy of this process's own devices. Received: {type(strategy).__name__}: give each "
             "process a part of the images, or pass tf.distribute.MirroredStrategy."
         )
-    named = [_short(name) for name in strategy.extended.worker_devices]
+    named = _shorts(strategy.extended.worker_devices)
     absent = [name for name in named if name not in there["GPU"] + there["CPU"]]
     if absent:
         raise AttribevalError(
@@ -60,6 +60,11 @@ def devices_of(strategy: Any) -> list[str]:
 def _short(name: str) -> str:
     spec = tf.DeviceSpec.from_string(name)
     return f"{spec.device_type}:{spec.device_index}"
+
+
+def _shorts(names: Iterable[str]) -> list[str]:
+    """Without the names of processes, each once: where several are connected, all their devices are listed."""
+    return list(dict.fromkeys(_short(name) for name in names))
 
 
 class Copies:

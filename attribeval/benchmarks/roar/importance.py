@@ -17,12 +17,12 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.registry import build_method
 from attribeval.models.classifier import Classifier
 
-_AT_ONCE = 64  # images whose maps are in memory at the same time
+_AT_ONCE = 64 * 224 * 224  # pixels of the images whose maps are in memory at the same time
 Maps = Callable[[np.ndarray, int], np.ndarray]  # raw images (B, H, W, C) and where they start → maps
 
 
-def explained_model(run_dir: RunDir, grid: Grid) -> Attributer:
-    """The model whose decisions the estimators explain."""
+def explained_model(run_dir: RunDir, grid: Grid, strategy: str | None = None) -> Attributer:
+    """The model whose decisions the estimators explain, on the devices of a strategy; see `Attributer`."""
     from attribeval import _tf as tf
 
     if grid.explained != "unmodified":
@@ -30,7 +30,12 @@ def explained_model(run_dir: RunDir, grid: Grid) -> Attributer:
     else:
         model = build(grid.model, 0)
         model.load_weights(run_dir.weights_file(Cell("unmodified", "", "none", 0.0, 0)))
-    return Attributer(Classifier(model, preprocess=grid.preprocess))
+    return Attributer(Classifier(model, preprocess=grid.preprocess), strategy=strategy)
+
+
+def images_at_once(shape: tuple[int, ...]) -> int:
+    """How many images (H, W, C) are explained before their maps are ranked: enough small ones for several devices."""
+    return max(1, _AT_ONCE // (shape[0] * shape[1]))
 
 
 def create_ranks(run_dir: RunDir, grid: Grid, label: str, split: str) -> Records:
@@ -62,8 +67,9 @@ def rank_shard(run_dir: RunDir, grid: Grid, split: str, shard: int, attributer: 
     labels = run_dir.labels(split)
     packed: dict[str, list[np.ndarray]] = {label: [] for label in wanted}
     errors: dict[str, str] = {}
-    for first in range(start, stop, _AT_ONCE):
-        last = min(first + _AT_ONCE, stop)
+    at_once = images_at_once(images.shape)
+    for first in range(start, stop, at_once):
+        last = min(first + at_once, stop)
         raw = images.read(first, last).astype(np.float32)
         targets = None if grid.targets == "predicted" else labels[first:last]
         chosen = {label: methods[label] for label in needed if label not in errors}
@@ -102,8 +108,9 @@ def rank_maps(run_dir: RunDir, grid: Grid, label: str, split: str, maps: Maps) -
         for shard in records.missing():
             start, stop = images.span(shard)
             parts = []
-            for first in range(start, stop, _AT_ONCE):
-                raw = images.read(first, min(first + _AT_ONCE, stop)).astype(np.float32)
+            at_once = images_at_once(images.shape)
+            for first in range(start, stop, at_once):
+                raw = images.read(first, min(first + at_once, stop)).astype(np.float32)
                 given = _checked_maps(maps(raw, first), raw.shape, f"{label}, {split} image", first)
                 parts.append(_packed(max_filtered(given) if name == filtered else given, raw, grid))
             records.write_shard(shard, np.concatenate(parts))

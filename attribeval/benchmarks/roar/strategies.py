@@ -56,6 +56,15 @@ def make_strategy(strategy: str | Any = "auto") -> Any:
     return tf.distribute.get_strategy()
 
 
+def strategy_of_maps(strategy: str | Any) -> str | None:
+    """What `Attributer` is told: maps are shared out over the devices of this process, if trainings are.
+
+    Args:
+        strategy: As for `make_strategy`. With several workers, or a strategy made by hand, maps have one device.
+    """
+    return strategy if isinstance(strategy, str) and strategy in ("auto", "mirrored") and workers() == 1 else None
+
+
 def _config() -> dict[str, Any]:
     text = os.environ.get("TF_CONFIG", "")
     if not text:

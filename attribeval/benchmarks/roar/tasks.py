@@ -166,10 +166,12 @@ def _refuse_failed_maps(run_dir: RunDir, cell: Cell) -> None:
 
 def _run_maps(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
     from attribeval.benchmarks.roar.importance import explained_model, rank_shard
+    from attribeval.benchmarks.roar.strategies import strategy_of_maps
 
     _, split, shard = task.split("_")
     try:
-        errors = rank_shard(run_dir, grid, split, int(shard), explained_model(run_dir, grid))
+        attributer = explained_model(run_dir, grid, strategy_of_maps(setup.strategy))
+        errors = rank_shard(run_dir, grid, split, int(shard), attributer)
     except Exception as error:  # not one estimator's fault
         if is_disk_full(error):
             raise
