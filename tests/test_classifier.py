@@ -85,15 +85,27 @@ def test_subclassed_model_with_softmax_in_call():
     assert classifier.input_shape == (12, 12, 3)
 
 
+class InAFunction(keras.layers.Layer):
+    """Leaky, in a `tf.function` of its own."""
+
+    def __init__(self, slope):
+        super().__init__()
+        self._call = tf.function(lambda x: tf.nn.leaky_relu(x, slope))
+
+    def call(self, x):
+        return self._call(x)
+
+
+@pytest.mark.parametrize("leaky", [keras.layers.LeakyReLU, InAFunction])
 @pytest.mark.parametrize("slope", [0.1, 0.3])
-def test_compiled_scores_of_a_residual_leaky_relu_are_right(slope):
+def test_compiled_scores_of_a_residual_leaky_relu_are_right(slope, leaky):
     """TensorFlow 2.21 fuses this pattern with a slope of 0.2 on the CPU unless it is told not to."""
     keras.utils.set_random_seed(3)
     layers = keras.layers
     inputs = keras.Input((12, 12, 3))
     x = layers.Conv2D(8, 3, padding="same", bias_initializer="normal")(inputs)
     y = layers.Conv2D(8, 3, padding="same", bias_initializer="normal")(x)
-    x = layers.LeakyReLU(slope)(layers.Add()([x, y]))
+    x = leaky(slope)(layers.Add()([x, y]))
     model = keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
     np.testing.assert_allclose(Classifier(model).forward(tf.constant(X))[0], model(X), atol=1e-5)
     assert tf.config.optimizer.get_experimental_options().get("remapping", True)

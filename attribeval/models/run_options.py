@@ -12,6 +12,9 @@ from attribeval.errors import AttribevalError, unknown
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bfloat16", "float16")
+_CALLS = {"PartitionedCall", "StatefulPartitionedCall"} | {
+    state + name for name in ("If", "While", "Case") for state in ("", "Stateless")
+}
 _AMPERE = (8, 0)  # the first compute capability with TF32 and bfloat16
 
 
@@ -82,6 +85,15 @@ class _Unfused:
 _unfused = _Unfused()
 
 
+def _has(graph: Any, kind: str) -> bool:
+    """Whether a graph has an operation of a kind, also in the functions, loops and branches that it calls."""
+    kinds = {op.type for op in graph.get_operations()}
+    if kind in kinds or not kinds & _CALLS:
+        return kind in kinds
+    library = graph.as_graph_def().library.function
+    return any(node.op == kind for function in library for node in function.node_def)
+
+
 def with_run_options(function: Any, precision: Precision) -> Callable:
     """Make a compiled function run in a precision, and right.
 
@@ -94,7 +106,7 @@ def with_run_options(function: Any, precision: Precision) -> Callable:
     """
     # TensorFlow 2.21 on the CPU fuses convolution + bias + add + LeakyReLU and computes it with slope 0.2, whatever
     # slope was asked for.
-    leaky = any(op.type == "LeakyRelu" for op in function.graph.get_operations())
+    leaky = _has(function.graph, "LeakyRelu")
 
     def call(*arguments: Any) -> Any:
         with ExitStack() as options:
