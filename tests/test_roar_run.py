@@ -455,7 +455,7 @@ def test_a_training_that_is_killed_is_recorded_and_done_again(tmp_path):
         named(run_dir, "control", 0.4, estimator="sobel"),
     )
     assert killed["status"] == "failed" and other["status"] == "done"
-    assert "killed by SIGKILL (out of memory?)" in killed["error"] and "last words" in killed["error"]
+    assert "killed by SIGKILL (out of memory? Then lower" in killed["error"] and "last words" in killed["error"]
     (log,) = (run_dir.path / "logs").iterdir()
     assert log.name.startswith("random_remove_0.4_r0.")
     (tmp_path / "mended").touch()

@@ -20,6 +20,7 @@ from attribeval.benchmarks.roar.executors.choose import check_executor, make_exe
 from attribeval.benchmarks.roar.executors.cooperative import Cooperative
 from attribeval.benchmarks.roar.executors.inline import Inline
 from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS, Cell, Grid
+from attribeval.benchmarks.roar.memory import grow_memory
 from attribeval.benchmarks.roar.own_maps import store_own_maps
 from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
@@ -110,6 +111,8 @@ def run_roar(
     together = isinstance(strategy, str) and workers() > 1
     if together:  # must be TensorFlow's first call
         strategy = make_strategy(strategy)
+    if not stays:
+        grow_memory()  # this process builds the model too, and must leave the GPU to those that train
     request = make_request(
         build_model, dataset, methods, fractions=fractions, modes=modes, repeats=repeats, controls=controls,
         recipe=recipe, preprocess=preprocess, per=per, fill=fill, targets=targets, checkpoint=checkpoint, seed=seed,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from attribeval.benchmarks.roar.builder import function_in_file
 from attribeval.benchmarks.roar.grid import Cell, Grid
+from attribeval.benchmarks.roar.memory import grow_memory, lack_of_memory
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir, is_disk_full
 from attribeval.errors import AttribevalError
 
@@ -26,11 +27,13 @@ class Setup:
         callbacks: Keras callbacks, or a function of the cell's name that returns some; {"file", "name"} names
             such a function for other processes.
         threads: Of TensorFlow, per process; None leaves it to TensorFlow. The same number gives the same bits.
+        sharing: How many tasks at a time share this one's devices and memory, as far as that is known.
     """
 
     strategy: Any = "auto"
     callbacks: Any = ()
     threads: int | None = None
+    sharing: int = 1
 
     def callbacks_of(self, cell: Cell) -> Sequence[Any]:
         """The callbacks of one training."""
@@ -96,8 +99,7 @@ def prepare_process(setup: Setup) -> None:
     if setup.threads is not None:
         tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
         tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+    grow_memory()
     tf.config.experimental.enable_op_determinism()
 
 
@@ -151,7 +153,8 @@ def _run_cell(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
         if is_disk_full(error):
             raise
         if is_chief():
-            run_dir.write_record(cell, failed_record(grid, cell, _told(error), time.perf_counter() - begun))
+            why = lack_of_memory(error, setup.sharing) or _told(error)
+            run_dir.write_record(cell, failed_record(grid, cell, why, time.perf_counter() - begun))
         return "failed"
     return "done"
 
@@ -175,7 +178,10 @@ def _run_maps(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
     except Exception as error:  # not one estimator's fault
         if is_disk_full(error):
             raise
-        errors = dict.fromkeys(_of_ours(grid), _told(error))
+        errors = dict.fromkeys(_of_ours(grid), lack_of_memory(error, setup.sharing) or _told(error))
+    if setup.sharing > 1:
+        share = f"{setup.sharing} tasks at a time share the memory: lower jobs (--jobs)."
+        errors = {label: f"{why} {share}" if "Out of memory with" in why else why for label, why in errors.items()}
     run_dir.write_failure(task, errors)
     return "failed" if errors else "done"
 

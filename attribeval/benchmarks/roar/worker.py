@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attribeval.benchmarks.roar.memory import remedy
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.benchmarks.roar.tasks import Setup, record_death, run_one
 from attribeval.quiet import load_tensorflow
@@ -165,7 +166,9 @@ class _Pool:
             self.free.append(child.slot)
             outcome = next((name for name, known in _CODES.items() if known == code), None)
             if outcome is None:
-                outcome = record_death(self.run_dir, self.run_dir.grid(), child.task, _how(code, child.log))
+                outcome = record_death(
+                    self.run_dir, self.run_dir.grid(), child.task, _how(code, child.log, self.arguments.jobs)
+                )
             if outcome == "done":  # earlier failures are of no interest any more
                 for log in self.logs.glob(f"{child.task}.*.log"):
                     log.unlink(missing_ok=True)
@@ -184,10 +187,10 @@ def _read_tasks(inbox: queue.Queue[str | None]) -> None:
     inbox.put(None)
 
 
-def _how(code: int, log: Path) -> str:
+def _how(code: int, log: Path, jobs: int) -> str:
     """How a process died, and its last words."""
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    hint = " (out of memory?)" if code == -9 else ""
+    hint = f" (out of memory? Then {remedy(jobs)})" if code == -9 else ""
     end = log.read_text(errors="replace").strip()[-2000:] if log.is_file() else ""
     return f"Its process was {how}{hint}. {end}".strip()
 

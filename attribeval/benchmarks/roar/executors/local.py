@@ -32,7 +32,10 @@ class Local:
     def __init__(self, setup: Setup, jobs: int = 1, gpus_per_job: int | None = None):
         check_count("jobs", jobs, 1)
         threads = setup.threads if setup.threads is not None else max(1, (os.cpu_count() or 1) // jobs)
-        self._words = {"strategy": setup.strategy, "callbacks": setup.callbacks, "threads": threads}
+        sharing = jobs if gpus_per_job is None else 1
+        self._words = {
+            "strategy": setup.strategy, "callbacks": setup.callbacks, "threads": threads, "sharing": sharing,
+        }  # fmt: skip
         self._jobs = jobs
         self._gpus = "" if gpus_per_job is None else _slots(jobs, gpus_per_job)
         self._worker: Any = None
