@@ -170,7 +170,8 @@ def test_a_recipe_survives_json():
         ({"epochs": 1, "optimizer": "lion"}, "sgd, adam, adamw"),
         ({"epochs": 1, "schedule": "drops"}, "drops="),
         ({"epochs": 1, "label_smoothing": 1.0}, "label_smoothing"),
-        ({"epochs": 1, "mixed_precision": "float16"}, "mixed_float16"),
+        ({"epochs": 1, "precision": "half"}, "float16"),
+        ({"epochs": 1, "steps_per_execution": 0}, "steps_per_execution"),
     ],
 )
 def test_bad_recipes_are_refused(options, message):
@@ -234,6 +235,120 @@ def test_callbacks_hear_what_fit_tells_and_may_stop(data):
     assert len(history.loss) == 2
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_many_steps_in_one_call_are_the_same_steps(data, optimizer, monkeypatch):
+    """Bit for bit, with BatchNorm, over epochs that no number of steps divides; the step is traced once."""
+    from attribeval.benchmarks.roar import training
+
+    traced, plain = [], training.logits_of
+    monkeypatch.setattr(training, "logits_of", lambda *a, **k: traced.append(1) or plain(*a, **k))
+    results = {}
+    for steps in (1, 4, 100, None):
+        model = _model(norm=True)
+        recipe = _with(optimizer=optimizer, weight_decay=0.01, steps=16, epochs=None, steps_per_execution=steps)
+        history = _train(model, data, recipe)
+        results[steps] = model.get_weights(), history.accuracy, history.loss
+        assert len(traced) == 1
+        traced.clear()
+    for steps in (4, 100, None):
+        for ours, theirs in zip(results[steps][0], results[1][0], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert results[steps][1] == results[1][1] and len(results[steps][1]) == 3  # epochs of 6, 6 and 4 steps
+        np.testing.assert_allclose(results[steps][2], results[1][2], rtol=1e-6)
+
+
+def test_the_number_of_steps_in_a_call(data, monkeypatch):
+    """As given, up to the end of the epoch; else as many as take a quarter second, by the fastest of four."""
+    import tensorflow as tf
+
+    from attribeval.benchmarks.roar import training
+
+    calls, clock = [], iter(np.cumsum([0, 9.0, 0, 0.02, 0, 0.01, 0, 0.03] + [0] * 20).tolist())
+    monkeypatch.setattr(training.time, "perf_counter", lambda: next(clock))
+
+    def loop(stream, count):
+        calls.append(int(count))
+        return tf.constant(0.0), tf.constant(0.0)
+
+    pace = training._Pace(None)
+    for left in (200, 199, 198, 197, 196, 171, 3):
+        pace.run(loop, None, left)
+    assert calls == [1, 1, 1, 1, 25, 25, 3]
+    calls.clear()
+    pace = training._Pace(7)
+    for left in (20, 13, 6):
+        pace.run(loop, None, left)
+    assert calls == [7, 7, 6] and pace.steps == 6
+
+
+def test_callbacks_hear_each_batch_unless_the_recipe_has_calls_of_several(data):
+    import keras
+
+    heard = []
+
+    class Listener(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            heard.append((batch, float(logs["loss"])))
+
+    _train(_model(), data, _with(epochs=2), [Listener()])
+    each = heard.copy()
+    assert [batch for batch, _ in each] == [0, 1, 2, 3, 4, 5] * 2
+    heard.clear()
+    _train(_model(), data, _with(epochs=2, steps_per_execution=4), [Listener()])
+    assert [batch for batch, _ in heard] == [3, 5] * 2  # the mean loss of four, and of two
+    losses = np.array([loss for _, loss in each]).reshape(2, 6)
+    means = np.stack([losses[:, :4].mean(1), losses[:, 4:].mean(1)], 1).ravel()
+    np.testing.assert_allclose([loss for _, loss in heard], means, rtol=1e-5)
+
+
+def test_xla_compiles_the_same_step(data):
+    plain, compiled = _model(norm=True), _model(norm=True)
+    _train(plain, data, _with(epochs=2))
+    _train(compiled, data, _with(epochs=2, jit_compile=True))
+    for ours, theirs in zip(compiled.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+    class Two:
+        num_replicas_in_sync = 2
+
+    with pytest.raises(AttribevalError, match="one device for jit_compile"):
+        train(_model(), _stream(data), N, _with(jit_compile=True), Two())
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_tf32_is_on_where_the_recipe_says_so_and_as_before_afterwards(data, precision):
+    import keras
+    import tensorflow as tf
+
+    enabled, seen = tf.config.experimental.tensor_float_32_execution_enabled, []
+
+    class Listener(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(enabled())
+
+    for before in (True, False):
+        tf.config.experimental.enable_tensor_float_32_execution(before)
+        try:
+            _train(_model(), data, _with(epochs=1, precision=precision), [Listener()])
+            assert enabled() == before
+        finally:
+            tf.config.experimental.enable_tensor_float_32_execution(True)
+    assert set(seen) == {precision == "tf32"}
+
+
+@pytest.mark.parametrize(("gpus", "chosen"), [(0, "RING"), (2, "NCCL")])
+def test_machines_talk_by_nccl_where_they_have_gpus(gpus, chosen, monkeypatch):
+    import tensorflow as tf
+
+    from attribeval.benchmarks.roar.strategies import make_strategy
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["gpu"] * gpus)
+    monkeypatch.setattr(
+        tf.distribute, "MultiWorkerMirroredStrategy", lambda communication_options: communication_options
+    )
+    assert make_strategy("multi_worker").implementation.name == chosen
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_computes_low_and_keeps_high(data, policy):
     """The model made anew computes in 16 bits, its variables are float32, and it still learns."""
@@ -243,7 +358,7 @@ def test_mixed_precision_computes_low_and_keeps_high(data, policy):
     model = build(describe(lambda: _model(seed=next(seeds))), 0, policy)
     assert {layer.compute_dtype for layer in model.layers} == {policy.removeprefix("mixed_")}
     assert {v.dtype for v in model.trainable_variables} == {"float32"}
-    history = _train(model, data, _with(epochs=8, mixed_precision=policy))
+    history = _train(model, data, _with(epochs=8, precision=policy.removeprefix("mixed_")))
     assert history.loss[-1] < 0.9 * history.loss[0]
 
 

@@ -63,6 +63,7 @@ def _add_grid(command: argparse.ArgumentParser, needs_data: bool = True) -> None
     grid.add_argument("--controls", nargs="+", choices=["leakage", "max_filter", "recursive"], default=[])
     grid.add_argument("--recipe", default="small", help="small, cifar10, imagenet, birdsnap or food101")
     grid.add_argument("--epochs", type=float, help="instead of the recipe's")
+    grid.add_argument("--precision", choices=["float32", "tf32", "bfloat16", "float16"], help="instead of the recipe's")
     grid.add_argument("--per", choices=["value", "pixel"], default="value", help="what is ranked (default: value)")
     grid.add_argument("--fill", default="mean", help="mean, blur, linear or a number (default: mean)")
     grid.add_argument("--targets", choices=["predicted", "label"], default="predicted", help="class to explain")
@@ -183,6 +184,8 @@ def _arguments(args: argparse.Namespace) -> dict[str, Any]:
     recipe = find_recipe(args.recipe)
     if args.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=args.epochs, steps=None)
+    if args.precision is not None:
+        recipe = dataclasses.replace(recipe, precision=args.precision)
     return {
         "build_model": builder,
         "dataset": dataset,

@@ -88,8 +88,8 @@ def fine_tune(
             f"Expected images (N, H, W, C) and a class index for each. Received: {images.shape} and {labels.shape} of "
             f"dtype {labels.dtype}."
         )
-    if recipe.augment is not None or recipe.mixed_precision is not None:
-        raise AttribevalError("Expected a recipe without augment and mixed_precision. Received one of them.")
+    if recipe.augment is not None or recipe.policy is not None:
+        raise AttribevalError("Expected a recipe without augment, in float32 or tf32. Received one of them.")
     if not 0 <= chance <= 1 or not 0 < beta < 1:
         raise AttribevalError(f"Expected chance 0..1 and 0 < beta < 1. Received: {chance!r}, {beta!r}.")
     cells = grid_cells(images.shape[1:3], grid if deletion == "patch" else 1)

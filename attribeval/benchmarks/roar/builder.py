@@ -56,18 +56,18 @@ def describe(build_model: Callable[[], Any]) -> dict[str, Any]:
     return place | about | {"hash": digest}
 
 
-def build(spec: dict[str, Any], seed: int, mixed_precision: str | None = None) -> Any:
+def build(spec: dict[str, Any], seed: int, policy: str | None = None) -> Any:
     """Make the model anew, with weights drawn from `seed`; in the scope of a strategy if it is to be distributed."""
     tf.keras.utils.set_random_seed(seed)
     if "architecture" in spec:
         config = json.loads(spec["architecture"])
-        if mixed_precision is not None:
-            config = _with_policy(config, mixed_precision)
+        if policy is not None:
+            config = _with_policy(config, policy)
         return tf.keras.models.model_from_json(json.dumps(config))
     before = tf.keras.mixed_precision.dtype_policy()
     try:
-        if mixed_precision is not None:
-            tf.keras.mixed_precision.set_dtype_policy(mixed_precision)
+        if policy is not None:
+            tf.keras.mixed_precision.set_dtype_policy(policy)
         return function_in_file(spec["builder"]["file"], spec["builder"]["name"])()
     finally:
         tf.keras.mixed_precision.set_dtype_policy(before)

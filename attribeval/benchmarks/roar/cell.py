@@ -23,6 +23,7 @@ from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.benchmarks.roar.strategies import is_chief
 from attribeval.benchmarks.roar.training import evaluate, train
 from attribeval.models.preprocessing import find_preprocessing
+from attribeval.models.run_options import tf32
 
 _EVALUATED_AT_ONCE = 256
 
@@ -43,11 +44,25 @@ def run_cell(
     Returns:
         The record, as it was written.
     """
+    recipe = Recipe(**grid.recipe)
+    with tf32(recipe.precision == "tf32"):
+        return _run_cell(run_dir, grid, cell, recipe, strategy, callbacks, threads)
+
+
+def _run_cell(
+    run_dir: RunDir,
+    grid: Grid,
+    cell: Cell,
+    recipe: Recipe,
+    strategy: Any,
+    callbacks: Sequence[Any],
+    threads: int | None,
+) -> dict[str, Any]:
     begun = time.perf_counter()
-    recipe, seed, classes = Recipe(**grid.recipe), grid.cell_seed(cell), grid.data["classes"]
+    seed, classes = grid.cell_seed(cell), grid.data["classes"]
     view = _View(run_dir, grid, cell)
     with strategy.scope():
-        model = build(grid.model, seed, recipe.mixed_precision)
+        model = build(grid.model, seed, recipe.policy)
 
     def batches(size: int, pipeline: tuple[int, int]) -> Any:
         return view.batches("train", size, training=True, seed=seed, augment=recipe.augment, shard=pipeline)

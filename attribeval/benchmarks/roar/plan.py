@@ -141,7 +141,7 @@ def _time_training(request: Request, recipe: Recipe) -> tuple[float, float, floa
     strategy = tf.distribute.get_strategy()
     clock = _Clock()
     begun = time.perf_counter()
-    model = build(request.grid.model, 0, recipe.mixed_precision)
+    model = build(request.grid.model, 0, recipe.policy)
     train(model, lambda size, pipeline: batch.repeat(), recipe.batch_size, recipe, strategy, [clock()])
     rate = recipe.batch_size * clock.steps / clock.seconds
     start = clock.first - begun

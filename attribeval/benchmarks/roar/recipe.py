@@ -12,6 +12,7 @@ from attribeval import _tf as tf
 from attribeval.benchmarks.roar.augment import Augment
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.options import check_choice, check_count, check_positive
+from attribeval.models.run_options import PRECISIONS, Precision
 
 Optimizer = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "drops"]
@@ -36,7 +37,11 @@ class Recipe:
             BatchNormalization (as the reference code does); "adamw" decays the same variables decoupled from the loss.
         label_smoothing: ε: the target is 1 − ε + ε/K for the label and ε/K for the others.
         augment: How training images are varied, after the fill; None: not at all.
-        mixed_precision: None, "mixed_bfloat16" or "mixed_float16" (the loss is scaled).
+        precision: "float32" (true float32, whatever the process allows GPUs to round); "tf32"; "bfloat16" or "float16":
+            layers compute in that type and keep float32 weights, Keras' mixed policies (the loss of float16 is scaled).
+        steps_per_execution: Steps that one call of the compiled loop makes; None: as many as take a quarter second,
+            1 if callbacks listen. The numbers are the same.
+        jit_compile: Whether XLA compiles the step; for one device.
     """
 
     epochs: float | None = None
@@ -52,7 +57,9 @@ class Recipe:
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
     augment: Augment | None = field(default=None)
-    mixed_precision: Literal["mixed_bfloat16", "mixed_float16"] | None = None
+    precision: Precision = "float32"
+    steps_per_execution: int | None = None
+    jit_compile: bool = False
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
@@ -76,11 +83,14 @@ class Recipe:
         object.__setattr__(self, "drops", tuple(self.drops))
         if self.schedule == "drops" and not self.drops:
             raise AttribevalError("Expected drops=(epoch, …) for schedule='drops'. Received none.")
-        if self.mixed_precision not in (None, "mixed_bfloat16", "mixed_float16"):
-            raise AttribevalError(
-                "Expected mixed_precision None, 'mixed_bfloat16' or 'mixed_float16'. Received: "
-                f"{self.mixed_precision!r}."
-            )
+        check_choice("precision", self.precision, PRECISIONS)
+        if self.steps_per_execution is not None:
+            check_count("steps_per_execution", self.steps_per_execution, 1)
+
+    @property
+    def policy(self) -> str | None:
+        """Keras' dtype policy of the model, None for the model's own."""
+        return f"mixed_{self.precision}" if self.precision in ("bfloat16", "float16") else None
 
     def total_steps(self, images: int) -> int:
         """Optimizer steps for so many training images: at least one."""
@@ -101,7 +111,7 @@ class Recipe:
             made = optimizers.Adam(rate)
         else:
             made = optimizers.AdamW(rate, weight_decay=self.weight_decay)
-        return optimizers.LossScaleOptimizer(made) if self.mixed_precision == "mixed_float16" else made
+        return optimizers.LossScaleOptimizer(made) if self.precision == "float16" else made
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `Recipe(**values)` makes it again."""

@@ -46,8 +46,9 @@ def make_strategy(strategy: str | Any = "auto") -> Any:
         return strategy
     check_strategy(strategy)
     if strategy == "multi_worker" or (strategy == "auto" and workers() > 1):
-        ring = tf.distribute.experimental.CommunicationImplementation.RING
-        options = tf.distribute.experimental.CommunicationOptions(implementation=ring)
+        kinds = tf.distribute.experimental.CommunicationImplementation
+        chosen = kinds.NCCL if tf.config.list_physical_devices("GPU") else kinds.RING  # between GPUs, between CPUs
+        options = tf.distribute.experimental.CommunicationOptions(implementation=chosen)
         return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
     gpus = tf.config.list_logical_devices("GPU")
     if strategy == "mirrored" or (strategy == "auto" and len(gpus) > 1):

@@ -17,7 +17,9 @@ from attribeval import _tf as tf
 from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.errors import AttribevalError
 from attribeval.models.logits import find_logits
+from attribeval.models.run_options import tf32
 
+_CALL_SECONDS, _MOST_STEPS, _TIMED = 0.25, 256, 4  # the first of the timed steps compiles; the fastest counts
 Batches = Callable[[int, tuple[int, int]], Any]
 
 
@@ -64,7 +66,8 @@ def train(
         images: Training images, for the length of an epoch.
         recipe: The training.
         strategy: A `tf.distribute.Strategy`; the batch is split over its replicas.
-        callbacks: Keras callbacks; they may stop the training (`model.stop_training`).
+        callbacks: Keras callbacks; they may stop the training (`model.stop_training`). Of batches they hear the last
+            of every call of the compiled loop, as from `fit`: of each, unless the recipe has steps_per_execution.
 
     Returns:
         Loss and accuracy on the training batches, and seconds, by epoch.
@@ -77,13 +80,25 @@ def train(
             f"Expected a batch_size that {strategy.num_replicas_in_sync} replicas can share evenly. Received: "
             f"{recipe.batch_size}."
         )
+    if recipe.jit_compile and strategy.num_replicas_in_sync > 1:
+        raise AttribevalError(
+            f"Expected one device for jit_compile. Received {strategy.num_replicas_in_sync} replicas: leave it out."
+        )
+    with tf32(recipe.precision == "tf32"):
+        return _train(model, batches, images, recipe, strategy, callbacks)
+
+
+def _train(
+    model: Any, batches: Batches, images: int, recipe: Recipe, strategy: Any, callbacks: Sequence[Any]
+) -> History:
     steps = recipe.total_steps(images)
     per_epoch = -(-images // recipe.batch_size)
     with strategy.scope():
         optimizer = recipe.make_optimizer(images)
         optimizer.build(model.trainable_variables)
         model.optimizer = optimizer
-    step = _train_step(model, optimizer, recipe, strategy)
+    run = _train_steps(_train_step(model, optimizer, recipe), recipe, strategy)
+    pace = _Pace(recipe.steps_per_execution or (1 if callbacks else None))
     stream = iter(strategy.distribute_datasets_from_function(lambda context: _for_worker(batches, recipe, context)))
     history, done, epoch = History(), 0, 0
     listeners = tf.keras.callbacks.CallbackList(
@@ -95,11 +110,12 @@ def train(
         begun, count = time.perf_counter(), min(per_epoch, steps - done)
         losses, right = 0.0, 0.0
         listeners.on_epoch_begin(epoch)
-        for k in range(count):
+        k = 0
+        while k < count:
             listeners.on_train_batch_begin(k)
-            loss, correct = step(*next(stream))
-            losses, right = losses + loss, right + correct
-            listeners.on_train_batch_end(k, {"loss": loss} if callbacks else None)
+            loss, correct = pace.run(run, stream, count - k)
+            losses, right, k = losses + loss, right + correct, k + pace.steps
+            listeners.on_train_batch_end(k - 1, {"loss": loss / pace.steps} if callbacks else None)
         done += count
         history.loss.append(float(losses) / count)
         history.accuracy.append(float(right) / (count * recipe.batch_size))
@@ -121,7 +137,56 @@ def _for_worker(batches: Batches, recipe: Recipe, context: Any) -> Any:
     return batches(size, (context.input_pipeline_id, context.num_input_pipelines))
 
 
-def _train_step(model: Any, optimizer: Any, recipe: Recipe, strategy: Any) -> Any:
+class _Pace:
+    """How many steps one call of the compiled loop makes: a given number, or as many as take about a quarter second.
+
+    A call costs the host up to a millisecond or two, which a small net's step on a GPU costs, too.
+    """
+
+    def __init__(self, given: int | None):
+        self.given = given
+        self.steps = 0  # of the last call
+        self._timed: list[float] = []
+
+    def run(self, loop: Callable, stream: Any, left: int) -> tuple[Any, Any]:
+        """Call the loop for at most `left` steps; return its sums of losses and of right answers."""
+        chosen = self.given or self._chosen()
+        self.steps = min(chosen, left)
+        begun = time.perf_counter()
+        sums = loop(stream, tf.constant(self.steps))
+        if self.given is None and len(self._timed) < _TIMED:
+            float(sums[0])  # wait for the device
+            self._timed.append(time.perf_counter() - begun)
+        return sums
+
+    def _chosen(self) -> int:
+        if len(self._timed) < _TIMED:
+            return 1
+        return max(1, min(_MOST_STEPS, int(_CALL_SECONDS / min(self._timed))))
+
+
+def _train_steps(step: Callable, recipe: Recipe, strategy: Any) -> Callable:
+    """The compiled loop: (stream, number of steps) → sums of their losses and right answers, kept on the device."""
+    add = tf.distribute.ReduceOp.SUM
+    on_replica = tf.function(step, autograph=False, jit_compile=True) if recipe.jit_compile else step
+
+    @tf.function(autograph=False)
+    def run(stream, count):
+        def one(k, losses, right):
+            loss, correct = strategy.run(on_replica, args=next(stream))
+            return (
+                k + 1,
+                losses + strategy.reduce(add, loss, axis=None),
+                right + strategy.reduce(add, correct, axis=None),
+            )
+
+        return tf.while_loop(lambda k, *_: k < count, one, (0, 0.0, 0.0), parallel_iterations=1)[1:]
+
+    return run
+
+
+def _train_step(model: Any, optimizer: Any, recipe: Recipe) -> Callable:
+    """One step on one replica: (images, labels) → loss and number of right answers."""
     decayed = _decayed(model) if recipe.optimizer != "adamw" and recipe.weight_decay else []
     if recipe.optimizer == "adamw":
         optimizer.exclude_from_weight_decay(var_list=_not_decayed(model))
@@ -142,13 +207,7 @@ def _train_step(model: Any, optimizer: Any, recipe: Recipe, strategy: Any) -> An
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == y, tf.float32))
         return data_loss, right
 
-    @tf.function(autograph=False)
-    def step(x, y):
-        losses, right = strategy.run(on_replica, args=(x, y))
-        add = tf.distribute.ReduceOp.SUM
-        return strategy.reduce(add, losses, axis=None), strategy.reduce(add, right, axis=None)
-
-    return step
+    return on_replica
 
 
 def logits_of(model: Any, x: Any, training: bool) -> Any:
