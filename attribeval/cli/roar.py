@@ -16,6 +16,7 @@ def add(commands: Any) -> None:
     plan = parts.add_parser("plan", help="what a grid will take: cells, passes, bytes, hours; nothing is written")
     _add_grid(plan)
     plan.add_argument("--devices", type=int, nargs="+", default=[1, 2, 4, 8, 16, 64], metavar="N", help="for the hours")
+    plan.add_argument("--strategy", default="auto", help="to time: auto, one_device or mirrored (default: auto)")
     plan.set_defaults(run=_plan)
 
     start = parts.add_parser("run", help="do what is missing of a grid; may be called again, and by many at once")
@@ -81,7 +82,7 @@ def _plan(args: argparse.Namespace) -> None:
     request = _request(args)
     from attribeval.benchmarks.roar.plan import make_plan
 
-    print(make_plan(request).text(tuple(args.devices)))
+    print(make_plan(request, args.strategy).text(tuple(args.devices)))
 
 
 def _run(args: argparse.Namespace) -> int:

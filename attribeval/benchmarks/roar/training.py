@@ -162,7 +162,12 @@ class _Pace:
     def _chosen(self) -> int:
         if len(self._timed) < _TIMED:
             return 1
-        return max(1, min(_MOST_STEPS, int(_CALL_SECONDS / min(self._timed))))
+        return steps_per_call(min(self._timed))
+
+
+def steps_per_call(seconds: float) -> int:
+    """How many steps, each of so many seconds, one call of the compiled loop makes where nothing else is asked for."""
+    return max(1, min(_MOST_STEPS, int(_CALL_SECONDS / seconds)))
 
 
 def _train_steps(step: Callable, recipe: Recipe, strategy: Any) -> Callable:
