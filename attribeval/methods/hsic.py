@@ -9,9 +9,11 @@ import numpy as np
 
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.descriptions import cells, cells_of
 from attribeval.methods.fills import Fill, check_fill
-from attribeval.methods.masking import FILLS, hidden_images, masked_scores, parts, spread
+from attribeval.methods.masking import FILLS, hidden_images
 from attribeval.methods.options import check_count
+from attribeval.methods.painting import Painter
 from attribeval.methods.seeds import generators
 
 _BLOCK = 256  # rows of the kernel matrix held at a time
@@ -64,7 +66,8 @@ def hsic(shown: np.ndarray, values: np.ndarray, width: float) -> np.ndarray:
     y = np.asarray(values, dtype=np.float64)
     signs = 2.0 * shown - 1
     signs -= signs.mean(0)
-    for part in parts(n, _BLOCK):
+    for start in range(0, n, _BLOCK):
+        part = slice(start, start + _BLOCK)
         kernel = np.exp(-((y[part, None] - y) ** 2) / (2 * width**2))
         total += (signs[part] * (kernel @ signs)).sum(0)
     return total / (2 * n**2)
@@ -112,18 +115,10 @@ class HSIC:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the criterion of each cell, enlarged bilinearly, (B, H, W, 1), between 0 and 1/4."""
-        hidden = hidden_images(batch, self.fill)
-        maps = []
-        for i, generator in enumerate(generators(batch.seeds)):
-            shown = draw_cells(generator, self.samples, self.grid_size**2)
-            values = np.concatenate(
-                [
-                    masked_scores(
-                        batch, i, hidden, spread(shown[part].reshape(-1, self.grid_size, self.grid_size), batch.size)
-                    )
-                    for part in parts(self.samples, batch.capacity)
-                ]
-            )
-            cells = hsic(shown, values, kernel_width(values))
-            maps.append(cells.reshape(self.grid_size, self.grid_size, 1))
-        return batch.resize(np.stack(maps))
+        side = self.grid_size
+        shown = [draw_cells(generator, self.samples, side**2) for generator in generators(batch.seeds)]
+        painter = Painter(batch, hidden_images(batch, self.fill), cells(), *cells_of(batch.size, side))
+        counts = dict.fromkeys(range(len(batch)), self.samples)
+        values = painter.answers("logit", counts, lambda i, rows: (shown[i][rows].reshape(-1, side, side),))
+        found = [hsic(shown[i], answers, kernel_width(answers)) for i, answers in values.items()]
+        return batch.resize(np.reshape(found, (-1, side, side, 1)))

@@ -118,8 +118,8 @@ class LIME:
     def attribute(self, batch: Batch) -> Any:
         """Return the coefficients on the pixels of their segments, (B, H, W, 1), in score units."""
         regions = Regions(batch, self.segmentation, self.segments, self.fill)
-        values = []
-        for i, generator in enumerate(generators(batch.seeds)):
-            shown = draw_masks(generator, self.samples, regions.count(i))
-            values.append(fit(shown, regions.scores(i, shown), self.kernel_width, self.alpha, self.distance))
-        return regions.maps(values)
+        shown = [
+            draw_masks(generator, self.samples, regions.count(i)) for i, generator in enumerate(generators(batch.seeds))
+        ]
+        how = self.kernel_width, self.alpha, self.distance
+        return regions.maps([fit(*pair, *how) for pair in zip(shown, regions.all_scores(shown), strict=True)])

@@ -13,8 +13,10 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.blur import gaussian_blur
 from attribeval.methods.card import Card
-from attribeval.methods.masking import masked_scores, parts, probabilities, slope_of_score
+from attribeval.methods.descriptions import stencils
+from attribeval.methods.masking import probabilities, slope_of_score
 from attribeval.methods.options import check_choice, check_count, check_positive
+from attribeval.methods.painting import Painter
 from attribeval.methods.seeds import generators
 
 STARTS = ("circle", "image")
@@ -155,20 +157,14 @@ class MeaningfulPerturbation:
             return np.ones((len(batch), *cells))
         scale = max(batch.size) / _REFERENCE
         down, right = np.arange(height)[:, None] - height // 2, np.arange(width) - width // 2
-
-        def discs(part: np.ndarray) -> np.ndarray:
-            inside = down**2 + right**2 <= (_RADII[part, None, None] * scale) ** 2
-            return 1 - gaussian_filter(inside.astype(np.float64), (0, _CIRCLE_BLUR * scale, _CIRCLE_BLUR * scale))
-
+        inside = down**2 + right**2 <= (_RADII[:, None, None] * scale) ** 2
+        discs = 1 - gaussian_filter(inside.astype(np.float64), (0, _CIRCLE_BLUR * scale, _CIRCLE_BLUR * scale))
         clean = batch.scores(batch.raw, np.arange(len(batch)), probability=True)
         centres = [((np.arange(n) + 0.5) * side / n).astype(int) for n, side in zip(cells, batch.size, strict=True)]
-        chosen = []
-        for i in range(len(batch)):
-            scores = [masked_scores(batch, i, hidden, discs(p), True) for p in parts(len(_RADII), batch.capacity)]
-            left = np.concatenate(scores)
-            enough = left - left[-1] <= 0.01 * (clean[i] - left[-1])
-            chosen.append(discs(np.flatnonzero(enough)[:1])[0][np.ix_(*centres)])
-        return np.stack(chosen)
+        counts = dict.fromkeys(range(len(batch)), len(discs))
+        scores = Painter(batch, hidden, stencils(), discs).answers("probability", counts, lambda i, numbers: (numbers,))
+        enough = [left - left[-1] <= 0.01 * (clean[i] - left[-1]) for i, left in scores.items()]
+        return np.stack([discs[np.argmax(each)][np.ix_(*centres)] for each in enough])
 
     def _compiled(self, batch: Batch) -> Any:
         """A step of Adam: mask, moments, step, shifts, images, hidden images, targets to mask, moments, objective."""

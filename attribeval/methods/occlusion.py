@@ -10,9 +10,11 @@ import numpy as np
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.descriptions import windows
 from attribeval.methods.fills import Fill, check_fill
-from attribeval.methods.masking import FILLS, SCORES, hidden_images, masked_scores, parts
+from attribeval.methods.masking import FILLS, SCORES, hidden_images
 from attribeval.methods.options import check_choice, check_count
+from attribeval.methods.painting import Painter
 
 
 def starts(side: int, window: int, stride: int) -> list[int]:
@@ -83,20 +85,14 @@ class Occlusion:
         """Return the mean drop over the windows that hold the pixel, (B, H, W, 1), in units of the score."""
         window, stride = self._geometry(batch.size)
         rows, columns = (starts(side, window, stride) for side in batch.size)
-        boxes = [np.s_[row : row + window, column : column + window] for row in rows for column in columns]
-        covered = np.zeros(batch.size)
-        for box in boxes:
+        corners = np.array([(row, column) for row in rows for column in columns])
+        painter = Painter(batch, hidden_images(batch, self.fill), windows(), window)
+        counts = dict.fromkeys(range(len(batch)), len(corners))
+        scores = painter.answers(self.score, counts, lambda i, part: (corners[part],))
+        clean = batch.scores(batch.raw, np.arange(len(batch)), self.score == "probability").astype(np.float64)
+        drops, covered = np.zeros((len(batch), *batch.size)), np.zeros(batch.size)
+        for k, (row, column) in enumerate(corners):
+            box = np.s_[row : row + window, column : column + window]
             covered[box] += 1
-        probability = self.score == "probability"
-        hidden = hidden_images(batch, self.fill)
-        clean = batch.scores(batch.raw, np.arange(len(batch)), probability).astype(np.float64)
-        drops = np.zeros((len(batch), *batch.size))
-        for i in range(len(batch)):
-            for part in parts(len(boxes), batch.capacity):
-                masks = np.ones((len(part), *batch.size), np.float32)
-                for mask, k in zip(masks, part, strict=True):
-                    mask[boxes[k]] = 0
-                scores = masked_scores(batch, i, hidden, masks, probability)
-                for score, k in zip(scores, part, strict=True):
-                    drops[i][boxes[k]] += clean[i] - score
+            drops[:, *box] += (clean - [each[k] for each in scores.values()])[:, None, None]
         return (drops / covered)[..., None].astype(np.float32)

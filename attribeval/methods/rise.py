@@ -7,12 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.descriptions import shifted_cells
 from attribeval.methods.fills import Fill, check_fill
-from attribeval.methods.masking import FILLS, SCORES, hidden_images, masked_scores, parts
+from attribeval.methods.masking import FILLS, SCORES, hidden_images
 from attribeval.methods.options import check_choice, check_count
+from attribeval.methods.painting import Painter
 from attribeval.methods.seeds import generators
 
 
@@ -22,8 +25,15 @@ def bilinear(cells: int, length: int) -> np.ndarray:
     return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(cells))).astype(np.float32)
 
 
-def draw_masks(generator: np.random.Generator, count: int, grid: int, p: float, size: tuple[int, int]) -> np.ndarray:
-    """Random masks (Petsiuk et al. 2018, section 3.2): a small binary grid, enlarged and cropped at a random place.
+def enlargements(grid: int, size: tuple[int, int]) -> list[np.ndarray]:
+    """Along each side, the matrix that enlarges a grid by one cell more than the image needs."""
+    return [bilinear(grid, (grid + 1) * -(-side // grid)) for side in size]
+
+
+def draw_grids(
+    generator: np.random.Generator, count: int, grid: int, p: float, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random masks in a few numbers (Petsiuk et al. 2018, section 3.2): a binary grid, and where it is cropped.
 
     The numbers are drawn mask after mask, so that the same generator gives the same masks however they are counted out.
 
@@ -35,15 +45,24 @@ def draw_masks(generator: np.random.Generator, count: int, grid: int, p: float, 
         size: (H, W).
 
     Returns:
-        float32 (M, H, W) in [0, 1]; the expectation of every pixel is p.
+        Cells, float32 (M, s, s), 0 or 1; first rows and columns of the enlarged grid, int32 (M, 2).
     """
     numbers = generator.random((count, grid * grid + 2))
     cells = (numbers[:, 2:] < p).astype(np.float32).reshape(count, grid, grid)
-    axes = []
-    for side, number in zip(size, numbers[:, :2].T, strict=True):
-        cell = -(-side // grid)  # pixels of a cell after enlargement, rounded up
-        shifts = (number * cell).astype(int)
-        axes.append(bilinear(grid, (grid + 1) * cell)[shifts[:, None] + np.arange(side)])  # (M, side, grid)
+    return cells, (numbers[:, :2] * [-(-side // grid) for side in size]).astype(np.int32)
+
+
+def draw_masks(generator: np.random.Generator, count: int, grid: int, p: float, size: tuple[int, int]) -> np.ndarray:
+    """What `draw_grids` draws, enlarged and cropped.
+
+    Returns:
+        float32 (M, H, W) in [0, 1]; the expectation of every pixel is p.
+    """
+    cells, shifts = draw_grids(generator, count, grid, p, size)
+    axes = [
+        matrix[first[:, None] + np.arange(side)]
+        for matrix, first, side in zip(enlargements(grid, size), shifts.T, size, strict=True)
+    ]
     return axes[0] @ cells @ axes[1].transpose(0, 2, 1)
 
 
@@ -94,11 +113,29 @@ class RISE:
 
     def attribute(self, batch: Batch) -> Any:
         """Return S, (B, H, W, 1): a probability up to the noise of the samples, or a logit with score="logit"."""
-        hidden = hidden_images(batch, self.fill)
-        maps = np.zeros((len(batch), *batch.size))
-        for i, generator in enumerate(generators(batch.seeds)):
-            for part in parts(self.samples, batch.capacity):
-                masks = draw_masks(generator, len(part), self.grid_size, self.p, batch.size)
-                scores = masked_scores(batch, i, hidden, masks, self.score == "probability")
-                maps[i] += np.tensordot(scores, masks, 1)
-        return (maps / (self.samples * self.p))[..., None].astype(np.float32)
+        painter = Painter(
+            batch, hidden_images(batch, self.fill), shifted_cells(), *enlargements(self.grid_size, batch.size)
+        )
+        drawn = generators(batch.seeds)
+
+        def describe(i: int, masks: np.ndarray) -> tuple[np.ndarray, ...]:
+            return draw_grids(drawn[i], len(masks), self.grid_size, self.p, batch.size)
+
+        counts = dict.fromkeys(range(len(batch)), self.samples)
+        total = tf.zeros([len(batch), *batch.size], tf.float64)
+        for owners, scores, masks in painter.walk(self.score, counts, describe):
+            total = _add(batch, total, owners, scores, masks)
+        return tf.cast(total / (self.samples * self.p), tf.float32)[..., None]
+
+
+def _add(batch: Batch, total: Any, owners: np.ndarray, scores: Any, masks: Any) -> Any:
+    """Sums of score · mask of each image (B, H, W), with some more masks (M, H, W)."""
+
+    def build(total, owners, scores, masks):
+        weights = tf.one_hot(owners, tf.shape(total)[0], dtype=masks.dtype) * scores[:, None]
+        return total + tf.cast(tf.einsum("mb,mhw->bhw", weights, masks), total.dtype)
+
+    planes, dtype = [None] * 3, masks.dtype
+    specs = tf.TensorSpec(planes, total.dtype), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], dtype)
+    add = batch.classifier.compiled("sums of masks", build, *specs, tf.TensorSpec(planes, dtype))
+    return add(total, tf.constant(owners, tf.int32), scores, masks)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
-from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
+from attribeval.methods.descriptions import segments as by_segments
 from attribeval.methods.fills import Fill, check_fill, filled
 from attribeval.methods.options import check_choice, check_count
-from attribeval.models.preprocessing import Preprocessing
+from attribeval.methods.painting import Painter
 
 ALGORITHMS = ("slic", "quickshift", "grid")
 _COUNT = 50
@@ -101,11 +100,6 @@ class Regions:
         )
         key = ("filled", fill, cut if fill == "segment_mean" else None)
         self.hidden: np.ndarray = batch.share(key, lambda: filled(batch.raw, fill, self.labels))
-        # Where preprocessing treats every pixel by itself, painting after it gives the same and costs much less.
-        preprocess = batch.classifier.preprocess
-        self._hidden_input: Any = None
-        if preprocess is None or isinstance(preprocess, Preprocessing):
-            self._hidden_input = batch.share((*key, "input"), lambda: batch.classifier.prepare(self.hidden))
 
     def count(self, i: int) -> int:
         """Number of segments of image i."""
@@ -125,47 +119,34 @@ class Regions:
 
     def scores(self, i: int, shown: np.ndarray) -> np.ndarray:
         """The target's score of image i with some segments hidden, float64 (M,); `shown` as in `paint`."""
-        return self._all_scores(i, shown, lambda scores, target: scores[:, target].astype(np.float64))
+        return self._answers("logit", {i: shown})[i]
+
+    def all_scores(self, shown: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """`scores` of all images, in calls that fill the capacity; one `shown` for each, (any number, its segments)."""
+        return list(self._answers("logit", dict(enumerate(shown))).values())
 
     def is_target(self, i: int, shown: np.ndarray) -> np.ndarray:
         """Whether the model still predicts the target of image i, bool (M,); `shown` as in `paint`."""
-        return self._all_scores(i, shown, lambda scores, target: scores.argmax(1) == target)
+        return self.are_targets({i: shown})[i]
+
+    def are_targets(self, shown: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+        """`is_target` of some images, by their numbers."""
+        return {i: answers > 0.5 for i, answers in self._answers("is_target", shown).items()}
 
     def maps(self, values: Sequence[np.ndarray]) -> np.ndarray:
         """Paint each segment's value, (S,) per image, on its pixels: float32 (B, H, W, 1)."""
         painted = [value[labels] for value, labels in zip(values, self.labels, strict=True)]
         return np.stack(painted).astype(np.float32)[..., None]
 
-    def _all_scores(self, i: int, shown: np.ndarray, read: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
-        """What `read` makes of the scores (M, classes) and the target of image i, a micro-batch at a time."""
-        batch, parts = self._batch, []
-        target = int(batch.targets[i])
-        paint = self._painter(i)
-        for start in range(0, len(shown), batch.capacity):
-            x = paint(shown[start : start + batch.capacity])
-            parts.append(read(batch.classifier.forward(x)[0].numpy(), target))
-        return np.concatenate(parts) if parts else np.zeros(0)
+    @cached_property
+    def _painter(self) -> Painter:
+        return Painter(self._batch, self.hidden, by_segments(), self.labels)
 
-    def _painter(self, i: int) -> Callable[[np.ndarray], Any]:
-        """A function of `shown`, as in `paint`, that gives model inputs (M, H, W, C)."""
-        batch = self._batch
-        if self._hidden_input is None:
-            return lambda shown: batch.classifier.prepare(self.paint(i, shown))
-        paint = _compiled_painter(batch.x.dtype.name)
-        given = batch.x[i], self._hidden_input[i], tf.constant(self.labels[i], tf.int32)
-        return lambda shown: paint(*given, shown)
+    def _answers(self, answer: str, shown: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+        """What `Painter.answers` says of some images, by their numbers."""
+        width = max(map(self.count, shown))
 
+        def describe(i: int, rows: np.ndarray) -> tuple[np.ndarray]:
+            return (np.pad(shown[i][rows], ((0, 0), (0, width - self.count(i)))),)
 
-@functools.cache
-def _compiled_painter(dtype: str) -> Any:
-    """`Regions.paint` on model inputs of a dtype, compiled once for all sizes."""
-    image = tf.TensorSpec([None, None, None], dtype)
-    specs = image, image, tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.bool)
-
-    def paint(image: Any, hidden: Any, labels: Any, shown: Any) -> Any:
-        # Each place is looked up in a table of its two colours: where() would take twice as long to spread the mask.
-        colours = tf.reshape(tf.stack([hidden, image], axis=2), [-1, tf.shape(image)[2]])
-        first = 2 * tf.reshape(tf.range(tf.size(labels)), tf.shape(labels))
-        return tf.gather(colours, first + tf.gather(tf.cast(shown, tf.int32), labels, axis=1))
-
-    return tf.function(paint, input_signature=specs, autograph=False)
+        return self._painter.answers(answer, {i: len(one) for i, one in shown.items()}, describe)

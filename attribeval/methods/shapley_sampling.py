@@ -30,16 +30,34 @@ def sampled_values(
     Returns:
         φ, float64 (players,), and Σφ − (game(all) − game(none)).
     """
-    orders = np.array([generator.permutation(players) for _ in range(permutations)])
-    ranks = orders.argsort(1)  # at which step each player joins
-    # Step k of an order is the coalition of the players that joined before; the first and the last are always the same.
-    coalitions = ranks[:, None, :] < np.arange(1, players)[None, :, None]
-    none, everyone = game(np.stack([np.zeros(players, bool), np.ones(players, bool)]))
-    inner = game(coalitions.reshape(-1, players)).reshape(permutations, players - 1)
-    ends = np.ones((permutations, 1))
-    gains = np.diff(np.concatenate([none * ends, inner, everyone * ends], axis=1), axis=1)
-    phi = np.take_along_axis(gains, ranks, axis=1).mean(0)
-    return phi, float(phi.sum() - (everyone - none))
+    orders = Orders(players, permutations, generator)
+    return orders.values(game(orders.coalitions()))
+
+
+class Orders:
+    """Random orders of players, the coalitions that they go through, and what the players are worth on the way.
+
+    Args:
+        players, permutations, generator: As in `sampled_values`.
+    """
+
+    def __init__(self, players: int, permutations: int, generator: np.random.Generator):
+        orders = np.array([generator.permutation(players) for _ in range(permutations)])
+        self._ranks = orders.argsort(1)  # at which step each player joins
+
+    def coalitions(self) -> np.ndarray:
+        """Nobody, everyone, then for each order and each step but its last who has joined: bool (M, players)."""
+        players = self._ranks.shape[1]
+        inner = self._ranks[:, None, :] < np.arange(1, players)[None, :, None]
+        return np.concatenate([np.zeros((1, players), bool), np.ones((1, players), bool), inner.reshape(-1, players)])
+
+    def values(self, worth: np.ndarray) -> tuple[np.ndarray, float]:
+        """φ and its gap, see `sampled_values`, from the worth of each coalition (M,)."""
+        (none, everyone), inner = worth[:2], worth[2:].reshape(len(self._ranks), -1)
+        ends = np.ones((len(inner), 1))
+        gains = np.diff(np.concatenate([none * ends, inner, everyone * ends], axis=1), axis=1)
+        phi = np.take_along_axis(gains, self._ranks, axis=1).mean(0)
+        return phi, float(phi.sum() - (everyone - none))
 
 
 @dataclass(frozen=True)
@@ -87,12 +105,11 @@ class ShapleySampling:
     def attribute(self, batch: Batch) -> Any:
         """Return φ on the pixels of the segments, (B, H, W, 1), in score units."""
         regions = Regions(batch, self.segmentation, self.segments, self.fill)
-        values, gaps = [], []
-        for i, generator in enumerate(generators(batch.seeds)):
-            phi, gap = sampled_values(
-                lambda shown, i=i: regions.scores(i, shown), regions.count(i), self.permutations, generator
-            )
-            values.append(phi)
-            gaps.append(gap)
+        drawn = [
+            Orders(regions.count(i), self.permutations, generator)
+            for i, generator in enumerate(generators(batch.seeds))
+        ]
+        worths = regions.all_scores([orders.coalitions() for orders in drawn])
+        values, gaps = zip(*(orders.values(worth) for orders, worth in zip(drawn, worths, strict=True)), strict=True)
         batch.completeness_gap = np.array(gaps, dtype=np.float32)
         return regions.maps(values)

@@ -10,9 +10,11 @@ import numpy as np
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.descriptions import cells, cells_of
 from attribeval.methods.fills import Fill, check_fill
-from attribeval.methods.masking import FILLS, hidden_images, masked_scores, parts, spread
+from attribeval.methods.masking import FILLS, hidden_images
 from attribeval.methods.options import check_count
+from attribeval.methods.painting import Painter
 from attribeval.methods.seeds import generators
 
 _ROUNDING = 1e-6  # differences below this share of the largest score are float32 rounding, not variance
@@ -115,14 +117,10 @@ class Sobol:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the total index of each cell, enlarged bilinearly, (B, H, W, 1), not negative."""
-        variables = self.grid_size**2
-        hidden = hidden_images(batch, self.fill)
-        maps = []
-        for i, generator in enumerate(generators(batch.seeds)):
-            design = Design(variables, self.designs, generator)
-            values = []
-            for part in parts(len(design), batch.capacity):
-                cells = design.rows(part).reshape(-1, self.grid_size, self.grid_size)
-                values.append(masked_scores(batch, i, hidden, spread(cells, batch.size)))
-            maps.append(total_indices(np.concatenate(values), variables).reshape(self.grid_size, self.grid_size, 1))
-        return batch.resize(np.stack(maps))
+        side, variables = self.grid_size, self.grid_size**2
+        designs = [Design(variables, self.designs, generator) for generator in generators(batch.seeds)]
+        painter = Painter(batch, hidden_images(batch, self.fill), cells(), *cells_of(batch.size, side))
+        counts = {i: len(design) for i, design in enumerate(designs)}
+        values = painter.answers("logit", counts, lambda i, rows: (designs[i].rows(rows).reshape(-1, side, side),))
+        maps = [total_indices(answers, variables) for answers in values.values()]
+        return batch.resize(np.reshape(maps, (-1, side, side, 1)))

@@ -1,0 +1,100 @@
+"""Masks written down in a few numbers, and how a graph draws them: grids, windows, segments, ranks, stencils."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from attribeval import _tf as tf
+
+
+@dataclass(frozen=True)
+class Masks:
+    """A way to write masks down.
+
+    Attributes:
+        name: Tells it from the others.
+        draw: (owners (M,), size (H, W), dtype, *given, *rows) -> masks (M, H, W), 1 shows and 0 hides; inside a graph.
+        given: `tf.TensorSpec` of what is said once.
+        rows: `tf.TensorSpec` of what is said of each mask.
+    """
+
+    name: str
+    draw: Callable
+    given: tuple[Any, ...]
+    rows: tuple[Any, ...]
+
+
+def cells() -> Masks:
+    """Cells (M, g, g) of a grid over the whole image, floats; given: each row's and each column's cell, ints."""
+
+    def draw(owners, size, dtype, rows, columns, grids):
+        return tf.gather(tf.gather(tf.cast(grids, dtype), rows, axis=1), columns, axis=2)
+
+    return Masks("cells", draw, (_ints(1), _ints(1)), (tf.TensorSpec([None] * 3, tf.float32),))
+
+
+def cells_of(size: tuple[int, int], grid: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `grid` cells each row and each column of an image (H, W) lies in."""
+    return tuple(np.arange(side) * grid // side for side in size)
+
+
+def shifted_cells() -> Masks:
+    """Cells (M, g, g), enlarged and cropped from the places (M, 2) on; given: the enlargements, (length, g) each."""
+
+    def draw(owners, size, dtype, down, across, grids, shifts):
+        ways = [
+            tf.gather(tf.cast(matrix, dtype), shifts[:, axis : axis + 1] + tf.range(size[axis]))
+            for axis, matrix in enumerate((down, across))
+        ]
+        return ways[0] @ tf.cast(grids, dtype) @ tf.transpose(ways[1], [0, 2, 1])
+
+    matrix = tf.TensorSpec([None, None], tf.float32)
+    return Masks("shifted cells", draw, (matrix, matrix), (tf.TensorSpec([None] * 3, tf.float32), _ints(2)))
+
+
+def windows() -> Masks:
+    """A square window is hidden, first pixels (M, 2); given: its side, int ()."""
+
+    def draw(owners, size, dtype, side, corners):
+        inside = []
+        for axis in (0, 1):
+            places = tf.range(size[axis])[None] - corners[:, axis : axis + 1]
+            inside.append(tf.cast((places >= 0) & (places < side), dtype))
+        return 1 - inside[0][:, :, None] * inside[1][:, None]
+
+    return Masks("windows", draw, (_ints(0),), (_ints(2),))
+
+
+def segments() -> Masks:
+    """Segments to be seen, bool (M, S); given: the segment of each pixel of each image, ints (B, H, W)."""
+
+    def draw(owners, size, dtype, labels, shown):
+        return tf.gather(tf.cast(shown, dtype), tf.gather(labels, owners), axis=1, batch_dims=1)
+
+    return Masks("segments", draw, (_ints(3),), (tf.TensorSpec([None, None], tf.bool),))
+
+
+def ranks() -> Masks:
+    """The first n pixels are hidden, ints (M,); given: each pixel's place in the order of its image, ints (B, H, W)."""
+
+    def draw(owners, size, dtype, places, counts):
+        return tf.cast(tf.gather(places, owners) >= counts[:, None, None], dtype)
+
+    return Masks("ranks", draw, (_ints(3),), (_ints(1),))
+
+
+def stencils() -> Masks:
+    """One of a few masks, its number (M,); given: the masks, floats (K, H, W)."""
+
+    def draw(owners, size, dtype, masks, numbers):
+        return tf.gather(tf.cast(masks, dtype), numbers)
+
+    return Masks("stencils", draw, (tf.TensorSpec([None] * 3, tf.float32),), (_ints(1),))
+
+
+def _ints(rank: int) -> Any:
+    return tf.TensorSpec([None] * rank, tf.int32)
