@@ -14,6 +14,7 @@ from attribeval.methods.blur import gaussian_blur
 from attribeval.methods.card import Card
 from attribeval.methods.masking import slope_of_score
 from attribeval.methods.options import check_count
+from attribeval.methods.side_by_side import check_side_by_side, groups
 
 # Constants of the authors' code (TorchRay); lengths in pixels of an image of 224.
 _REFERENCE = 224
@@ -90,10 +91,13 @@ class ExtremalPerturbation:
         areas: Shares of the image that masks may show, each between 0 and 1; the model sees the image once for each
             at a time.
         iterations: Steps of gradient descent.
+        side_by_side: True: as many images at a time as the model takes, an area being one; False: one by one; None:
+            side by side on a GPU.
     """
 
     areas: tuple[float, ...] = (0.025, 0.05, 0.1, 0.2)
     iterations: int = 800
+    side_by_side: bool | None = None
 
     card: ClassVar[Card] = Card(
         name="extremal_perturbation",
@@ -115,6 +119,7 @@ class ExtremalPerturbation:
 
     def __post_init__(self) -> None:
         check_count("iterations", self.iterations, 1)
+        check_side_by_side(self.side_by_side)
         numbers = isinstance(self.areas, tuple) and self.areas and all(isinstance(a, (int, float)) for a in self.areas)
         if not numbers or not all(0 < area < 1 for area in self.areas):
             raise AttribevalError(f"Expected areas as a tuple of numbers between 0 and 1. Received: {self.areas!r}.")
@@ -122,35 +127,34 @@ class ExtremalPerturbation:
     def attribute(self, batch: Batch) -> Any:
         """Return the sum of the masks, (B, H, W, 1), from 0 to the number of areas."""
         sigmas = np.linspace(_BLUR * max(batch.size) / _REFERENCE, 0, _LEVELS)
-        learned = [self.optimise(batch, i, gaussian_blur(batch.x[i : i + 1], sigmas)) for i in range(len(batch))]
-        return batch.resize(tf.stack([tf.reduce_sum(masks, axis=0) for masks in learned])[..., None])
+        some = groups(batch, self.side_by_side, len(self.areas))
+        learned = [self.optimise(batch, which, gaussian_blur(batch.x[which], sigmas)) for which in some]
+        return batch.resize(tf.reduce_sum(tf.concat(learned, 0), axis=1)[..., None])
 
-    def optimise(self, batch: Batch, i: int, levels: Any) -> Any:
-        """Learn one mask per area side by side; none sees another.
-
-        One image after the other, whatever the capacity: batches of different size differ in rounding, and the descent
-        would amplify it.
+    def optimise(self, batch: Batch, some: slice, levels: Any) -> Any:
+        """Learn one mask per image and area side by side; none sees another.
 
         Args:
             batch: The batch.
-            i: Which image.
-            levels: The image, most blurred first and unblurred last, tensor (8, 1, H, W, C).
+            some: Which images.
+            levels: These images, most blurred first and unblurred last, tensor (8, B, H, W, C).
 
         Returns:
-            Masks at the resolution of the parameters, tensor (areas, h, w).
+            Masks at the resolution of the parameters, tensor (B, areas, h, w).
         """
         dtype = batch.classifier.dtype
         spacing = max(1, round(_STEP * max(batch.size) / _REFERENCE))
-        count = len(self.areas)
-        shape = (count, *(-(-side // spacing) for side in batch.size))
+        count, images = len(self.areas), int(levels.shape[1])
+        shape = (images * count, *(-(-side // spacing) for side in batch.size))
         parameters, velocity = tf.ones(shape, dtype), tf.zeros(shape, dtype)
-        ends = tf.repeat(levels, count, axis=1), tf.repeat(batch.targets[i], count), tf.constant(self.areas, dtype)
+        areas = tf.tile(tf.constant(self.areas, dtype), [images])
+        ends = tf.repeat(levels, count, axis=1), tf.repeat(batch.targets[some], count), areas
         step = self._compiled(batch, shape[1:])
         for t in range(self.iterations):
             flip, weight = tf.constant(t % 2 == 0), tf.constant(_WEIGHT * _GROWTH**t, dtype)
             tie = tf.constant(_TIE * max(0, 1 - 2 * t / self.iterations), dtype)
             parameters, velocity = step(parameters, velocity, flip, weight, tie, *ends)
-        return smooth_mask(parameters)
+        return tf.reshape(smooth_mask(parameters), [images, count, *shape[1:]])
 
     def _compiled(self, batch: Batch, cells: tuple[int, int]) -> Any:
         classifier, size = batch.classifier, batch.size

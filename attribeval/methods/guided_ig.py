@@ -12,52 +12,11 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.baselines import baseline_input, baseline_scores, read_baseline
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.guided_path import Path, advanced
 from attribeval.methods.options import check_count
 from attribeval.methods.path import completeness_gap
+from attribeval.methods.side_by_side import check_side_by_side, groups, is_together
 from attribeval.models import fields
-
-_TOLERANCE = 1e-9  # of the distance from baseline to image
-
-
-class _Path:
-    """One image on its way from the baseline; `alpha` is how far each value is (0 baseline, 1 image)."""
-
-    def __init__(self, start: np.ndarray, end: np.ndarray):
-        self.start, self.way = start, end - start
-        self.weight = np.abs(self.way)
-        self.total = self.weight.sum()
-        self.alpha = np.where(self.weight > 0, 0.0, 1.0)
-        self.map = np.zeros_like(start)
-
-    @property
-    def point(self) -> np.ndarray:
-        return self.start + self.alpha * self.way
-
-    def advance(self, gradient: np.ndarray, done: float, fraction: float, max_distance: float) -> None:
-        """Move until the share `done` of the L1 distance is behind (Kapishnikov et al. 2021, algorithm 1).
-
-        Args:
-            gradient: ∇f at the point.
-            done: Share of the distance that should lie behind after this step; the straight path's α.
-            fraction: Share of the values that move at a time, those with the smallest |gradient|.
-            max_distance: How far a value's α may be from `done`.
-        """
-        low, high = max(done - max_distance, 0.0), min(done + max_distance, 1.0)
-        before = self.alpha.copy()
-        self.alpha = np.maximum(self.alpha, low)  # values that fell behind the corridor
-        cost = np.abs(gradient)
-        while (missing := done * self.total - (self.weight * self.alpha).sum()) > _TOLERANCE * self.total:
-            cost[self.alpha >= high] = np.inf
-            chosen = (cost <= np.quantile(cost, fraction, method="lower")) & np.isfinite(cost)
-            room = (self.weight * (high - self.alpha))[chosen].sum()
-            if room <= 0:
-                break
-            if missing > room:
-                self.alpha[chosen] = high
-            else:
-                self.alpha[chosen] += missing / room * (high - self.alpha[chosen])
-                break
-        self.map += (self.alpha - before) * self.way * gradient
 
 
 @dataclass(frozen=True)
@@ -66,7 +25,7 @@ class GuidedIG:
 
     Path and sum are kept in float64. The map sums to f(x) − f(x′) but for the error of the sum, which takes each
     gradient at the start of its step. Which values move first hangs on the order of the gradients, so that rounding
-    can change the path: images are sent one by one, or else their number would show in the map.
+    can change the path. One by one, images have the same map in any batch; side by side SIDE
 
     Attributes:
         steps: Gradients per image (the authors take 200).
@@ -74,12 +33,14 @@ class GuidedIG:
         max_distance: How far any value may be ahead of or behind the straight path, as a share of the way: 0 gives
             integrated gradients (rule "left"), 1 any monotone path.
         baseline: As in `IntegratedGradients`.
+        side_by_side: True: many images at a time; False: one by one; None: side by side on a GPU.
     """
 
     steps: int = 50
     fraction: float = 0.25
     max_distance: float = 0.02
     baseline: Any = "black"
+    side_by_side: bool | None = None
 
     card: ClassVar[Card] = Card(
         name="guided_ig",
@@ -106,6 +67,7 @@ class GuidedIG:
             value = getattr(self, name)
             if not (0 < value <= 1 or (value == 0 and least == "from 0")):
                 raise AttribevalError(f"Expected {name} {least} to 1. Received: {value!r}.")
+        check_side_by_side(self.side_by_side)
         object.__setattr__(self, "baseline", read_baseline(self.baseline))
 
     def attribute(self, batch: Batch) -> Any:
@@ -115,13 +77,44 @@ class GuidedIG:
 
     def _integrate(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         start = baseline_input(batch, self.baseline)
-        ends = np.asarray(batch.x, np.float64)
-        paths = [_Path(*pair) for pair in zip(np.broadcast_to(start, ends.shape).astype(np.float64), ends, strict=True)]
-        for step in range(self.steps):
-            for i, path in enumerate(paths):
-                point = tf.constant(path.point[None], batch.x.dtype)
-                gradient = fields.gradient(batch.classifier, point, batch.targets[i : i + 1])[0]
-                done = (step + 1) / self.steps
-                path.advance(np.asarray(gradient, np.float64), done, self.fraction, self.max_distance)
-        maps = np.stack([path.map for path in paths]).astype(np.float32)
+        starts = np.broadcast_to(start, batch.x.shape).astype(np.float64)
+        if is_together(self.side_by_side):
+            maps = [self._together(batch, some, starts[some]) for some in groups(batch, self.side_by_side)]
+            maps = np.concatenate(maps).astype(np.float32)
+        else:
+            maps = np.stack([self._alone(batch, i, start) for i, start in enumerate(starts)]).astype(np.float32)
         return maps, completeness_gap(maps, batch.target_scores() - baseline_scores(batch, start))
+
+    def _alone(self, batch: Batch, i: int, start: np.ndarray) -> np.ndarray:
+        """The map of image i from its baseline (H, W, C)."""
+        path = Path(start, np.asarray(batch.x[i], np.float64))
+        for step in range(self.steps):
+            point = tf.constant(path.point[None], batch.x.dtype)
+            gradient = fields.gradient(batch.classifier, point, batch.targets[i : i + 1])[0]
+            done = (step + 1) / self.steps
+            path.advance(np.asarray(gradient, np.float64), done, self.fraction, self.max_distance)
+        return path.map
+
+    def _together(self, batch: Batch, some: slice, start: np.ndarray) -> Any:
+        """Maps of some images from their baselines (B, H, W, C)."""
+        start, x = tf.constant(start), batch.x[some]
+        way = tf.cast(x, tf.float64) - start
+        alpha, maps = tf.cast(way == 0, tf.float64), tf.zeros_like(way)
+        fraction, distance = tf.constant(self.fraction, tf.float64), tf.constant(self.max_distance, tf.float64)
+        spec, number = tf.TensorSpec([None, *batch.classifier.input_shape], tf.float64), tf.TensorSpec([], tf.float64)
+        given = spec, spec, spec, batch.classifier.input_spec, number, number, number
+        move = batch.classifier.compiled("guided_ig", _move, *given)
+        for step in range(self.steps):
+            point = tf.cast(start + alpha * way, x.dtype)
+            gradient = fields.gradient(batch.classifier, point, batch.targets[some])
+            done = tf.constant((step + 1) / self.steps, tf.float64)
+            alpha, maps = move(alpha, maps, way, gradient, done, fraction, distance)
+        return maps
+
+
+def _move(alpha: Any, maps: Any, way: Any, gradient: Any, *how: Any) -> tuple[Any, Any]:
+    """A step of all paths, and what it adds to the maps; inside a graph."""
+    gradient = tf.cast(gradient, way.dtype)
+    flat = [tf.reshape(one, [tf.shape(way)[0], -1]) for one in (alpha, tf.abs(way), tf.abs(gradient))]
+    moved = tf.reshape(advanced(*flat, *how), tf.shape(way))
+    return moved, maps + (moved - alpha) * way * gradient
