@@ -13,7 +13,8 @@ from scipy.ndimage import gaussian_filter
 
 from attribeval import AttribevalError, Attributer
 from attribeval.attributer import image_seeds
-from attribeval.methods.anchors import Anchors, Search, kl_bounds
+from attribeval.methods.anchor_search import Search, answered, kl_bounds
+from attribeval.methods.anchors import Anchors
 from attribeval.methods.batch import Batch
 from attribeval.methods.fills import filled
 from attribeval.methods.kernel_shap import kernel_values
@@ -355,6 +356,26 @@ def test_anchor_precision_is_the_share_of_perturbed_images_that_keep_the_predict
     best = Search(lambda shown: shown.sum(1) >= 2, 3, np.random.default_rng(0), Anchors(max_size=1, samples=4000)).run()
     assert len(best.kept) == 1
     np.testing.assert_allclose(best.precision, 0.75, atol=5 * np.sqrt(0.75 * 0.25 / best.n))
+
+
+def test_searches_side_by_side_find_what_each_finds_alone():
+    """Three games of different lengths, one of which ends with its first question."""
+    rules = [lambda shown: shown.sum(1) >= 2, lambda shown: shown[:, 1], lambda shown: np.zeros(len(shown), bool)]
+    players = [4, 3, 5]
+
+    def search(k):
+        return Search(rules[k], players[k], np.random.default_rng(k), Anchors(beam=1))
+
+    rounds = []
+
+    def holds(asked):
+        rounds.append(sorted(asked))
+        return {k: rules[k](shown) for k, shown in asked.items()}
+
+    together = answered({k: search(k).steps() for k in range(3)}, holds)
+    for k in range(3):
+        assert together[k] == search(k).run()
+    assert rounds[0] == [0, 1, 2] and rounds[1] == [0, 1] and len(rounds[-1]) == 1
 
 
 @pytest.mark.parametrize(("mean", "n", "level"), [(0.7, 40, 3.0), (0.02, 10, 0.5), (0.5, 1000, 8.0)])

@@ -15,7 +15,7 @@ from attribeval.methods.card import Card
 from attribeval.methods.guided_path import Path, advanced
 from attribeval.methods.options import check_count
 from attribeval.methods.path import completeness_gap
-from attribeval.methods.side_by_side import check_side_by_side, groups, is_together
+from attribeval.methods.side_by_side import check_side_by_side, groups
 from attribeval.models import fields
 
 
@@ -25,7 +25,9 @@ class GuidedIG:
 
     Path and sum are kept in float64. The map sums to f(x) − f(x′) but for the error of the sum, which takes each
     gradient at the start of its step. Which values move first hangs on the order of the gradients, so that rounding
-    can change the path. One by one, images have the same map in any batch; side by side SIDE
+    can change the path: weights that differ in their last digit change maps of the embedded net of digits by 10 % of
+    their largest value in the median of 24 images, by 55 % at most. One by one, an image has the same map in any
+    batch; side by side, rounding is that of its batch.
 
     Attributes:
         steps: Gradients per image (the authors take 200).
@@ -33,14 +35,14 @@ class GuidedIG:
         max_distance: How far any value may be ahead of or behind the straight path, as a share of the way: 0 gives
             integrated gradients (rule "left"), 1 any monotone path.
         baseline: As in `IntegratedGradients`.
-        side_by_side: True: many images at a time; False: one by one; None: side by side on a GPU.
+        side_by_side: Whether many images go at a time, as a GPU needs it, or one by one.
     """
 
     steps: int = 50
     fraction: float = 0.25
     max_distance: float = 0.02
     baseline: Any = "black"
-    side_by_side: bool | None = None
+    side_by_side: bool = False
 
     card: ClassVar[Card] = Card(
         name="guided_ig",
@@ -78,8 +80,8 @@ class GuidedIG:
     def _integrate(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         start = baseline_input(batch, self.baseline)
         starts = np.broadcast_to(start, batch.x.shape).astype(np.float64)
-        if is_together(self.side_by_side):
-            maps = [self._together(batch, some, starts[some]) for some in groups(batch, self.side_by_side)]
+        if self.side_by_side:
+            maps = [self._together(batch, some, starts[some]) for some in groups(batch, True)]
             maps = np.concatenate(maps).astype(np.float32)
         else:
             maps = np.stack([self._alone(batch, i, start) for i, start in enumerate(starts)]).astype(np.float32)

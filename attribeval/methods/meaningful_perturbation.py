@@ -72,7 +72,9 @@ class MeaningfulPerturbation:
         blur: σ of the blur that deletes, in pixels of an image of 224.
         start: "circle": the smallest blurred disc in the middle that takes 99 % of the probability, as in the paper;
             "image": nothing deleted, which favours no place.
-        side_by_side: True: many images at a time; False: one by one; None: side by side on a GPU.
+        side_by_side: Whether many images go at a time, as a GPU needs it, or one by one, which gives an image the same
+            map in any batch. Rounding grows: side by side, maps of the embedded net of digits differ by 5 % of their
+            largest value in the median of 24 images, by 55 % at most.
     """
 
     iterations: int = 300
@@ -84,7 +86,7 @@ class MeaningfulPerturbation:
     jitter: int = 4
     blur: float = 10.0
     start: str = "circle"
-    side_by_side: bool | None = None
+    side_by_side: bool = False
 
     card: ClassVar[Card] = Card(
         name="meaningful_perturbation",
