@@ -392,6 +392,61 @@ def test_a_constant_preprocessing_can_be_shifted_and_needs_are_said(tiny):
         InputInvariance().prepare(of)
 
 
+@pytest.mark.parametrize("preprocess", [None, "caffe", lambda x: x / 100])
+def test_methods_are_compiled_once_whatever_the_chunks_and_the_shifts(tiny, preprocess, monkeypatch):
+    from attribeval.models.classifier import Classifier
+
+    built = []
+    build = Classifier._built
+    monkeypatch.setattr(Classifier, "_built", lambda self, *given: built.append(given) or build(self, *given))
+    classifier = Classifier(tiny, preprocess=preprocess)
+    rng = np.random.default_rng(0)
+    chunks = [scale * rng.random((2, 8, 8, 3)).astype(np.float32) for scale in (1, 40, 255)]
+    subjects = [subject_of(classifier, images) for images in chunks]
+    names = "gradient_x_input", "integrated_gradients", "rise", "lrp", "gradcam"
+
+    def scores(benchmark, of, maps_by):
+        prepared = benchmark.prepare(of)
+        return {name: benchmark.score(of, prepared, maps_by(name)) for name in names}
+
+    first = scores(InputInvariance(), *subjects[0])
+    once = len(built)
+    for of, maps_by in subjects[1:]:
+        scores(InputInvariance(shift=0.5), of, maps_by)
+    assert len(built) == once
+
+    # Each chunk has its own shift, also where others are prepared meanwhile.
+    benchmarks = [InputInvariance(shift=shift) for shift in (-1.0, 0.5, 2.0)]
+    prepared = [benchmark.prepare(of) for benchmark, (of, _) in zip(benchmarks, subjects, strict=True)]
+    assert len({id(second) for second, _ in prepared}) == 1
+    for benchmark, (of, maps_by), given in zip(benchmarks, subjects, prepared, strict=True):
+        gradients, products = maps_by("gradient").values, maps_by("gradient_x_input").values
+        c = benchmark.shift * float(np.ptp(classifier.prepare(of.images)))
+        expected = np.abs(c) * np.sqrt((gradients**2).sum((1, 2, 3)) / (products**2).sum((1, 2, 3)))
+        found = benchmark.score(of, given, maps_by("gradient_x_input"))
+        np.testing.assert_allclose(found, expected, rtol=5e-3)
+    again = scores(benchmarks[0], *subjects[0])
+    for name in names:
+        np.testing.assert_array_equal(again[name], first[name])
+
+
+def test_to_every_method_a_variable_is_subtracted_as_a_constant_is(tiny):
+    import keras
+    from test_contract import NAMES, TOLERANCE
+
+    from attribeval import Attributer
+    from attribeval.models.classifier import Classifier
+
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    inputs = keras.Input((8, 8, 3))
+    constant = Attributer(Classifier(keras.Model(inputs, tiny(inputs - np.float32(0.75)))))
+    variable = Attributer(shifted_classifier(Classifier(tiny), 0.75))
+    for name in NAMES:
+        wanted, found = (one.explain(images, name, [2, 0], seed=1).values for one in (constant, variable))
+        tolerance = TOLERANCE.get(name.partition("(")[0], 1e-5) * np.abs(wanted).max()
+        np.testing.assert_allclose(found, wanted, atol=tolerance, err_msg=name)
+
+
 def test_input_invariance_by_hand():
     maps = np.array([[[3.0, 4.0]], [[0.0, 0.0]]])
     other = np.array([[[3.0, 1.0]], [[1.0, 0.0]]])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -45,47 +45,84 @@ def input_invariance(maps: np.ndarray, shifted_maps: np.ndarray) -> np.ndarray:
     return ratio(norms(shifted_maps - maps), norms(maps))
 
 
-def shifted_classifier(classifier: Classifier, shift: float) -> Classifier:
+class ShiftedClassifier(Classifier):
     """A classifier with f₂(x + c) = f(x), where x is the network's own input.
+
+    Its model subtracts c and calls f's model, whose weights it shares; its preprocessing is f's plus c. Without
+    preprocessing the images themselves have to be shifted. c is a variable: what was compiled stays right for any c.
+
+    Args:
+        classifier: f.
+    """
+
+    def __init__(self, classifier: Classifier):
+        self._shift = tf.Variable(0, trainable=False, dtype=classifier.dtype)
+        x = tf.keras.Input(classifier.input_shape, dtype=classifier.dtype)
+        # An operation and no layer, so that methods which look for layers find those that they find in f.
+        model = tf.keras.Model(x, classifier.model(x - self._shift), name=f"{classifier.model.name}_shifted")
+        target = classifier.target_layer
+        super().__init__(
+            model,
+            preprocess=_shifted(classifier.preprocess, self._shift),
+            target_layer=None if target is None else f"{classifier.model.name}/{target}",
+            score=classifier.score,
+            precision=classifier.precision,
+        )
+
+    def shift_by(self, shift: float) -> ShiftedClassifier:
+        """Set c, in units of the network's input."""
+        self._shift.assign(shift)
+        return self
+
+
+def shifted_classifier(classifier: Classifier, shift: float) -> ShiftedClassifier:
+    """A new `ShiftedClassifier` with f₂(x + c) = f(x).
 
     Args:
         classifier: f.
         shift: c, in units of the network's input.
-
-    Returns:
-        f₂, a model that subtracts c and calls f's model, with f's preprocessing plus c. Without preprocessing the
-        images themselves have to be shifted. It shares f's weights.
     """
-    x = tf.keras.Input(classifier.input_shape, dtype=classifier.dtype)
-    model = tf.keras.Model(x, classifier.model(x - shift), name=f"{classifier.model.name}_shifted")
-    target = classifier.target_layer
-    return Classifier(
-        model,
-        preprocess=_shifted(classifier.preprocess, shift),
-        target_layer=None if target is None else f"{classifier.model.name}/{target}",
-        score=classifier.score,
-        precision=classifier.precision,
-    )
+    return ShiftedClassifier(classifier).shift_by(shift)
 
 
-def _shifted(preprocess: Callable | None, shift: float) -> Callable | None:
+_seconds: weakref.WeakKeyDictionary[Classifier, ShiftedClassifier] = weakref.WeakKeyDictionary()
+
+
+def _second(classifier: Classifier) -> ShiftedClassifier:
+    """The one that all chunks of images share, so that each method is compiled once."""
+    if classifier not in _seconds:
+        _seconds[classifier] = ShiftedClassifier(classifier)
+    return _seconds[classifier]
+
+
+def _shifted(preprocess: Callable | None, shift: Any) -> Callable | None:
     if preprocess is None:
         return None
-    if not isinstance(preprocess, Preprocessing):
-        return _Shifted(preprocess, shift)
-    mean, std = np.broadcast_arrays(np.float64(preprocess.mean), np.float64(preprocess.std))
-    return dataclasses.replace(preprocess, mean=tuple((mean - shift * std).tolist()))
+    if isinstance(preprocess, Preprocessing):
+        return _ShiftedConvention(**vars(preprocess), shift=shift)
+    return _ShiftedFunction(preprocess, shift)
 
 
-@dataclass(frozen=True)
-class _Shifted:
-    """A user's preprocessing, plus a constant."""
+@dataclass(frozen=True, eq=False)
+class _ShiftedConvention(Preprocessing):
+    """A named preprocessing, plus a variable."""
+
+    shift: Any = None
+
+    def __call__(self, images: Any) -> Any:
+        return super().__call__(images) + tf.cast(self.shift, tf.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _ShiftedFunction:
+    """A user's preprocessing, plus a variable."""
 
     preprocess: Callable
-    shift: float
+    shift: Any
 
-    def __call__(self, images: np.ndarray) -> Any:
-        return self.preprocess(images) + self.shift
+    def __call__(self, images: Any) -> Any:
+        x = tf.convert_to_tensor(self.preprocess(images))
+        return x + tf.cast(self.shift, x.dtype)
 
     def restore_channels(self, maps: np.ndarray) -> np.ndarray:
         restore = getattr(self.preprocess, "restore_channels", None)
@@ -133,16 +170,24 @@ class InputInvariance:
 
     def prepare(self, subject: Subject) -> tuple[Classifier, np.ndarray]:
         """The second model, and the images that it is shown."""
+        shift = self._shift(subject)
+        images = subject.images[: self.images]
+        shown = images + np.float32(shift) if subject.classifier.preprocess is None else images
+        return _second(subject.classifier).shift_by(shift), shown
+
+    def _shift(self, subject: Subject) -> float:
+        """c, rounded to float32, as images are, so that what is added is what the model subtracts."""
         if subject.classifier is None:
             raise AttribevalError("input_invariance needs the model. Received a subject without a classifier.")
-        images = subject.images[: self.images]
-        inputs = np.asarray(subject.classifier.prepare(images))
-        # Rounded to float32, as images are, so that what is added is what the model subtracts.
-        shift = float(np.float32(self.shift * (float(inputs.max()) - float(inputs.min()))))
-        if shift == 0:
-            raise AttribevalError("Expected images with a range of values. Received: one value throughout.")
-        shown = images + np.float32(shift) if subject.classifier.preprocess is None else images
-        return shifted_classifier(subject.classifier, shift), shown
+
+        def compute() -> float:
+            inputs = np.asarray(subject.classifier.prepare(subject.images[: self.images]))
+            shift = float(np.float32(self.shift * (float(inputs.max()) - float(inputs.min()))))
+            if shift == 0:
+                raise AttribevalError("Expected images with a range of values. Received: one value throughout.")
+            return shift
+
+        return subject.share(("input shift", self.shift, self.images), compute)
 
     def score(self, subject: Subject, prepared: tuple[Classifier, np.ndarray], explained: Explained) -> np.ndarray:
         """As `input_invariance`, (N,); NaN also for images that were not judged."""
@@ -151,6 +196,7 @@ class InputInvariance:
                 "input_invariance explains a second model. Received maps without `explain_with`: pass the method."
             )
         classifier, images = prepared
+        classifier.shift_by(self._shift(subject))  # other images, or other options, may have set another one since
         judged = slice(len(images))
         maps = explained.explain_with(classifier, images, subject.targets[judged], subject.seeds[judged])
         return of_first(input_invariance(explained.values[judged], maps), len(subject))
