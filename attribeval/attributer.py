@@ -217,6 +217,16 @@ class Attributer:
         self._in_batches(source, batch_size, "answer", False, work)
         return _in_order(scores), _in_order(outputs)
 
+    def capacity(self, images: Any, batch_size: int | None = None) -> int | None:
+        """How many images the model takes at a time; None where several devices share them out.
+
+        Args:
+            images, batch_size: As in `explain`.
+        """
+        if self._copies is not None:
+            return None
+        return self._capacity(ImageSource(images, self.classifier.input_shape), batch_size)
+
     def read(self, images: Any) -> np.ndarray:
         """The raw images as `explain` sees them: read, resized, checked; float32 (N, H, W, C)."""
         source = ImageSource(images, self.classifier.input_shape)

@@ -75,6 +75,8 @@ SHOWN = {i: RNG.random((n, 6)) < 0.5 for i, n in COUNTS.items()}
 PLACES = np.stack([RNG.permutation(140).reshape(SIZE) for _ in range(3)])
 FIRST = {i: RNG.integers(0, 141, n) for i, n in COUNTS.items()}
 STENCILS = RNG.random((4, *SIZE)).astype(np.float32)
+SEEN = {i: RNG.random((n, 140)) < 0.5 for i, n in COUNTS.items()}
+PACKED = {i: np.packbits(seen, axis=1) for i, seen in SEEN.items()}
 NUMBERS = {i: RNG.integers(0, 4, n) for i, n in COUNTS.items()}
 
 
@@ -106,6 +108,7 @@ KINDS = {
     "windows": (descriptions.windows, (4,), (CORNERS,), windows_slowly),
     "segments": (descriptions.segments, (LABELS,), (SHOWN,), lambda i, n: SHOWN[i][n][LABELS[i]]),
     "ranks": (descriptions.ranks, (PLACES,), (FIRST,), lambda i, n: PLACES[i] >= FIRST[i][n]),
+    "bits": (descriptions.bits, (), (PACKED,), lambda i, n: SEEN[i][n].reshape(SIZE)),
     "stencils": (descriptions.stencils, (STENCILS,), (NUMBERS,), lambda i, n: STENCILS[NUMBERS[i][n]]),
 }
 
@@ -134,6 +137,32 @@ def test_painting_in_the_graph_is_painting_by_hand(way, kind, fill):
             if answer == "probability":
                 scores = softmax(scores, axis=1)
             np.testing.assert_allclose(found[i], scores[:, targets[i]], rtol=2e-4, atol=2e-4 * np.abs(scores).max())
+
+
+def test_single_values_are_those_of_the_raw_channels(way):
+    batch, logits = way
+    channels = batch.raw.shape[-1]
+    seen = np.random.default_rng(2).random((6, *SIZE, channels)) < 0.5
+    hidden = filled(batch.raw, 20.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        painter = Painter(batch, hidden, descriptions.bits(channels))
+    packed = np.packbits(seen.reshape(6, -1), axis=1)
+    found = painter.answers("logit", {1: 6}, lambda i, rows: (packed[rows],))[1]
+    expected = logits(np.where(seen, batch.raw[1], hidden[1]))[:, 0]
+    np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4 * np.abs(expected).max())
+
+
+def test_both_answers_at_once(way):
+    batch, logits = way
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        painter = Painter(batch, filled(batch.raw, "black"), descriptions.bits())
+    seen = np.full((2, 18), 255, np.uint8)
+    found = painter.ask("both", np.array([2, 0]), seen)[0].numpy()
+    scores = logits(batch.raw[[2, 0]])
+    np.testing.assert_allclose(found[:, 0], scores[[0, 1], [1, 3]], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found[:, 1], softmax(scores, axis=1)[[0, 1], [1, 3]], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)

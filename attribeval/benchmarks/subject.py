@@ -42,7 +42,9 @@ class Subject(_Shared):
             (`methods.seeds.generators` and `fold` make generators and further seeds of them).
         samples: The images' boxes and masks, where the data set has them.
         classifier: The model itself, for benchmarks that change its weights (and put them back).
-        passes: How many images `logits_of` and `probabilities_of` have asked about.
+        passes: How many images have been asked about.
+        capacity: How many images the classifier takes at a time, where benchmarks may paint on its device and ask it
+            themselves instead of through `answer`; None: they may not.
     """
 
     images: np.ndarray
@@ -52,6 +54,7 @@ class Subject(_Shared):
     samples: Samples | None = None
     classifier: Classifier | None = None
     passes: int = 0
+    capacity: int | None = None
     _memory: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:

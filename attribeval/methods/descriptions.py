@@ -1,4 +1,4 @@
-"""Masks written down in a few numbers, and how a graph draws them: grids, windows, segments, ranks, stencils."""
+"""Masks written down in a few numbers, and how a graph draws them: grids, windows, segments, ranks, bits, stencils."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Masks:
 
     Attributes:
         name: Tells it from the others.
-        draw: (owners (M,), size (H, W), dtype, *given, *rows) -> masks (M, H, W), 1 shows and 0 hides; inside a graph.
+        draw: (owners (M,), size (H, W), dtype, *given, *rows) -> masks (M, H, W) or (M, H, W, C), 1 shows and 0 hides;
+            inside a graph.
         given: `tf.TensorSpec` of what is said once.
         rows: `tf.TensorSpec` of what is said of each mask.
     """
@@ -76,6 +77,22 @@ def segments() -> Masks:
         return tf.gather(tf.cast(shown, dtype), tf.gather(labels, owners), axis=1, batch_dims=1)
 
     return Masks("segments", draw, (_ints(3),), (tf.TensorSpec([None, None], tf.bool),))
+
+
+def bits(channels: int | None = None) -> Masks:
+    """Whether each pixel is to be seen, packed by `np.packbits`, bytes (M, H·W / 8); or each of its `channels` values.
+
+    With channels, masks are (M, H, W, C), in the order of the raw images' channels.
+    """
+    shape = [] if channels is None else [channels]
+
+    def draw(owners, size, dtype, packed):
+        one_by_one = tf.bitwise.right_shift(packed[:, :, None], tf.constant([7, 6, 5, 4, 3, 2, 1, 0], tf.uint8))
+        flat = tf.reshape(tf.bitwise.bitwise_and(one_by_one, tf.constant(1, tf.uint8)), [tf.shape(packed)[0], -1])
+        flat = flat[:, : size[0] * size[1] * (channels or 1)]
+        return tf.cast(tf.reshape(flat, tf.concat([[-1], size, tf.constant(shape, tf.int32)], 0)), dtype)
+
+    return Masks(f"bits, channels: {channels}", draw, (), (tf.TensorSpec([None, None], tf.uint8),))
 
 
 def ranks() -> Masks:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,12 +11,10 @@ from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.descriptions import Masks
 from attribeval.methods.masking import probabilities
+from attribeval.methods.traceable import is_traceable, paints_inputs, preprocessed
 from attribeval.models.classifier import Classifier
-from attribeval.models.preprocessing import Preprocessing
 
 Describe = Callable[[int, np.ndarray], tuple[np.ndarray, ...]]
-_traceable: weakref.WeakKeyDictionary[Classifier, bool] = weakref.WeakKeyDictionary()
-_trying = threading.Lock()
 
 
 class Painter:
@@ -41,7 +36,7 @@ class Painter:
         self._batch, self._masks = batch, masks
         classifier = batch.classifier
         self._inside = paints_inputs(classifier)
-        self._traced = not self._inside and _is_traceable(batch)
+        self._traced = not self._inside and is_traceable(batch)
         pair = (batch.x, classifier.prepare(hidden)) if self._inside else (batch.raw, hidden)
         self._pair = tuple(map(tf.convert_to_tensor, pair))
         self._given = tuple(tf.constant(one, spec.dtype) for one, spec in zip(given, masks.given, strict=True))
@@ -51,12 +46,13 @@ class Painter:
 
         Args:
             answer: "logit" (the score that is explained) or "probability" (the model's output; of logits, what softmax
-                or sigmoid make of them) of the owner's target; "is_target": 1 where its score is the highest, else 0.
+                or sigmoid make of them) of the owner's target; "both" of them; "is_target": 1 where its score is the
+                highest, else 0.
             owners: Which image of the batch is painted, ints (M,).
             rows: What describes each of the M masks (`masks.rows`).
 
         Returns:
-            Tensors, in the dtype of the model's input: answers (M,), and the masks (M, H, W).
+            Tensors, in the dtype of the model's input: answers (M,), for "both" (M, 2), and the masks.
         """
         classifier, targets = self._batch.classifier, self._batch.targets
         specs = (spec.dtype.as_numpy_dtype for spec in self._masks.rows)
@@ -102,9 +98,9 @@ class Painter:
         classifier, masks, traced = self._batch.classifier, self._masks, self._traced
 
         def build(owners, images, hidden, targets, *described):
-            shown = masks.draw(owners, tf.shape(images)[1:3], images.dtype, *described)
+            shown = self._drawn(owners, images, described)
             x = _blended(images, hidden, owners, shown)
-            x = _preprocessed(classifier, x) if traced else x
+            x = preprocessed(classifier, x) if traced else x
             return _answer(classifier, answer, x, tf.gather(targets, owners)), shown
 
         ints = tf.TensorSpec([None], tf.int32)
@@ -115,24 +111,24 @@ class Painter:
         masks = self._masks
 
         def build(owners, images, hidden, *described):
-            shown = masks.draw(owners, tf.shape(images)[1:3], images.dtype, *described)
+            shown = self._drawn(owners, images, described)
             return _blended(images, hidden, owners, shown), shown
 
         specs = tf.TensorSpec([None], tf.int32), self._spec, self._spec, *masks.given, *masks.rows
         return self._batch.classifier.compiled(("paint", masks.name), build, *specs)
+
+    def _drawn(self, owners: Any, images: Any, described: tuple[Any, ...]) -> Any:
+        shown = self._masks.draw(owners, tf.shape(images)[1:3], images.dtype, *described)
+        by_value = self._inside and shown.shape.rank == 4  # the model may take its channels in another order
+        return self._batch.classifier.restore_channels(shown) if by_value else shown
 
     @property
     def _spec(self) -> Any:
         return tf.TensorSpec([None, *self._batch.classifier.input_shape], self._pair[0].dtype)
 
 
-def paints_inputs(classifier: Classifier) -> bool:
-    """Whether painting before or after preprocessing is the same."""
-    return classifier.preprocess is None or isinstance(classifier.preprocess, Preprocessing)
-
-
 def _blended(images: Any, hidden: Any, owners: Any, shown: Any) -> Any:
-    shown = shown[..., None]
+    shown = shown[..., None] if shown.shape.rank == 3 else shown
     return shown * tf.gather(images, owners) + (1 - shown) * tf.gather(hidden, owners)
 
 
@@ -141,45 +137,10 @@ def _answer(classifier: Classifier, answer: str, x: Any, targets: Any) -> Any:
     trace, scores = classifier.trace(x)
     if answer == "is_target":
         return tf.cast(tf.argmax(scores, 1, tf.int32) == targets, scores.dtype)
-    scores = probabilities(classifier, trace, scores) if answer == "probability" else scores
-    return tf.gather(scores, targets, axis=1, batch_dims=1)
-
-
-def _preprocessed(classifier: Classifier, raw: Any) -> Any:
-    """A user's preprocessing inside a graph."""
-    x = tf.cast(tf.convert_to_tensor(classifier.preprocess(raw)), classifier.dtype)
-    return tf.ensure_shape(x, [None, *classifier.input_shape])
-
-
-def _is_traceable(batch: Batch) -> bool:
-    """Whether the preprocessing, inside a graph, makes of the images what it makes of them outside."""
-    classifier = batch.classifier
-    with _trying:
-        if classifier not in _traceable:
-            reason = _refusal(batch)
-            _traceable[classifier] = reason is None
-            if reason is not None:
-                warnings.warn(
-                    f"The preprocess function stays outside TensorFlow's graph, so that every painted image is copied "
-                    f"to it and back: {reason}. Written with TensorFlow, keras.ops or plain arithmetic, or as one of "
-                    "the named conventions, it runs where the model is.",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-        return _traceable[classifier]
-
-
-def _refusal(batch: Batch) -> str | None:
-    """Why the preprocessing cannot be traced, or None."""
-    classifier = batch.classifier
-    spec = tf.TensorSpec([None, *classifier.input_shape], tf.float32)
-    try:
-        trace = classifier.compiled("traced preprocessing", lambda raw: _preprocessed(classifier, raw), spec)
-        found, wanted = trace(batch.raw).numpy(), batch.x.numpy()
-    except Exception as error:  # it is the user's function, which may raise anything
-        return f"{type(error).__name__} when it was traced"
-    off = np.abs(found - wanted).max(initial=0) <= 1e-5 * np.abs(wanted).max(initial=0)
-    return None if off else "traced, it gives other values"
+    kinds = {"logit": [scores], "probability": [], "both": [scores]}[answer]
+    kinds += [] if answer == "logit" else [probabilities(classifier, trace, scores)]
+    found = [tf.gather(kind, targets, axis=1, batch_dims=1) for kind in kinds]
+    return tf.stack(found, axis=1) if answer == "both" else found[0]
 
 
 def _parts(counts: Mapping[int, int], size: int) -> Iterator[list[tuple[int, np.ndarray]]]:

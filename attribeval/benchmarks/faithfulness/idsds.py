@@ -14,8 +14,8 @@ from attribeval.benchmarks.faithfulness.scoring import (
     BATCH_SIZE,
     checked_images,
     clean_scores,
-    painted,
-    target_scores,
+    gone_cells,
+    scores_without,
 )
 from attribeval.benchmarks.faithfulness.second_model import asked, asked_clean
 from attribeval.benchmarks.subject import Explained, Predict, Subject, checked_maps
@@ -74,8 +74,9 @@ def _scores(
 ) -> np.ndarray:
     """Scores without each patch in turn, float64 (N, patches)."""
     each = np.eye(int(cells.max()) + 1, dtype=bool)
-    modified = painted(images, filled(images, fill), each, cells)
-    return target_scores(predict, modified, targets, batch_size).reshape(len(images), len(each))
+    gone = gone_cells(each, cells, len(images))
+    found = scores_without(predict, images, filled(images, fill), gone, targets, batch_size)
+    return found.reshape(len(images), len(each))
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from attribeval.benchmarks.faithfulness.scoring import (
     BATCH_SIZE,
     checked_images,
     clean_scores,
-    painted,
+    gone_cells,
+    logits_on,
+    scores_without,
     seeds_for,
     subject_scores,
-    target_scores,
 )
 from attribeval.benchmarks.subject import Explained, Predict, Subject, checked_maps
 from attribeval.errors import AttribevalError
@@ -78,7 +79,7 @@ def mu_fidelity(
     check_count("subsets", subsets, 2)
     cells, hidden = grid_cells(images.shape[1:3], grid), filled(images, fill)
     masks = _masks(seeds_for(images, seeds), grid, share, subsets)
-    scores = target_scores(predict, painted(images, hidden, masks, cells), targets, batch_size)
+    scores = scores_without(predict, images, hidden, gone_cells(masks, cells, len(images)), targets, batch_size)
     drops = clean_scores(predict, images, targets, clean, batch_size)[:, None] - scores.reshape(len(images), subsets)
     return _correlated(maps, cells, masks, drops, correlation)
 
@@ -148,9 +149,9 @@ class MuFidelity:
         """Cells (H, W), hidden cells (N, subsets, grid²), and drops of the logit (N, subsets)."""
         cells, hidden = grid_cells(subject.images.shape[1:3], self.grid), filled(subject.images, self.fill)
         masks = _masks(subject.seeds, self.grid, self.share, self.subsets)
-        modified = painted(subject.images, hidden, masks, cells)
-        scores = target_scores(subject.logits_of, modified, subject.targets).reshape(masks.shape[:2])
-        return cells, masks, subject_scores(subject)[:, None] - scores
+        gone = gone_cells(masks, cells, len(subject))
+        scores = scores_without(logits_on(subject), subject.images, hidden, gone, subject.targets)
+        return cells, masks, subject_scores(subject)[:, None] - scores.reshape(masks.shape[:2])
 
     def score(self, subject: Subject, prepared: tuple, explained: Explained) -> np.ndarray:
         """Correlation by image, float64 (N,); NaN for a constant map or model."""

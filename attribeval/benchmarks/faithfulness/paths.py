@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.benchmarks.faithfulness.fills import check_fill, filled
+from attribeval.benchmarks.faithfulness.on_device import OnDevice, asks_device
 from attribeval.benchmarks.faithfulness.ranking import region_ranks
 from attribeval.benchmarks.faithfulness.removal import BATCH, Score, evenly, of_targets, removal_curve, scored
 from attribeval.benchmarks.subject import Explained, Predict, Subject, checked_maps
@@ -91,6 +92,8 @@ def ends_of(
 
 def both(subject: Subject) -> Score:
     """Logit and probability of the items' classes, float64 (B, 2)."""
+    if asks_device(subject):
+        return OnDevice(subject)
 
     def score(images: np.ndarray, items: np.ndarray) -> np.ndarray:
         picked = np.arange(len(items)), subject.targets[items]

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from attribeval.benchmarks.faithfulness.on_device import OnDevice
 from attribeval.benchmarks.subject import Predict
 from attribeval.errors import AttribevalError
 
@@ -104,7 +105,7 @@ def removal_curve(
         counts: How far each step has gone, ints (K,) or (N, K), not falling along K.
         ends: From an item to its start and its end, each (H, W, C); called once per item.
         known: Scores of the starts and of the ends, float64 (N, ...) each.
-        score: What is asked about the images between.
+        score: What is asked about the images between; an `OnDevice` paints them itself.
         batch_size: As in `scored`.
 
     Returns:
@@ -127,7 +128,9 @@ def removal_curve(
                 yield item, image
 
     out = np.empty((*counts.shape, *known[0].shape[1:]))
-    if new.any():
+    if isinstance(score, OnDevice):
+        out[new] = score.along(ranks, [some[asked] for some, asked in zip(counts, new, strict=True)], ends)
+    elif new.any():
         out[new] = scored(painted(), score, batch_size)
     for k in range(counts.shape[1]):
         at_start, at_end = counts[:, k] <= 0, counts[:, k] == totals

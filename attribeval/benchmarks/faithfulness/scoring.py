@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 
 from attribeval.attributer import image_seeds
+from attribeval.benchmarks.faithfulness.on_device import OnDevice, asks_device
 from attribeval.benchmarks.subject import Predict, Subject
 from attribeval.errors import AttribevalError
 from attribeval.methods.options import check_count
@@ -91,20 +92,48 @@ def seeds_for(images: np.ndarray, seeds: np.ndarray | None) -> np.ndarray:
     return image_seeds(images, 0) if seeds is None else np.asarray(seeds, np.int32)
 
 
-def painted(
-    images: np.ndarray, hidden: np.ndarray, masks: np.ndarray, cells: np.ndarray
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Every image with some cells of a grid hidden.
+def logits_on(subject: Subject) -> Predict | OnDevice:
+    """What to ask for logits of the subject's classifier, for `scores_without`."""
+    return OnDevice(subject) if asks_device(subject) else subject.logits_of
+
+
+def scores_without(
+    predict: Predict | OnDevice,
+    images: np.ndarray,
+    hidden: np.ndarray,
+    gone: Iterable[tuple[int, np.ndarray]],
+    targets: np.ndarray,
+    batch_size: int = BATCH_SIZE,
+) -> np.ndarray:
+    """The score of images of which some pixels, or some values, are hidden.
 
     Args:
+        predict: As `target_scores` takes it; or an `OnDevice`, which paints where the model is.
         images: Raw, float32 (N, H, W, C).
         hidden: The same with everything hidden.
+        gone: Which image, and what of it is hidden, bool (H, W), or (H, W, C); all of one kind.
+        targets, batch_size: As in `target_scores`.
+
+    Returns:
+        float64, one per pair, in order.
+    """
+    if isinstance(predict, OnDevice):
+        return predict.without(images, hidden, gone)[:, 0]
+    painted = ((i, np.where(mask if mask.ndim == 3 else mask[..., None], hidden[i], images[i])) for i, mask in gone)
+    return target_scores(predict, painted, targets, batch_size)
+
+
+def gone_cells(masks: np.ndarray, cells: np.ndarray, n: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Which pixels of each image lie in cells of a grid that are hidden.
+
+    Args:
         masks: Which cells to hide, bool (N, S, cells), or (S, cells) for all images.
         cells: Cell of each pixel, ints (H, W).
+        n: Number of images.
 
     Yields:
-        (image's index, (H, W, C)), S for the first image, then the next.
+        (image's index, bool (H, W)), S for the first image, then the next.
     """
-    for i, image in enumerate(images):
+    for i in range(n):
         for mask in masks if masks.ndim == 2 else masks[i]:
-            yield i, np.where(mask[cells][..., None], hidden[i], image)
+            yield i, mask[cells]

@@ -11,7 +11,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from attribeval.benchmarks.faithfulness.scoring import BATCH_SIZE, clean_scores, subject_scores, target_scores
+from attribeval.benchmarks.faithfulness.on_device import OnDevice
+from attribeval.benchmarks.faithfulness.scoring import (
+    BATCH_SIZE,
+    clean_scores,
+    logits_on,
+    scores_without,
+    subject_scores,
+)
 from attribeval.benchmarks.subject import Predict, Subject
 from attribeval.errors import AttribevalError
 from attribeval.methods.fills import Fill, filled
@@ -71,7 +78,7 @@ def subset_sums(maps: np.ndarray, sizes: Sequence[int], draws: int, seeds: np.nd
 
 def subset_drops(
     images: np.ndarray,
-    predict: Predict,
+    predict: Predict | OnDevice,
     targets: np.ndarray,
     sizes: Sequence[int],
     draws: range,
@@ -86,7 +93,7 @@ def subset_drops(
 
     Args:
         images: Raw images, float32 (N, H, W, C).
-        predict: Raw images (B, H, W, C) -> (B, classes).
+        predict: Raw images (B, H, W, C) -> (B, classes); or an `OnDevice`, if the scores of the images are known.
         targets: Class of each image, ints (N,).
         sizes: Features of each subset, ascending.
         draws: Which draws; range(a, b) continues range(a).
@@ -102,17 +109,18 @@ def subset_drops(
     features = feature_count(images.shape[1:], per)
     sizes = _checked(sizes, features)
     hidden = filled(images, fill)
-    shape = images.shape[1:] if per == "value" else (*images.shape[1:3], 1)
+    shape = images.shape[1:] if per == "value" else images.shape[1:3]
 
-    def modified() -> Iterator[tuple[int, np.ndarray]]:
+    def without() -> Iterator[tuple[int, np.ndarray]]:
         for draw in draws:
             for i, chosen in enumerate(subsets(seeds, draw, features, sizes)):
                 for subset in chosen:
                     gone = np.zeros(features, bool)
                     gone[subset] = True
-                    yield i, np.where(gone.reshape(shape), hidden[i], images[i])
+                    yield i, gone.reshape(shape)
 
-    scores = target_scores(predict, modified(), targets, batch_size).reshape(len(draws), len(images), len(sizes))
+    scores = scores_without(predict, images, hidden, without(), targets, batch_size)
+    scores = scores.reshape(len(draws), len(images), len(sizes))
     return clean_scores(predict, images, targets, clean, batch_size)[:, None, None] - scores.swapaxes(0, 1)
 
 
@@ -130,7 +138,7 @@ def shared_drops(subject: Subject, sizes: Sequence[int], draws: int, fill: Fill,
     for have, some in missing.items():
         new = subset_drops(
             subject.images,
-            subject.logits_of,
+            logits_on(subject),
             subject.targets,
             some,
             range(have, draws),

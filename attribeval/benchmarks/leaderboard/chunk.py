@@ -140,7 +140,10 @@ class Chunk:
 
         seeds = image_seeds(images, self._seed)
         classifier = self._attributer.classifier
-        subject = Subject(images, np.zeros(len(images), np.int64), answer, seeds, samples, classifier)
+        capacity = self._attributer.capacity(images, self._batch_size)
+        subject = Subject(
+            images, np.zeros(len(images), np.int64), answer, seeds, samples, classifier, capacity=capacity
+        )
         bad = np.flatnonzero(~np.isfinite(subject.logits).all(1))
         if bad.size:
             raise AttribevalError(
