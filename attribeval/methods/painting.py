@@ -57,10 +57,12 @@ class Painter:
         classifier, targets = self._batch.classifier, self._batch.targets
         specs = (spec.dtype.as_numpy_dtype for spec in self._masks.rows)
         described = (*self._given, *map(np.asarray, rows, specs))
+        # One image is spread over its masks, which saves copies of it.
+        colours = tf.constant(owners[:1] if (owners == owners[0]).all() else owners, tf.int32)
         owners = tf.constant(owners, tf.int32)
         if self._inside or self._traced:
-            return self._whole(answer)(owners, *self._pair, targets, *described)
-        painted, masks = self._paint()(owners, *self._pair, *described)
+            return self._whole(answer)(owners, colours, *self._pair, targets, *described)
+        painted, masks = self._paint()(owners, colours, *self._pair, *described)
         inputs = classifier.prepare(painted.numpy())
         specs = classifier.input_spec, tf.TensorSpec([None], tf.int32)
         read = classifier.compiled(
@@ -97,24 +99,25 @@ class Painter:
     def _whole(self, answer: str) -> Callable:
         classifier, masks, traced = self._batch.classifier, self._masks, self._traced
 
-        def build(owners, images, hidden, targets, *described):
+        def build(owners, colours, images, hidden, targets, *described):
             shown = self._drawn(owners, images, described)
-            x = _blended(images, hidden, owners, shown)
+            x = _blended(images, hidden, colours, shown)
             x = preprocessed(classifier, x) if traced else x
             return _answer(classifier, answer, x, tf.gather(targets, owners)), shown
 
         ints = tf.TensorSpec([None], tf.int32)
-        specs = ints, self._spec, self._spec, ints, *masks.given, *masks.rows
+        specs = ints, ints, self._spec, self._spec, ints, *masks.given, *masks.rows
         return classifier.compiled(("painted", masks.name, answer), build, *specs)
 
     def _paint(self) -> Callable:
         masks = self._masks
 
-        def build(owners, images, hidden, *described):
+        def build(owners, colours, images, hidden, *described):
             shown = self._drawn(owners, images, described)
-            return _blended(images, hidden, owners, shown), shown
+            return _blended(images, hidden, colours, shown), shown
 
-        specs = tf.TensorSpec([None], tf.int32), self._spec, self._spec, *masks.given, *masks.rows
+        ints = tf.TensorSpec([None], tf.int32)
+        specs = ints, ints, self._spec, self._spec, *masks.given, *masks.rows
         return self._batch.classifier.compiled(("paint", masks.name), build, *specs)
 
     def _drawn(self, owners: Any, images: Any, described: tuple[Any, ...]) -> Any:
@@ -127,9 +130,9 @@ class Painter:
         return tf.TensorSpec([None, *self._batch.classifier.input_shape], self._pair[0].dtype)
 
 
-def _blended(images: Any, hidden: Any, owners: Any, shown: Any) -> Any:
+def _blended(images: Any, hidden: Any, colours: Any, shown: Any) -> Any:
     shown = shown[..., None] if shown.shape.rank == 3 else shown
-    return shown * tf.gather(images, owners) + (1 - shown) * tf.gather(hidden, owners)
+    return shown * tf.gather(images, colours) + (1 - shown) * tf.gather(hidden, colours)
 
 
 def _answer(classifier: Classifier, answer: str, x: Any, targets: Any) -> Any:
