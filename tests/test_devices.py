@@ -65,7 +65,9 @@ methods = ["gradient", "guided_backprop", "integrated_gradients", "SG-GRAD", "VA
 seen["maps"] = {m: apart(both.explain(X, m, progress=False).values, one.explain(X, m, progress=False).values)
                 for m in methods}
 seen["ran"] = sorted(r for r in ran if r[0].startswith("attribeval"))
-for name, options in {"rise": {"samples": 20}, "occlusion": {}}.items():
+few = {"rise": {"samples": 20}, "occlusion": {}, "lime": {"samples": 30}, "kernel_shap": {"samples": 60},
+       "gradient_shap": {"samples": 6}, "guided_ig": {"steps": 4, "side_by_side": True}}
+for name, options in few.items():
     seen["maps"][name] = apart(both.explain(X, name, progress=False, **options).values,
                                one.explain(X, name, progress=False, **options).values)
 many, alone = (a.explain_many(X, ["gradient", "SG-GRAD"], progress=False) for a in (both, one))
@@ -139,7 +141,7 @@ def seen():
 
 
 def test_maps_are_those_of_one_device(seen):
-    assert len(seen["maps"]) == 12
+    assert len(seen["maps"]) == 16
     assert max(seen["maps"].values()) <= 1e-6, seen["maps"]
     assert max(seen["many"]) <= 1e-6 and seen["gap"] <= 1e-5
     assert max(seen["made in scope"], seen["backend"]) <= 1e-6

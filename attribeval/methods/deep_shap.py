@@ -14,6 +14,7 @@ from attribeval.methods.card import Card
 from attribeval.methods.shap_bridge import (
     Reference,
     intact_gradients,
+    one_thread,
     read_reference,
     references,
     score_differences,
@@ -103,6 +104,7 @@ class DeepSHAP:
     def __post_init__(self) -> None:
         object.__setattr__(self, "reference", read_reference(self.reference))
 
+    @one_thread()
     def attribute(self, batch: Batch) -> Any:
         """Return the shares, (B, H, W, C), in score units."""
         given = references(batch, self.reference)

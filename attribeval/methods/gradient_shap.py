@@ -14,6 +14,7 @@ from attribeval.methods.seeds import fold
 from attribeval.methods.shap_bridge import (
     Reference,
     global_seed,
+    one_thread,
     read_reference,
     references,
     score_differences,
@@ -63,6 +64,7 @@ class GradientSHAP:
         object.__setattr__(self, "reference", read_reference(self.reference))
         check_count("samples", self.samples, 1)
 
+    @one_thread()
     def attribute(self, batch: Batch) -> Any:
         """Return the shares, (B, H, W, C), in score units."""
         import shap

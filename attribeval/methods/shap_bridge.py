@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +22,29 @@ _REFERENCES = tuple(name for name in FILLS if name != "segment_mean")
 _scorers: weakref.WeakKeyDictionary[Classifier, Any] = weakref.WeakKeyDictionary()
 
 
+_thread = threading.RLock()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread at a time, those of other devices wait: shap's random numbers, rules and our target are the process's.
+
+    Also a decorator.
+    """
+    with _thread:
+        yield
+
+
 @contextmanager
 def global_seed(seed: np.ndarray) -> Iterator[None]:
     """Seed NumPy's global generator, from which `shap` draws, with one row of `batch.seeds`; put it back afterwards."""
-    kept = np.random.get_state()  # noqa: NPY002
-    np.random.seed(np.asarray(seed, dtype=np.int32).view(np.uint32))  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(kept)  # noqa: NPY002
+    with one_thread():
+        kept = np.random.get_state()  # noqa: NPY002
+        np.random.seed(np.asarray(seed, dtype=np.int32).view(np.uint32))  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(kept)  # noqa: NPY002
 
 
 @contextmanager
