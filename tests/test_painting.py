@@ -243,3 +243,25 @@ def test_rise_holds_no_more_masks_than_the_capacity(monkeypatch):
     images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
     small().explain(images, "rise", 0, samples=500, batch_size=4)
     assert max(sizes) == 4 * 8 * 8  # masks of one call; the sums are those of two images
+
+
+def test_more_painted_images_than_memory_go_in_smaller_calls(monkeypatch):
+    images = np.random.default_rng(0).normal(size=(3, 8, 8, 3)).astype(np.float32)
+    whole = {name: small().explain(images, name, 0, batch_size=8, **few).values for name, few in FEW.items()}
+    ask, sizes = Painter.ask, []
+
+    def limited(self, answer, owners, *rows):
+        if len(owners) > 2:
+            raise tf.errors.ResourceExhaustedError(None, None, "too many")
+        sizes.append(len(owners))
+        return ask(self, answer, owners, *rows)
+
+    monkeypatch.setattr(Painter, "ask", limited)
+    for name, few in FEW.items():
+        with pytest.warns(UserWarning, match="Out of memory: going on with"):
+            found = small().explain(images, name, 0, batch_size=8, **few).values
+        np.testing.assert_allclose(found, whole[name], atol=1e-5 * np.abs(whole[name]).max(), err_msg=name)
+    assert max(sizes) <= 2
+
+
+FEW = {"rise": {"samples": 20}, "lime": {"samples": 30, "segments": 4}, "anchors": {"segments": 4, "samples": 32}}
