@@ -402,7 +402,7 @@ def test_fused_batch_normalisation_is_folded_like_any_other(net, pictures, metho
 
 def test_composite_splits_vgg16_where_the_authors_do():
     """Montavon et al. 2019: γ in the first three blocks (7 of 13 convolutions), ε in the rest, ε → 0 if dense."""
-    from attribeval.models.propagation.relevance import Place
+    from attribeval.models.propagation.places import Place
 
     rules = [LRP()._choose(Place(i / 13, dense=False, last=False)) for i in range(13)]
     assert rules == [Gamma(0.25)] * 7 + [Epsilon(0.25)] * 6

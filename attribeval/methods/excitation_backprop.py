@@ -10,7 +10,7 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.models.propagation.explain import layer_relevance
-from attribeval.models.propagation.relevance import Place
+from attribeval.models.propagation.places import Place
 from attribeval.models.propagation.rules import Contrast, Excitation, Rule
 
 

@@ -15,7 +15,7 @@ from attribeval.methods.card import Card
 from attribeval.methods.options import check_choice
 from attribeval.methods.pixel_bounds import Bounds, check_bounds, model_bounds
 from attribeval.models.propagation.explain import pixel_relevance
-from attribeval.models.propagation.relevance import Place
+from attribeval.models.propagation.places import Place
 from attribeval.models.propagation.rules import AlphaBeta, Epsilon, Gamma, Rule
 
 _EXACT = 1e-6  # LRP-0, stabilised

@@ -14,6 +14,7 @@ from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier
 from attribeval.models.propagation import ops
 from attribeval.models.propagation.graph import Accumulator, Path, describe, no_rule, pullback, real, replay
+from attribeval.models.propagation.inline import inlined
 from attribeval.models.propagation.units import Unit, find_unit
 
 Rule = Literal["rescale", "reveal_cancel"]
@@ -43,7 +44,7 @@ def contributions(
     """
 
     def build(x, references, targets):
-        scores, others = classifier.trace(x)[1], classifier.trace(references)[1]
+        scores, others = (inlined(*classifier.trace(inputs))[1] for inputs in (x, references))
         pass_ = _PairedPass(Path(x, scores), Path(references, others), maxpool, rule)
         multipliers = pass_.run(tf.one_hot(targets, classifier.classes, dtype=scores.dtype))
         picked = [tf.gather(values, targets, axis=1, batch_dims=1) for values in (scores, others)]
@@ -121,7 +122,7 @@ class _PairedPass:
             return list(wanted) == [0]
         if op.type in ops.MOVING | ops.AVERAGING | ops.ADDING:
             return True
-        return len(wanted) == 1 and (op.type in ops.WEIGHTED or op.type in ("Mul", "RealDiv", "BatchMatMulV2"))
+        return len(wanted) == 1 and (op.type in ops.WEIGHTED or op.type in ops.PRODUCTS | {"Mul", "RealDiv"})
 
     def _both(self, op: Any, k: int) -> tuple[Any, Any]:
         """Input k of an operation for the image and for the reference."""

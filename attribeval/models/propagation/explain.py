@@ -8,7 +8,9 @@ from typing import Any
 from attribeval import _tf as tf
 from attribeval.models.classifier import Classifier
 from attribeval.models.propagation.graph import Path
-from attribeval.models.propagation.relevance import Place, Relevance
+from attribeval.models.propagation.inline import inlined
+from attribeval.models.propagation.places import Place
+from attribeval.models.propagation.relevance import Relevance
 from attribeval.models.propagation.rules import Rule
 from attribeval.models.target_layer import find_target_layer, spatial_calls
 from attribeval.models.trace import Trace
@@ -39,7 +41,7 @@ def pixel_relevance(
     """
 
     def build(x, targets, *bounds):
-        _, scores = classifier.trace(x)
+        _, scores = inlined(*classifier.trace(x))
         start = scores * tf.one_hot(targets, classifier.classes, dtype=scores.dtype)
         relevance = Relevance(method, Path(x, scores), choose, bounds or None).run(start)
         return tf.cast(relevance, x.dtype), tf.reduce_sum(start, axis=1)
@@ -69,7 +71,7 @@ def layer_relevance(
     """
 
     def build(x, targets):
-        trace, scores = classifier.trace(x)
+        trace, scores = inlined(*classifier.trace(x))
         target = find_target_layer(trace, layer or classifier.target_layer)
         source = _behind_last_pooling(trace, x, scores, target.output) if layer is None else target.output
         start = tf.one_hot(targets, classifier.classes, dtype=scores.dtype)

@@ -33,6 +33,9 @@ WEIGHTED = {
     "Einsum": (0, 1),
 }
 
+# Products of two tensors, of which either may be the data; of two feature maps in attention.
+PRODUCTS = frozenset({"MatMul", "BatchMatMulV2", "Einsum"})
+
 # At most quadratic in their inputs together: the gradient at the midpoint of two inputs gives their exact difference.
 QUADRATIC = frozenset(
     {"Mul", "MatMul", "BatchMatMulV2", "Einsum", "Conv2D", "DepthwiseConv2dNative", "Square", "SquaredDifference"}

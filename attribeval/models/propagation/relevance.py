@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.models.propagation import ops
 from attribeval.models.propagation.graph import Accumulator, Path, no_rule, pullback, real, replay
+from attribeval.models.propagation.images import Images
+from attribeval.models.propagation.places import Place, places
 from attribeval.models.propagation.rules import Bounded, Epsilon, Linear, Rule
 from attribeval.models.propagation.units import Unit, find_unit, is_affine
 
-_DENSE = ("MatMul", "Einsum")
 _KEEP_SIGN = ("Reshape", "Squeeze", "ExpandDims", "Transpose", "Pad", "ConcatV2", "AddV2", "AddN")
 _STABILISER = 1e-6  # of the root mean square; for sums and averages, whose inputs may cancel
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where in a network an operation stands.
-
-    Attributes:
-        depth: The share of the network's convolutions that come before its own, from 0 to 1; a sum or an average
-            belongs to the convolution or dense layer before it.
-        dense: Whether its own weighted layer is a dense layer.
-        last: Whether it is the last weighted layer itself.
-    """
-
-    depth: float
-    dense: bool
-    last: bool
-
-
-def places(path: Path) -> list[Place]:
-    """The place of every operation of a path."""
-    weighted = [op for op in path.ops if op.type in ops.WEIGHTED]
-    total = max(1, sum(op.type not in _DENSE for op in weighted))
-    found, convolutions, dense = [], 0, False
-    for op in path.ops:
-        if op.type in ops.WEIGHTED:
-            dense = op.type in _DENSE
-            convolutions += not dense
-        last = bool(weighted) and op.name == weighted[-1].name
-        found.append(Place(max(0, convolutions - 1) / total, dense, last))
-    return found
 
 
 class Relevance:
     """One backward pass of relevance through a traced model.
 
     What is linear obeys the rule chosen for its depth. Biases and batch normalisation belong to the convolution or
-    dense layer before them; batch normalisation without one passes relevance on unchanged, as activations do. A
-    maximum gives all to its winner; of a product, the signal takes all and the gate none (Arras et al. 2017).
+    dense layer before them; without one they are a layer of their own for the ε rule (which divides by what they give,
+    and must not find less relevance there than before) and pass relevance on unchanged in the others, as activations
+    do. A maximum gives all to its winner; of a product, the signal takes all and the gate none (Arras et al. 2017):
+    attention's weights and the divisor of a normalisation are constants (Ali et al. 2022, section 3).
 
     Args:
         method: Name of the method, for messages.
@@ -75,6 +48,7 @@ class Relevance:
         self.method = method
         self.path = path
         self.bounds = bounds
+        self.images = Images(path)
         self.rules = {op.name: choose(place) for op, place in zip(path.ops, places(path), strict=True)}
 
     def run(self, start: Any) -> Any:
@@ -104,7 +78,9 @@ class Relevance:
         if kind in ops.LARGEST or (kind in ops.MOVING and (kind != "GatherV2" or wanted == [0])):
             given = pullback(op, [real(tensor) for tensor in op.inputs], wanted, arrived)
             return [(op.inputs[k], value) for k, value in zip(wanted, given, strict=True)]
-        if kind in ops.WEIGHTED or (kind in ops.ADDING | ops.SCALING and len(wanted) == 1):
+        if kind in ops.PRODUCTS and len(wanted) == 2:
+            return self._mixture(op, arrived[0])
+        if kind in ops.WEIGHTED or kind in ops.PRODUCTS or (kind in ops.ADDING | ops.SCALING and len(wanted) == 1):
             return self._layer(op, wanted, arrived[0])
         if kind in ops.AVERAGING or kind in ops.ADDING:
             layer = self._sum(op, wanted)
@@ -123,34 +99,60 @@ class Relevance:
         if unit is None:
             if not is_affine(self.path, op):
                 raise no_rule(self.method, op, " where it stands")
-            return [(op.inputs[wanted[0]], arrived)]
+            return [(op.inputs[wanted[0]], self._alone(op, arrived))]
         source = unit.op.inputs[unit.data]
         bounds = self._bounds_at(source)
         rule = self.rules[unit.op.name] if bounds is None else Bounded(*bounds)
         return [(source, rule(self._linear(unit), arrived)[0])]
 
+    def _alone(self, op: Any, arrived: Any) -> Any:
+        """An affine operation of single values, y = s a + b, without a layer that it belongs to."""
+        rule = self.rules[op.name]
+        if not isinstance(rule, Epsilon):
+            return arrived
+        (k,) = self.path.dependent(op)
+        inputs = tuple(real(tensor) for tensor in op.inputs)
+        return rule(self._plain(op, inputs, (k,), None, False), arrived)[0]
+
+    def _mixture(self, op: Any, arrived: Any) -> list[tuple[Any, Any]]:
+        """A product of two feature maps, such as attention's: the gate, here the softmax, is the signal's weights."""
+        signal = self._signal(op)
+        inputs = tuple(real(tensor) for tensor in op.inputs)
+        layer = self._plain(op, inputs, (signal,), 1 - signal, self._non_negative(op.inputs[signal]))
+        return [(op.inputs[signal], self.rules[op.name](layer, arrived)[0])]
+
     def _linear(self, unit: Unit) -> Linear:
         source = unit.op.inputs[unit.data]
-        readers = self.path.consumers(unit.output)
+        readers, output = self.path.consumers(unit.output), real(unit.output)
         return Linear(
             op=unit.op,
             inputs=unit.inputs,
             data=(unit.data,),
             weights=unit.at,
             bias=unit.shift,
-            output=real(unit.output),
+            output=output,
             non_negative=self._non_negative(source),
             rectified=bool(readers) and all(reader.type in ("Relu", "Relu6") for reader in readers),
+            rms=self.images.rms(unit.output, output),
         )
 
     def _sum(self, op: Any, wanted: Sequence[int]) -> Linear:
         """A sum or an average, as a layer whose weights are positive; a − b is a + (−b)."""
         inputs = [real(tensor) for tensor in op.inputs]
         non_negative = op.type != "Sub" and all(self._non_negative(op.inputs[k]) for k in wanted)
+        layer = self._plain(op, tuple(inputs), tuple(wanted), None, non_negative)
         if op.type == "Sub":
             inputs[1] = -inputs[1]
-            op = (inputs[0] + inputs[1]).op
-        return Linear(op, tuple(inputs), tuple(wanted), None, None, real(op.outputs[0]), non_negative, False)
+            layer = replace(layer, op=(inputs[0] + inputs[1]).op, inputs=tuple(inputs))
+        return layer
+
+    def _plain(
+        self, op: Any, inputs: tuple[Any, ...], data: tuple[int, ...], weights: Any, non_negative: bool
+    ) -> Linear:
+        """An operation as a layer of its own, without a bias and with any reader."""
+        output = real(op.outputs[0])
+        rms = self.images.rms(op.outputs[0], output)
+        return Linear(op, inputs, data, weights, None, output, non_negative, False, rms)
 
     # ------------------------------------------------------------------------------------------ what feeds what
 

@@ -30,6 +30,7 @@ class Linear:
         output: y, with its bias.
         non_negative: Whether no value of a can be negative.
         rectified: Whether only ReLUs read y, so that negative outputs carry no relevance.
+        rms: The root mean square of each image's y, in a shape that goes with it.
     """
 
     op: Any
@@ -40,6 +41,7 @@ class Linear:
     output: Any
     non_negative: bool
     rectified: bool
+    rms: Any
 
     @property
     def values(self) -> list[Any]:
@@ -116,9 +118,8 @@ class Epsilon:
 
     def __call__(self, layer: Linear, relevance: Any) -> list[Any]:
         z = layer.output
-        size = tf.sqrt(tf.reduce_mean(tf.square(z), axis=list(range(1, z.shape.rank)), keepdims=True))
         sign = tf.where(z >= 0, tf.ones_like(z), -tf.ones_like(z))
-        pulled = layer.pull(ratio(relevance, z + self.epsilon * size * sign))
+        pulled = layer.pull(ratio(relevance, z + self.epsilon * layer.rms * sign))
         return [value * p for value, p in zip(layer.values, pulled, strict=True)]
 
 

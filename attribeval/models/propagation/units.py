@@ -7,7 +7,7 @@ from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.models.propagation.graph import Path, pullback, real, replay
-from attribeval.models.propagation.ops import ADDING, SCALING, WEIGHTED
+from attribeval.models.propagation.ops import ADDING, PRODUCTS, SCALING, WEIGHTED
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,12 @@ class Unit:
     output: Any
 
 
-def _is_weighted(path: Path, op: Any) -> bool:
-    return op.type in WEIGHTED and path.dependent(op) == [WEIGHTED[op.type][0]]
+def weighted(path: Path, op: Any) -> tuple[int, int] | None:
+    """Positions of the data and of the weights of a convolution or product with constant weights; None: it is none."""
+    dependent = path.dependent(op)
+    if op.type in PRODUCTS and len(op.inputs) == 2 and len(dependent) == 1:
+        return dependent[0], 1 - dependent[0]
+    return WEIGHTED[op.type] if op.type in WEIGHTED and dependent == [WEIGHTED[op.type][0]] else None
 
 
 def is_affine(path: Path, op: Any) -> bool:
@@ -61,7 +65,7 @@ def find_unit(path: Path, tensor: Any) -> Unit | None:
     """The unit that ends in `tensor`, or None if `tensor` is not made by a weighted op and constants per channel."""
     chain = []
     op = tensor.op
-    while not _is_weighted(path, op):
+    while weighted(path, op) is None:
         folds = op.type in ADDING | SCALING and is_affine(path, op) and _is_per_channel(path, op)
         if not folds:
             return None
@@ -70,10 +74,10 @@ def find_unit(path: Path, tensor: Any) -> Unit | None:
             return None
         chain.append(op)
         op = before.op
-    data, at = WEIGHTED[op.type]
+    data, at = weighted(path, op)
     inputs = [real(value) for value in op.inputs]
     scaled = any(link.type in SCALING or link.type in ("Sub", "Neg") for link in chain)
-    if scaled and op.type == "Einsum":  # which axes of its weights are channels is hidden in the equation
+    if scaled and op.type in PRODUCTS and (op.type != "MatMul" or data != 0):  # channels are not the weights' last axis
         return None
     shift = None
     if chain:
