@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -318,6 +319,11 @@ class Attributer:
             self._explain_some(raw, start, capacity, methods, given, seeds, results)
 
         self._in_batches(source, batch_size, what, show, work, results.settle, one_device)
+        for label, method in methods.items():
+            if hasattr(method, "remark") and label in results.gaps:
+                remark = method.remark(results.values[label], results.gaps[label])
+                if remark is not None:
+                    warnings.warn(remark, RuntimeWarning, stacklevel=3)
         return {
             label: Attributions(
                 values=results.values[label],

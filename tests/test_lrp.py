@@ -397,6 +397,30 @@ def test_fused_batch_normalisation_is_folded_like_any_other(net, pictures, metho
     )
 
 
+# ------------------------------------------------------------------------------------------------- loss is said aloud
+
+
+def biased(bias):
+    """y = relu(x1 + x2) + bias on the image (1, 2): all relevance but 3 / (3 + bias) of it is lost to the bias."""
+    model = keras.Sequential([keras.Input((1, 2, 1)), L.Flatten(), L.Dense(1, activation="relu"), L.Dense(2)])
+    model.set_weights([np.array(w, "f4") for w in ([[1], [1]], [0], [[1, 0]], [bias, 0])])
+    return model
+
+
+def test_loss_of_nearly_all_relevance_is_said_once_with_the_figure():
+    images = np.tile(np.array([1, 2], "f4").reshape(1, 1, 2, 1), (5, 1, 1, 1))
+    with pytest.warns(RuntimeWarning, match=r"^lrp kept 3 % of the score of the median of 5 images") as told:
+        maps = explain(biased(97), images, rule="epsilon", epsilon=0.0, batch_size=2)
+    assert len(told) == 1
+    np.testing.assert_allclose(maps.values[0].ravel(), [1, 2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [0, 3, -2])
+def test_what_keeps_enough_is_silent(bias, recwarn):
+    explain(biased(bias), np.array([1, 2], "f4").reshape(1, 1, 2, 1), rule="epsilon", epsilon=0.0)
+    assert not [w for w in recwarn if w.category is RuntimeWarning]
+
+
 # ------------------------------------------------------------------------------------------- places, models, errors
 
 

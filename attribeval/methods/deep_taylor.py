@@ -10,6 +10,7 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.conservation import remark_on_loss
 from attribeval.methods.pixel_bounds import Bounds, check_bounds, model_bounds
 from attribeval.models.propagation.explain import pixel_relevance
 from attribeval.models.propagation.rules import AlphaBeta
@@ -65,3 +66,13 @@ class DeepTaylor:
         sums = tf.reduce_sum(tf.cast(relevance, tf.float64), axis=(1, 2, 3))
         batch.completeness_gap = np.asarray(sums - tf.cast(scores, tf.float64), dtype=np.float32)
         return tf.cast(relevance, tf.float32)
+
+    def remark(self, values: np.ndarray, gap: np.ndarray) -> str | None:
+        """What to tell the caller about maps (N, H, W, C) and their completeness gaps (N,); None: nothing."""
+        return remark_on_loss(
+            "deep_taylor",
+            values,
+            gap,
+            "outputs without a positive contribution gave the rest to nobody, so that the map's values say how places "
+            "compare and not what they are worth. 'deeplift' shares out all of score − score of a reference.",
+        )

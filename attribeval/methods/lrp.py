@@ -12,6 +12,7 @@ from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.conservation import remark_on_loss
 from attribeval.methods.options import check_choice
 from attribeval.methods.pixel_bounds import Bounds, check_bounds, model_bounds
 from attribeval.models.propagation.explain import pixel_relevance
@@ -26,7 +27,7 @@ class LRP:
     """Relevance of the score, shared out layer by layer (Bach et al. 2015; Montavon et al. 2019).
 
     `completeness_gap` is the sum of the map minus the score: what ε and biases absorbed. It is 0 up to rounding in nets
-    without biases and with ε → 0.
+    without biases and with ε → 0. If that leaves less than a tenth of the score, `explain` warns and says how much.
 
     Attributes:
         rule: "epsilon", "gamma" or "alpha_beta" in all layers; or "composite": γ in the first half of the convolutions,
@@ -95,6 +96,17 @@ class LRP:
         sums = tf.reduce_sum(tf.cast(relevance, tf.float64), axis=(1, 2, 3))
         batch.completeness_gap = np.asarray(sums - tf.cast(scores, tf.float64), dtype=np.float32)
         return tf.cast(relevance, tf.float32)
+
+    def remark(self, values: np.ndarray, gap: np.ndarray) -> str | None:
+        """What to tell the caller about maps (N, H, W, C) and their completeness gaps (N,); None: nothing."""
+        return remark_on_loss(
+            "lrp",
+            values,
+            gap,
+            "ε and the biases (those of batch normalisation, too) took the rest, so that the map's values say how "
+            "places compare and not what they are worth. A smaller epsilon takes less, biases take their share under "
+            "every rule; 'deeplift' shares out all of score − score of a reference.",
+        )
 
     def _choose(self, place: Place) -> Rule:
         if self.rule == "gamma":
