@@ -109,5 +109,22 @@ def test_functions_in_functions_equal_the_plain_net(method, options, pictures):
 
 @pytest.mark.parametrize("effect", ["draws", "loops"])
 def test_a_function_with_an_effect_or_a_loop_has_no_rule(effect, pictures):
-    with pytest.raises(AttribevalError, match=r"no rule for .*PartitionedCall"):
+    with pytest.raises(AttribevalError, match="PartitionedCall' in layer 'wrapped"):
         Attributer(wrapped(effect)[0]).explain(pictures, "deeplift", 1)
+
+
+def test_an_exported_folder_is_explained_like_the_model_it_was_made_of(tmp_path, pictures):
+    """By the lines that the error for a folder gives; a gradient, asked for first, changes the folder's function."""
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((12, 12, 3)), L.Conv2D(4, 3, activation="relu"), L.GlobalAveragePooling2D(),
+                              L.Dense(3)])  # fmt: skip
+    folder = str(tmp_path / "model")
+    model.export(folder, verbose=False)
+    with pytest.raises(AttribevalError, match="SavedModel folder") as error:
+        Attributer(folder)
+    names = {"keras": keras, "height": 12, "width": 12, "channels": 3, "folder": folder}
+    exec(str(error.value).split("as a layer: ")[1].split(". Or save")[0], names)
+    loaded, plain = Attributer(names["model"]), Attributer(model)
+    for method in ("gradient", "deeplift", "lrp", "deep_taylor"):
+        ours, expected = (attributer.explain(pictures, method, 1).values for attributer in (loaded, plain))
+        np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())

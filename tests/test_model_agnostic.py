@@ -459,7 +459,7 @@ def test_tensorflow_still_differentiates_after_shap_failed(small_model, images, 
 
     monkeypatch.setattr(deep_shap, "operations_without_rule", lambda classifier: [])
     net = [keras.Input((32, 32, 3)), keras.layers.DepthwiseConv2D(3), keras.layers.Flatten(), keras.layers.Dense(3)]
-    with pytest.raises(AttribevalError, match=r"could not explain this model: .*Use method='deeplift'"):
+    with pytest.raises(AttribevalError, match=r"could not explain this model: .*Use method='kernel_shap'"):
         Attributer(keras.Sequential(net)).explain(images[:1], "deep_shap")
     x = tf.constant([2.0, 3.0])
     with tf.GradientTape() as tape:

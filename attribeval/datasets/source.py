@@ -135,13 +135,14 @@ def _stack(arrays: list[np.ndarray]) -> np.ndarray:
 
 def _remedy(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> str:
     channels = wanted[-1]
+    if channels == 1 and len(shape) in (2, 3) and _fits(shape[-2:], wanted[:2]):
+        return " Grey images have a channel, too: images[..., None]."
     if len(shape) >= 3 and channels == 3 and (shape[-1] == 1 or shape[1:] == wanted[:2]):
-        return " Grey images: repeat the channel, np.repeat(images, 3, axis=-1)."
+        repeat = "" if shape[-1] == 1 else "[..., None]"
+        return f" Grey images: repeat the channel, np.repeat(images{repeat}, 3, axis=-1)."
     if len(shape) == 4 and shape[1] in (1, 3) and shape[-1] not in (1, 3):
         return " Channels come last: np.moveaxis(images, 1, -1)."
-    if len(shape) == 4 and shape[-1] == channels:
-        return (
-            " Resize them, or pass paths or PIL images, which are resized, or "
-            "Samples.from_dataset(images, size=(height, width))."
-        )
+    if len(shape) in (3, 4) and shape[-1] == channels and None not in wanted:
+        resize = f"keras.ops.image.resize(images, {wanted[:2]})"
+        return f" Resize them, {resize}, or pass paths or PIL images, which are resized."
     return ""

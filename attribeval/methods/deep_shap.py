@@ -60,7 +60,7 @@ def deep_explainer(classifier: Classifier, background: np.ndarray) -> Any:
         if missing:
             raise AttribevalError(
                 f"shap.DeepExplainer has no right rule for operations of this model: {', '.join(missing)}. "
-                "Use method='deeplift', or 'kernel_shap', which needs nothing of the model."
+                "Use method='kernel_shap', which needs the model's answers only."
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of every TensorFlow after 2.4

@@ -62,7 +62,8 @@ def intact_gradients() -> Iterator[None]:
     except Exception as error:
         last = (str(error).strip().splitlines() or [""])[-1].strip()
         raise AttribevalError(
-            f"shap.DeepExplainer could not explain this model: {type(error).__name__}: {last} Use method='deeplift'."
+            f"shap.DeepExplainer could not explain this model: {type(error).__name__}: {last} Use "
+            "method='kernel_shap', which needs the model's answers only."
         ) from error
     finally:
         execute.record_gradient = kept

@@ -90,7 +90,7 @@ class Classifier:
                 got = [tuple(o.shape) for o in tf.nest.flatten(output)]
                 raise AttribevalError(
                     "Expected a classifier with one output of shape (batch, classes). Received a model with output "
-                    f"{got[0] if len(got) == 1 else got}: add pooling and a Dense layer, or pass a model with one head."
+                    f"{got[0] if len(got) == 1 else got}: {_remedy(got)}."
                 )
             logits, found["link"] = find_logits(output)
             found["layers"] = list(dict.fromkeys(c.name for c in spatial_calls(trace)))
@@ -242,6 +242,15 @@ class Classifier:
         if names is not None and len(names) != self.classes:
             raise AttribevalError(f"Expected {self.classes} class names. Received: {len(names)}.")
         self._class_names = names
+
+
+def _remedy(shapes: list[tuple[int | None, ...]]) -> str:
+    """What makes a classifier of a model with outputs of these shapes."""
+    if len(shapes) > 1:
+        return "pass a model with one head, keras.Model(model.inputs, model.outputs[0])"
+    if len(shapes[0]) > 2 and set(shapes[0][1:-1]) == {1}:
+        return "add keras.layers.Flatten() behind it, keras.Sequential([model, keras.layers.Flatten()])"
+    return "add pooling and a Dense layer"
 
 
 def _input_of(model: Any) -> tuple[tuple[int | None, int | None, int], str]:

@@ -93,6 +93,7 @@ def _checked(derivative: Any, of: str) -> Any:
     if derivative is None:
         raise AttribevalError(
             f"The score of this model has no derivative with respect to {of}: the model breaks the path "
-            "(e.g. argmax, stop_gradient, an integer cast). Use a method that needs no gradient, such as 'sobel'."
+            "(e.g. argmax, stop_gradient, an integer cast). Use a method that needs the model's answers only, such as "
+            "'rise', 'lime' or 'occlusion'."
         )
     return derivative

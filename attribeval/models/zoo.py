@@ -101,6 +101,13 @@ def _find(name: str, weights: str | PathLike | None) -> _Known:
         return _load_network(name, weights)
     if name in EMBEDDED:
         return _load_embedded(name)
+    if (Path(name) / "saved_model.pb").is_file():
+        raise AttribevalError(
+            f"Expected a model file ending in .keras or .h5. Received a SavedModel folder: {name}. Keras calls one "
+            "as a layer: x = keras.Input((height, width, channels)); y = keras.layers.TFSMLayer(folder, "
+            "call_endpoint='serving_default')(x); model = keras.Model(x, list(y.values())[0]). Or save the model that "
+            "it was made of anew, model.save('model.keras'), whose layers can be read."
+        )
     if Path(name).suffix not in _SUFFIXES:
         if "/" in name or Path(name).exists():
             raise AttribevalError(f"Expected a model file ending in .keras or .h5. Received: {name}.")

@@ -13,8 +13,9 @@ from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier
 from attribeval.models.propagation import ops
-from attribeval.models.propagation.graph import Accumulator, Path, describe, no_rule, pullback, real, replay
+from attribeval.models.propagation.graph import Accumulator, NoRule, Path, describe, pullback, real, replay
 from attribeval.models.propagation.inline import inlined
+from attribeval.models.propagation.refusal import refusing
 from attribeval.models.propagation.units import Unit, find_unit
 
 Rule = Literal["rescale", "reveal_cancel"]
@@ -44,9 +45,10 @@ def contributions(
     """
 
     def build(x, references, targets):
-        scores, others = (inlined(*classifier.trace(inputs))[1] for inputs in (x, references))
+        (trace, scores), (_, others) = (inlined(*classifier.trace(inputs)) for inputs in (x, references))
         pass_ = _PairedPass(Path(x, scores), Path(references, others), maxpool, rule)
-        multipliers = pass_.run(tf.one_hot(targets, classifier.classes, dtype=scores.dtype))
+        with refusing("deeplift", trace):
+            multipliers = pass_.run(tf.one_hot(targets, classifier.classes, dtype=scores.dtype))
         picked = [tf.gather(values, targets, axis=1, batch_dims=1) for values in (scores, others)]
         return tf.cast(multipliers, x.dtype) * (x - references), *picked
 
@@ -112,7 +114,7 @@ class _PairedPass:
             return self._divide(op, wanted, arrived[0])
         if self._is_linear(op, wanted):
             return pullback(op, [real(tensor) for tensor in op.inputs], wanted, arrived)
-        raise no_rule("DeepLIFT", op)
+        raise NoRule(op)
 
     @staticmethod
     def _is_linear(op: Any, wanted: Sequence[int]) -> bool:
@@ -141,7 +143,7 @@ class _PairedPass:
         """Rescale (section 3.5.2): m = Δout / Δin, and the derivative halfway where Δin is next to nothing."""
         a, b = self._both(op, k)
         if a.shape.rank is None or a.shape.as_list() != op.outputs[0].shape.as_list():
-            raise no_rule("DeepLIFT", op, " with a broadcast input")
+            raise NoRule(op, " with a broadcast input")
         out_a, out_b = self._outputs(op)
         if op.outputs[0].dtype != out_a.dtype:  # half precision: the outputs' rounding would show in the quotient
             out_a, out_b = self._evaluate(op, k, a), self._evaluate(op, k, b)

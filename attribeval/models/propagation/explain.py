@@ -10,6 +10,7 @@ from attribeval.models.classifier import Classifier
 from attribeval.models.propagation.graph import Path
 from attribeval.models.propagation.inline import inlined
 from attribeval.models.propagation.places import Place
+from attribeval.models.propagation.refusal import refusing
 from attribeval.models.propagation.relevance import Relevance
 from attribeval.models.propagation.rules import Rule
 from attribeval.models.target_layer import find_target_layer, spatial_calls
@@ -41,9 +42,10 @@ def pixel_relevance(
     """
 
     def build(x, targets, *bounds):
-        _, scores = inlined(*classifier.trace(x))
+        trace, scores = inlined(*classifier.trace(x))
         start = scores * tf.one_hot(targets, classifier.classes, dtype=scores.dtype)
-        relevance = Relevance(method, Path(x, scores), choose, bounds or None).run(start)
+        with refusing(method, trace):
+            relevance = Relevance(method, Path(x, scores), choose, bounds or None).run(start)
         return tf.cast(relevance, x.dtype), tf.reduce_sum(start, axis=1)
 
     specs = [classifier.input_spec, tf.TensorSpec([None], tf.int32)] + [classifier.input_spec] * len(bounds or ())
@@ -75,7 +77,8 @@ def layer_relevance(
         target = find_target_layer(trace, layer or classifier.target_layer)
         source = _behind_last_pooling(trace, x, scores, target.output) if layer is None else target.output
         start = tf.one_hot(targets, classifier.classes, dtype=scores.dtype)
-        relevance = Relevance(method, Path(source, scores), choose).run(start)
+        with refusing(method, trace):
+            relevance = Relevance(method, Path(source, scores), choose).run(start)
         relevance = target.picture(relevance) if source is target.output else relevance
         return tf.cast(relevance, classifier.dtype)
 

@@ -151,12 +151,17 @@ def pullback(op: Any, inputs: Sequence[Any], wanted: Sequence[int], cotangents: 
     return [tf.convert_to_tensor(derivative) for derivative in derivatives]  # a gather gives sparse ones
 
 
-def no_rule(method: str, op: Any, why: str = "") -> AttribevalError:
-    """The error for an operation that a method cannot pass."""
-    return AttribevalError(
-        f"{method} has no rule for the operation {op.type!r} ({op.name}){why}, and the plain gradient there would be "
-        "silently wrong. Use a method that needs gradients only, such as 'integrated_gradients'."
-    )
+class NoRule(Exception):
+    """An operation that a method has no rule for; `refusal.refusing` tells the caller which layer it is in.
+
+    Args:
+        op: The operation.
+        why: What is special about it, to be appended.
+    """
+
+    def __init__(self, op: Any, why: str = ""):
+        super().__init__(f"{op.type} ({op.name}){why}")
+        self.op, self.why = op, why
 
 
 def describe(path: Path) -> str:

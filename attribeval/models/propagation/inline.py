@@ -55,7 +55,8 @@ def _expand(op: Any, known: dict[str, Any], graph: Any) -> None:
                 inner[part.outputs[0].name] = inner[part.inputs[0].name]
             elif part.type != "Placeholder" and part.outputs:
                 _expand(part, inner, graph)
-        outputs = [inner[tensor.name] for tensor in body.outputs]
+        # A gradient that was once asked for has added what it reads to the end.
+        outputs = [inner[tensor.name] for tensor in body.outputs[: len(op.outputs)]]
     elif _is_grouped(op):
         outputs = [_ungrouped(op, *inputs)]
     else:

@@ -9,7 +9,7 @@ from typing import Any
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.models.propagation import ops
-from attribeval.models.propagation.graph import Accumulator, Path, no_rule, pullback, real, replay
+from attribeval.models.propagation.graph import Accumulator, NoRule, Path, pullback, real, replay
 from attribeval.models.propagation.images import Images
 from attribeval.models.propagation.places import Place, places
 from attribeval.models.propagation.rules import Bounded, Epsilon, Linear, Rule
@@ -91,14 +91,14 @@ class Relevance:
         if kind == "Mul":
             signal = self._signal(op)
             return [(op.inputs[signal], _unbroadcast(arrived[0], op.inputs[signal]))]
-        raise no_rule(self.method, op)
+        raise NoRule(op)
 
     def _layer(self, op: Any, wanted: Sequence[int], arrived: Any) -> list[tuple[Any, Any]]:
         """A weighted operation with the affine ones behind it; or an affine one that has none before it."""
         unit = find_unit(self.path, op.outputs[0])
         if unit is None:
             if not is_affine(self.path, op):
-                raise no_rule(self.method, op, " where it stands")
+                raise NoRule(op, " where it stands")
             return [(op.inputs[wanted[0]], self._alone(op, arrived))]
         source = unit.op.inputs[unit.data]
         bounds = self._bounds_at(source)
@@ -175,7 +175,7 @@ class Relevance:
             return int(not self._follows(b, a))
         ranks = [self._gate_rank(tensor) for tensor in op.inputs]
         if ranks[0] == ranks[1]:
-            raise no_rule(self.method, op, ", a product of two feature maps of which neither is a gate")
+            raise NoRule(op, ", a product of two feature maps of which neither is a gate")
         return int(ranks[0] < ranks[1])  # the lower rank is the surer gate
 
     def _follows(self, tensor: Any, origin: Any) -> bool:
