@@ -311,6 +311,31 @@ def test_lime_of_an_additive_model_finds_each_segments_worth(images):
     np.testing.assert_allclose(maps.values[0, ..., 0], expected, atol=1e-4 * np.abs(expected).max())
 
 
+def test_lime_of_an_image_of_8_by_8_finds_what_the_score_reads():
+    """The score is the mean of the lower right quarter, of a picture that is a slope: segments there get it all."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2, use_bias=False)])
+    corner = np.zeros((8, 8))
+    corner[4:, 4:] = 1 / 16
+    model.set_weights([np.stack([0 * corner.ravel(), corner.ravel()], 1)])
+    image = np.add.outer(np.arange(8.0), np.arange(8.0)).astype("f4")[None, ..., None] ** 2
+    labels = Segmentation().labels(image[0])
+    assert 4 <= labels.max() + 1 <= 12
+    found = Attributer(model).explain(image, "lime", 1, alpha=1e-9).values[0, ..., 0]
+    shift = np.array([image[0, ..., 0][labels == s].mean() for s in range(labels.max() + 1)])[labels]
+    worth = np.bincount(labels.ravel(), weights=(corner * (image[0, ..., 0] - shift)).ravel())[labels]
+    assert np.abs(worth).max() > 0.1
+    np.testing.assert_allclose(found, worth, atol=1e-4 * np.abs(worth).max())
+
+
+def test_segments_of_one_pixel_cannot_be_hidden_by_their_own_mean(attributer, images):
+    with pytest.raises(AttribevalError, match=r"more than one pixel.*1024 segments for the 1024 pixels.*fill='mean'"):
+        attributer.explain(images[:1], "lime", segments=1024, segmentation="grid", samples=10)
+    assert attributer.explain(
+        images[:1], "lime", segments=1024, segmentation="grid", samples=10, fill="mean"
+    ).values.any()
+
+
 # --------------------------------------------------------------------------------------------------------- anchors
 
 

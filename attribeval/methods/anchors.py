@@ -28,7 +28,7 @@ class Anchors:
     threshold, the best one is returned with its lower precision.
 
     Attributes:
-        segments: About how many superpixels; None takes 50.
+        segments: About how many superpixels; None takes 50, fewer in an image of under 450 pixels.
         segmentation: "slic", "quickshift" or "grid".
         fill: What replaces a hidden segment, in raw image space.
         threshold: Precision that an anchor must have.

@@ -58,7 +58,7 @@ class KernelSHAP:
     minus the score of the image with everything filled (exactly; `completeness_gap` says how exactly).
 
     Attributes:
-        segments: About how many superpixels; None takes 50.
+        segments: About how many superpixels; None takes 50, fewer in an image of under 450 pixels.
         segmentation: "slic", "quickshift" or "grid".
         samples: Coalitions at most, without the empty and the full one.
         fill: What replaces a hidden segment, in raw image space.

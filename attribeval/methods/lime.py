@@ -72,7 +72,7 @@ class LIME:
     the logit, unless the Attributer has score="output".
 
     Attributes:
-        segments: About how many superpixels; None takes 50.
+        segments: About how many superpixels; None takes 50, fewer in an image of under 450 pixels.
         segmentation: "slic", "quickshift" or "grid".
         samples: Perturbed images per image.
         fill: What replaces a hidden segment, in raw image space ("segment_mean" is the `lime` package's).

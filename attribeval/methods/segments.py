@@ -17,6 +17,7 @@ from attribeval.methods.painting import Painter
 
 ALGORITHMS = ("slic", "quickshift", "grid")
 _COUNT = 50
+_LEAST = 9  # pixels in a segment, where we choose: the mean colour of one pixel is the pixel, and hides nothing
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Segmentation:
     Attributes:
         algorithm: "slic" (Achanta et al. 2012; compactness 10), "quickshift" (Vedaldi & Soatto 2008, with the settings
             of the `lime` package), or "grid" (rectangles, whatever the image shows).
-        count: About how many segments; None takes 50. Quickshift finds its own number.
+        count: About how many segments; None takes 50, or as many as have 9 pixels each in a small image. Quickshift
+            finds its own number.
     """
 
     algorithm: str = "slic"
@@ -55,7 +57,7 @@ class Segmentation:
         from skimage import segmentation
 
         height, width, channels = image.shape
-        count = self.count or _COUNT
+        count = self.count or min(_COUNT, max(4, height * width // _LEAST))
         if self.algorithm == "grid":
             rows = min(height, max(1, round(np.sqrt(count * height / width))))
             columns = min(width, max(1, round(count / rows)))
@@ -98,8 +100,20 @@ class Regions:
         self.labels: list[np.ndarray] = batch.share(
             ("segments", cut), lambda: [cut.labels(image) for image in batch.raw]
         )
+        if fill == "segment_mean":
+            self._check_sizes(segmentation)
         key = ("filled", fill, cut if fill == "segment_mean" else None)
         self.hidden: np.ndarray = batch.share(key, lambda: filled(batch.raw, fill, self.labels))
+
+    def _check_sizes(self, segmentation: str) -> None:
+        """Refuse segments that are all single pixels, whose mean colour is their own."""
+        for i, labels in enumerate(self.labels):
+            if labels.size > 1 and labels.max() + 1 == labels.size:
+                raise AttribevalError(
+                    f"Expected segments of more than one pixel for fill='segment_mean', which hides nothing otherwise. "
+                    f"Received {labels.size} segments for the {labels.size} pixels of image {i} of its batch "
+                    f"(segmentation={segmentation!r}): ask for fewer segments, or use fill='mean' or 'black'."
+                )
 
     def count(self, i: int) -> int:
         """Number of segments of image i."""

@@ -68,7 +68,7 @@ class ShapleySampling:
     the score of the image with everything filled.
 
     Attributes:
-        segments: About how many superpixels; None takes 50.
+        segments: About how many superpixels; None takes 50, fewer in an image of under 450 pixels.
         segmentation: "slic", "quickshift" or "grid".
         permutations: Orders drawn; each costs as many model evaluations as there are segments, less one.
         fill: What replaces a hidden segment, in raw image space.
