@@ -46,20 +46,28 @@ def subclassed():
 
 
 class Stopped(layers.Layer):
-    """Passes its input on, and three times the gradient."""
+    """Passes its input on, and its cosine times the gradient: a derivative that reads tensors of the graph it is in."""
 
     def call(self, x):
         @tf.custom_gradient
-        def triple(x):
-            return x, lambda upstream: 3 * upstream
+        def cosine(x):
+            return tf.identity(x), lambda upstream: tf.cos(x) * upstream
 
-        return triple(x)
+        return cosine(x)
 
 
 def custom_gradient():
     inputs = keras.Input((16, 16, 3))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(5, 3, activation="relu")(Stopped()(inputs)))
     return keras.Model(inputs, layers.Dense(4)(x))
+
+
+def swish():
+    """`tf.nn.silu` has a gradient of its own, which reads tensors, too; and a product with the gate of another tensor."""
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(5, 3, activation="silu")(layers.Conv2D(5, 3, activation="swish")(inputs))
+    x = x * keras.ops.sigmoid(layers.Conv2D(5, 1)(x))
+    return keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
 
 
 def half_precision():
@@ -74,7 +82,7 @@ def recurrent():
     return keras.Model(inputs, layers.Dense(4)(layers.LSTM(5)(x)))
 
 
-MODELS = [flat, shared_and_nested, subclassed, custom_gradient, half_precision, recurrent]
+MODELS = [flat, shared_and_nested, subclassed, swish, custom_gradient, half_precision, recurrent]
 
 
 @pytest.mark.parametrize("make", MODELS)
@@ -83,7 +91,8 @@ def test_a_copy_is_the_model_called_again(make):
     model = make()
     copied, called = Attributer(model), Attributer(model)
     called.classifier._recording = None
-    assert (copied.classifier._recording is None) == (make is recurrent)  # a loop has a body and is not copied
+    # A loop has a body, and a gradient of its own belongs to its graph: they are not copied.
+    assert (copied.classifier._recording is None) == (make in (recurrent, custom_gradient))
     methods = ["gradient", "gradcam", "smoothgrad(gradient)", "integrated_gradients"]
     methods += ["guided_backprop"] if make in (flat, half_precision) else []
     methods += ["deeplift", "lrp"] if make in (flat, shared_and_nested) else []
@@ -91,6 +100,18 @@ def test_a_copy_is_the_model_called_again(make):
         ours, theirs = (one.explain(X, method, [0, 1, 3], seed=1) for one in (copied, called))
         scale = np.abs(theirs.values).max()
         np.testing.assert_allclose(ours.values, theirs.values, atol=(1e-2 if make is half_precision else 1e-6) * scale)
+
+
+@pytest.mark.parametrize("make", [swish, custom_gradient])
+def test_a_gradient_of_its_own_is_a_tapes(make):
+    keras.utils.set_random_seed(0)
+    model, x = make(), tf.constant(X)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        score = model(x, training=False)[:, 1]
+    expected = tape.gradient(score, x).numpy()
+    ours = Attributer(model).explain(X, "gradient", 1).values
+    np.testing.assert_allclose(ours, expected, atol=1e-6 * np.abs(expected).max())
 
 
 def test_keras_is_called_once_for_all_methods(monkeypatch):

@@ -38,11 +38,12 @@ class Recording:
         """Whether the graph is all plain operations.
 
         One with a body of its own (a loop, a branch), or with a state or an effect (a Python function, random numbers),
-        is left alone.
+        or with a gradient of its own (which reads tensors of the recorded graph) is left alone.
         """
+        own_gradient = any(_has_own_gradient(op) and not _is_swish(op) for op in self._ops)
         effects = any(op.op_def.is_stateful and op.type not in _READING for op in self._x.graph.get_operations())
         bodies = any(value.HasField("func") for op in self._ops for value in op.node_def.attr.values())
-        return not effects and not bodies
+        return not effects and not bodies and not own_gradient
 
     def copy(self, x: Any, precision: str = "float32") -> Trace:
         """The same run on another symbolic input, in the graph being built.
@@ -73,8 +74,8 @@ class Recording:
 
 def _copied(graph: Any, op: Any, inputs: list[Any], low: Any) -> tuple[Any, list[Any]]:
     """A copy of an operation, and its outputs; `low` is the type that products take their inputs in, or None."""
-    # Names with an underscore are TensorFlow's own; one of them is a gradient that the operation asks for by name.
-    kept = {k: v for k, v in op.node_def.attr.items() if not k.startswith("_") or k == "_gradient_op_type"}
+    # Names with an underscore are TensorFlow's own. Where one is a gradient, it reads tensors of the recorded graph.
+    kept = {k: v for k, v in op.node_def.attr.items() if not k.startswith("_")}
     kinds = [tensor.dtype for tensor in op.outputs]
     if low is None or op.type not in _PRODUCTS or kinds != [tf.float32]:
         copy = graph.create_op(op.type, inputs, kinds, attrs=kept, name=op.name)
@@ -83,3 +84,21 @@ def _copied(graph: Any, op: Any, inputs: list[Any], low: Any) -> tuple[Any, list
     inputs = [tf.cast(tensor, low) if tensor.dtype == tf.float32 else tensor for tensor in inputs]
     copy = graph.create_op(op.type, inputs, [low], attrs=kept, name=op.name)
     return copy, [tf.cast(copy.outputs[0], tf.float32)]
+
+
+def _has_own_gradient(op: Any) -> bool:
+    return "_gradient_op_type" in op.node_def.attr
+
+
+def _is_swish(op: Any) -> bool:
+    """Whether an operation ends `tf.nn.silu`, whose own gradient saves memory and is that of its operations.
+
+    It is IdentityN of x · sigmoid(β x), x and β.
+    """
+    product = op.inputs[0].op if op.type == "IdentityN" else op
+    if product.type != "Mul":
+        return False
+    x, gate = product.inputs
+    inside = gate.op.inputs[0] if gate.op.type == "Sigmoid" else gate
+    factors = list(inside.op.inputs) if inside.op.type == "Mul" else [inside]
+    return gate.op.type == "Sigmoid" and any(factor is x for factor in factors)
