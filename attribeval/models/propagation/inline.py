@@ -60,7 +60,7 @@ def _expand(op: Any, known: dict[str, Any], graph: Any) -> None:
     elif _is_grouped(op):
         outputs = [_ungrouped(op, *inputs)]
     else:
-        kept = {k: v for k, v in op.node_def.attr.items() if not k.startswith("_") or k == "_gradient_op_type"}
+        kept = {k: v for k, v in op.node_def.attr.items() if not k.startswith("_")}  # rules need no gradients of it
         kinds = [tensor.dtype for tensor in op.outputs]
         outputs = graph.create_op(op.type, inputs, kinds, attrs=kept, name=op.name).outputs
     for old, new in zip(op.outputs, outputs, strict=True):
