@@ -227,6 +227,41 @@ def test_lrp_of_tokens_does_not_depend_on_the_batch(pictures):
         np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())
 
 
+class Embedding(L.Layer):
+    """A class token before the others, and positions: how many tokens there are, the graph does not know, or does."""
+
+    def __init__(self, known):
+        super().__init__()
+        self.known = known
+
+    def build(self, shape):
+        self.token = self.add_weight(shape=(1, 1, 8), initializer="random_normal")
+        self.places = self.add_weight(shape=(1, 10, 8), initializer="random_normal")
+
+    def call(self, x):
+        x = tf.concat([tf.repeat(self.token, tf.shape(x)[0], axis=0), x], axis=tf.constant(1) + 0 * tf.shape(x)[0])
+        x = tf.ensure_shape(x, (None, 10, 8)) if self.known else x
+        return x + tf.convert_to_tensor(self.places)
+
+
+@pytest.mark.parametrize("rule,options", [*RULES, ("composite", {})])
+def test_positions_are_added_to_tokens_of_any_number(rule, options, pictures):
+    keras.utils.set_random_seed(10)
+    weights = None
+    maps = []
+    for known in (False, True):
+        inputs = keras.Input((12, 12, 3))
+        x = Embedding(known)(L.Reshape((9, 8))(L.Conv2D(8, 4, 4, use_bias=False)(inputs)))
+        x = L.ReLU()(Norm(False)(Block(False)(x)))
+        model = keras.Model(inputs, L.Dense(4)(L.Lambda(lambda x: x[:, 0])(x)))
+        if known:
+            model.set_weights(weights)
+        weights = model.get_weights()
+        maps.append(Attributer(model).explain(pictures, "lrp", 2, rule=rule, **options).values)
+    assert np.abs(maps[1]).max() > 0
+    np.testing.assert_allclose(maps[0], maps[1], atol=1e-5 * np.abs(maps[1]).max())
+
+
 def test_lrp_0_of_a_pre_activation_net_is_gradient_times_input(pictures):
     """Batch normalisation behind a sum belongs to no convolution: where it gives much for nothing, nothing flows on."""
     keras.utils.set_random_seed(6)

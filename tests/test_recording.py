@@ -63,7 +63,7 @@ def custom_gradient():
 
 
 def swish():
-    """`tf.nn.silu` has a gradient of its own, which reads tensors, too; and a product with the gate of another tensor."""
+    """`tf.nn.silu` has a gradient of its own, which reads tensors, too; and a product with the gate of another."""
     inputs = keras.Input((16, 16, 3))
     x = layers.Conv2D(5, 3, activation="silu")(layers.Conv2D(5, 3, activation="swish")(inputs))
     x = x * keras.ops.sigmoid(layers.Conv2D(5, 1)(x))

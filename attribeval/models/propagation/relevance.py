@@ -108,9 +108,9 @@ class Relevance:
     def _alone(self, op: Any, arrived: Any) -> Any:
         """An affine operation of single values, y = s a + b, without a layer that it belongs to."""
         rule = self.rules[op.name]
-        if not isinstance(rule, Epsilon):
-            return arrived
         (k,) = self.path.dependent(op)
+        if not isinstance(rule, Epsilon):
+            return _unbroadcast(arrived, op.inputs[k])
         inputs = tuple(real(tensor) for tensor in op.inputs)
         return rule(self._plain(op, inputs, (k,), None, False), arrived)[0]
 

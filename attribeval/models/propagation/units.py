@@ -40,7 +40,10 @@ def weighted(path: Path, op: Any) -> tuple[int, int] | None:
 
 
 def is_affine(path: Path, op: Any) -> bool:
-    """Whether `op` multiplies or adds a constant to one data tensor, value by value, without changing its shape."""
+    """Whether `op` multiplies or adds a constant to one data tensor, value by value, without changing its shape.
+
+    A side that is not known may be 1 and be repeated; who passes something back sums over it.
+    """
     dependent = path.dependent(op)
     if op.type not in ADDING | SCALING or len(dependent) != 1:
         return False
@@ -49,7 +52,10 @@ def is_affine(path: Path, op: Any) -> bool:
         return k == 0 and not op.get_attr("is_training")
     if op.type == "RealDiv" and k != 0:
         return False
-    return op.inputs[k].shape.rank is not None and op.inputs[k].shape.as_list() == op.outputs[0].shape.as_list()
+    before, after = op.inputs[k].shape, op.outputs[0].shape
+    if before.rank is None or before.rank != after.rank:
+        return False
+    return all(side is None or side == other for side, other in zip(before, after, strict=True))
 
 
 def _is_per_channel(path: Path, op: Any) -> bool:
