@@ -73,7 +73,8 @@ HUB = {
         "CSPNetBackbone",
         {"stem_filters": 16, "stem_kernel_size": 3, "stem_strides": 1, "stackwise_depth": [1, 2, 2],
          "stackwise_strides": [2, 2, 2], "stackwise_num_filters": [32, 64, 64], "block_type": "bottleneck_block",
-         "groups": 4, "stage_type": "csp", "bottle_ratio": [0.5], "expand_ratio": [1.0], "block_ratio": [1.0]},
+         "groups": 4, "stage_type": "csp", "bottle_ratio": [0.5], "expand_ratio": [2.0], "block_ratio": [1.0],
+         "cross_linear": True},
     ),
 }  # fmt: skip
 
@@ -117,17 +118,19 @@ def _backbone(name: str, options: dict, side: int) -> Callable[[], keras.Model]:
 
 
 def randomised(model: keras.Model, brightest: float) -> keras.Model:
-    """Random scales and shifts of every batch normalisation, statistics near those of noise, but not the same.
+    """Random biases, scales and shifts of every layer; statistics near those of other pictures, but not the same.
 
     With statistics of 0 and 1 a fault in them can hide, and with others at random the signal dies on its way up.
+    Without biases, layer normalisation of a black image divides nothing by nothing.
     """
     rng = np.random.default_rng(0)
+    for weight in model.trainable_weights:
+        if weight.path.rsplit("/", 1)[-1] in ("bias", "beta"):
+            weight.assign(rng.normal(0, 0.2, weight.shape))
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in layers:
         if layer.scale:
             layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
-        if layer.center:
-            layer.beta.assign(rng.normal(0, 0.2, layer.beta.shape))
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0  # one pass sets the statistics

@@ -36,7 +36,7 @@ OPTIONS = {"lrp (γ)": GAMMA, BARE: GAMMA, "integrated_gradients": ("integrated_
 PAGE = """# Which method explains which architecture
 
 Written by `python benchmarks/attribution/matrix.py` ({versions}): one small member of each family, built with random
-weights, random scales and shifts of batch normalisation and ten logits, on two pictures of clouds of colour, on a CPU.
+weights, random biases, random scales of batch normalisation and ten logits, on two pictures of clouds, on a CPU.
 
 A cell without a word says that the method gave a finite map that is not all zero, and how far that is from what it
 should be:
@@ -48,7 +48,7 @@ should be:
   its quadrature; the second is rounding. From 1e-3 on, in brackets, the same as a share of the sum of the map's
   absolute values: where that is much less, large contributions of both signs cancel.
 * **lrp**, **lrp (γ)**: sum of the map / score, of both images: 1 is conservation, the rest went to ε and biases (as
-  which the random shifts of batch normalisation count). `lrp` is the default, "composite".
+  which the shifts of batch normalisation count). `lrp` is the default, "composite".
 * **lrp (γ) without biases**: the same, all biases, shifts, means and embeddings of the model set to 0.
 * **gradcam**: largest difference from Grad-CAM written with a `tf.GradientTape` on the layer that the method names,
   over the largest value; "map" where the target is no output of a layer of the model itself, which this cannot reach.
