@@ -28,6 +28,7 @@ from attribeval.models.classifier import Classifier
 from attribeval.models.devices import Copies, devices_of
 from attribeval.models.run_options import Precision, tf32
 from attribeval.models.sharing import SharedOut, halved, share_out
+from attribeval.models.targets import read_targets
 from attribeval.models.zoo import load_classifier
 
 
@@ -128,7 +129,8 @@ class Attributer:
                 that ends, batched or not, which is read once, in the order of that pass, its labels unused. Raw pixels
                 if the model has preprocessing.
             method: Name of a method; `attribeval methods` lists them.
-            targets: Class to explain: one int, N ints, or one-hot (N, classes). None: the predicted class.
+            targets: Class to explain: one index or name for all images, N of them, (N, 1) of them, or one-hot
+                (N, classes). None: the predicted class.
             seed: Seed of everything random; the same seed gives an image the same map in any batch or order. Or one
                 seed for each image, int32 (N, 2), as `image_seeds` makes them: other pixels can then be explained
                 with the random numbers of the image that they were made from.
@@ -311,7 +313,7 @@ class Attributer:
     ) -> dict[str, Attributions]:
         source = ImageSource(images, self.classifier.input_shape)
         seeds = _read_seeds(seed, len(source))
-        given = _read_targets(targets, len(source), self.classifier.classes)
+        given = read_targets(targets, len(source), self.classifier.classes, self.classifier.class_names)
         results = _Results(len(source), list(methods), self.classifier)
         what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
 
@@ -474,29 +476,6 @@ def _read_seeds(seed: int | np.ndarray, n: int) -> int | np.ndarray:
             f"Expected seed as one int, or int32 ({n}, 2), a seed per image. Received: {array.dtype} {array.shape}."
         )
     return array
-
-
-def _read_targets(targets: Any, n: int, classes: int) -> np.ndarray | None:
-    """Targets as int32 (n,), or None for the predicted class."""
-    if targets is None:
-        return None
-    array = np.asarray(targets)
-    if array.ndim == 2 and array.shape == (n, classes):
-        if not ((array == 0) | (array == 1)).all() or not (array.sum(1) == 1).all():
-            raise AttribevalError("Expected one-hot targets with a single 1 per row. Received other values.")
-        return array.argmax(1).astype(np.int32)
-    if array.ndim == 0:
-        array = np.full(n, array)
-    if array.shape != (n,) or not np.issubdtype(array.dtype, np.integer):
-        raise AttribevalError(
-            f"Expected targets as one int, {n} ints, or one-hot ({n}, {classes}). "
-            f"Received: shape {array.shape} of dtype {array.dtype}."
-        )
-    outside = np.flatnonzero((array < 0) | (array >= classes))
-    if outside.size:
-        i = outside[0]
-        raise AttribevalError(f"Expected targets from 0 to {classes - 1}. Received: {array[i]} for image {i}.")
-    return array.astype(np.int32)
 
 
 def _check_maps(maps: np.ndarray, shape: tuple[int, ...], label: str, start: int) -> None:

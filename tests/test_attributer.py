@@ -286,7 +286,7 @@ def test_bad_images(attributer, images, change, message):
     [
         (7, r"0 to 6\. Received: 7 for image 0"),
         ([0] * 8 + [-1], "Received: -1 for image 8"),
-        ([0, 1], "9 ints"),
+        ([0, 1], "one class index or name, 9 of them"),
         (1.5, "float64"),
         (np.full((9, 7), 0.5), "single 1 per row"),
     ],

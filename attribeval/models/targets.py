@@ -1,0 +1,90 @@
+"""What a user passes as `targets=`: indices, names or one-hot rows, as class indices."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from attribeval.errors import AttribevalError
+
+
+def read_targets(targets: Any, n: int, classes: int, names: Sequence[str] | None = None) -> np.ndarray | None:
+    """Class indices from whatever says which classes are meant.
+
+    Args:
+        targets: One class for all images, or one for each as (n,) or (n, 1), by index or by name; or one-hot
+            (n, classes), of numbers or booleans. None: the predicted class.
+        n: Number of images.
+        classes: Number of classes.
+        names: Names by class index, or None if they are not known.
+
+    Returns:
+        int32 (n,), or None for the predicted class. Where (n, 1) could be one-hot of one class, it is read as indices.
+
+    Raises:
+        AttribevalError: If the shape is another one, a name is unknown or stands for several classes, or an index is
+            out of range; the message names the image.
+
+    Example:
+        >>> read_targets(["dog", "cat"], 2, 3, ["cat", "dog", "bird"])
+        array([1, 0], dtype=int32)
+        >>> read_targets([[0, 0, 1]], 1, 3)
+        array([2], dtype=int32)
+    """
+    if targets is None:
+        return None
+    try:
+        array = np.asarray(targets)
+    except ValueError as error:
+        raise AttribevalError(f"Expected targets of one shape. Received rows of different lengths: {error}.") from error
+    if array.ndim == 2 and array.shape == (n, classes) and classes > 1 and array.dtype.kind in "buif":
+        return _from_one_hot(array)
+    array = array[:, 0] if array.shape == (n, 1) else array
+    array = np.full(n, array) if array.ndim == 0 else array
+    if array.shape != (n,) or array.dtype.kind not in "uiUSO":
+        raise AttribevalError(
+            f"Expected targets as one class index or name, {n} of them, or one-hot ({n}, {classes}). "
+            f"Received: shape {array.shape} of dtype {array.dtype}."
+        )
+    if array.dtype.kind in "USO":
+        array = np.array([_index(target, i, names) for i, target in enumerate(array.tolist())], np.int64)
+    outside = np.flatnonzero((array < 0) | (array >= classes))
+    if outside.size:
+        i = outside[0]
+        raise AttribevalError(f"Expected targets from 0 to {classes - 1}. Received: {array[i]} for image {i}.")
+    return array.astype(np.int32)
+
+
+def _from_one_hot(array: np.ndarray) -> np.ndarray:
+    bad = np.flatnonzero(~((array == 0) | (array == 1)).all(1) | (array.sum(1) != 1))
+    if bad.size:
+        raise AttribevalError(
+            f"Expected one-hot targets with a single 1 per row. Received other values: {array[bad[0]].tolist()} for "
+            f"image {bad[0]}."
+        )
+    return array.argmax(1).astype(np.int32)
+
+
+def _index(target: Any, image: int, names: Sequence[str] | None) -> int:
+    """A class by its name; whole numbers may stand among names."""
+    if isinstance(target, int) and not isinstance(target, bool):
+        return target
+    name = target.decode() if isinstance(target, bytes) else target
+    if not isinstance(name, str):
+        raise AttribevalError(f"Expected targets as class indices or names. Received: {target!r} for image {image}.")
+    if names is None:
+        raise AttribevalError(
+            f"Expected targets as indices, since this model's class names are not known. Received: {name!r} for image "
+            f"{image}: give the Attributer class_names=[…]."
+        )
+    found = [k for k, known in enumerate(names) if known == name]
+    if not found:
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        known = f"Nearest: {', '.join(near)}" if near else f"The {len(names)} names begin: {', '.join(names[:5])}"
+        raise AttribevalError(f"Unknown class name: {name!r} for image {image}. {known}.")
+    if len(found) > 1:
+        raise AttribevalError(f"Expected a name of one class. Received {name!r}, which classes {found} have.")
+    return found[0]
