@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +26,10 @@ from attribeval.methods.options import options_of
 from attribeval.methods.registry import METHODS, build_method
 from attribeval.models.classifier import Classifier
 from attribeval.models.devices import Copies, devices_of
+from attribeval.models.preprocessing import preprocessing_name
 from attribeval.models.run_options import Precision, tf32
 from attribeval.models.sharing import SharedOut, halved, share_out
-from attribeval.models.targets import read_targets
+from attribeval.models.task import ScoreName, TaskName
 from attribeval.models.zoo import load_classifier
 
 
@@ -43,8 +44,15 @@ class Attributer:
             float32 array (N, H, W, C), or None if images are the model's own input. Named networks know theirs.
         target_layer: Name or path of the layer for class activation maps, or of a tensor
             (`layer:Operation`); None finds the last picture that all of the score goes through.
-        class_names: Names by class index.
-        score: "logit" (softmax or sigmoid stripped) or "output" (the model's output as it is).
+        class_names: Names by class index: a sequence, or a dictionary {index: name} or {name: index}.
+        score: "logit" (softmax or sigmoid stripped); "output" (the model's output as it is; of one unit 1 − p and p);
+            or a function, written in TensorFlow or keras.ops, from the model's outputs (all of them, as the model
+            returns them) to what is explained, (batch,) or (batch, K): for segmentation, detection, similarity.
+        task: "multiclass" (one class of many), "multilabel" (each class by itself), "binary" (one unit that says one of
+            two classes: targets 0 and 1, scores −z and z, probabilities 1 − p and p) or "regression" (quantities: the
+            outputs themselves are the scores). "auto" reads it off the graph; where that cannot tell, several units
+            are the logits of a softmax, and one unit is the logit of two classes. `repr` says what was found.
+        output: Name or number of the output to explain, where the model has several.
         precision: "float32" (true float32, whatever the process allows), "tf32", "bfloat16" or "float16": how exactly
             convolutions and matrix products are computed; see `attribeval.models.run_options.check_precision`.
         weights: For named networks: "imagenet", None (random), or the path of a weights file.
@@ -65,14 +73,16 @@ class Attributer:
         *,
         preprocess: str | Callable | None = None,
         target_layer: str | None = None,
-        class_names: Sequence[str] | None = None,
-        score: Literal["logit", "output"] = "logit",
+        class_names: Any = None,
+        score: ScoreName | Callable = "logit",
+        task: TaskName = "auto",
+        output: str | int | None = None,
         precision: Precision = "float32",
         weights: str | PathLike | None = "imagenet",
         batch_size: int | None = None,
         strategy: Any = None,
     ):
-        options = {"target_layer": target_layer, "score": score, "precision": precision}
+        options = {"target_layer": target_layer, "score": score, "precision": precision, "task": task, "output": output}
         if isinstance(model, (str, PathLike)):
             self.classifier = load_classifier(model, weights=weights, preprocess=preprocess, **options)
         elif isinstance(model, Classifier):
@@ -91,8 +101,12 @@ class Attributer:
 
     def __repr__(self) -> str:
         grid = self.classifier.target_grid
-        tokens = f", tokens of {self.classifier.target_layer!r} as {grid[0]} × {grid[1]} places" if grid else ""
-        return f"Attributer({self.classifier.name!r}, {self.classifier.classes} classes{tokens})"
+        tokens = f" (tokens as {grid[0]} × {grid[1]} places)" if grid else ""
+        one = self.classifier
+        return (
+            f"Attributer({one.name!r}, {_counted(one)}, {one.task}, target layer {one.target_layer!r}{tokens}, "
+            f"preprocessing {preprocessing_name(one.preprocess)})"
+        )
 
     def _repr_html_(self) -> str:
         from attribeval.report.notebook import attributer_html
@@ -186,7 +200,10 @@ class Attributer:
         return self._run(images, methods, targets, seed, batch_size, progress)
 
     def predict(self, images: Any, *, batch_size: int | None = None, progress: bool | None = None) -> np.ndarray:
-        """The model's output (usually probabilities) on the images, float32 (N, classes)."""
+        """The model's output (usually probabilities) on the images, float32 (N, classes).
+
+        As it is, but for one unit, which is read as two classes: 1 − p and p of a sigmoid, −z and z of a logit.
+        """
         source = ImageSource(images, self.classifier.input_shape)
         parts: dict[int, np.ndarray] = {}
 
@@ -204,18 +221,17 @@ class Attributer:
 
         Returns:
             The scores that are explained (logits, unless the Attributer was made with `score="output"`), and the
-            model's output as it is, or the softmax of the logits for a model that ends in logits; float32
-            (N, classes) each.
+            probabilities: the model's output, or what softmax or sigmoid make of its logits; of a regression the scores
+            again. float32 (N, classes) each.
         """
         source = ImageSource(images, self.classifier.input_shape)
         scores: dict[int, np.ndarray] = {}
         outputs: dict[int, np.ndarray] = {}
-        softmax = self.classifier.link is None and self.classifier.score == "logit"
 
         def work(raw: np.ndarray, start: int, capacity: int) -> None:
             score, output = self.classifier.forward(self.classifier.prepare(raw))
             scores[start] = score.numpy().astype(np.float32)
-            outputs[start] = (tf.nn.softmax(score) if softmax else output).numpy().astype(np.float32)
+            outputs[start] = self.classifier.task.probabilities(score, output).numpy().astype(np.float32)
 
         self._in_batches(source, batch_size, "answer", False, work)
         return _in_order(scores), _in_order(outputs)
@@ -313,7 +329,7 @@ class Attributer:
     ) -> dict[str, Attributions]:
         source = ImageSource(images, self.classifier.input_shape)
         seeds = _read_seeds(seed, len(source))
-        given = read_targets(targets, len(source), self.classifier.classes, self.classifier.class_names)
+        given = self.classifier.read_targets(targets, len(source))
         results = _Results(len(source), list(methods), self.classifier)
         what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
 
@@ -337,6 +353,7 @@ class Attributer:
                 seed=None if isinstance(seeds, np.ndarray) else seeds,
                 completeness_gap=results.gaps.get(label),
                 class_names=self.classifier.class_names,
+                task=self.classifier.task.name,
                 versions=versions(),
                 photographs=Photographs.of(source),
             )
@@ -454,6 +471,13 @@ def image_seeds(raw: np.ndarray, seed: int) -> np.ndarray:
     key = int(seed).to_bytes(16, "little", signed=True)
     digests = [hashlib.blake2b(np.ascontiguousarray(image), digest_size=8, key=key).digest() for image in raw]
     return np.frombuffer(b"".join(digests), dtype="<i4").reshape(-1, 2).astype(np.int32)
+
+
+def _counted(classifier: Classifier) -> str:
+    """How many columns the scores have, and what they are."""
+    kind = {"regression": "quantit", "score": "score"}.get(classifier.task.name, "class")
+    ending = {"quantit": ("y", "ies"), "score": ("", "s"), "class": ("", "es")}[kind][classifier.classes != 1]
+    return f"{classifier.classes} {kind}{ending}"
 
 
 def _in_order(parts: dict[int, np.ndarray]) -> np.ndarray:

@@ -42,6 +42,7 @@ class Attributions:
         completeness_gap: For methods that promise that the map sums to a score difference: the sum minus that
             difference, float32 (N,), in score units. None for other methods.
         class_names: Names by class index, or None.
+        task: What the output was read as: "multiclass", "multilabel", "binary", "regression", "score"; None: not known.
         versions: Versions of attribeval, tensorflow and keras.
         photographs: The images explained, which `plot` draws beneath the maps; None if they are not known. They are
             not saved.
@@ -56,6 +57,7 @@ class Attributions:
     seed: int | None = 0
     completeness_gap: np.ndarray | None = None
     class_names: list[str] | None = None
+    task: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     photographs: Photographs | None = field(default=None, repr=False)
 
@@ -163,7 +165,7 @@ class Attributions:
             return path
         about = {
             name: getattr(self, name)
-            for name in ("method", "options", "seconds", "model", "seed", "class_names", "versions")
+            for name in ("method", "options", "seconds", "model", "seed", "class_names", "task", "versions")
         }
         arrays = {"values": self.values, "targets": self.targets, "about": np.array(json.dumps(about))}
         if self.completeness_gap is not None:

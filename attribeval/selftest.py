@@ -76,7 +76,7 @@ def logits_and_probabilities(asked: Asked) -> Check:
     """The logits that are explained, through the link function, are the model's own output."""
     classifier = asked.attributer.classifier
     scores, output = (part.numpy().astype(np.float64) for part in classifier.forward(classifier.prepare(asked.raw)))
-    if classifier.score == "output" or classifier.link is None:
+    if classifier.score != "logit" or classifier.link is None or not classifier.task.has_probabilities:
         return _at_most("scores are the model's output", np.abs(scores - output).max(), 1e-5)
     if classifier.link == "softmax":
         powers = np.exp(scores - scores.max(1, keepdims=True))
@@ -176,7 +176,7 @@ def linear_model_by_hand() -> Check:
     layers = tf.keras.layers
     model = tf.keras.Sequential([tf.keras.Input((4, 4, 2)), layers.Flatten(), layers.Dense(1, use_bias=False)])
     model.layers[-1].set_weights([weights.reshape(-1, 1)])
-    maps = Attributer(model).explain(x, "gradient_x_input", 0, progress=False).values
+    maps = Attributer(model, task="regression").explain(x, "gradient_x_input", 0, progress=False).values
     return _at_most("linear model: gradient × input = w · x", np.abs(maps - weights * x).max(), 1e-5)
 
 
@@ -195,7 +195,7 @@ def guided_backprop_by_hand() -> Check:
     )
     model.set_weights([kernel.reshape(1, 1, 2, 2), heads])
     gates = (x @ kernel > 0) * np.maximum(heads[:, 0] / 9, 0)
-    maps = Attributer(model).explain(x, "guided_backprop", 0, progress=False).values
+    maps = Attributer(model, task="regression").explain(x, "guided_backprop", 0, progress=False).values
     return _at_most("guided backpropagation by hand", np.abs(maps - gates @ kernel.T).max(), 1e-5)
 
 

@@ -78,7 +78,31 @@ def test_explain_with_an_option_and_a_target(model_file, photograph, tmp_path):
     done = attribeval(*words, "--target", 3, "-o", tmp_path)
     assert done.returncode == 0, done.stderr
     maps = Attributions.load(tmp_path / "gradcam.npz")
-    assert maps.options == {"layer": "conv1"} and maps.targets[0] == 3
+    assert maps.options == {"layer": "conv1", "align": False} and maps.targets[0] == 3
+
+
+def test_explain_takes_task_output_and_a_class_by_name(photograph, tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, name="conv")(inputs))
+    outputs = [keras.layers.Dense(units, name=f"head{units}")(x) for units in (1, 3)]
+    keras.Model(inputs, outputs).save(tmp_path / "heads.keras")
+    (tmp_path / "names.txt").write_text("normal\npneumonia\n")
+    words = ["explain", photograph, "--model", tmp_path / "heads.keras", "--method", "gradient", "-o", tmp_path]
+    done = attribeval(*words)
+    assert done.returncode != 0 and "'head1' (None, 1), 'head3' (None, 3)" in done.stderr
+    names = ["--class-names", tmp_path / "names.txt", "--target", "normal"]
+    done = attribeval(*words, "--model-output", "head1", *names)
+    assert done.returncode == 0, done.stderr
+    normal = Attributions.load(tmp_path / "gradient.npz")
+    assert normal.targets[0] == 0 and normal.task == "binary"
+    done = attribeval(*words, "--model-output", "0", "--task", "regression")
+    assert done.returncode == 0, done.stderr
+    quantity = Attributions.load(tmp_path / "gradient.npz")
+    assert quantity.task == "regression"
+    np.testing.assert_allclose(normal.values, -quantity.values, atol=1e-6)
 
 
 def test_wsol_on_a_made_up_imagenet(small_model, tmp_path):

@@ -207,6 +207,53 @@ def test_raw_images_with_preprocessing(name, model, images, maps):
     assert np.isfinite(values).all() and values.shape == maps(name).values[:2].shape
 
 
+KINDS = ("one sigmoid unit", "one logit", "labels by logits", "quantities", "two heads")
+# One of each kind of method; `test_tasks` compares all methods on one unit with those on its twin of two.
+OF_KINDS = [
+    OPTIONS.get(name, name)
+    for name in ("gradient", "guided_backprop", "integrated_gradients", "gradcam", "scorecam", "deeplift", "lrp",
+                 "occlusion", "rise", "meaningful_perturbation", "lime", "kernel_shap", "deep_shap", "smoothgrad")
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kinds():
+    """The same body with heads that mean something else, each beside a net whose maps it must have."""
+    keras.utils.set_random_seed(4)
+    layers = keras.layers
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(6, 3, activation="relu", bias_initializer="normal", name="conv")(inputs)
+    x = layers.GlobalAveragePooling2D()(x)
+    one, two, three = (layers.Dense(units, bias_initializer="normal", name=f"d{units}")(x) for units in (1, 2, 3))
+    logits, both = keras.Model(inputs, three), keras.Model(inputs, [one, two])
+    kernel, bias = both.get_layer("d1").get_weights()
+    both.get_layer("d2").set_weights([np.concatenate([-kernel, kernel], 1), np.concatenate([-bias, bias])])
+    sigmoids = Attributer(keras.Model(inputs, layers.Activation("sigmoid")(three)))
+    softmax = layers.Activation("softmax", name="first")(three)
+    heads = keras.Model(inputs, {"first": softmax, "second": one})
+    two = Attributer(keras.Model(inputs, layers.Activation("sigmoid")(two)))
+    return {
+        "one sigmoid unit": (Attributer(keras.Model(inputs, layers.Activation("sigmoid")(one))), two),
+        "one logit": (Attributer(keras.Model(inputs, one)), two),
+        "labels by logits": (Attributer(logits, task="multilabel"), sigmoids),
+        "quantities": (Attributer(logits, task="regression"), Attributer(logits, score="output")),
+        "two heads": (Attributer(heads, output="first"), Attributer(keras.Model(inputs, softmax))),
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", OF_KINDS)
+def test_whatever_the_outputs_mean(name, kind, kinds, images):
+    ours, twin = kinds[kind]
+    maps = ours.explain(images[:3], name, [0, 1, 1], seed=3, batch_size=2)
+    assert np.isfinite(maps.values).all() and np.abs(maps.values).max() > 0
+    close(ours.explain(images[[2]], name, 1, seed=3).values, maps.values[[2]], name)
+    theirs = twin.explain(images[:3], name, [0, 1, 1], seed=3).values
+    # The products are others, so their rounding is: more of it than of a batch's.
+    np.testing.assert_allclose(maps.values, theirs, atol=1e-4 * np.abs(theirs).max())
+    assert maps.task == ours.classifier.task.name
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_card_and_options(name):
     method = build_method(name)

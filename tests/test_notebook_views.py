@@ -65,7 +65,7 @@ def test_an_attributer_says_what_it_explains(attributer, small_model):
     read = Reader(attributer._repr_html_())
     assert "script" not in read.tags
     assert read.facts == {
-        "input": "32 × 32 × 3", "classes": f"7: {HOSTILE}, a, b, c, d, e, f", "task": "one class of many (softmax)",
+        "input": "32 × 32 × 3", "classes": f"7: {HOSTILE}, a, b, c, d, e, f", "task": "multiclass, softmax",
         "explained": "the logit", "target layer": "conv2", "preprocessing": "torch", "precision": "float32",
     }  # fmt: skip
     bare = Reader(Attributer(small_model, score="output")._repr_html_()).facts
@@ -73,7 +73,7 @@ def test_an_attributer_says_what_it_explains(attributer, small_model):
     assert bare["preprocessing"] == "none: images are the model's input"
     assert Reader(Attributer(small_model, preprocess=np.negative)._repr_html_()).facts["preprocessing"] == "negative"
     logits = keras.Model(small_model.inputs, keras.layers.Dense(2)(small_model.layers[-2].output))
-    assert Reader(Attributer(logits)._repr_html_()).facts["task"] == "the model ends in logits"
+    assert Reader(Attributer(logits)._repr_html_()).facts["task"].startswith("multiclass, logits")
 
 
 def test_maps_are_a_strip_of_the_first(attributer, images):

@@ -82,6 +82,34 @@ def test_the_loop_does_what_fit_does(data, softmax):
     assert len(history.loss) == len(history.accuracy) == len(history.seconds) == 3
 
 
+@pytest.mark.parametrize("sigmoid", [True, False])
+def test_one_unit_is_trained_as_fit_trains_it(data, sigmoid):
+    """Two classes from one sigmoid unit or its logit: the weights that Keras' binary cross-entropy gives."""
+    import keras
+
+    x, y = data[0], (data[1] > 0).astype(np.int32)
+    nets = []
+    for _ in range(2):
+        many = _model()
+        head = keras.layers.Dense(1, activation="sigmoid" if sigmoid else None)
+        nets.append(keras.Sequential([keras.Input((8, 8, 3)), *many.layers[:-1], head]))
+    ours, theirs = nets
+    history = _train(ours, (x, y), _with(label_smoothing=0.1))
+    loss = keras.losses.BinaryCrossentropy(from_logits=not sigmoid, label_smoothing=0.1)
+    theirs.compile(keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True), loss)
+    kept = theirs.fit(x, y, batch_size=BATCH, epochs=3, shuffle=False, verbose=0).history["loss"]
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+    np.testing.assert_allclose(history.loss, kept, atol=1e-4)
+    import tensorflow as tf
+
+    found = evaluate(ours, tf.data.Dataset.from_tensor_slices((x, y)).batch(7), 2)
+    output = ours.predict(x, verbose=0)[:, 0]
+    p = output if sigmoid else 1 / (1 + np.exp(-output))
+    assert found.accuracy == np.mean((p > 0.5) == y)
+    np.testing.assert_allclose(found.loss, -np.mean(np.log(np.where(y, p, 1 - p))), atol=1e-5)
+
+
 def test_batch_norm_statistics_move_and_its_variables_do_not_decay(data):
     """With a zero rate for everything but the decay there is no change; so one step by hand shows what decays."""
     import tensorflow as tf

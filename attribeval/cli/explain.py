@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
     command.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
     command.add_argument("--method", nargs="+", default=["gradcam"], metavar="NAME", help="methods")
     command.add_argument("--option", nargs="+", default=[], metavar="NAME=VALUE", help="options of the (one) method")
-    command.add_argument("--target", type=int, help="class index to explain (default: the predicted class)")
+    command.add_argument("--target", type=_target, help="class to explain, index or name (default: the predicted one)")
     command.add_argument("--backend", help="compute the (one) method with a library: tf_keras_vis, …")
     command.add_argument("-o", "--output", default="attribeval-maps", metavar="DIR", help="folder for the results")
     add_seed(command)
@@ -50,6 +50,11 @@ def run(args: argparse.Namespace) -> None:
         figure = overlays(images[i : i + 1], {name: maps[i] for name, maps in by_method.items()}, titles=[stem])
         figure.savefig(output / f"{stem}.png", dpi=150)
         print(output / f"{stem}.png")
+
+
+def _target(word: str) -> int | str:
+    """A class by index if the word is a number, by name otherwise."""
+    return int(word) if word.lstrip("-").isdecimal() else word
 
 
 def unique_stems(paths: list[str]) -> list[str]:

@@ -21,6 +21,13 @@ def add_model(command: argparse.ArgumentParser, default: str | None = None, requ
     group.add_argument("--weights", default="imagenet", help="weights file of a named model (default: ImageNet's)")
     group.add_argument("--target-layer", help="layer for class activation maps (default: the last spatial output)")
     group.add_argument(
+        "--task",
+        choices=("auto", "multiclass", "multilabel", "binary", "regression"),
+        default="auto",
+        help="what the model's output means (default: read off the graph)",
+    )
+    group.add_argument("--model-output", metavar="NAME", help="output to explain, of a model with several")
+    group.add_argument(
         "--precision",
         choices=("float32", "tf32", "bfloat16", "float16"),
         default="float32",
@@ -46,9 +53,16 @@ def make_attributer(args: argparse.Namespace) -> Any:
         weights=args.weights,
         target_layer=args.target_layer,
         precision=args.precision,
+        task=args.task,
+        output=read_output(args.model_output),
         class_names=read_class_names(args.class_names) if args.class_names else None,
         batch_size=args.batch_size,
     )
+
+
+def read_output(word: str | None) -> str | int | None:
+    """An output by name, or by number if the word is one."""
+    return int(word) if word is not None and word.isdecimal() else word
 
 
 def read_class_names(path: str) -> list[str]:

@@ -74,13 +74,15 @@ def _random(attributer: Any, args: argparse.Namespace) -> Any:
 def _permuted(attributer: Any, args: argparse.Namespace) -> Any:
     from attribeval.attributer import Attributer
     from attribeval.benchmarks.sanity.data_randomisation import run_data_randomisation
+    from attribeval.cli.options import read_output
     from attribeval.errors import AttribevalError
 
     if args.run_dir or args.layers or args.statistics or args.modes != ["cascading", "independent"]:
         raise AttribevalError(
             "--modes, --layers, --statistics and --run-dir belong to random weights. Received them with --permuted."
         )
-    other = Attributer(args.permuted, preprocess=args.preprocess, target_layer=args.target_layer,
+    other = Attributer(args.permuted, preprocess=args.preprocess, target_layer=args.target_layer, task=args.task,
+                       output=read_output(args.model_output),
                        batch_size=args.batch_size)  # fmt: skip
     images = _images(attributer, args)
     return run_data_randomisation(

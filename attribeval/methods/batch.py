@@ -173,20 +173,18 @@ class Batch:
         Args:
             raw: Raw images (M, H, W, C), as many as fit in memory; the model sees `capacity` at a time.
             owners: Which image of this batch each belongs to, ints (M,).
-            probability: The model's output instead of the score to be explained; the softmax of the logits for a
-                model that ends in logits.
+            probability: The probability instead of the score to be explained, see `Task.probabilities`.
 
         Returns:
             float32 (M,).
         """
-        softmax = probability and self.classifier.link is None and self.classifier.score == "logit"
         targets = np.asarray(self.targets)[owners]
         parts = []
         for start in range(0, len(raw), self.capacity):
             part = slice(start, start + self.capacity)
-            answer = self.classifier.forward(self.classifier.prepare(raw[part]))[int(probability)].numpy()
-            answer = tf.nn.softmax(answer).numpy() if softmax else answer
-            parts.append(answer[np.arange(len(answer)), targets[part]])
+            scores, answer = self.classifier.forward(self.classifier.prepare(raw[part]))
+            asked = self.classifier.task.probabilities(scores, answer) if probability else scores
+            parts.append(asked.numpy()[np.arange(len(asked)), targets[part]])
         return np.concatenate(parts).astype(np.float32)
 
     # -------------------------------------------------------------------------------------------------- geometry

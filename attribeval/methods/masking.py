@@ -34,10 +34,3 @@ def slope_of_score(score: Any, mask: Any) -> Any:
             "method that needs no gradient, such as 'rise'."
         )
     return slope
-
-
-def probabilities(classifier: Any, trace: Any, scores: Any) -> Any:
-    """The model's output; if that is logits, what softmax (or sigmoid, of a single one) makes of them."""
-    if classifier.link is not None or classifier.score == "output":
-        return tf.cast(trace.output, classifier.dtype)
-    return tf.nn.softmax(scores) if classifier.classes > 1 else tf.sigmoid(scores)

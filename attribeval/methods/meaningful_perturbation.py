@@ -14,7 +14,7 @@ from attribeval.methods.batch import Batch
 from attribeval.methods.blur import gaussian_blur
 from attribeval.methods.card import Card
 from attribeval.methods.descriptions import stencils
-from attribeval.methods.masking import probabilities, slope_of_score
+from attribeval.methods.masking import slope_of_score
 from attribeval.methods.options import check_choice, check_count, check_positive
 from attribeval.methods.painting import Painter
 from attribeval.methods.seeds import generators
@@ -185,7 +185,7 @@ class MeaningfulPerturbation:
         def build(mask, first, second, step, shifts, x, hidden, targets):
             shown = (rows @ mask @ tf.transpose(columns))[..., None]
             trace, scores = classifier.trace(shown * shifted(x, shifts) + (1 - shown) * shifted(hidden, shifts))
-            score = tf.gather(probabilities(classifier, trace, scores), targets, axis=1, batch_dims=1)
+            score = tf.gather(classifier.probabilities(trace, scores), targets, axis=1, batch_dims=1)
             price = penalty(mask, self.l1, self.tv, self.beta)
             slope = slope_of_score(score, mask) + tf.gradients(price, mask)[0]
             (b1, b2), rate = _BETAS, self.learning_rate

@@ -10,7 +10,6 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.descriptions import Masks
-from attribeval.methods.masking import probabilities
 from attribeval.methods.traceable import is_traceable, paints_inputs, preprocessed
 from attribeval.models.classifier import Classifier
 
@@ -141,7 +140,7 @@ def _answer(classifier: Classifier, answer: str, x: Any, targets: Any) -> Any:
     if answer == "is_target":
         return tf.cast(tf.argmax(scores, 1, tf.int32) == targets, scores.dtype)
     kinds = {"logit": [scores], "probability": [], "both": [scores]}[answer]
-    kinds += [] if answer == "logit" else [probabilities(classifier, trace, scores)]
+    kinds += [] if answer == "logit" else [classifier.probabilities(trace, scores)]
     found = [tf.gather(kind, targets, axis=1, batch_dims=1) for kind in kinds]
     return tf.stack(found, axis=1) if answer == "both" else found[0]
 

@@ -98,7 +98,7 @@ class ScoreCAM:
             (M,): probabilities, or scores where the weights are a softmax over channels.
         """
         classifier = batch.classifier
-        probability = self.weights == "probability" and classifier.score == "logit"
+        probability = self.weights == "probability"
         cells = tuple(activations.shape[1:3])
         ways = interpolation(classifier, batch.size, cells, self.layer) if self.align else None
         key = "masked_scores", probability, (self.layer, batch.size) if self.align else None
@@ -112,9 +112,9 @@ class ScoreCAM:
             masks = tf.cast(masks, x.dtype)
             least = tf.reduce_min(masks, axis=(1, 2), keepdims=True)
             masks = tf.math.divide_no_nan(masks - least, tf.reduce_max(masks, axis=(1, 2), keepdims=True) - least)
-            _, scores = classifier.trace(tf.gather(x, owners) * masks)
+            trace, scores = classifier.trace(tf.gather(x, owners) * masks)
             if probability:
-                scores = tf.sigmoid(scores) if classifier.link == "sigmoid" else tf.nn.softmax(scores)
+                scores = classifier.probabilities(trace, scores)
             return tf.gather(scores, tf.gather(targets, owners), axis=1, batch_dims=1)
 
         ints = tf.TensorSpec([None], tf.int32)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.models import devices
-from attribeval.models.logits import find_logits
+from attribeval.models.hidden import refuse_hidden_probabilities
+from attribeval.models.inputs import input_of
+from attribeval.models.logits import is_linear
+from attribeval.models.outputs import select_output
 from attribeval.models.preprocessing import Preprocessing, find_preprocessing
-from attribeval.models.recording import Recording
+from attribeval.models.recording import Recording, graph_key
 from attribeval.models.run_options import Precision, check_precision, with_run_options
 from attribeval.models.target_layer import default_target, find_target_layer, spatial_calls
+from attribeval.models.targets import read_class_names, read_targets
+from attribeval.models.task import ScoreName, Task, TaskName, decide
 from attribeval.models.trace import Trace, run
 
 _building = threading.RLock()  # one graph at a time: some builders change what Keras does meanwhile
@@ -26,18 +32,21 @@ class Classifier:
     """What the methods may ask of a model. It shares the model's weights and never changes the model.
 
     Args:
-        model: A built Keras 3 model with one image input (batch, height, width, channels) and one output
-            (batch, classes).
+        model: A built Keras 3 model with one image input (batch, height, width, channels), channels last.
         preprocess: How raw images become the model's input: a name ("caffe", "tf", "mobilenet", …), a function of a
             float32 array (N, H, W, C), or None if images are given as the model's own input.
         target_layer: Name or path of the layer for class activation maps; None finds it.
-        class_names: Names by class index; or a function that returns them, called at first use.
-        score: "logit" explains the value before the softmax or sigmoid; "output" the model's output as it is.
+        class_names: As `targets.read_class_names` takes them; or a function that returns them, called at first use.
+        score: "logit" explains the value before the softmax or sigmoid; "output" the model's output as it is (of one
+            unit 1 − p and p); a function of TensorFlow or keras.ops gets the model's symbolic outputs, all of them,
+            and returns what is explained, (batch,) or (batch, K).
+        task: What the output means, see `task.decide`; "auto" reads it off the graph.
+        output: Name or number of the output, where the model has several.
         precision: "float32", "tf32", "bfloat16" or "float16"; see `attribeval.models.run_options.check_precision`.
         name: What tables and reports call the model; default its Keras name.
 
     Raises:
-        AttribevalError: If the model is no image classifier, or its logits cannot be found.
+        AttribevalError: If the model is no image classifier, its logits cannot be found, or the task does not fit it.
     """
 
     def __init__(
@@ -46,8 +55,10 @@ class Classifier:
         *,
         preprocess: str | Callable | None = None,
         target_layer: str | None = None,
-        class_names: Sequence[str] | Callable[[], Sequence[str] | None] | None = None,
-        score: Literal["logit", "output"] = "logit",
+        class_names: Any = None,
+        score: ScoreName | Callable = "logit",
+        task: TaskName = "auto",
+        output: str | int | None = None,
         precision: Precision = "float32",
         name: str | None = None,
     ):
@@ -56,64 +67,74 @@ class Classifier:
                 f"Expected a Keras 3 model (keras.Model). Received: {type(model).__module__}.{type(model).__name__}. "
                 "Rebuild a tf_keras or PyTorch model with Keras 3, or load it with keras.models.load_model."
             )
-        if score not in ("logit", "output"):
-            raise AttribevalError(f"Expected score 'logit' or 'output'. Received: {score!r}.")
+        if score not in ("logit", "output") and not callable(score):
+            raise AttribevalError(f"Expected score 'logit', 'output' or a function. Received: {score!r}.")
+        if callable(score) and output is not None:
+            raise AttribevalError("Expected no output beside a function as score, which gets all outputs.")
         check_precision(precision)
         self.model = model
         self.name = name or model.name
         self.preprocess = find_preprocessing(preprocess)
         self.score = score
         self.precision = precision
-        self._class_names = class_names
+        self.output = output
+        self.asked_task = task
+        self._class_names: Any = None
         self._functions: dict[Any, Any] = {}
         self._several_devices = False
         self._recording: Recording | None = None
-        self.input_shape, self.dtype = _input_of(model)
-        self.link: str | None = None
+        self.input_shape, self.dtype, self._cast_from = input_of(model)
         self.layer_names: list[str] = []
         self.target_layer: str | None = None
         self.target_grid: tuple[int, int] | None = None  # rows and columns, where the target layer gives tokens
-        self.classes = self._inspect(target_layer)
+        self.task: Task = self._inspect(target_layer)
+        self.class_names = class_names
 
-    def _inspect(self, target_layer: str | None) -> int:
-        """Trace the model once: check its output, find logits and target layer, keep the compiled forward pass."""
+    def _inspect(self, target_layer: str | None) -> Task:
+        """Trace the model once: decide its task, find logits and target layer, keep the compiled forward pass."""
         found: dict[str, Any] = {}
 
         def forward(x):
             if self._recording is None:
-                trace = run(self.model, x)
-                found["recording"] = Recording(x, trace)
+                trace = self._run(x)
+                found["recording"] = Recording(x, trace, integers=self._cast_from is not None)
+                found["task"] = decide(self.asked_task, trace.output, self.score)
             else:
                 trace = self._recording.copy(x, self.precision)
-            output = trace.output
-            if not tf.is_tensor(output) or output.shape.rank != 2 or output.shape[-1] is None:
-                got = [tuple(o.shape) for o in tf.nest.flatten(output)]
-                raise AttribevalError(
-                    "Expected a classifier with one output of shape (batch, classes). Received a model with output "
-                    f"{got[0] if len(got) == 1 else got}: {_remedy(got)}."
-                )
-            logits, found["link"] = find_logits(output)
+            task = found["task"]
+            scores = task.scores(trace.output)
             found["layers"] = list(dict.fromkeys(c.name for c in spatial_calls(trace)))
             if "target" not in found:
                 wanted = target_layer
-                found["target"] = default_target(trace, logits) if wanted is None else find_target_layer(trace, wanted)
-            found["classes"] = int(output.shape[-1])
-            scores = output if self.score == "output" else logits
-            return tf.cast(scores, self.dtype), tf.cast(output, tf.float32)
+                found["target"] = default_target(trace, scores) if wanted is None else find_target_layer(trace, wanted)
+                found["linear"] = task.name != "score" and is_linear(trace.output)
+            answer = task.answer(scores, trace.output)
+            return tf.cast(scores, self.dtype), tf.cast(answer, tf.float32)
 
         self.compiled("forward", forward, self.input_spec)
         self._recording = found["recording"] if found["recording"].can_be_copied else None
-        if self.precision in ("bfloat16", "float16"):
-            self._lower_precision(forward)
-        self.link, self.layer_names, target = found["link"], found["layers"], found["target"]
+        if self._cast_from is not None or self.precision in ("bfloat16", "float16"):
+            self._forward_by_copy(forward)
+        self.layer_names, target, task = found["layers"], found["target"], found["task"]
         if target is not None:
             self.target_layer, self.target_grid = target.path, target.tokens
-        if self.score == "logit" and self.link is None:
-            self._refuse_hidden_probabilities(found["classes"])
-        return found["classes"]
+        refuse_hidden_probabilities(task, self.forward, self.input_shape, self.dtype, found["linear"])
+        return task
 
-    def _lower_precision(self, forward: Callable) -> None:
-        """Let the forward pass, too, run on a copy of the graph whose products are in the lower precision."""
+    def _run(self, x: Any) -> Trace:
+        """Call the model on a symbolic input, and keep the output that is explained (of a function as score, all)."""
+        trace = run(self.model, x)
+        if callable(self.score):
+            return trace
+        return replace(trace, output=select_output(self.model, trace.output, self.output))
+
+    def _forward_by_copy(self, forward: Callable) -> None:
+        """Let the forward pass, too, run on a copy of the graph: in a lower precision, behind a cast to integers."""
+        if self._recording is None and self._cast_from is not None:
+            raise AttribevalError(
+                f"Expected a model without loops or branches for an input of {self._cast_from}. Received one with some "
+                "(an LSTM?): build it with a float Input."
+            )
         if self._recording is None:
             raise AttribevalError(
                 f"Expected a model without loops or branches for precision={self.precision!r}. Received one with "
@@ -122,19 +143,15 @@ class Classifier:
         del self._functions["forward"]
         self.compiled("forward", forward, self.input_spec)
 
-    def _refuse_hidden_probabilities(self, classes: int) -> None:
-        """Without a visible softmax the output must be logits; probabilities made out of sight are an error."""
-        if classes < 2:
-            return
-        shape = [32 if side is None else side for side in self.input_shape]
-        probe = np.random.default_rng(0).uniform(-1, 1, size=(4, *shape)).astype(self.dtype)
-        output = np.asarray(self.model(probe, training=False), dtype=np.float64)
-        if (output >= 0).all() and np.allclose(output.sum(1), 1.0, atol=1e-3):
-            raise AttribevalError(
-                "The outputs of this model are probabilities (they are positive and sum to 1), but the softmax that "
-                "made them could not be found in its graph, so there are no logits to explain. Pass a model that ends "
-                "in logits (e.g. Dense(classes) without activation), or score='output' to explain the probabilities."
-            )
+    @property
+    def classes(self) -> int:
+        """Columns of the scores: classes, or quantities of a regression."""
+        return self.task.classes
+
+    @property
+    def link(self) -> str | None:
+        """What the output is seen to be made by: "softmax", "sigmoid" or None."""
+        return self.task.link
 
     # ----------------------------------------------------------------------------------------- inside a graph
 
@@ -144,9 +161,13 @@ class Classifier:
         Copies the recorded graph where that can be done; `tf.gradients` sees a copy, a `tf.GradientTape` does not and
         needs the model to be called (`by_keras`).
         """
-        trace = run(self.model, x) if by_keras or self._recording is None else self._recording.copy(x, self.precision)
-        scores = trace.output if self.score == "output" else find_logits(trace.output).logits
-        return trace, tf.cast(scores, self.dtype)
+        trace = self._run(x) if by_keras or self._recording is None else self._recording.copy(x, self.precision)
+        return trace, tf.cast(self.task.scores(trace.output), self.dtype)
+
+    def probabilities(self, trace: Trace, scores: Any) -> Any:
+        """What `task.Task.probabilities` makes of a run, (batch, classes)."""
+        answer = tf.cast(self.task.answer(scores, trace.output), self.dtype)
+        return self.task.probabilities(scores, answer)
 
     def compiled(self, key: Any, build: Callable, *specs: Any) -> Callable:
         """Compile `build` once per `key` and keep it; the batch size stays free, so nothing is traced twice.
@@ -215,7 +236,7 @@ class Classifier:
 
         Returns:
             The scores to be explained, (B, classes): logits unless `score="output"`; and the model's output as it
-            is, float32 (B, classes).
+            is, with a column for each class (see `task.Task.answer`), float32 (B, classes).
         """
         return self._functions["forward"](x)
 
@@ -228,47 +249,35 @@ class Classifier:
             digest.update(value)
         return digest.hexdigest()
 
+    def score_key(self) -> str:
+        """The kind of score; of a function the operations that it makes of the model, constants among them, hashed."""
+        if not callable(self.score):
+            return self.score
+        return f"function {graph_key(self._functions['forward'].graph)}"
+
     # -------------------------------------------------------------------------------------------------- names
+
+    def read_targets(self, targets: Any, n: int) -> np.ndarray | None:
+        """Targets of n images as class indices; see `targets.read_targets`.
+
+        Raises:
+            AttribevalError: Also if none are given for a regression with several outputs, where the largest quantity is
+                no prediction.
+        """
+        if targets is None and self.task.name == "regression" and self.classes > 1:
+            raise AttribevalError(
+                f"Expected targets= for a regression with {self.classes} outputs: which quantity is to be explained. "
+                "Received none, and a largest quantity is no prediction."
+            )
+        return read_targets(targets, n, self.classes, None if targets is None else self.class_names)
 
     @property
     def class_names(self) -> list[str] | None:
         """Names by class index, or None if they are not known."""
         if callable(self._class_names):
-            self._class_names = self._class_names()
+            self._class_names = read_class_names(self._class_names(), self.classes)
         return None if self._class_names is None else list(self._class_names)
 
     @class_names.setter
-    def class_names(self, names: Sequence[str] | None) -> None:
-        if names is not None and len(names) != self.classes:
-            raise AttribevalError(f"Expected {self.classes} class names. Received: {len(names)}.")
-        self._class_names = names
-
-
-def _remedy(shapes: list[tuple[int | None, ...]]) -> str:
-    """What makes a classifier of a model with outputs of these shapes."""
-    if len(shapes) > 1:
-        return "pass a model with one head, keras.Model(model.inputs, model.outputs[0])"
-    if len(shapes[0]) > 2 and set(shapes[0][1:-1]) == {1}:
-        return "add keras.layers.Flatten() behind it, keras.Sequential([model, keras.layers.Flatten()])"
-    return "add pooling and a Dense layer"
-
-
-def _input_of(model: Any) -> tuple[tuple[int | None, int | None, int], str]:
-    """Shape without the batch, and dtype, of the model's one image input."""
-    inputs = getattr(model, "inputs", None)
-    # A subclassed model has no inputs, but Keras remembers the shape that it was built with.
-    shape = model.input_shape if inputs else (model.get_build_config() or {}).get("input_shape")
-    if shape is None:
-        raise AttribevalError(
-            "Expected a built model. Received one that has never seen an input: call it once on an image, or "
-            "model.build((None, height, width, channels))."
-        )
-    if isinstance(shape, dict) or (isinstance(shape, (list, tuple)) and isinstance(shape[0], (list, tuple))):
-        raise AttribevalError(f"Expected a model with one input. Received inputs of shapes {shape}.")
-    shape = tuple(shape)
-    if len(shape) != 4 or shape[-1] is None:
-        raise AttribevalError(
-            f"Expected an image input (batch, height, width, channels), channels last. Received: {shape}."
-        )
-    dtype = tf.keras.backend.standardize_dtype(inputs[0].dtype) if inputs else model.variable_dtype
-    return shape[1:], dtype if dtype in ("float32", "float64") else "float32"
+    def class_names(self, names: Any) -> None:
+        self._class_names = names if callable(names) else read_class_names(names, self.classes)

@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 # Operations that leave the values, or their order, as they are between the activation and the output.
 _TRANSPARENT = {"Identity", "Cast", "Reshape", "Squeeze", "StopGradient", "EnsureShape"}
 _LINKS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+# What no logit goes through last.
+ACTIVATIONS = frozenset(
+    {"Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Softplus", "Softsign", "Tanh", "Exp", "Abs", "Square", "Atan"}
+)
 
 
 class Head(NamedTuple):
@@ -33,15 +37,29 @@ def find_logits(output: Any) -> Head:
     Returns:
         The head. If no link function made the output, `logits` is the output itself and `link` is None.
     """
-    tensor = output
-    while tensor.op.type in _TRANSPARENT and tensor.op.inputs:
-        tensor = tensor.op.inputs[0]
-    link = _LINKS.get(tensor.op.type)
+    op = last_operation(output)
+    link = _LINKS.get(op.type)
     if link is None:
         return Head(output, None)
-    logits = tensor.op.inputs[0]
+    logits = op.inputs[0]
     if logits.shape.rank != 2:  # a softmax over some other axis, or over a (batch, 1, 1, classes) map
         from attribeval import _tf as tf
 
         logits = tf.reshape(logits, tf.shape(output))
     return Head(logits, link)
+
+
+def last_operation(output: Any) -> Any:
+    """The operation that made the values of a symbolic tensor, behind those that rename, cast or reshape."""
+    tensor = output
+    while tensor.op.type in _TRANSPARENT and tensor.op.inputs:
+        tensor = tensor.op.inputs[0]
+    return tensor.op
+
+
+def is_linear(output: Any) -> bool:
+    """Whether a symbolic output is made by a dense layer or a convolution, without an activation behind it."""
+    op = last_operation(output)
+    if op.type == "BiasAdd" or (op.type == "AddV2" and op.inputs[1].shape.rank in (0, 1)):
+        op = last_operation(op.inputs[0])
+    return op.type in ("MatMul", "Conv2D", "Einsum")

@@ -61,6 +61,13 @@ NAMES: dict[str, Preprocessing] = _CONVENTIONS | {
 }
 
 
+def preprocessing_name(preprocess: Callable | None) -> str:
+    """What to call a preprocessing: the convention, the function, or that there is none."""
+    if preprocess is None:
+        return "none"
+    return str(getattr(preprocess, "name", None) or getattr(preprocess, "__name__", None) or type(preprocess).__name__)
+
+
 def find_preprocessing(preprocess: str | Callable | None) -> Callable | None:
     """Turn what a user passes as `preprocess=` into a function of raw images.
 

@@ -6,6 +6,7 @@ are made anew, what surrounds them: backward rules that are in force, the device
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import nullcontext
 from typing import Any
 
@@ -25,10 +26,11 @@ class Recording:
     Args:
         x: The symbolic input of that run, inside a finished `tf.function`.
         trace: The run.
+        integers: Whether the model takes whole numbers, to which the input is cast at once.
     """
 
-    def __init__(self, x: Any, trace: Trace):
-        self._x, self._trace = x, trace
+    def __init__(self, x: Any, trace: Trace, integers: bool = False):
+        self._x, self._trace, self._integers = x, trace, integers
         outputs = [trace.output, *(call.output for call in trace.calls)]
         self._ops = needed(tf.nest.flatten(outputs))
         self._captures = list(x.graph.captures)
@@ -56,6 +58,7 @@ class Recording:
         low = {"bfloat16": tf.bfloat16, "float16": tf.float16}.get(precision)
         here = tf.compat.v1.get_default_graph()
         known = {self._x.name: x}
+        exact = {self._x.name: x} if self._integers else {}  # what whole numbers were before they were rounded
         for outside, inside in self._captures:
             known[inside.name] = here.capture(outside)
         copies: dict[str, Any] = {}
@@ -65,11 +68,28 @@ class Recording:
                 with here.control_dependencies(first) if first else nullcontext():
                     inputs = [known[tensor.name] for tensor in op.inputs]
                     copy, outputs = _copied(here, op, inputs, low)
+                    if op.type in ("Cast", "Identity") and op.inputs[0].name in exact:
+                        outputs = _behind_cast(op, exact, outputs)
                 copies[op.name] = copy
                 known.update(zip((tensor.name for tensor in op.outputs), outputs, strict=True))
         output = tf.nest.map_structure(lambda tensor: known[tensor.name], self._trace.output)
         calls = [LayerCall(call.path, call.layer, known[call.output.name]) for call in self._trace.calls]
         return Trace(output, calls, list(self._trace.finished), x)
+
+
+def _behind_cast(op: Any, exact: dict[str, Any], outputs: list[Any]) -> list[Any]:
+    """A cast to whole numbers and back has no slope: the input itself, which then is whole numbers, goes on behind it.
+
+    Args:
+        op: A cast of the input, or of what was cast from it.
+        exact: By name, the input for what is nothing but a cast of it; the op's output joins it.
+        outputs: Of the copy.
+    """
+    value, output = exact[op.inputs[0].name], op.outputs[0]
+    if output.dtype.is_floating:
+        return [tf.cast(value, output.dtype)] if op.inputs[0].dtype.is_integer else outputs
+    exact[output.name] = value
+    return outputs
 
 
 def _copied(graph: Any, op: Any, inputs: list[Any], low: Any) -> tuple[Any, list[Any]]:
@@ -102,3 +122,15 @@ def _is_swish(op: Any) -> bool:
     inside = gate.op.inputs[0] if gate.op.type == "Sigmoid" else gate
     factors = list(inside.op.inputs) if inside.op.type == "Mul" else [inside]
     return gate.op.type == "Sigmoid" and any(factor is x for factor in factors)
+
+
+def graph_key(graph: Any) -> str:
+    """A short hash of a graph's operations, their attributes (constants, too) and what feeds what; not of names."""
+    ops = graph.get_operations()
+    place = {tensor.name: (k, i) for k, op in enumerate(ops) for i, tensor in enumerate(op.outputs)}
+    digest = hashlib.blake2b(digest_size=8)
+    for op in ops:
+        kept = {name: value for name, value in op.node_def.attr.items() if not name.startswith("_")}
+        about = sorted((name, value.SerializeToString(deterministic=True)) for name, value in kept.items())
+        digest.update(repr([op.type, about, [place[tensor.name] for tensor in op.inputs]]).encode())
+    return digest.hexdigest()

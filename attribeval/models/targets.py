@@ -1,9 +1,9 @@
-"""What a user passes as `targets=`: indices, names or one-hot rows, as class indices."""
+"""What a user passes as `targets=` and `class_names=`, as class indices and as names by index."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,3 +88,54 @@ def _index(target: Any, image: int, names: Sequence[str] | None) -> int:
     if len(found) > 1:
         raise AttribevalError(f"Expected a name of one class. Received {name!r}, which classes {found} have.")
     return found[0]
+
+
+def read_class_names(names: Any, classes: int) -> list[str] | None:
+    """Names by class index from whatever says them.
+
+    Args:
+        names: A sequence or array of them, by index; a dictionary {index: name}, or {name: index} as Keras'
+            `class_indices` (indices may be written as words, as in JSON); None: not known.
+        classes: Number of classes; of one unit that says one of two classes, 2.
+
+    Returns:
+        One name per class, or None.
+
+    Raises:
+        AttribevalError: If a class has no name, or the number is another one.
+
+    Example:
+        >>> read_class_names({"dog": 1, "cat": 0}, 2), read_class_names({"0": "cat", "1": "dog"}, 2)
+        (['cat', 'dog'], ['cat', 'dog'])
+    """
+    if names is None:
+        return None
+    if isinstance(names, Mapping):
+        names = _by_index(names, classes)
+    elif isinstance(names, (str, bytes)):
+        raise AttribevalError(f"Expected {classes} class names. Received one string: {names!r}.")
+    found = [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(np.asarray(names)).tolist()]
+    if len(found) != classes:
+        two = ": the first for label 0, the second for label 1" if classes == 2 else ""
+        raise AttribevalError(f"Expected {classes} class names{two}. Received: {len(found)}.")
+    return found
+
+
+def _by_index(names: Mapping[Any, Any], classes: int) -> list[str]:
+    pairs = list(names.items())
+    if not all(_is_index(key) for key, _ in pairs):
+        pairs = [(value, key) for key, value in pairs]
+    if not all(_is_index(key) for key, _ in pairs):
+        raise AttribevalError("Expected class_names as {index: name} or {name: index}. Received neither.")
+    by_index = {int(key): name for key, name in pairs}
+    missing = [k for k in range(classes) if k not in by_index]
+    if missing or len(pairs) != classes:
+        why = f"none for class {missing[0]}" if missing else f"{len(pairs)}"
+        raise AttribevalError(f"Expected class names for 0 to {classes - 1}, each once. Received: {why}.")
+    return [by_index[k] for k in range(classes)]
+
+
+def _is_index(key: Any) -> bool:
+    return (isinstance(key, (int, np.integer)) and not isinstance(key, bool)) or (
+        isinstance(key, str) and key.isdecimal()
+    )

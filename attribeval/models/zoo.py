@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from attribeval import _tf as tf
 from attribeval.errors import AttribevalError, unknown
 from attribeval.models.classifier import Classifier
 from attribeval.models.run_options import Precision
+from attribeval.models.task import ScoreName, TaskName
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def load_classifier(
     weights: str | PathLike | None = "imagenet",
     preprocess: str | Callable | None = None,
     target_layer: str | None = None,
-    score: Literal["logit", "output"] = "logit",
+    score: ScoreName | Callable = "logit",
+    task: TaskName = "auto",
+    output: str | int | None = None,
     precision: Precision = "float32",
 ) -> Classifier:
     """Make a classifier from a name or a file.
@@ -64,7 +67,7 @@ def load_classifier(
         model: One of `NAMES`, or the path of a `.keras` or `.h5` file.
         weights: For the networks of `keras.applications`: "imagenet", None (random), or the path of a weights file.
         preprocess, target_layer: As in `Classifier`; None takes what is known about a named network.
-        score, precision: As in `Classifier`.
+        score, task, output, precision: As in `Classifier`.
 
     Raises:
         AttribevalError: If the name is unknown, the file cannot be loaded safely, or the weights cannot be had.
@@ -76,6 +79,8 @@ def load_classifier(
         target_layer=target_layer or known.target_layer,
         class_names=known.class_names,
         score=score,
+        task=task,
+        output=output,
         precision=precision,
         name=known.name,
     )

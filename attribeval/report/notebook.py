@@ -99,23 +99,30 @@ def evaluator_html(evaluator: Evaluator) -> str:
 
 def _facts_of(attributer: Attributer) -> dict[str, str]:
     classifier = attributer.classifier
-    task = {"softmax": "one class of many (softmax)", "sigmoid": "each class by itself (sigmoid)"}
     sides = " × ".join("any" if side is None else str(side) for side in classifier.input_shape)
     return {
         "input": sides,
         "classes": _classes(classifier.class_names, classifier.classes),
-        "task": task.get(classifier.link, "the model ends in logits"),
-        "explained": "the logit" if classifier.score == "logit" else "the model's output",
+        "task": str(classifier.task),
+        "explained": _explained(classifier),
         "target layer": classifier.target_layer or "none",
         "preprocessing": _preprocessing(classifier.preprocess),
         "precision": classifier.precision,
     }
 
 
+def _explained(classifier: Any) -> str:
+    if callable(classifier.score):
+        return "a function of the outputs"
+    output = "" if classifier.output is None else f" of output {classifier.output!r}"
+    logit = classifier.score == "logit" and classifier.task.name != "regression"
+    return ("the logit" if logit else "the model's output") + output
+
+
 def _preprocessing(preprocess: Any) -> str:
-    if preprocess is None:
-        return "none: images are the model's input"
-    return str(getattr(preprocess, "name", None) or getattr(preprocess, "__name__", None) or "a function of yours")
+    from attribeval.models.preprocessing import preprocessing_name
+
+    return "none: images are the model's input" if preprocess is None else preprocessing_name(preprocess)
 
 
 def _classes(names: Sequence[str] | None, count: int) -> str:

@@ -203,8 +203,8 @@ def _rows(start: int, size: int, n: int, seed: int) -> np.ndarray:
     return rows
 
 
-def logits(classifier: Classifier, view: BamView) -> np.ndarray:
-    """The model's logits on every image, float32 (N, classes), a batch at a time.
+def answers(classifier: Classifier, view: BamView) -> tuple[np.ndarray, np.ndarray]:
+    """The model's scores and probabilities on every image, float32 (N, classes) each, a batch at a time.
 
     Raises:
         AttribevalError: If labels are not the model's classes.
@@ -214,8 +214,10 @@ def logits(classifier: Classifier, view: BamView) -> np.ndarray:
             f"Expected a model of the data's {len(view.class_names)} classes. Received {classifier.name!r} with "
             f"{classifier.classes}."
         )
-    found = []
+    scores, probabilities = [], []
     for start in range(0, len(view), _BATCH):
         images = view.load(slice(start, start + _BATCH)).astype(np.float32)
-        found.append(classifier.forward(classifier.prepare(images))[0].numpy())
-    return np.concatenate(found)
+        score, answer = classifier.forward(classifier.prepare(images))
+        scores.append(score.numpy())
+        probabilities.append(classifier.task.probabilities(score, answer).numpy())
+    return np.concatenate(scores), np.concatenate(probabilities)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, k_name, logits
+from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, answers, k_name
 from attribeval.datasets.bam import BamPart, BamView
 from attribeval.results.over_images import mean_interval
 
@@ -142,12 +142,10 @@ def relative_importance(
 
 
 def _answers(model: Trained, view: BamView) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each image is right, and the softmax probability of its label."""
+    """Whether each image is right, and the probability of its label."""
     if not len(view):
         return np.zeros(0, bool), np.zeros(0)
-    scores = logits(model.classifier, view).astype(np.float64)
-    scores -= scores.max(1, keepdims=True)
-    probabilities = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    scores, probabilities = answers(model.classifier, view)
     return scores.argmax(1) == view.labels, probabilities[np.arange(len(view)), view.labels]
 
 

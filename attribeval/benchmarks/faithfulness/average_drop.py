@@ -124,6 +124,12 @@ def _masked(
 
 
 def _shared_changes(subject: Subject, explained: Explained, fill: Fill) -> ConfidenceChange:
+    if subject.classifier is not None and not subject.classifier.task.has_probabilities:
+        raise AttribevalError(
+            f"Expected a model with probabilities, of which average drop takes shares. Received one whose task is "
+            f"{subject.classifier.task.name!r}: use deletion, insertion or road, which work on any score."
+        )
+
     def compute() -> ConfidenceChange:
         ask = both(subject)
         masked = _masked(

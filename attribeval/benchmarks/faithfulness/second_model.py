@@ -57,7 +57,8 @@ def _classifier(subject: Subject, model: Any) -> Any:
 
     preprocess = getattr(subject.classifier, "preprocess", None)
     make = load_classifier if isinstance(model, (str, PathLike)) else Classifier
-    classifier = make(model, preprocess=preprocess)
+    task = getattr(subject.classifier, "asked_task", "auto")
+    classifier = make(model, preprocess=preprocess, task=task)
     if classifier.classes != subject.logits.shape[1]:
         raise AttribevalError(
             f"Expected a model with the {subject.logits.shape[1]} classes of the one explained. Received: "

@@ -138,7 +138,9 @@ def model_key(classifier: Classifier) -> dict[str, Any]:
     return {
         "weights": classifier.fingerprint(),
         "architecture": digest_of(architecture),
-        "score": classifier.score,
+        "score": classifier.score_key(),
+        "task": classifier.task.name,
+        "output": classifier.output,
         "precision": classifier.precision,
         "target_layer": layers.index(last) if last in layers else target,
         "input": [str(classifier.input_shape), str(classifier.dtype)],

@@ -155,6 +155,7 @@ def _settings(
     return {
         "model": classifier.name,
         "weights": classifier.fingerprint(),
+        "task": classifier.task.name,
         "model_key": digest_of(model_key(classifier)),
         "dataset": "images" if samples is None else samples.name,
         "images": len(source),

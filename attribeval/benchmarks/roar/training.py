@@ -60,7 +60,8 @@ def train(
     """Train a model in place.
 
     Args:
-        model: A Keras classifier made in the strategy's scope; its output is probabilities by a softmax, or logits.
+        model: A Keras classifier made in the strategy's scope; its output is probabilities by a softmax, or logits; or
+            one unit, a sigmoid or its logit, for two classes.
         batches: Called with a batch size and (which, of how many) pipelines; returns the endless `tf.data.Dataset` of
             (model inputs (B, H, W, C), labels (B,)) that one worker's replicas take in turn.
         images: Training images, for the length of an epoch.
@@ -216,8 +217,12 @@ def _train_step(model: Any, optimizer: Any, recipe: Recipe) -> Callable:
 
 
 def logits_of(model: Any, x: Any, training: bool) -> Any:
-    """The model's logits, float32 (B, classes), whether it ends in a softmax or not; only inside a `tf.function`."""
-    return tf.cast(find_logits(model(x, training=training)).logits, tf.float32)
+    """The model's logits, float32 (B, classes), whether it ends in a softmax or not; only inside a `tf.function`.
+
+    One unit with the logit z is two classes with −z/2 and z/2, of which the softmax is 1 − sigmoid(z) and sigmoid(z).
+    """
+    logits = tf.cast(find_logits(model(x, training=training)).logits, tf.float32)
+    return tf.concat([-logits / 2, logits / 2], 1) if logits.shape[-1] == 1 else logits
 
 
 def evaluate(model: Any, batches: Any, classes: int) -> Score:

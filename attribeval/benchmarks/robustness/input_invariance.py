@@ -66,6 +66,8 @@ class ShiftedClassifier(Classifier):
             preprocess=_shifted(classifier.preprocess, self._shift),
             target_layer=None if target is None else f"{classifier.model.name}/{target}",
             score=classifier.score,
+            task=classifier.asked_task,
+            output=classifier.output,
             precision=classifier.precision,
         )
 

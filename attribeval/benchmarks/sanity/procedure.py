@@ -122,6 +122,7 @@ def run_sanity(
     settings = {
         "model": attributer.classifier.name,
         "weights": attributer.classifier.fingerprint(),
+        "task": attributer.classifier.task.name,
         "images": len(source),
         "methods": list(built),
         "options": {name: options for name, method in built.items() if (options := options_of(method))},

@@ -112,6 +112,7 @@ def run_wsol(
     settings: dict[str, Any] = {
         "model": attributer.classifier.name,
         "weights": attributer.classifier.fingerprint(),
+        "task": attributer.classifier.task.name,
         "dataset": dataset.name,
         "images": len(dataset),
         "methods": list(built),
