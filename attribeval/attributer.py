@@ -18,7 +18,7 @@ from attribeval import __version__, progress
 from attribeval import _tf as tf
 from attribeval.attributions import Attributions
 from attribeval.datasets.photographs import Photographs
-from attribeval.datasets.source import ImageSource, all_finite
+from attribeval.datasets.source import ImageSource, Repeated, all_finite
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
@@ -143,8 +143,9 @@ class Attributer:
                 that ends, batched or not, which is read once, in the order of that pass, its labels unused. Raw pixels
                 if the model has preprocessing.
             method: Name of a method; `attribeval methods` lists them.
-            targets: Class to explain: one index or name for all images, N of them, (N, 1) of them, or one-hot
-                (N, classes). None: the predicted class.
+            targets: Class to explain, by index or name: one for all images, or N, or one-hot (N, classes); or several
+                for each image, (N, T): then there are N · T maps, image after image, and
+                `values.reshape(N, T, *values.shape[1:])` has them by image and class. None: the predicted class.
             seed: Seed of everything random; the same seed gives an image the same map in any batch or order. Or one
                 seed for each image, int32 (N, 2), as `image_seeds` makes them: other pixels can then be explained
                 with the random numbers of the image that they were made from.
@@ -330,6 +331,10 @@ class Attributer:
         source = ImageSource(images, self.classifier.input_shape)
         seeds = _read_seeds(seed, len(source))
         given = self.classifier.read_targets(targets, len(source))
+        if given is not None and given.ndim == 2:  # several classes of each image: it is explained for each
+            source = Repeated(source, given.shape[1])
+            seeds = np.repeat(seeds, given.shape[1], axis=0) if isinstance(seeds, np.ndarray) else seeds
+            given = given.ravel()
         results = _Results(len(source), list(methods), self.classifier)
         what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
 

@@ -460,7 +460,7 @@ def test_deep_shap_is_rescale_by_hand():
     # Inputs of the ReLUs: (2 − 1.2 + .5, 4 + .4 − 1) = (1.3, 3.4); at the reference (−3.5, −2).
     first, second = (1.3 - 0) / (1.3 + 3.5), -(3.4 - 0) / (3.4 + 2)
     expected = np.array([3 * (first * 1 + second * 2), -0.6 * (first * -3 + second * 1)])
-    maps = Attributer(model, score="output").explain(x, "deep_shap", 0, reference=reference)
+    maps = Attributer(model, task="regression").explain(x, "deep_shap", 0, reference=reference)
     np.testing.assert_allclose(maps.values.ravel(), expected, rtol=1e-5)
 
 

@@ -39,7 +39,17 @@ def test_one_for_all(target):
 
 def test_a_column_of_one_class_is_indices_and_a_square_of_rows_is_one_hot():
     np.testing.assert_array_equal(read_targets([[0]], 1, 1), [0])
-    np.testing.assert_array_equal(read_targets([[0, 1], [1, 0]], 2, 2), [1, 0])
+    np.testing.assert_array_equal(read_targets([[0.0, 1.0], [1.0, 0.0]], 2, 2), [1, 0])
+
+
+def test_several_for_each_image():
+    for several in ([[2, 0], [1, 3]], [["grey wolf", "cat"], ["dog", "wolf"]]):
+        np.testing.assert_array_equal(read_targets(several, 2, 4, NAMES), [[2, 0], [1, 3]])
+    np.testing.assert_array_equal(read_targets([[0, 1, 2], [2, 1, 0]], 2, 3), [[0, 1, 2], [2, 1, 0]])
+    with pytest.raises(AttribevalError, match="one-hot rows or both classes"):
+        read_targets([[0, 1], [0, 1]], 2, 2)
+    with pytest.raises(AttribevalError, match="Received: 4 for image 1"):
+        read_targets([[0, 1], [2, 4]], 2, 4)
 
 
 @pytest.mark.parametrize(

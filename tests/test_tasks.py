@@ -10,6 +10,7 @@ import tensorflow as tf
 from test_contract import OPTIONS
 
 from attribeval import AttribevalError, Attributer, Attributions, Evaluator
+from attribeval.attributer import image_seeds
 from attribeval.datasets import Samples
 from attribeval.methods.registry import METHODS
 from attribeval.models.classifier import Classifier
@@ -54,6 +55,23 @@ def test_one_unit_is_explained_as_its_twin_of_two_units(name, twins):
         assert np.abs(two).max() > 0
     np.testing.assert_allclose(sigmoid, two, atol=1e-5 * max(np.abs(two).max(), 1e-30))
     np.testing.assert_allclose(logit, two, atol=1e-5 * max(np.abs(two).max(), 1e-30))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, None])
+def test_several_classes_of_each_image_are_a_map_each(batch_size, tmp_path):
+    one = Attributer(net(4), class_names=["cat", "dog", "owl", "jay"])
+    several = [[0, 3], [2, 1], [1, 1]]
+    maps = one.explain(X, "smoothgrad(gradient)", several, seed=5, batch_size=batch_size)
+    np.testing.assert_array_equal(maps.targets, np.ravel(several))
+    by_image = maps.values.reshape(3, 2, *maps.values.shape[1:])
+    for k in range(2):
+        alone = one.explain(X, "smoothgrad(gradient)", [row[k] for row in several], seed=5)
+        np.testing.assert_allclose(by_image[:, k], alone.values, atol=1e-6)
+    np.testing.assert_array_equal(maps.photographs.load(), np.repeat(X, 2, axis=0))
+    seeds = image_seeds(X, 5)
+    given = one.explain(X, "smoothgrad(gradient)", several, seed=seeds, batch_size=batch_size)
+    np.testing.assert_array_equal(given.values, maps.values)
+    assert one.explain(X[0], "gradient", [["dog", "jay"]]).targets.tolist() == [1, 3]
 
 
 def test_scores_and_probabilities_of_one_unit(twins):

@@ -110,6 +110,28 @@ class ImageSource:
         return read_image(image, size=self._size, channels=self._channels)
 
 
+class Repeated:
+    """The images of a source, each so many times in a row.
+
+    Args:
+        source: The images.
+        times: How often each comes.
+    """
+
+    def __init__(self, source: ImageSource, times: int):
+        self.shape = source.shape
+        self._source, self._times = source, times
+
+    def __len__(self) -> int:
+        return len(self._source) * self._times
+
+    def load(self, start: int, stop: int) -> np.ndarray:
+        """As `ImageSource.load`; an image is read once, however often it comes."""
+        first = start // self._times
+        several = np.repeat(self._source.load(first, -(-stop // self._times)), self._times, axis=0)
+        return several[start - first * self._times : stop - first * self._times]
+
+
 def all_finite(values: np.ndarray) -> bool:
     """Whether no value is NaN or infinite; by their sum, which is quicker to have than a mask of all of them."""
     with np.errstate(over="ignore", invalid="ignore"):

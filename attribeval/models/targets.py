@@ -16,17 +16,19 @@ def read_targets(targets: Any, n: int, classes: int, names: Sequence[str] | None
 
     Args:
         targets: One class for all images, or one for each as (n,) or (n, 1), by index or by name; or one-hot
-            (n, classes), of numbers or booleans. None: the predicted class.
+            (n, classes), of numbers or booleans; or several for each, (n, T) with T ≥ 2, by index or by name. None: the
+            predicted class.
         n: Number of images.
         classes: Number of classes.
         names: Names by class index, or None if they are not known.
 
     Returns:
-        int32 (n,), or None for the predicted class. Where (n, 1) could be one-hot of one class, it is read as indices.
+        int32 (n,), or (n, T) for several, or None for the predicted class. Where (n, 1) could be one-hot of one class,
+        it is read as indices.
 
     Raises:
         AttribevalError: If the shape is another one, a name is unknown or stands for several classes, or an index is
-            out of range; the message names the image.
+            out of range (the message names the image); or if ints (n, 2) of two classes may be one-hot or both.
 
     Example:
         >>> read_targets(["dog", "cat"], 2, 3, ["cat", "dog", "bird"])
@@ -40,22 +42,39 @@ def read_targets(targets: Any, n: int, classes: int, names: Sequence[str] | None
         array = np.asarray(targets)
     except ValueError as error:
         raise AttribevalError(f"Expected targets of one shape. Received rows of different lengths: {error}.") from error
-    if array.ndim == 2 and array.shape == (n, classes) and classes > 1 and array.dtype.kind in "buif":
+    if _is_one_hot(array, n, classes):
         return _from_one_hot(array)
     array = array[:, 0] if array.shape == (n, 1) else array
     array = np.full(n, array) if array.ndim == 0 else array
-    if array.shape != (n,) or array.dtype.kind not in "uiUSO":
+    if array.ndim not in (1, 2) or len(array) != n or array.dtype.kind not in "uiUSO" or array.size == 0:
         raise AttribevalError(
-            f"Expected targets as one class index or name, {n} of them, or one-hot ({n}, {classes}). "
-            f"Received: shape {array.shape} of dtype {array.dtype}."
+            f"Expected targets as one class index or name, {n} of them, several for each as ({n}, T), or one-hot "
+            f"({n}, {classes}). Received: shape {array.shape} of dtype {array.dtype}."
         )
     if array.dtype.kind in "USO":
-        array = np.array([_index(target, i, names) for i, target in enumerate(array.tolist())], np.int64)
-    outside = np.flatnonzero((array < 0) | (array >= classes))
+        places = np.ndindex(array.shape)
+        found = [_index(target, i[0], names) for i, target in zip(places, array.ravel().tolist(), strict=True)]
+        array = np.array(found, np.int64).reshape(array.shape)
+    outside = np.argwhere((array < 0) | (array >= classes))
     if outside.size:
-        i = outside[0]
-        raise AttribevalError(f"Expected targets from 0 to {classes - 1}. Received: {array[i]} for image {i}.")
+        at = tuple(outside[0])
+        raise AttribevalError(f"Expected targets from 0 to {classes - 1}. Received: {array[at]} for image {at[0]}.")
     return array.astype(np.int32)
+
+
+def _is_one_hot(array: np.ndarray, n: int, classes: int) -> bool:
+    """Whether (n, classes) numbers are one-hot rows, not all classes of each image, which no row names twice."""
+    if array.shape != (n, classes) or classes < 2 or array.dtype.kind not in "buif":
+        return False
+    if array.dtype.kind in "bf":
+        return True
+    zeros_and_ones = bool(((array == 0) | (array == 1)).all())
+    if zeros_and_ones and classes == 2:
+        raise AttribevalError(
+            f"Expected targets that say one thing. Received whole numbers ({n}, 2) for two classes, one-hot rows or "
+            "both classes of each image: give one-hot rows as floats or booleans, or the classes by name."
+        )
+    return zeros_and_ones
 
 
 def _from_one_hot(array: np.ndarray) -> np.ndarray:
