@@ -14,8 +14,8 @@ from attribeval.benchmarks.bam.models import (
     SCENE,
     SCENE_ONLY,
     _rows,
+    answers,
     k_name,
-    logits,
     train_models,
     training_sets,
 )
@@ -162,7 +162,7 @@ def test_accuracies_by_hand(data, run_dir, result):
         items = np.flatnonzero((data.test.objects == 0) & (data.test.scenes < round(3 * k)))
         for of, kind in ((found.with_feature, "composite"), (found.without_feature, "scene_only")):
             view = data.test.view(kind, "scene", items)
-            right = logits(models[k_name(k)].classifier, view).argmax(1) == data.test.scenes[items]
+            right = answers(models[k_name(k)].classifier, view)[0].argmax(1) == data.test.scenes[items]
             assert of[i] == right.mean()
     scene = models[SCENE].classifier
     p = [
@@ -246,7 +246,7 @@ def test_nets_and_models_of_other_labels(data, run_dir, result):
     assert find_net("resnet50", weights=None).preprocess == "caffe"
     models = train_models(training_sets(data, (1,), 0, None), NET, run_dir)
     with pytest.raises(AttribevalError, match="model of the data's 2 classes"):
-        logits(models[SCENE].classifier, data.test.view("composite", "object"))
+        answers(models[SCENE].classifier, data.test.view("composite", "object"))
 
 
 def test_the_command_runs_and_reports(tmp_path, capsys):

@@ -237,10 +237,10 @@ def two_inputs():
         (half_built, "call a subclassed model once"),
         (lambda: "resnet50", "Received: str"),
         (lambda: layers.Dense(3), "Keras model.*Dense"),
-        (two_heads, "one output of shape"),
+        (two_heads, "one output, or output="),
         (two_inputs, "one input"),
         (lambda: keras.Sequential([keras.Input((8,)), layers.Dense(3)]), "image input"),
-        (lambda: keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 1)]), "one output of shape"),
+        (lambda: keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 1)]), "of shape .batch, classes."),
         (lambda: net(layers.Lambda(lambda x: x * 2)), r"top of a \.py file"),
     ],
 )

@@ -11,7 +11,8 @@ from test_contract import OPTIONS
 
 from attribeval import AttribevalError, Attributer, Attributions, Evaluator
 from attribeval.attributer import image_seeds
-from attribeval.datasets import Samples
+from attribeval.benchmarks.roar.recipe import Recipe
+from attribeval.datasets import Samples, TrainTest
 from attribeval.methods.registry import METHODS
 from attribeval.models.classifier import Classifier
 from attribeval.models.task import TASKS
@@ -72,6 +73,20 @@ def test_several_classes_of_each_image_are_a_map_each(batch_size, tmp_path):
     given = one.explain(X, "smoothgrad(gradient)", several, seed=seeds, batch_size=batch_size)
     np.testing.assert_array_equal(given.values, maps.values)
     assert one.explain(X[0], "gradient", [["dog", "jay"]]).targets.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(("backend", "method"), [("tf_keras_vis", "gradcam"), ("deeplift", "deeplift")])
+def test_libraries_that_read_columns_refuse_one_unit(backend, method, twins):
+    with pytest.raises(AttribevalError, match="task 'binary': use our own engine"):
+        twins[0].explain(X, method, 1, backend=backend)
+
+
+@pytest.mark.parametrize(("backend", "method"), [("shap", "kernel_shap"), ("lime", "lime")])
+def test_libraries_that_ask_for_scores_explain_one_unit_as_its_twin(backend, method, twins):
+    sigmoid, _, two = twins
+    ours, theirs = (one.explain(X[:2], method, [0, 1], backend=backend, samples=60).values for one in (sigmoid, two))
+    np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
+    assert np.abs(theirs).max() > 0
 
 
 def test_scores_and_probabilities_of_one_unit(twins):
@@ -202,6 +217,26 @@ def test_a_regression_has_no_scores_of_probabilities_where_they_make_no_sense():
     drop, deletion = (table[table["benchmark"] == name] for name in ("average_drop", "deletion"))
     assert drop["error"].str.contains("task is 'regression'").all() and drop["value"].isna().all()
     assert deletion["value"].notna().all()
+
+
+def test_roar_trains_one_unit_on_two_classes(tmp_path):
+    def build():
+        inputs = keras.Input((16, 16, 3))
+        x = layers.Conv2D(4, 3, activation="tanh")(layers.Rescaling(1 / 127.5, offset=-1)(inputs))
+        return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(layers.GlobalAveragePooling2D()(x)))
+
+    def bright(n, seed):
+        rng, labels = np.random.default_rng(seed), np.arange(n) % 2
+        images = rng.integers(0, 120, (n, 16, 16, 3)) + 100 * labels[:, None, None, None]
+        return Samples(images.astype(np.uint8), labels, name="bright")
+
+    recipe = Recipe(epochs=6, batch_size=16, learning_rate=0.1)
+    result = Evaluator.roar(
+        build, TrainTest(bright(48, 1), bright(24, 2)), ["GRAD", "random"], run_dir=tmp_path, fractions=[0.5],
+        modes=["remove"], repeats=1, recipe=recipe, progress=False,
+    )  # fmt: skip
+    accuracy = result.table[(result.table["metric"] == "accuracy") & (result.table["method"] == "random")]
+    assert accuracy["value"].max() > 0.9  # half of a bright image is still bright
 
 
 # ----------------------------------------------------------------------------------------------- other tasks

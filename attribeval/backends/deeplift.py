@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.backends.columns import check_columns
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.options import check_choice
@@ -157,6 +158,7 @@ def build(classifier: Classifier, rule: str) -> Callable[[np.ndarray, np.ndarray
     Raises:
         AttribevalError: If the model is too big, no chain, or has a layer that cannot be converted (named).
     """
+    check_columns(classifier, "The deeplift package")
     parameters, shape = classifier.model.count_params(), classifier.input_shape
     if None in shape or parameters > MAX_PARAMETERS or np.prod(shape) > MAX_VALUES:
         raise AttribevalError(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.backends.columns import check_columns
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.moments import check_noise
@@ -19,6 +20,7 @@ def _visualiser(cls: type, batch: Batch) -> Any:
     from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
 
     classifier = batch.classifier
+    check_columns(classifier, "tf_keras_vis")
     if not getattr(classifier.model, "inputs", None):
         raise AttribevalError("tf_keras_vis needs a functional or sequential model. Received a subclassed one.")
     model = classifier.model

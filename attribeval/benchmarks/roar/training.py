@@ -17,6 +17,7 @@ from attribeval import _tf as tf
 from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.errors import AttribevalError
 from attribeval.models.logits import find_logits
+from attribeval.models.outputs import select_output
 from attribeval.models.run_options import tf32
 
 _CALL_SECONDS, _MOST_STEPS, _TIMED = 0.25, 256, 4  # the first of the timed steps compiles; the fastest counts
@@ -221,7 +222,8 @@ def logits_of(model: Any, x: Any, training: bool) -> Any:
 
     One unit with the logit z is two classes with −z/2 and z/2, of which the softmax is 1 − sigmoid(z) and sigmoid(z).
     """
-    logits = tf.cast(find_logits(model(x, training=training)).logits, tf.float32)
+    output = select_output(model, model(x, training=training), None)
+    logits = tf.cast(find_logits(output).logits, tf.float32)
     return tf.concat([-logits / 2, logits / 2], 1) if logits.shape[-1] == 1 else logits
 
 
