@@ -39,8 +39,8 @@ def select_output(model: Any, outputs: Any, wanted: str | int | None) -> Any:
         add = "keras.layers.Flatten() behind it, keras.Sequential([model, keras.layers.Flatten()])"
         raise AttribevalError(
             f"Expected a classifier's output, of shape (batch, classes). Received output {got}: add "
-            f"{add if flat else 'pooling and a Dense layer'}, name another output with output=, or say with score=function what of the outputs is to be "
-            "explained, (batch,) or (batch, K)."
+            f"{add if flat else 'pooling and a Dense layer'}, name another output with output=, or say with "
+            "score=function what of the outputs is to be explained, (batch,) or (batch, K)."
         )
     return chosen
 
