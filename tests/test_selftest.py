@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from attribeval import Attributer, selftest
+from attribeval.attributer import _Results
 from attribeval.benchmarks import registry
 from attribeval.benchmarks.card import Card
 from attribeval.cli import main
@@ -81,14 +82,16 @@ def deaf_to_seeds(monkeypatch):
 
 def depends_on_the_batch(monkeypatch):
     """What a batch normalisation in training mode, or noise by place in the batch, would do."""
-    real = Attributer._explain_some
+    real = _Results.settle
 
-    def explain_some(self, source, start, stop, *rest):
-        real(self, source, start, stop, *rest)
-        for values in rest[-1].values.values():
-            values[start:stop] *= np.arange(1, stop - start + 1).reshape(-1, 1, 1, 1)
+    def settle(self):
+        pending = self.pending
+        if pending is not None:
+            maps = np.asarray(pending.maps)
+            pending.maps = maps * np.arange(1, len(maps) + 1).reshape(-1, 1, 1, 1)
+        real(self)
 
-    monkeypatch.setattr(Attributer, "_explain_some", explain_some)
+    monkeypatch.setattr(_Results, "settle", settle)
 
 
 def temperature(monkeypatch):

@@ -42,7 +42,7 @@ class ImageSource:
         if isinstance(images, Samples):
             self._images: Any = images
         elif is_dataset(images):
-            self._images = self._as_array(read_dataset(images).images)
+            self._images = self._as_array(read_dataset(images).images, stream=True)
         elif isinstance(images, Sequence) and images and all(isinstance(i, _PATHS) or _is_pil(i) for i in images):
             self._images = list(images)
         else:
@@ -50,7 +50,7 @@ class ImageSource:
         if len(self._images) == 0:
             raise AttribevalError("Expected at least one image. Received an empty batch.")
 
-    def _as_array(self, images: Any) -> np.ndarray:
+    def _as_array(self, images: Any, stream: bool = False) -> np.ndarray:
         try:
             array = np.asarray(images)
         except ValueError as error:  # a list of arrays of several sizes
@@ -70,7 +70,7 @@ class ImageSource:
             want = ", ".join("any" if side is None else str(side) for side in self.shape)
             raise AttribevalError(
                 f"Expected images of shape (N, {want}), channels last, the size that the model takes. "
-                f"Received: {array.shape}.{_remedy(array.shape, self.shape)}"
+                f"Received: {array.shape}.{_remedy(array.shape, self.shape, stream)}"
             )
         return array
 
@@ -155,7 +155,7 @@ def _stack(arrays: list[np.ndarray]) -> np.ndarray:
     return np.stack(arrays)
 
 
-def _remedy(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> str:
+def _remedy(shape: tuple[int, ...], wanted: tuple[int | None, ...], stream: bool) -> str:
     channels = wanted[-1]
     if channels == 1 and len(shape) in (2, 3) and _fits(shape[-2:], wanted[:2]):
         return " Grey images have a channel, too: images[..., None]."
@@ -165,6 +165,8 @@ def _remedy(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> str:
     if len(shape) == 4 and shape[1] in (1, 3) and shape[-1] not in (1, 3):
         return " Channels come last: np.moveaxis(images, 1, -1)."
     if len(shape) in (3, 4) and shape[-1] == channels and None not in wanted:
+        if stream:
+            return f" Samples.from_dataset(dataset, size={wanted[:2]}) resizes them."
         resize = f"keras.ops.image.resize(images, {wanted[:2]})"
         return f" Resize them, {resize}, or pass paths or PIL images, which are resized."
     return ""
