@@ -18,13 +18,14 @@ from attribeval.benchmarks.roar.strategies import strategy_of_maps
 from attribeval.models.devices import devices_of
 
 SEEN = """
-import json, os, signal, sys, threading, warnings
+import argparse, json, os, signal, sys, tempfile, threading, warnings
 import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 tf.config.threading.set_intra_op_parallelism_threads(1)
 import keras
 from attribeval import AttribevalError, Attributer
+from attribeval.cli.options import add_model, make_attributer
 from attribeval.methods.registry import build_method
 from attribeval.models import fields
 
@@ -123,6 +124,13 @@ with two.scope():
 shared, alone = (Attributer(mirrored, batch_size=3, strategy=strategy) for strategy in (two, None))
 seen["made in scope"] = apart(*(a.explain(X, "SG-GRAD", progress=False).values for a in (shared, alone)))
 seen["named"] = apart(Attributer(net, batch_size=3, strategy="mirrored").predict(X), one.predict(X))
+with tempfile.TemporaryDirectory() as folder:
+    net.save(folder + "/net.keras")
+    asked = argparse.ArgumentParser()
+    add_model(asked)
+    said = asked.parse_args(["--model", folder + "/net.keras", "--strategy", "mirrored", "--batch-size", "3"])
+    command = make_attributer(said)
+seen["by the command line"] = [apart(command.predict(X), one.predict(X)), command._copies.devices]
 try:
     Attributer(net, strategy=tf.distribute.OneDeviceStrategy("CPU:1"))
 except AttribevalError as error:
@@ -145,6 +153,11 @@ def test_maps_are_those_of_one_device(seen):
     assert max(seen["maps"].values()) <= 1e-6, seen["maps"]
     assert max(seen["many"]) <= 1e-6 and seen["gap"] <= 1e-5
     assert max(seen["made in scope"], seen["backend"]) <= 1e-6
+
+
+def test_the_command_line_shares_out_too(seen):
+    apart, devices = seen["by the command line"]
+    assert apart <= 1e-6 and devices == ["CPU:0", "CPU:1"]
 
 
 def test_each_device_has_a_thread_which_computes_on_it(seen):

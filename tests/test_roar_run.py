@@ -552,17 +552,3 @@ def test_evaluator_has_roar_too(finished, unmodified):
     again = evaluator.roar(net, DATA, ["GRAD", "random"], run_dir=run_dir.path, **options)
     assert again.table.equals(result.table)
     assert json.loads(run_dir.grid_file.read_text())["estimators"][0]["label"] == "GRAD"
-
-
-def test_out_of_memory_names_the_remedy():
-    import tensorflow as tf
-
-    from attribeval.benchmarks.roar.tasks import _told
-
-    error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[256,56,56,64]\nHint: …")
-    assert _told(error) == (
-        "Out of memory: let fewer trainings share a device (jobs, --jobs), or lower the recipe's batch_size. "
-        "Received: OOM when allocating tensor with shape[256,56,56,64]"
-    )
-    assert "Received: MemoryError" in _told(MemoryError())
-    assert "division by zero" in _told(ZeroDivisionError("division by zero"))

@@ -33,6 +33,11 @@ def add_model(command: argparse.ArgumentParser, default: str | None = None, requ
         default="float32",
         help="how exactly convolutions and matrix products are computed (default: float32)",
     )
+    group.add_argument(
+        "--strategy",
+        choices=("auto", "mirrored"),
+        help="share the images out over the GPUs: over all if there are several, or over all (default: one device)",
+    )
     group.add_argument("--class-names", metavar="FILE", help="a name per line, or Keras' imagenet_class_index.json")
     group.add_argument("--batch-size", type=int, help="images at a time (default: by their size)")
 
@@ -53,6 +58,7 @@ def make_attributer(args: argparse.Namespace) -> Any:
         weights=args.weights,
         target_layer=args.target_layer,
         precision=args.precision,
+        strategy=args.strategy,
         task=args.task,
         output=read_output(args.model_output),
         class_names=read_class_names(args.class_names) if args.class_names else None,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.methods.baselines import baseline_input, read_baseline
@@ -73,7 +71,7 @@ class DeepLIFT:
         maps, batch.completeness_gap = batch.share(self, lambda: self._average(batch))
         return maps
 
-    def _average(self, batch: Batch) -> tuple[Any, np.ndarray]:
+    def _average(self, batch: Batch) -> tuple[Any, Any]:
         total: Any = 0.0
         gaps: Any = 0.0
         count = self._count()
@@ -85,7 +83,7 @@ class DeepLIFT:
             total += maps / count
             sums = tf.reduce_sum(tf.cast(maps, tf.float64), axis=(1, 2, 3))
             gaps += (sums - tf.cast(own, tf.float64) + tf.cast(other, tf.float64)) / count
-        return tf.cast(total, tf.float32), np.asarray(gaps, dtype=np.float32)
+        return tf.cast(total, tf.float32), tf.cast(gaps, tf.float32)
 
     def _count(self) -> int:
         if isinstance(self.reference, FrozenArray) and self.reference.values.ndim == 4:

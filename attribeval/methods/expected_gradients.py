@@ -91,21 +91,24 @@ class ExpectedGradients:
         maps, batch.completeness_gap = batch.share(self, lambda: self._integrate(batch))
         return maps
 
-    def _integrate(self, batch: Batch) -> tuple[Any, np.ndarray]:
+    def _integrate(self, batch: Batch) -> tuple[Any, Any]:
         raw = self._raw(tuple(batch.x.shape[1:]))
         draws = [draw(seed[None], self.samples, len(raw)) for seed in batch.seeds]
         which = np.stack([indices for indices, _ in draws], axis=1)  # (samples, B)
         places = np.stack([alphas for _, alphas in draws], axis=1)[..., None, None, None]
+        prepare = batch.classifier.prepare
+        held = prepare(raw) if len(raw) <= batch.capacity else None  # on the device; many are fetched as they are drawn
 
         def points(group: range) -> tuple[Any, Any]:
             chosen = which[group.start : group.stop]
-            start = batch.classifier.prepare(raw[chosen.ravel()])
+            start = prepare(raw[chosen.ravel()]) if held is None else tf.gather(held, chosen.ravel())
             way = batch.x - tf.reshape(start, [*chosen.shape, *start.shape[1:]])
             return batch.x - tf.constant(1 - places[group.start : group.stop], way.dtype) * way, way
 
         maps = sum_of_gradients(batch, self.samples, points) / self.samples
-        scores = self._reference_scores(batch, raw)[which, np.asarray(batch.targets)]
-        return maps, completeness_gap(maps, batch.target_scores() - scores.mean(0))
+        columns = tf.broadcast_to(batch.targets, which.shape)
+        scores = tf.gather_nd(self._reference_scores(batch, raw), tf.stack([tf.constant(which, tf.int32), columns], -1))
+        return maps, completeness_gap(maps, batch.target_scores() - tf.reduce_mean(scores, 0))
 
     def _raw(self, shape: tuple[int, ...]) -> np.ndarray:
         """The references as raw images (R, *shape)."""
@@ -116,8 +119,8 @@ class ExpectedGradients:
             raise AttribevalError(f"Expected references of shape {('R', *shape)}. Received: {values.shape}.")
         return values
 
-    def _reference_scores(self, batch: Batch, raw: np.ndarray) -> np.ndarray:
-        """Scores (R, classes) of all references."""
+    def _reference_scores(self, batch: Batch, raw: np.ndarray) -> Any:
+        """Scores of all references, tensor (R, classes)."""
         parts = range(0, len(raw), batch.capacity)
         forward, prepare = batch.classifier.forward, batch.classifier.prepare
-        return np.concatenate([forward(prepare(raw[i : i + batch.capacity]))[0].numpy() for i in parts])
+        return tf.concat([forward(prepare(raw[i : i + batch.capacity]))[0] for i in parts], 0)

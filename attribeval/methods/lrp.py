@@ -14,6 +14,7 @@ from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.conservation import remark_on_loss
 from attribeval.methods.options import check_choice
+from attribeval.methods.path import completeness_gap
 from attribeval.methods.pixel_bounds import Bounds, check_bounds, model_bounds
 from attribeval.models.propagation.explain import pixel_relevance
 from attribeval.models.propagation.places import Place
@@ -93,8 +94,7 @@ class LRP:
             choose=self._choose,
             bounds=model_bounds(batch, self.bounds) if bounded else None,
         )
-        sums = tf.reduce_sum(tf.cast(relevance, tf.float64), axis=(1, 2, 3))
-        batch.completeness_gap = np.asarray(sums - tf.cast(scores, tf.float64), dtype=np.float32)
+        batch.completeness_gap = completeness_gap(relevance, scores)
         return tf.cast(relevance, tf.float32)
 
     def remark(self, values: np.ndarray, gap: np.ndarray) -> str | None:

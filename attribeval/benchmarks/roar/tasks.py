@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from attribeval import _tf as tf
 from attribeval.benchmarks.roar.builder import function_in_file
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.memory import grow_memory, lack_of_memory
@@ -213,9 +212,4 @@ def _told(error: Exception) -> str:
     """Our own errors say enough; of others the place is told, too."""
     if isinstance(error, AttribevalError):
         return str(error)
-    if isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)):
-        return (
-            "Out of memory: let fewer trainings share a device (jobs, --jobs), or lower the recipe's batch_size. "
-            f"Received: {str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}"
-        )
     return "".join(traceback.format_exception(error, limit=-4)).strip()
