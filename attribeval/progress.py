@@ -41,7 +41,7 @@ def bar(total: int, what: str, show: bool | None = None, unit: str = "image") ->
     """
     from tqdm.auto import tqdm
 
-    seen = sys.stderr is not None and sys.stderr.isatty() or "ipykernel" in sys.modules
+    seen = (sys.stderr is not None and sys.stderr.isatty()) or "ipykernel" in sys.modules
     if show is None and not is_quiet() and not seen:
         return Lines(total, what, unit)
     show = not is_quiet() and seen if show is None else show
