@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,8 @@ def test_overlays_draw_the_clipped_normalised_channel_sum(signed, unsigned, phot
     for i in range(N):
         for k, maps in enumerate((signed, unsigned)):
             drawn = axes[3 * i + 1 + k].images[-1].get_array()
-            np.testing.assert_allclose(drawn, slow_heat(maps.values[i], clip), rtol=2e-5, atol=1e-6)
+            values = maps.values[i] - (maps.values[i].min() if maps is unsigned else 0)
+            np.testing.assert_allclose(drawn, slow_heat(values, clip), rtol=2e-5, atol=1e-6)
 
 
 def test_without_clip_the_largest_value_is_one(signed):
@@ -124,7 +126,31 @@ def test_the_sign_is_judged_after_the_channel_sum():
     assert panels(plots.overlays(None, {"a": maps}))[0].images[-1].norm.vmin == -1
     ax = panels(plots.overlays(None, {"a": maps}, reduce="abs_sum", clip=None))[0]
     assert ax.images[-1].norm.vmin == 0
-    assert ax.images[-1].get_array()[0, 0] == pytest.approx(3 / 4)
+    assert not ax.images[-1].get_array()[0, 0] and np.all(ax.images[-1].get_array()[1:] == 1)  # 3 of 3 to 4
+
+
+def test_an_offset_does_not_hide_the_contrast():
+    """5 + v and v are drawn alike if they have no sign; RISE's, whose sign means nothing, also below zero."""
+    values = np.random.default_rng(4).random((1, H, W, 1))
+    plain, lifted = (attributions(values + offset, targets=[0]) for offset in (0, 5))
+    rise = replace(attributions(values - 5, targets=[0]), method="rise")
+    signed = attributions(values - 5, targets=[0])
+    axes = panels(plots.overlays(None, {"plain": plain, "lifted": lifted, "rise": rise, "signed": signed}))
+    drawn = [ax.images[-1].get_array() for ax in axes[:4]]
+    for heat in drawn[:3]:
+        np.testing.assert_allclose(heat, slow_heat(values[0] - values.min(), 99), atol=1e-5)
+    assert drawn[3].max() < 0 and axes[3].images[-1].norm.vmin == -1  # of any other method, all speaks against
+    assert "begins at its own minimum" in " ".join(" ".join(texts(plots.overlays(None, {"plain": plain}))).split())
+    flat = panels(plots.overlays(None, {"a": attributions(np.full((1, 4, 4, 1), 7.0), targets=[0])}))[0]
+    assert not flat.images[-1].get_array().any()  # the same everywhere points nowhere
+
+
+def test_small_maps_of_the_cascade_have_no_offset():
+    values = np.random.default_rng(5).random((H, W, 1))
+    from attribeval.benchmarks.sanity.explaining import small_map
+
+    expected = np.round(255 * slow_heat(values - values.min(), 99))
+    assert np.abs(small_map(values + 9).astype(int) - expected).max() <= 1
 
 
 def lightness(colours) -> np.ndarray:
@@ -491,7 +517,8 @@ def test_gallery_has_a_row_per_method_and_a_column_per_image(signed, unsigned, p
         np.testing.assert_allclose(axes[0, i + 1].images[-1].get_array(), photographs[i] / 255, atol=1e-6)
         for row, maps in ((1, signed), (2, unsigned)):
             drawn = axes[row, i + 1].images[-1].get_array()
-            np.testing.assert_allclose(drawn, slow_heat(maps.values[i], 99), rtol=2e-5, atol=1e-6)
+            values = maps.values[i] - (maps.values[i].min() if maps is unsigned else 0)
+            np.testing.assert_allclose(drawn, slow_heat(values, 99), rtol=2e-5, atol=1e-6)
             assert boxes_of(axes[row, i + 1]) == [[1, 1, 4, 3]]
     assert axes[1, 1].images[-1].norm.vmin == -1 and axes[2, 1].images[-1].norm.vmin == 0
     assert [axes[row, 0].texts[0].get_text() for row in (1, 2)] == ["a", "b"]

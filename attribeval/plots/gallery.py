@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from attribeval.attributions import Attributions, Reduce
+from attribeval.plots.heat import drawn_heat, scale_note
 from attribeval.plots.overlays import check_boxes, check_maps
 from attribeval.plots.style import (
     INK,
@@ -64,8 +65,7 @@ def gallery(
         write_title(axes[0, i + 1], class_name(first, i))
     used = set()
     for row, (name, attributions) in zip(axes[1:], maps.items(), strict=True):
-        heat = attributions.heatmap(reduce or "sum", clip=clip, normalise=True)
-        scale = SIGNED if (heat < 0).any() else UNSIGNED
+        heat, scale = drawn_heat(attributions, reduce, clip)
         used.add(scale.low)
         text = name.replace("(", "(\n", 1).replace("_", "_\n", 1) if len(name) > 16 else name
         row[0].text(
@@ -76,6 +76,6 @@ def gallery(
             draw_heat(row[i + 1], heat[i], scale, photographs[i])
             draw_boxes(row[i + 1], None if boxes is None else boxes[i], TRUTH)
     scales = [scale for scale in (UNSIGNED, SIGNED) if scale.low in used]
-    note = f"Each map is scaled by itself: 1 is its {percentile_name(clip)}."
+    note = f"Each map is scaled by itself: 1 is its {percentile_name(clip)}." + scale_note(scales)
     draw_legend(legend, figure.get_figwidth(), scales, True, note, boxes is not None)
     return figure

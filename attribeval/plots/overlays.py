@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from attribeval.attributions import Attributions, Reduce
 from attribeval.datasets.photographs import Photographs
 from attribeval.errors import AttribevalError
+from attribeval.plots.heat import drawn_heat, scale_note
 from attribeval.plots.style import (
     PER_LINE,
     SIGNED,
@@ -44,7 +45,9 @@ def overlays(
     """Draw maps of several methods beside each other: a row per image, a column per method.
 
     Each map lies over the dimmed grey photograph and is scaled by itself, to ±1 at its own `clip` percentile; so
-    strengths cannot be compared between maps. A map with negative values is drawn with a scale centred on 0.
+    strengths cannot be compared between maps. A map with negative values is drawn with a scale centred on 0; one
+    without, or of a method whose sign means nothing, from its own minimum, so that an offset does not hide its
+    contrast.
 
     Args:
         images: (N, H, W, 3), (N, H, W, 1) or (N, H, W). Values in 0..255 are drawn as they are, floats in 0..1 as
@@ -76,8 +79,7 @@ def overlays(
 
     heats, scales = {}, {}
     for name, attributions in maps.items():
-        heats[name] = attributions[:shown].heatmap(reduce or "sum", clip=clip, normalise=True)
-        scales[name] = SIGNED if (heats[name] < 0).any() else UNSIGNED
+        heats[name], scales[name] = drawn_heat(attributions[:shown], reduce, clip)
 
     names = list(maps)
     first = 0 if photographs is None else 1
@@ -113,7 +115,7 @@ def overlays(
         label = titles[i] if titles is not None else class_name(maps[names[0]], i) if agreed else f"image {i}"
         write_row_label(head, label)
 
-    note = f"Each map is scaled by itself: 1 is its {percentile_name(clip)}."
+    note = f"Each map is scaled by itself: 1 is its {percentile_name(clip)}." + scale_note(used)
     if any(np.percentile(np.abs(heat), clip or 100) == 0 for heats_of in heats.values() for heat in heats_of):
         note += " Where that is 0, it is the largest absolute value."
     if shown < n:

@@ -126,7 +126,8 @@ def plot_data_randomisation(result: Result) -> Figure:
 
 
 def plot_cascade(result: Result) -> Figure:
-    """One image through the cascade: figure 2 of the paper. Each map is the sum of absolute values, scaled by itself.
+    """One image through the cascade: figure 2 of the paper. Each map is the sum of absolute values, scaled by itself,
+    from its minimum to its 99th percentile.
 
     Args:
         result: Of `Evaluator.sanity`.
@@ -160,7 +161,7 @@ def plot_cascade(result: Result) -> Figure:
             ax.set_axis_off()
             draw_heat(ax, maps[m, k], UNSIGNED, None)
             if not maps[m, k].any():
-                ax.text(0.5, 0.5, "zero", transform=ax.transAxes, ha="center", va="center", fontsize=8, color="white")
+                ax.text(0.5, 0.5, "flat", transform=ax.transAxes, ha="center", va="center", fontsize=8, color="white")
             if m == 0:
                 title = "trained model" if k == 0 else layer.rsplit("/", 1)[-1]
                 ax.set_title(shorten(title, 26), fontsize=8, color=INK, parse_math=False)
@@ -168,7 +169,7 @@ def plot_cascade(result: Result) -> Figure:
     inset.set_axis_off()
     draw_photograph(inset, photograph)
     figure.supxlabel(
-        "Random from the output down to the layer named above; each map is scaled by itself, 1 is its 99th percentile.",
+        "Random from the output down to the layer named above; each map from its own minimum to its 99th percentile.",
         fontsize=8, color=MUTED,
     )  # fmt: skip
     return figure

@@ -8,10 +8,9 @@ from matplotlib.figure import Figure
 from attribeval.attributions import Attributions, Reduce
 from attribeval.datasets.photographs import Photographs
 from attribeval.errors import AttribevalError
+from attribeval.plots.heat import drawn_heat
 from attribeval.plots.overlays import check_maps, read_photographs
 from attribeval.plots.style import (
-    SIGNED,
-    UNSIGNED,
     class_name,
     cut,
     draw_heat,
@@ -49,8 +48,7 @@ def strip(
         raise AttribevalError(f"Expected max_images >= 1. Received: {max_images}.")
     shown = min(n, max_images)
     photographs = read_photographs(images, n, size, shown)
-    heats = maps[:shown].heatmap(reduce or "sum", clip=clip, normalise=True)
-    scale = SIGNED if (heats < 0).any() else UNSIGNED
+    heats, scale = drawn_heat(maps[:shown], reduce, clip)
     width, height = panel_size(size)
     figure = new_figure(len(heats) * (width + 0.08), height + 0.3)
     for i, ax in enumerate(figure.subplots(1, len(heats), squeeze=False)[0]):

@@ -82,8 +82,9 @@ def explain_each(
 
 
 def small_map(values: np.ndarray) -> np.ndarray:
-    """One map (H, W, C) for a picture: Σ|·|, cut at its 99th percentile, as uint8 (H, W), 255 the highest."""
+    """One map (H, W, C) for a picture: Σ|·| as uint8 (H, W), from its minimum (0) to its 99th percentile (255)."""
     heat = np.abs(values).sum(-1)
+    heat = heat - heat.min()  # what all places have would hide the contrast
     limit = np.percentile(heat, _CLIP)
     limit = limit if limit > 0 else heat.max()
     return np.round(255 * np.minimum(heat / limit, 1)).astype(np.uint8) if limit > 0 else np.zeros(heat.shape, np.uint8)

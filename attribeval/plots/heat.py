@@ -1,0 +1,43 @@
+"""How maps become what is drawn: one number per place in 0..1 or −1..1, and the colours that go with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from attribeval.attributions import Attributions, Reduce
+from attribeval.plots.style import SIGNED, UNSIGNED, Scale
+
+
+def drawn_heat(maps: Attributions, reduce: Reduce | None, clip: float | None) -> tuple[np.ndarray, Scale]:
+    """Scale each map by itself, so that its contrast shows.
+
+    Maps with negative values keep their zero: evidence for and against. Those without any, and those of methods whose
+    sign means nothing (RISE, which weighs masks by the score under them), begin at their own minimum instead: what
+    every place has says nothing about where the evidence is.
+
+    Args:
+        maps: Of one method.
+        reduce: As in `Attributions.heatmap`; None: Σv, which keeps the sign.
+        clip: Percentile of each map's absolute values, after the minimum is taken off, drawn as full strength.
+
+    Returns:
+        float32 (N, H, W), and the scale.
+    """
+    heat = maps.heatmap(reduce or "sum")
+    signed = bool((heat < 0).any()) and not _sign_means_nothing(maps.method)
+    heat = heat if signed else heat - heat.min((1, 2), keepdims=True)
+    scaled = replace(maps, values=heat[..., None]).heatmap("sum", clip=clip, normalise=True)
+    return scaled, SIGNED if signed else UNSIGNED
+
+
+def scale_note(scales: list[Scale]) -> str:
+    """Where the scales begin, for the note below a picture."""
+    return " A map without a sign begins at its own minimum." if UNSIGNED in scales else ""
+
+
+def _sign_means_nothing(name: str) -> bool:
+    from attribeval.methods.registry import METHODS
+
+    return name in METHODS and not METHODS[name].card.signed
