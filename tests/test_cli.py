@@ -105,6 +105,57 @@ def test_explain_takes_task_output_and_a_class_by_name(photograph, tmp_path):
     np.testing.assert_allclose(normal.values, -quantity.values, atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    """A grey net with one sigmoid unit, two class folders of scans, their boxes in a table, and names in a file."""
+    import keras
+
+    root = tmp_path_factory.mktemp("scans")
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((32, 32, 1))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, activation="relu")(inputs))
+    keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x)).save(root / "net.keras")
+    draw = np.random.default_rng(0)
+    rows = ["image,x0,y0,x1,y1,label"]
+    for label, name in enumerate(("normal", "pneumonia")):
+        (root / name).mkdir()
+        for i in range(3):
+            Image.fromarray(draw.integers(0, 256, (32, 32), np.uint8)).save(root / name / f"{name}{i}.png")
+            rows.append(f"{name}/{name}{i}.png," + ("4,4,20,20,1" if label else ",,,,0"))
+    (root / "boxes.csv").write_text("\n".join(rows))
+    (root / "names.txt").write_text("normal\npneumonia\n")
+    return root
+
+
+def test_the_picture_of_an_explanation_names_the_class(scans, tmp_path, monkeypatch):
+    from attribeval import plots
+
+    drawn, draw = [], plots.overlays
+    monkeypatch.setattr(plots, "overlays", lambda *args, **kwargs: drawn.append(kwargs) or draw(*args, **kwargs))
+    words = ["explain", scans / "pneumonia/pneumonia0.png", "--model", scans / "net.keras", "-o", tmp_path]
+    assert not main([str(word) for word in [*words, "--target", "normal", "--class-names", scans / "names.txt"]])
+    assert not main([str(word) for word in [*words, "--target", "1"]])
+    assert [kwargs["titles"] for kwargs in drawn] == [
+        ["pneumonia0\nexplained: normal"],
+        ["pneumonia0\nexplained: class 1"],
+    ]
+
+
+def test_wsol_on_scans_of_two_classes(scans, tmp_path, monkeypatch, capsys):
+    from attribeval import plots
+
+    drawn, draw = [], plots.box_overlays
+    monkeypatch.setattr(plots, "box_overlays", lambda *args: drawn.append(args) or draw(*args))
+    words = ["wsol", "--boxes", scans / "boxes.csv", "--images", scans, "--model", scans / "net.keras", "-o", tmp_path]
+    names = ["--class-names", scans / "names.txt", "--methods", "gradient"]
+    assert not main([str(word) for word in words + names])
+    ((images, _, _, boxes, captions),) = drawn
+    assert captions == ["pneumonia: gradient"] * 3  # scans without a box are left out
+    assert images.shape == (3, 32, 32, 1) and [box.tolist() for box in boxes] == [[[4, 4, 20, 20]]] * 3
+    said = capsys.readouterr().out
+    assert said.startswith("top-1 accuracy ") and "top-5" not in said
+
+
 def test_wsol_on_a_made_up_imagenet(small_model, tmp_path):
     """Kaggle layout, seven classes, through to table, files and report."""
     root = tmp_path / "ILSVRC"

@@ -678,6 +678,17 @@ def test_sobel_is_a_control_wherever_random_is():
     assert "Better than Sobel edges in no benchmark: m0, m1." in said and "Worse than Sobel edges: m1 (b0)." in said
 
 
+def test_a_span_of_benchmarks_has_two_ends():
+    values = np.ones((4, 3, 40))
+    values[2] = values[3] = 0.5  # random, sobel
+    values[0, 0] = values[1, 1] = 0.5  # each method is no better than the controls in one benchmark
+    said = " ".join(summarise(made_up(values), {"images": 40}).summary)
+    assert "Methods are better than random maps in 2 of 3 benchmarks." in said
+    values[1, 0] = 0.5
+    said = " ".join(summarise(made_up(values[[0, 1, 1, 2, 3]] + 0), {"images": 40}).summary)
+    assert "Methods are better than random maps in 1 to 2 of 3 benchmarks." in said
+
+
 def test_one_image_is_no_test():
     values = np.arange(4.0)[::-1, None, None]
     result = summarise(made_up(values), {"images": 1})

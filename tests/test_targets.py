@@ -57,7 +57,7 @@ def test_several_for_each_image():
     [
         (["cat", "dgo"], NAMES, "'dgo' for image 1. Nearest: dog"),
         (["cat", "zebra"], NAMES, "4 names begin: cat, dog"),
-        (["cat", "dog"], None, "class names are not known.*'cat' for image 0"),
+        (["cat", "dog"], None, "class names are not known.*'cat' for image 0.*--class-names FILE"),
         (["crane", "crane"], ["crane", "crane", "owl", "jay"], r"classes \[0, 1\] have"),
         ([0, 4], NAMES, "from 0 to 3. Received: 4 for image 1"),
         ([[0, 1, 0, 0], [0, 1, 1, 0]], NAMES, "single 1 per row.*image 1"),

@@ -101,6 +101,18 @@ def test_accuracies(small_model, bright):
     order = np.argsort(-output, axis=1)
     assert result.settings["top1_accuracy"] == pytest.approx(np.mean(order[:, 0] == bright.labels))
     assert result.settings["top5_accuracy"] == pytest.approx(np.mean((order[:, :5] == bright.labels[:, None]).any(1)))
+    assert "Top5Loc" in set(result.table["metric"]) and "(top-5: " in "\n".join(result.summary)
+
+
+def test_of_two_classes_nothing_is_said_of_the_first_five(looks_at_brightness, bright):
+    result = Evaluator(looks_at_brightness, bright).wsol(["sobel"])
+    right = np.mean(looks_at_brightness.predict(bright).argmax(1) == bright.labels)
+    assert "Top1Loc" in set(result.table["metric"]) and "Top5Loc" not in set(result.table["metric"])
+    assert "top5_accuracy" not in result.settings
+    (line,) = [line for line in result.summary if line.startswith("The model")]
+    assert line.endswith(f"is right on {right:.1%} of the images.")
+    with pytest.raises(AttribevalError, match="Top5Loc"):
+        Evaluator(looks_at_brightness, bright).wsol(["sobel"], metrics=["Top5Loc"])
 
 
 def test_an_interrupted_run_continues_without_repeating(looks_at_brightness, bright, tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> None:
     from attribeval.cli.options import make_attributer, parse_options
     from attribeval.errors import AttribevalError
     from attribeval.plots import overlays
+    from attribeval.plots.style import class_name
 
     if len(args.method) > 1 and (args.option or args.backend):
         raise AttribevalError("--option and --backend go with a single --method: call again for each method.")
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> None:
         print(maps.save(output / f"{name}.npz"))
     stems = unique_stems(args.images)
     for i, stem in enumerate(stems):
-        figure = overlays(images[i : i + 1], {name: maps[i] for name, maps in by_method.items()}, titles=[stem])
+        label = f"{stem}\nexplained: {class_name(next(iter(by_method.values())), i)}"
+        figure = overlays(images[i : i + 1], {name: maps[i] for name, maps in by_method.items()}, titles=[label])
         figure.savefig(output / f"{stem}.png", dpi=150)
         print(output / f"{stem}.png")
 

@@ -53,8 +53,10 @@ def run(args: argparse.Namespace) -> None:
         "strict": args.strict, "seed": args.seed,
     }  # fmt: skip
     result, boxes = (_of_files(args, options), None) if args.maps else _of_model(args, options)
-    if "top1_accuracy" in result.settings:
-        print(f"top-1 accuracy {result.settings['top1_accuracy']:.1%}, top-5 {result.settings['top5_accuracy']:.1%}\n")
+    known = result.settings
+    if "top1_accuracy" in known:
+        five = f", top-5 {known['top5_accuracy']:.1%}" if "top5_accuracy" in known else ""
+        print(f"top-1 accuracy {known['top1_accuracy']:.1%}{five}\n")
     print(wsol_table(result.table))
     print("\n" + "\n".join(result.summary))
     if args.output:
@@ -98,7 +100,8 @@ def _picture(attributer: Any, dataset: Any, result: Any, args: argparse.Namespac
     some = dataset[[i for i, boxes in enumerate(dataset.boxes) if len(boxes)][:12]]
     images = attributer.read(some)
     heat = attributer.explain(images, best["method"], some.labels if args.targets == "label" else None, seed=args.seed)
-    names = some.class_names or [f"class {k}" for k in range(attributer.classifier.classes)]
+    names = some.class_names or attributer.classifier.class_names
+    names = names or [f"class {k}" for k in range(attributer.classifier.classes)]
     return box_overlays(
         images,
         heat.heatmap(),

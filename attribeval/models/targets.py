@@ -97,7 +97,7 @@ def _index(target: Any, image: int, names: Sequence[str] | None) -> int:
     if names is None:
         raise AttribevalError(
             f"Expected targets as indices, since this model's class names are not known. Received: {name!r} for image "
-            f"{image}: give the Attributer class_names=[…]."
+            f"{image}: give the Attributer class_names=[…] (on the command line --class-names FILE)."
         )
     found = [k for k, known in enumerate(names) if known == name]
     if not found:

@@ -103,7 +103,8 @@ def _against(result: Result, methods: pd.DataFrame, control: str, called: str) -
         said.append(f"Worse than {called}: {_names(pairs)}.")
     if not everywhere and not nowhere:
         low, high = int(wins["sum"].min()), int(wins["sum"].max())
-        said.append(f"Methods are better than {called} in {low} to {high} of {int(wins['count'].max())} benchmarks.")
+        span = f"{low}" if low == high else f"{low} to {high}"
+        said.append(f"Methods are better than {called} in {span} of {int(wins['count'].max())} benchmarks.")
     return said
 
 

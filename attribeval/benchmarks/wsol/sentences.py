@@ -66,10 +66,8 @@ def sentences(
         )
     said += _without_score(table, settings["images"])
     if "top1_accuracy" in settings:
-        said.append(
-            f"The model {settings['model']} is right on {settings['top1_accuracy']:.1%} of the images "
-            f"(top-5: {settings['top5_accuracy']:.1%})."
-        )
+        five = f" (top-5: {settings['top5_accuracy']:.1%})" if "top5_accuracy" in settings else ""
+        said.append(f"The model {settings['model']} is right on {settings['top1_accuracy']:.1%} of the images{five}.")
     skipped = settings.get("skipped", [])
     if skipped:
         said.append(f"Left out, for want of a box: {len(skipped)} of the images ({_names(skipped)}).")
