@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
@@ -24,6 +24,7 @@ from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
 from attribeval.methods.options import options_of
 from attribeval.methods.registry import METHODS, build_method
+from attribeval.methods.zeros import remark_on_zeros
 from attribeval.models.classifier import Classifier
 from attribeval.models.devices import Copies, devices_of
 from attribeval.models.preprocessing import preprocessing_name
@@ -155,7 +156,7 @@ class Attributer:
             **options: Options of the method; an unknown one is an error that lists the valid ones.
 
         Returns:
-            The maps.
+            The maps. A RuntimeWarning says how many of them are 0 everywhere, which is no statement about places.
 
         Raises:
             AttribevalError: For bad images, targets, method or options, naming the item and the remedy.
@@ -184,12 +185,14 @@ class Attributer:
         seed: int | np.ndarray = 0,
         batch_size: int | None = None,
         progress: bool | None = None,
+        remarks: bool = True,
     ) -> dict[str, Attributions]:
         """Explain each image by several methods; what they share is computed once per batch.
 
         Args:
             methods: Names, or a mapping from labels to methods made with `build_method`.
             images, targets, seed, batch_size, progress: As in `explain`.
+            remarks: Warn of maps that are 0 everywhere or have kept next to nothing of their score, once per method.
 
         Returns:
             The maps by name or label, in the order given.
@@ -198,7 +201,7 @@ class Attributer:
             methods = {name: build_method(name) for name in methods}
         if not methods:
             raise AttribevalError("Expected at least one method. Received none.")
-        return self._run(images, methods, targets, seed, batch_size, progress)
+        return self._run(images, methods, targets, seed, batch_size, progress, remarks=remarks)
 
     def predict(self, images: Any, *, batch_size: int | None = None, progress: bool | None = None) -> np.ndarray:
         """The model's output (usually probabilities) on the images, float32 (N, classes).
@@ -327,6 +330,7 @@ class Attributer:
         batch_size: int | None,
         show: bool | None,
         one_device: bool = False,
+        remarks: bool = True,
     ) -> dict[str, Attributions]:
         source = ImageSource(images, self.classifier.input_shape)
         seeds = _read_seeds(seed, len(source))
@@ -342,11 +346,8 @@ class Attributer:
             self._explain_some(raw, start, capacity, methods, given, seeds, results)
 
         self._in_batches(source, batch_size, what, show, work, results.settle, one_device)
-        for label, method in methods.items():
-            if hasattr(method, "remark") and label in results.gaps:
-                remark = method.remark(results.values[label], results.gaps[label])
-                if remark is not None:
-                    warnings.warn(remark, RuntimeWarning, stacklevel=3)
+        for remark in results.remarks(methods) if remarks else ():
+            warnings.warn(remark, RuntimeWarning, stacklevel=3)
         return {
             label: Attributions(
                 values=results.values[label],
@@ -446,6 +447,16 @@ class _Results:
         with self._lock:  # never the same second twice, of each device
             self.seconds[label] += now - max(pending.begun, getattr(self._own, "settled", 0.0))
         self._own.settled = now
+
+    def remarks(self, methods: Mapping[str, Method]) -> Iterator[str]:
+        """What to tell the caller, when all maps are there."""
+        one = self.classifier
+        for label, method in methods.items():
+            values, gap = self.values[label], self.gaps.get(label)
+            told = [remark_on_zeros(label, method, values, self.targets, one.target_layer, one.class_names)]
+            if hasattr(method, "remark") and gap is not None:
+                told.append(method.remark(values, gap))
+            yield from filter(None, told)
 
     def _write(self, arrays: dict[str, np.ndarray], label: str, start: int, part: np.ndarray) -> None:
         with self._lock:

@@ -83,7 +83,7 @@ def box_overlays(
         draw_photograph(above, photographs[i])
         low, span = heatmaps[i].min(), np.ptp(heatmaps[i])
         scaled = (heatmaps[i] - low) / span if span > 0 else np.zeros_like(heatmaps[i])
-        draw_heat(below, scaled, UNSIGNED, photographs[i])
+        draw_heat(below, scaled, UNSIGNED, photographs[i], flat_name(heatmaps[i]))
         empty = bool((found[i][0, :2] >= found[i][0, 2:]).any())
         for ax in (above, below):
             draw_boxes(ax, truth[i], TRUTH)

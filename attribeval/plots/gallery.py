@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from attribeval.attributions import Attributions, Reduce
-from attribeval.plots.heat import drawn_heat, scale_note
+from attribeval.plots.heat import drawn_heat, flat_name, scale_note
 from attribeval.plots.overlays import check_boxes, check_maps
 from attribeval.plots.style import (
     INK,
@@ -73,7 +73,7 @@ def gallery(
             parse_math=False,
         )  # fmt: skip
         for i in range(n):
-            draw_heat(row[i + 1], heat[i], scale, photographs[i])
+            draw_heat(row[i + 1], heat[i], scale, photographs[i], flat_name(attributions.values[i]))
             draw_boxes(row[i + 1], None if boxes is None else boxes[i], TRUTH)
     scales = [scale for scale in (UNSIGNED, SIGNED) if scale.low in used]
     note = f"Each map is scaled by itself: 1 is its {percentile_name(clip)}." + scale_note(scales)

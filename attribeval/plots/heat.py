@@ -37,6 +37,11 @@ def scale_note(scales: list[Scale]) -> str:
     return " A map without a sign begins at its own minimum." if UNSIGNED in scales else ""
 
 
+def flat_name(values: np.ndarray) -> str:
+    """What to write across a map whose picture shows nothing: whether it is 0 or has another value everywhere."""
+    return "flat" if values.any() else "all zero"
+
+
 def _sign_means_nothing(name: str) -> bool:
     from attribeval.methods.registry import METHODS
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from attribeval.attributions import Attributions, Reduce
 from attribeval.datasets.photographs import Photographs
 from attribeval.errors import AttribevalError
-from attribeval.plots.heat import drawn_heat, scale_note
+from attribeval.plots.heat import drawn_heat, flat_name, scale_note
 from attribeval.plots.style import (
     PER_LINE,
     SIGNED,
@@ -106,7 +106,8 @@ def overlays(
         for k, name in enumerate(names):
             line, column = divmod(k, columns - first)
             ax = axes[i * lines + line, first + column]
-            draw_heat(ax, heats[name][i], scales[name], None if photographs is None else photographs[i])
+            under = None if photographs is None else photographs[i]
+            draw_heat(ax, heats[name][i], scales[name], under, flat_name(maps[name].values[i]))
             draw_boxes(ax, own, TRUTH)
             if i == 0 or lines > 1:
                 write_title(ax, name)

@@ -160,8 +160,6 @@ def plot_cascade(result: Result) -> Figure:
             ax = axes[m, k + 1]
             ax.set_axis_off()
             draw_heat(ax, maps[m, k], UNSIGNED, None)
-            if not maps[m, k].any():
-                ax.text(0.5, 0.5, "flat", transform=ax.transAxes, ha="center", va="center", fontsize=8, color="white")
             if m == 0:
                 title = "trained model" if k == 0 else layer.rsplit("/", 1)[-1]
                 ax.set_title(shorten(title, 26), fontsize=8, color=INK, parse_math=False)

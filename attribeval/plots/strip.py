@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from attribeval.attributions import Attributions, Reduce
 from attribeval.datasets.photographs import Photographs
 from attribeval.errors import AttribevalError
-from attribeval.plots.heat import drawn_heat
+from attribeval.plots.heat import drawn_heat, flat_name
 from attribeval.plots.overlays import check_maps, read_photographs
 from attribeval.plots.style import (
     class_name,
@@ -53,6 +53,6 @@ def strip(
     figure = new_figure(len(heats) * (width + 0.08), height + 0.3)
     for i, ax in enumerate(figure.subplots(1, len(heats), squeeze=False)[0]):
         ax.set_axis_off()
-        draw_heat(ax, heats[i], scale, None if photographs is None else photographs[i])
+        draw_heat(ax, heats[i], scale, None if photographs is None else photographs[i], flat_name(maps.values[i]))
         write_below(ax, cut(class_name(maps, i), 24))
     return figure

@@ -116,8 +116,11 @@ def draw_photograph(ax: Axes, photograph: np.ndarray) -> None:
     ax.imshow(photograph, extent=(0, width, height, 0))
 
 
-def draw_heat(ax: Axes, heat: np.ndarray, scale: Scale, photograph: np.ndarray | None) -> None:
-    """A map in −1..1 or 0..1, over the dimmed photograph or, without one, over the scale's own grey."""
+def draw_heat(ax: Axes, heat: np.ndarray, scale: Scale, photograph: np.ndarray | None, flat: str = "flat") -> None:
+    """A map in −1..1 or 0..1, over the dimmed photograph or, without one, over the scale's own grey.
+
+    One that is 0 everywhere would look like a map with little evidence: `flat` is written across it.
+    """
     height, width = heat.shape
     extent = (0, width, height, 0)
     under = np.full((1, 1, 3), scale.paper)
@@ -125,6 +128,11 @@ def draw_heat(ax: Axes, heat: np.ndarray, scale: Scale, photograph: np.ndarray |
         under = np.repeat(scale.dim(photograph)[..., None], 3, axis=-1)
     ax.imshow(under, extent=extent)
     ax.imshow(heat, cmap=scale.cmap, norm=scale.norm, extent=extent)
+    if not heat.any():
+        ax.text(
+            width / 2, height / 2, flat, ha="center", va="center", fontsize=9, color="white",
+            path_effects=[withStroke(linewidth=2.5, foreground="#101010")],
+        )  # fmt: skip
 
 
 def draw_boxes(ax: Axes, boxes: np.ndarray | None, colour: str) -> None:

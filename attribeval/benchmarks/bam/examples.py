@@ -34,6 +34,6 @@ def example_panels(
     }
     for part, name, kind in (("f_o", OBJECT, "composite"), ("f_s", SCENE, "composite"), ("alone", SCENE, "scene_only")):
         images = test.load(kind, chosen).astype(np.float32)
-        maps = Attributer(models[name].classifier).explain_many(images, shown, seed=seed, progress=False)
+        maps = Attributer(models[name].classifier).explain_many(images, shown, seed=seed, progress=False, remarks=False)
         arrays[f"examples/{part}"] = np.stack([heat(maps[n].values) for n in quick]).astype(np.float32)
     return arrays

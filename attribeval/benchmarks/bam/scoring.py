@@ -80,7 +80,12 @@ def averages(
                 images, masks = stimulus.load(places)
                 elsewhere = random_masks(masks, seed, items)
                 maps = attributer.explain_many(
-                    np.asarray(images, np.float32), missing, seed=seed, batch_size=batch_size, progress=False
+                    np.asarray(images, np.float32),
+                    missing,
+                    seed=seed,
+                    batch_size=batch_size,
+                    progress=False,
+                    remarks=False,
                 )
                 for label, attributions in maps.items():
                     heatmaps = heat(attributions.values, protocol)

@@ -143,7 +143,7 @@ def _explain(
     if not methods:
         return {}, {}
     try:
-        many = attributer.explain_many(raw, methods, targets, seed=seed, progress=False)
+        many = attributer.explain_many(raw, methods, targets, seed=seed, progress=False, remarks=False)
         return {label: maps.values for label, maps in many.items()}, {}
     except Exception as error:
         if len(methods) == 1:
@@ -171,7 +171,7 @@ def _first_failure(
     for i in range(len(raw)):
         one = None if targets is None else targets[i : i + 1]
         try:
-            attributer.explain_many(raw[i : i + 1], methods, one, seed=seed, progress=False)
+            attributer.explain_many(raw[i : i + 1], methods, one, seed=seed, progress=False, remarks=False)
         except Exception as alone:
             return f"{what} {first + i}: {type(alone).__name__}: {alone}"
     return f"{what}s {first} to {first + len(raw) - 1} together: {type(error).__name__}: {error}"

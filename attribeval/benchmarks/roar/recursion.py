@@ -87,7 +87,9 @@ def _rank_split(
         original = images.read(first, first + len(shown))
         gone = None if removed is None else removed.read(first, first + len(shown))
         targets = None if grid.targets == "predicted" else labels
-        maps = attributer.explain_many(shown, {"": method}, targets, seed=grid.seed, progress=False)[""].values
+        maps = attributer.explain_many(shown, {"": method}, targets, seed=grid.seed, progress=False, remarks=False)[
+            ""
+        ].values
         rows = np.concatenate([rows, _packed(maps, gone, original, grid, cell.fraction)])
         first += len(shown)
         while shard < ranks.shards and len(rows) >= (size := np.diff(ranks.span(shard))[0]):

@@ -64,7 +64,7 @@ def explain_each(
     """
     noise = {label: method for label, method in methods.items() if method.card.name == "random" and model}
     others = {label: method for label, method in methods.items() if label not in noise}
-    options = {"batch_size": batch_size, "progress": False}
+    options = {"batch_size": batch_size, "progress": False, "remarks": False}
     maps: dict[str, Attributions] = {}
     if noise:
         digest = hashlib.blake2b(f"{seed} {tuple(model)}".encode(), digest_size=7).digest()
