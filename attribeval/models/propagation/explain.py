@@ -88,11 +88,11 @@ def layer_relevance(
 
 def _behind_last_pooling(trace: Trace, x: Any, scores: Any, target: Any) -> Any:
     """The first of the smallest outputs up to the target that all of the score goes through; else the target."""
-    outputs = [call.output for call in spatial_calls(trace)]
-    last = [k for k, output in enumerate(outputs) if output.name == target.name]
-    if not last:  # no layer gives it
+    if target.shape.rank != 4:  # tokens: no layer gives a picture of their grid
         return target
-    outputs = outputs[: last[-1] + 1]
+    until = Path(x, target)
+    outputs = [call.output for call in spatial_calls(trace)]
+    outputs = [output for output in outputs if output.name == target.name or until.consumers(output)] or [target]
     if any(None in output.shape[1:3].as_list() for output in outputs):
         return target
     path = Path(x, scores)
