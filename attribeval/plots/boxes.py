@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from attribeval.benchmarks.wsol.boxes import check_ground_truth, iou
 from attribeval.errors import AttribevalError
+from attribeval.plots.heat import flat_name
 from attribeval.plots.style import (
     PER_LINE,
     PREDICTION,
