@@ -156,6 +156,24 @@ def test_wsol_on_scans_of_two_classes(scans, tmp_path, monkeypatch, capsys):
     assert said.startswith("top-1 accuracy ") and "top-5" not in said
 
 
+def test_wsol_takes_the_tolerance_of_the_pointing_game(scans, tmp_path):
+    """The scan's corner is 4√2 = 5.66 pixels from the box's first pixel, (4, 4)."""
+    from attribeval import Result
+
+    (tmp_path / "maps/pneumonia").mkdir(parents=True)
+    (tmp_path / "maps/normal").mkdir()
+    for i in range(3):
+        heat = np.zeros((32, 32), np.float32)
+        heat[0, 0] = 1
+        for name in ("normal", "pneumonia"):
+            np.save(tmp_path / f"maps/{name}/{name}{i}.png.npy", heat)
+    words = ["wsol", "--boxes", scans / "boxes.csv", "--images", scans, "--maps", tmp_path / "maps"]
+    for tolerance, share in ((5.6, 0), (5.7, 1)):
+        assert not main([str(word) for word in [*words, "--tolerance", tolerance, "-o", tmp_path / "out"]])
+        table = Result.load(tmp_path / "out").table.set_index(["method", "metric"])
+        assert table.loc[("maps", "PointingGame"), "value"] == share
+
+
 def test_wsol_on_a_made_up_imagenet(small_model, tmp_path):
     """Kaggle layout, seven classes, through to table, files and report."""
     root = tmp_path / "ILSVRC"

@@ -255,6 +255,8 @@ def test_bad_input_is_named(data):
         ({"boxes": boxes, "protocol": "paper"}, "Unknown protocol"),
         ({"boxes": boxes, "iou": 50}, "iou_threshold"),
         ({"boxes": boxes, "held_out": 1}, "2 or more folds"),
+        ({"boxes": boxes, "tolerance": -1}, "tolerance in pixels, 0 or more. Received: -1"),
+        ({"boxes": boxes, "tolerance": "near"}, "tolerance in pixels, 0 or more. Received: 'near'"),
         ({"boxes": boxes, "n_jobs": 0}, "n_jobs >= 1"),
         ({"boxes": boxes, "images": data["images"][:, :9]}, "image '0' of its map's size"),
     ]:

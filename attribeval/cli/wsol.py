@@ -30,6 +30,8 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--held-out", type=float, default=5, metavar="K", help="folds, or share of images that choose "
                          "thresholds (default: 5)")  # fmt: skip
+    command.add_argument("--tolerance", type=float, default=15.0, metavar="PIXELS", help="of the pointing game: how "
+                         "far beside the object the peak may lie, in pixels of the map (default: 15)")  # fmt: skip
     command.add_argument("--strict", action="store_true", help="an image without a box is an error, not left out")
     command.add_argument("--run-dir", metavar="DIR", help="keep finished chunks here; call again to continue")
     command.add_argument("-o", "--output", metavar="DIR", help="folder for table, plot and report")
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     held_out = int(args.held_out) if float(args.held_out).is_integer() and args.held_out >= 2 else args.held_out
     options = {
         "metrics": args.metrics, "iou": args.iou, "protocol": args.protocol, "held_out": held_out,
-        "strict": args.strict, "seed": args.seed,
+        "strict": args.strict, "seed": args.seed, "tolerance": args.tolerance,
     }  # fmt: skip
     result, boxes = (_of_files(args, options), None) if args.maps else _of_model(args, options)
     known = result.settings

@@ -83,7 +83,8 @@ class RandomLogit:
         paper="Sixt et al. 2020, random logit",
         maths=r"\rho(\varphi_c, \varphi_{c^\prime}), \qquad c^\prime \neq c \mathrm{\ at\ random}",
         misleads="Two classes that look at the same object should have similar maps; noise that depends on the "
-        "class scores about 0.",
+        "class scores about 0. Of one unit, which is two classes, the other score is the negative: signed maps "
+        "score −1 whatever they show.",
         needs=("explain",),
     )
 

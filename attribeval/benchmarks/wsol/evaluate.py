@@ -13,7 +13,7 @@ from attribeval.benchmarks.wsol.maxboxacc import check_inside
 from attribeval.benchmarks.wsol.measure import Protocol, check_map, measure
 from attribeval.benchmarks.wsol.metrics import PER_IMAGE, Metric, choose_metrics
 from attribeval.benchmarks.wsol.pixels import check_mask
-from attribeval.benchmarks.wsol.pointing import TOLERANCE
+from attribeval.benchmarks.wsol.pointing import TOLERANCE, check_tolerance
 from attribeval.benchmarks.wsol.summary import Scored, Unpacked, folds, pack, summarise
 from attribeval.errors import AttribevalError, unknown
 from attribeval.results.result import Result
@@ -84,7 +84,7 @@ def evaluate(
         maps = {"maps": maps}
     if not maps:
         raise AttribevalError("Expected maps of at least one method. Received none.")
-    check_options(protocol, iou, held_out)
+    check_options(protocol, iou, held_out, tolerance)
     n = len(next(iter(maps.values())))
     entries = {"labels": labels, "top1": top1, "top5": top5, "ids": ids, "boxes": boxes, "masks": masks,
                "images": images}  # fmt: skip
@@ -142,12 +142,13 @@ def read_map(maps: Sequence[np.ndarray], item: int, image: str, method: str) -> 
         raise AttribevalError(f"Map of image {image!r} by {method!r}: {error}") from None
 
 
-def check_options(protocol: str, iou: float, held_out: int | float) -> None:
+def check_options(protocol: str, iou: float, held_out: int | float, tolerance: float) -> None:
     """Raise `AttribevalError` for a bad option, before any work."""
     if protocol not in PROTOCOLS:
         raise unknown("protocol of wsol", str(protocol), PROTOCOLS)
     check_iou_threshold(iou)
     folds(10, held_out, 0)
+    check_tolerance(tolerance)
 
 
 def split_by_boxes(boxes: Sequence[np.ndarray] | None, ids: Sequence[str], strict: bool) -> tuple[list[int], list[str]]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
+
 import numpy as np
+
+from attribeval.errors import AttribevalError
 
 TOLERANCE = 15.0
 
@@ -44,3 +49,9 @@ def hits_by_class(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     _, of_image, images = np.unique(labels, return_inverse=True, return_counts=True)
     shares = np.bincount(of_image, hits) / images
     return shares.mean() + len(hits) / len(images) * (hits - shares[of_image]) / images[of_image]
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Raise `AttribevalError` unless it is a distance: a finite number, 0 or more."""
+    if not isinstance(tolerance, Real) or not 0 <= tolerance < math.inf:
+        raise AttribevalError(f"Expected tolerance in pixels, 0 or more. Received: {tolerance!r}.")

@@ -98,7 +98,7 @@ def run_wsol(
             run.
     """
     _check(attributer, dataset, targets, geometry, list(methods))
-    check_options(protocol, iou, held_out)
+    check_options(protocol, iou, held_out, tolerance)
     given = methods if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
     built = {**given, **{name: build_method(name) for name in _CONTROLS if name not in given}}
     taken = sorted(set(BASELINES) & set(built))
