@@ -19,6 +19,7 @@ def write_atomic(path: Path, write: Callable[[Any], Any]) -> None:
     try:
         with open(temporary, "wb") as file:
             write(file)
+            file.flush()
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.datasets.bam import Bam, BamPart
 from attribeval.errors import AttribevalError
 from attribeval.results.result import Result
+from attribeval.runs.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_known_answers_in_the_table(result):
 
 
 def test_the_table_agrees_with_maps_scored_by_hand(result, data, run_dir):
-    models = train_models(training_sets(data, KS, 0, None), NET, run_dir)
+    models = train_models(training_sets(data, KS, 0, None), NET, Store(run_dir, "bam"))
     test, items = data.test, np.arange(150)
     g, right = {}, {}
     for name, kind in ((OBJECT, "composite"), (SCENE, "composite"), (SCENE, "scene_only")):
@@ -147,6 +148,25 @@ def test_a_second_call_computes_nothing_again_and_other_methods_are_added(result
     assert one["gradient", "MCS"] == other["gradient", "MCS"]
 
 
+def test_damaged_files_are_noticed_and_made_again(result, data, run_dir):
+    kinds = ("models/scene-*.weights.h5", "models/object-*.json", "averages/gradcam/*.npz", "patches/*.npz",
+             "concepts/*.npz")  # fmt: skip
+    for kind in kinds:
+        file = sorted(run_dir.glob(kind))[0]
+        whole = bytearray(file.read_bytes())
+        whole[len(whole) // 2] ^= 1
+        file.write_bytes(whole)
+    options = dict(run_dir=run_dir, net=NET, ks=KS, images=150, robust_images=20, patch_images=30, slow_images=5,
+                   series_images=12, random_sets=4, progress=False)  # fmt: skip
+    with pytest.warns(UserWarning) as caught:
+        again = run_bam(data, METHODS, **options)
+    said = [str(warning.message) for warning in caught]
+    assert sum("weights.h5 is missing or damaged: the model is trained again" in line for line in said) == 1
+    assert sum("such parts are computed again" in line for line in said) == 1  # once, whatever the number
+    assert again.table.drop(columns="seconds_per_image").equals(result.table.drop(columns="seconds_per_image"))
+    assert again.settings["accuracy"] == result.settings["accuracy"]
+
+
 def test_f_k_is_measured_where_the_feature_is(data):
     test = data.test
     items = feature_items(test, 2 / 3, 1, order=[2, 0, 1])
@@ -156,7 +176,7 @@ def test_f_k_is_measured_where_the_feature_is(data):
 
 
 def test_accuracies_by_hand(data, run_dir, result):
-    models = train_models(training_sets(data, KS, 0, None), NET, run_dir)
+    models = train_models(training_sets(data, KS, 0, None), NET, Store(run_dir, "bam"))
     found = relative_importance(models, data.test, KS, 0, None)
     for i, k in enumerate(KS):
         items = np.flatnonzero((data.test.objects == 0) & (data.test.scenes < round(3 * k)))
@@ -183,10 +203,10 @@ def test_training_sees_every_image_once_an_epoch():
 
 def test_models_are_found_again_by_content(data, run_dir, result):
     sets = training_sets(data, (1,), 0, None)
-    kept = train_models({SCENE_ONLY: sets[SCENE_ONLY]}, NET, run_dir)[SCENE_ONLY]
+    kept = train_models({SCENE_ONLY: sets[SCENE_ONLY]}, NET, Store(run_dir, "bam"))[SCENE_ONLY]
     assert kept.record["from_run_dir"]
     other = Net(_build, Recipe(steps=61, batch_size=32))
-    fresh = train_models({SCENE_ONLY: sets[SCENE_ONLY]}, other, run_dir)[SCENE_ONLY]
+    fresh = train_models({SCENE_ONLY: sets[SCENE_ONLY]}, other, Store(run_dir, "bam"))[SCENE_ONLY]
     assert "from_run_dir" not in fresh.record
     assert fresh.classifier.fingerprint() != kept.classifier.fingerprint()
 
@@ -244,7 +264,7 @@ def test_nets_and_models_of_other_labels(data, run_dir, result):
     with pytest.raises(AttribevalError, match="mirrors at most"):
         Net(_build, Recipe(steps=2, augment=Augment(shift=3)))
     assert find_net("resnet50", weights=None).preprocess == "caffe"
-    models = train_models(training_sets(data, (1,), 0, None), NET, run_dir)
+    models = train_models(training_sets(data, (1,), 0, None), NET, Store(run_dir, "bam"))
     with pytest.raises(AttribevalError, match="model of the data's 2 classes"):
         answers(models[SCENE].classifier, data.test.view("composite", "object"))
 

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "attribeval"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # From DESIGN: each room may import the rooms before it, never those after it.
-ORDER = ["datasets", "models", "methods", "backends", "attributer", "concepts", "benchmarks", "evaluator"]
+ORDER = ["datasets", "models", "methods", "backends", "attributer", "concepts", "runs", "benchmarks", "evaluator"]
 PEOPLE = {"report", "plots", "cli", "crosscheck", "selftest"}
 
 

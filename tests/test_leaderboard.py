@@ -321,13 +321,18 @@ def test_methods_and_benchmarks_are_added_to_a_run(attributer, samples, tmp_path
     np.testing.assert_array_equal(grown.arrays["maps"], whole.arrays["maps"])
 
 
-def test_a_folder_of_another_run_is_refused(attributer, samples, tmp_path):
-    compare(attributer, samples, ["gradient"], ["in_middle"], run_dir=tmp_path / "run")
-    with pytest.raises(AttribevalError, match="the same seed"):
-        compare(attributer, samples, ["gradient"], ["in_middle"], run_dir=tmp_path / "run", seed=1)
-    changed = Samples(samples.images + 1, samples.labels, boxes=samples.boxes, name=samples.name)
-    with pytest.raises(AttribevalError, match="images from number 0 on"):
-        compare(attributer, changed, ["gradcam"], ["in_middle"], run_dir=tmp_path / "run")
+def test_a_changed_setting_or_image_makes_new_cells_beside_the_old(attributer, samples, tmp_path):
+    def run(samples, attributer=attributer, run_dir=tmp_path / "run", **options):
+        return rows(compare(attributer, samples, ["gradient"], ["in_middle"], run_dir=run_dir, **options), *EXACT)
+
+    first = run(samples)
+    brighter = Samples(samples.images + 1, samples.labels, boxes=samples.boxes, name=samples.name)
+    halved = Attributer(
+        attributer.classifier.model, preprocess=lambda x: x / 2, target_layer=attributer.classifier.target_layer
+    )
+    for changed in ({"samples": samples, "seed": 1}, {"samples": brighter}, {"samples": samples, "attributer": halved}):
+        assert run(**changed).equals(run(**changed | {"run_dir": None}))
+    assert run(samples).equals(first)
 
 
 _WORKER = """
@@ -356,7 +361,7 @@ def test_two_processes_share_a_folder(attributer, samples, tmp_path):
     alone = compare(attributer, samples, ["gradient"], chunk=1)
     rows(alone, *EXACT).to_csv(tmp_path / "alone.csv", index=False)
     assert (tmp_path / "alone.csv").read_text() == first
-    assert len(list((tmp_path / "run").glob("chunk-*/*/*.json"))) == 10 * 3 * (3 + 1)
+    assert len(list((tmp_path / "run").glob("*/images-*/*/*.json"))) == 10 * 3 * (3 + 1)
 
 
 # -------------------------------------------------------------------------------------------------------- failures

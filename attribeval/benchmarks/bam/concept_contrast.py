@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -13,8 +10,9 @@ from attribeval.attributer import versions
 from attribeval.concepts.tcav import ConceptVectors, Tcav, concept_vectors
 from attribeval.datasets.bam import BamPart
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
 from attribeval.models.classifier import Classifier
+from attribeval.runs.keys import content_of, digest_of, model_key
+from attribeval.runs.store import Store
 
 EXAMPLES = 100
 _ARRAYS = ("concept", "random", "accuracies")
@@ -55,27 +53,23 @@ def kept_vectors(
     concept: np.ndarray,
     random_sets: Sequence[np.ndarray],
     layers: Sequence[str] | None,
-    folder: Path,
+    store: Store,
     seed: int = 0,
 ) -> list[ConceptVectors]:
-    """`concepts.tcav.concept_vectors`, kept in a folder by their content."""
-    digest = hashlib.blake2b(digest_size=12)
-    for array in (concept, *random_sets):
-        digest.update(np.ascontiguousarray(array))
-    about = [classifier.fingerprint(), list(layers or ()), seed, versions(), digest.hexdigest()]
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{hashlib.blake2b(json.dumps(about).encode(), digest_size=12).hexdigest()}.npz"
-    if not file.is_file():
+    """`concepts.tcav.concept_vectors`, kept in a store by their content."""
+    content = content_of(concept, list(random_sets))
+    name = f"concepts/{digest_of([model_key(classifier), list(layers or ()), seed, versions(), content])}"
+    arrays = store.read_arrays(name)
+    if arrays is None:
         made = concept_vectors(classifier, concept, random_sets, layers=layers, seed=seed)
         arrays = {"layers": np.array([of_layer.layer for of_layer in made])}
         for i, of_layer in enumerate(made):
-            arrays |= {f"{i}/{name}": getattr(of_layer, name) for name in _ARRAYS}
-        write_atomic(file, lambda f: np.savez(f, **arrays))
-    with np.load(file, allow_pickle=False) as saved:
-        return [
-            ConceptVectors(str(layer), *(saved[f"{i}/{name}"] for name in _ARRAYS))
-            for i, layer in enumerate(saved["layers"])
-        ]
+            arrays |= {f"{i}/{part}": np.asarray(getattr(of_layer, part)) for part in _ARRAYS}
+        store.write_arrays(name, arrays)
+    return [
+        ConceptVectors(str(layer), *(arrays[f"{i}/{part}"] for part in _ARRAYS))
+        for i, layer in enumerate(arrays["layers"])
+    ]
 
 
 def score_or_chance(result: Tcav) -> float:

@@ -10,10 +10,10 @@ import dataclasses
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,10 @@ from attribeval.benchmarks.roar.strategies import is_chief, make_strategy, worke
 from attribeval.benchmarks.roar.training import train
 from attribeval.datasets.bam import Bam, BamView
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
 from attribeval.models.classifier import Classifier
 from attribeval.models.preprocessing import find_preprocessing
+from attribeval.runs.keys import file_digest
+from attribeval.runs.store import Store
 
 _BATCH = 256
 OBJECT, SCENE, SCENE_ONLY = "object", "scene", "scene_only"
@@ -69,7 +70,7 @@ def training_sets(data: Bam, ks: Sequence[float], feature: int, order: Sequence[
 def train_models(
     sets: dict[str, BamView],
     net: Net,
-    run_dir: Path,
+    store: Store,
     *,
     strategy: Any = "auto",
     seed: int = 0,
@@ -83,7 +84,7 @@ def train_models(
     Args:
         sets: By name, as of `training_sets`.
         net: How to build and train.
-        run_dir: Models go into its folder `models`.
+        store: Models go into its folder `models`.
         strategy: As in `roar.strategies.make_strategy`.
         seed: Of the starting weights and the order of the images.
         progress: Show a progress bar.
@@ -94,40 +95,42 @@ def train_models(
     Raises:
         AttribevalError: If the model does not fit the data, or a training fails (the loss is not finite).
     """
-    folder = Path(run_dir) / "models"
-    folder.mkdir(parents=True, exist_ok=True)
     strategy = make_strategy(strategy)
     trained = {}
     with progress_bars.bar(len(sets), "train", progress, unit="model") as bar:
         for name, view in sets.items():
             recipe = net.series_recipe or net.recipe if name.startswith("k") else net.recipe
-            trained[name] = _train_one(name, view, net, recipe, folder, strategy, seed)
+            trained[name] = _train_one(name, view, net, recipe, store, strategy, seed)
             bar.update(1)
     return trained
 
 
-def _train_one(name: str, view: BamView, net: Net, recipe: Recipe, folder: Path, strategy: Any, seed: int) -> Trained:
+def _train_one(name: str, view: BamView, net: Net, recipe: Recipe, store: Store, strategy: Any, seed: int) -> Trained:
     shape, classes = tuple(view.part.images.shape[1:]), len(view.class_names)
     tf.keras.utils.set_random_seed(seed)
     with strategy.scope():
         model = net.build(shape, classes)
     _check_model(model, shape, view)
-    key = _key(model, view, net, recipe, seed)
-    file = folder / f"{name}-{key}"
-    weights, about = file.with_name(f"{file.name}.weights.h5"), file.with_name(f"{file.name}.json")
+    kept = f"models/{name}-{_key(model, view, net, recipe, seed)}"
+    weights = store.folder / f"{kept}.weights.h5"
+    weights.parent.mkdir(exist_ok=True)
     # Workers of one training all have to train: only processes that train by themselves may wait for each other.
     shared = workers() > 1
-    with nullcontext() if shared else FileLock(file.with_name(f".{file.name}.lock")):
-        if about.is_file():
+    with nullcontext() if shared else FileLock(weights.with_name(f".{weights.name}.lock")):
+        record = store.read(kept)
+        if record is not None and file_digest(weights) == record["weights"]:
             model.load_weights(weights)
-            record = json.loads(about.read_text()) | {"from_run_dir": True}
+            record |= {"from_run_dir": True}
         else:
+            if record is not None:
+                warnings.warn(f"{weights} is missing or damaged: the model is trained again.", stacklevel=4)
             record = _fit(model, view, net, recipe, strategy, seed)
             if not shared or is_chief():
-                temporary = file.with_name(f"partial_{file.name}.weights.h5")
+                temporary = weights.with_name(f"partial_{weights.name}")
                 model.save_weights(temporary)
                 temporary.replace(weights)
-                write_atomic(about, lambda f: f.write(json.dumps(record, indent=1).encode()))
+                record["weights"] = file_digest(weights)
+                store.write(kept, record)
     classifier = Classifier(model, preprocess=net.preprocess, class_names=list(view.class_names), name=f"bam_{name}")
     return Trained(name, classifier, record)
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,11 +25,12 @@ from attribeval.benchmarks.bam.summary import Concepts, Evidence, summarise
 from attribeval.concepts.tcav import ConceptVectors, Tcav, score_concept
 from attribeval.datasets.bam import Bam
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
 from attribeval.methods.card import Method
 from attribeval.methods.options import options_of
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
+from attribeval.runs.keys import content_of, digest_of, model_key
+from attribeval.runs.store import Store
 
 
 def run_bam(
@@ -64,7 +62,7 @@ def run_bam(
             data, 20,000 training and 10,000 test images of 48 × 48.
         methods: Names of methods, or a mapping from labels to methods. "random" and "sobel" are added as controls.
         run_dir: Models, averages, patches and concepts are kept there; the same call goes on after an interruption,
-            and a call with other methods computes theirs alone.
+            and a call with other methods computes theirs alone. A damaged file is noticed and made again.
         net: "small", "resnet50" (the article's, from ImageNet weights), or a `nets.Net`.
         feature: Object class that is the common feature of the f_k, the concept of TCAV and the patch of IIR.
         order: Scene classes, those that have the feature first. None: by label.
@@ -100,18 +98,17 @@ def run_bam(
     if series_scenes not in ("all", "first"):
         raise AttribevalError(f"Expected series_scenes 'all' or 'first'. Received: {series_scenes!r}.")
     plan = make_plan(data, methods, net, ks, images, patch_images, slow_images, protocol)
-    folder = Path(run_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    store = Store(run_dir, "bam")
     test = plan.data.test
     content = test.fingerprint()
     options = {"content": content, "protocol": protocol, "seed": seed, "batch_size": batch_size, "progress": progress}
     sets = training_sets(plan.data, plan.ks, feature, order)
-    models = train_models(sets, plan.net, folder, strategy=strategy, seed=seed, progress=progress)
+    models = train_models(sets, plan.net, store, strategy=strategy, seed=seed, progress=progress)
     importance = relative_importance(models, test, plan.ks, feature, order, series_scenes)
 
     def score(name: str, stimulus: Stimulus, quick_only: bool = False) -> _Scored:
         classifier = models[name].classifier if isinstance(name, str) else name
-        return _score(classifier, stimulus, plan, folder / "averages", quick_only, options)
+        return _score(classifier, stimulus, plan, store, quick_only, options)
 
     items = np.arange(min(images, len(test)))
     evidence = Evidence(importance, list(plan.methods), kinds=plan.kinds)
@@ -136,10 +133,10 @@ def run_bam(
             evidence.series.append((one, beside))
     bare = Classifier(models[SCENE_ONLY].classifier.model, class_names=test.scene_names, name="bam_scene_only_inputs")
     having = np.flatnonzero(test.objects == feature)[:patch_images]
-    inputs, evidence.patches = _patches(models[SCENE_ONLY].classifier, bare, test, having, folder, progress)
+    inputs, evidence.patches = _patches(models[SCENE_ONLY].classifier, bare, test, having, store, progress)
     evidence.without_patch = score(bare, patched(test, having, inputs, None, "inputs"))
     evidence.with_patch = score(bare, patched(test, having, inputs, evidence.patches, "inputs with patches"))
-    evidence.concepts = _concepts(models, plan, test, feature, of_series, random_sets, folder, seed, progress)
+    evidence.concepts = _concepts(models, plan, test, feature, of_series, random_sets, store, seed, progress)
     settings = {
         "data": {"train": len(plan.data.train), "test": len(test), "size": list(test.images.shape[1:])},
         "objects": list(test.object_names),
@@ -183,13 +180,13 @@ class _Scored:
 
 
 def _score(
-    classifier: Classifier, stimulus: Stimulus, plan: Plan, folder: Path, quick_only: bool, options: dict[str, Any]
+    classifier: Classifier, stimulus: Stimulus, plan: Plan, store: Store, quick_only: bool, options: dict[str, Any]
 ) -> _Scored:
     quick = {name: method for name, method in plan.methods.items() if name not in plan.slow}
-    found = averages(classifier, stimulus, quick, folder, **options) if quick else {}
+    found = averages(classifier, stimulus, quick, store, **options) if quick else {}
     if plan.slow and not quick_only:
         slow = {name: plan.methods[name] for name in plan.slow}
-        found |= averages(classifier, stimulus.first(plan.slow_images), slow, folder, **options)
+        found |= averages(classifier, stimulus.first(plan.slow_images), slow, store, **options)
     right = []
     for start in range(0, len(stimulus.items), 256):
         places = np.arange(start, min(start + 256, len(stimulus.items)))
@@ -199,7 +196,7 @@ def _score(
 
 
 def _patches(
-    scene_only: Classifier, bare: Classifier, test: Any, items: np.ndarray, folder: Path, progress: bool | None
+    scene_only: Classifier, bare: Classifier, test: Any, items: np.ndarray, store: Store, progress: bool | None
 ) -> tuple[np.ndarray, Patches]:
     """Model inputs of scenes, and the patches found in them; kept by content."""
     if not items.size:
@@ -210,20 +207,19 @@ def _patches(
     )
     shape = (1, *inputs.shape[1:])
     ends = [np.asarray(scene_only.prepare(np.full(shape, end, np.float32)))[0, 0, 0] for end in (0.0, 255.0)]
-    about = json.dumps([bare.fingerprint(), items.tolist(), RADIUS, versions()])
-    digest = hashlib.blake2b(about.encode() + inputs.tobytes() + pasted.tobytes(), digest_size=12).hexdigest()
-    (folder / "patches").mkdir(exist_ok=True)
-    file = folder / "patches" / f"{digest}.npz"
-    names = ("images", "change", "before", "scale", "size")
-    if not file.is_file():
+    about = [model_key(bare), items.tolist(), RADIUS, versions(), content_of(inputs, pasted)]
+    name = f"patches/{digest_of(about)}"
+    parts = ("images", "change", "before", "scale", "size")
+    found = store.read_arrays(name)
+    if found is None:
         with progress_bars.bar(len(items), "patches", progress) as bar:
-            found = insignificant_patches(
+            made = insignificant_patches(
                 bare, inputs, pasted, np.asarray(test.masks[items]), bounds=(np.minimum(*ends), np.maximum(*ends))
             )
             bar.update(len(items))
-        write_atomic(file, lambda f: np.savez(f, **{name: getattr(found, name) for name in names}))
-    with np.load(file, allow_pickle=False) as saved:
-        return inputs, Patches(**{name: saved[name] for name in names})
+        found = {part: np.asarray(getattr(made, part)) for part in parts}
+        store.write_arrays(name, found)
+    return inputs, Patches(**{part: found[part] for part in parts})
 
 
 def _concepts(
@@ -233,7 +229,7 @@ def _concepts(
     feature: int,
     of_series: list[np.ndarray],
     random_sets: int,
-    folder: Path,
+    store: Store,
     seed: int,
     progress: bool | None,
 ) -> Concepts | None:
@@ -254,7 +250,7 @@ def _concepts(
         classifier = models[name].classifier
         if name not in vectors:
             layers = plan.net.concept_layers
-            vectors[name] = kept_vectors(classifier, concept, others, layers, folder / "concepts", seed)
+            vectors[name] = kept_vectors(classifier, concept, others, layers, store, seed)
         return score_concept(classifier, test.load("composite", chosen), targets, vectors[name])
 
     series = []

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +12,10 @@ from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.benchmarks.bam.region import Protocol, heat, random_masks, region_average
 from attribeval.benchmarks.bam.stimuli import Stimulus
-from attribeval.files import write_atomic
 from attribeval.methods.card import Method
-from attribeval.methods.options import options_of
 from attribeval.models.classifier import Classifier
+from attribeval.runs.keys import digest_of, method_key, model_key, slug
+from attribeval.runs.store import Store
 
 _CHUNK = 64
 
@@ -42,7 +39,7 @@ def averages(
     classifier: Classifier,
     stimulus: Stimulus,
     methods: Mapping[str, Method],
-    folder: Path,
+    store: Store,
     content: str,
     *,
     protocol: Protocol = "fixed",
@@ -56,7 +53,7 @@ def averages(
         classifier: The model.
         stimulus: The images.
         methods: By label.
-        folder: For the chunks; what it holds is not computed again.
+        store: For the chunks; what it holds is not computed again.
         content: A fingerprint of the data set that the images are from.
         protocol: As in `region.heat`.
         seed: Of methods and random regions.
@@ -67,15 +64,15 @@ def averages(
         By label.
     """
     attributer = Attributer(classifier)
-    about = [classifier.fingerprint(), content, stimulus.name, protocol, seed, versions()]
+    about = [model_key(classifier), content, stimulus.name, protocol, seed, versions()]
     found: dict[str, list[dict[str, np.ndarray]]] = {label: [] for label in methods}
-    folder.mkdir(parents=True, exist_ok=True)
     with progress_bars.bar(len(stimulus.items), f"{classifier.name}, {stimulus.name}", progress) as bar:
         for start in range(0, len(stimulus.items), _CHUNK):
             places = np.arange(start, min(start + _CHUNK, len(stimulus.items)))
             items = stimulus.items[places]
-            files = {label: folder / f"{_key(about, label, method, items)}.npz" for label, method in methods.items()}
-            missing = {label: methods[label] for label, file in files.items() if not file.is_file()}
+            names = {label: _name(about, method, items) for label, method in methods.items()}
+            read = {label: store.read_arrays(name) for label, name in names.items()}
+            missing = {label: methods[label] for label, arrays in read.items() if arrays is None}
             if missing:
                 images, masks = stimulus.load(places)
                 elsewhere = random_masks(masks, seed, items)
@@ -89,15 +86,14 @@ def averages(
                 )
                 for label, attributions in maps.items():
                     heatmaps = heat(attributions.values, protocol)
-                    arrays = {
+                    read[label] = {
                         "region": region_average(heatmaps, masks),
                         "random": region_average(heatmaps, elsewhere),
                         "seconds": np.float64(attributions.seconds),
                     }
-                    write_atomic(files[label], lambda f, arrays=arrays: np.savez(f, **arrays))
-            for label, file in files.items():
-                with np.load(file, allow_pickle=False) as saved:
-                    found[label].append({name: saved[name] for name in saved.files})
+                    store.write_arrays(names[label], read[label])
+            for label, arrays in read.items():
+                found[label].append(arrays)
             bar.update(len(places))
     return {
         label: Averages(
@@ -109,6 +105,5 @@ def averages(
     }
 
 
-def _key(about: list[Any], label: str, method: Method, items: np.ndarray) -> str:
-    content = json.dumps([about, label, method.card.name, options_of(method), items.tolist()], default=str)
-    return hashlib.blake2b(content.encode(), digest_size=12).hexdigest()
+def _name(about: list[Any], method: Method, items: np.ndarray) -> str:
+    return f"averages/{slug(method.card.name)}/{digest_of([about, method_key(method), items.tolist()])}"

@@ -13,15 +13,16 @@ from attribeval.attributer import Attributer, image_seeds
 from attribeval.attributions import Attributions
 from attribeval.benchmarks.card import Benchmark
 from attribeval.benchmarks.leaderboard.agreement import map_correlations, standard_ranks
-from attribeval.benchmarks.leaderboard.maps_cache import Maps, MapsCache, digest_of, image_keys
 from attribeval.benchmarks.leaderboard.memory import PeakMemory
-from attribeval.benchmarks.leaderboard.store import Store, file_name
 from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods.card import Method
 from attribeval.methods.reading import ranking
 from attribeval.models.classifier import Classifier
+from attribeval.runs.keys import digest_of, file_name, image_keys
+from attribeval.runs.maps_cache import Maps, MapsCache
+from attribeval.runs.store import Store
 
 
 class Chunk:
@@ -31,6 +32,7 @@ class Chunk:
         attributer: The model.
         methods, benchmarks: By label.
         store: Where records are and go.
+        names: What the records of the images from a number on are called: a name for all that they have in common.
         cache: Of maps, or None.
         began: When this run began (`time.time`): failures of earlier runs are tried again, those of this one are not.
         targets, seed, batch_size: As in `procedure.run_leaderboard`.
@@ -42,6 +44,7 @@ class Chunk:
         methods: Mapping[str, Method],
         benchmarks: Mapping[str, Benchmark],
         store: Store,
+        names: Mapping[int, str],
         cache: MapsCache | None,
         began: float,
         targets: str,
@@ -50,7 +53,7 @@ class Chunk:
     ):
         self._attributer = attributer
         self._methods, self._benchmarks = methods, benchmarks
-        self._store, self._cache, self._began = store, cache, began
+        self._store, self._names, self._cache, self._began = store, names, cache, began
         self._targets, self._seed, self._batch_size = targets, seed, batch_size
         self._method_files = {label: file_name(method) for label, method in methods.items()}
         self._benchmark_files = {label: file_name(benchmark) for label, benchmark in benchmarks.items()}
@@ -66,14 +69,13 @@ class Chunk:
         """Name of the record of what maps cost."""
         return f"{self._of_method(start, method)}/maps"
 
-    @staticmethod
-    def images(start: int) -> str:
+    def images(self, start: int) -> str:
         """Name of the record of what is known of the images."""
-        return f"chunk-{start:07d}/images"
+        return f"{self._names[start]}/images"
 
     def agreement(self, start: int) -> str:
         """Name of the correlations between maps, which belong to all methods together."""
-        return f"chunk-{start:07d}/agreement-{digest_of(list(self._method_files.values()))}"
+        return f"{self._names[start]}/agreement-{digest_of(list(self._method_files.values()))}"
 
     def missing(self, start: int) -> list[tuple[str, str]]:
         """Cells without scores that are still to be tried."""
@@ -81,10 +83,21 @@ class Chunk:
 
     def is_done(self, start: int) -> bool:
         """Whether nothing is left to do."""
-        return not self.missing(start) and self._store.read_arrays(self.agreement(start)) is not None
+        if self._store.read(self.images(start)) is None or self._store.read_arrays(self.agreement(start)) is None:
+            return False
+        return not self.missing(start) and not self._without_costs(start)
+
+    def _without_costs(self, start: int) -> list[str]:
+        """Methods that have scores, but no record of what their maps cost."""
+
+        def has_scores(method: str) -> bool:
+            cells = (self._store.read(self.cell(start, method, benchmark)) for benchmark in self._benchmarks)
+            return any(cell is not None and cell["error"] is None for cell in cells)
+
+        return [m for m in self._methods if self._store.read(self.maps(start, m)) is None and has_scores(m)]
 
     def _of_method(self, start: int, method: str) -> str:
-        return f"chunk-{start:07d}/{self._method_files[method]}"
+        return f"{self._names[start]}/{self._method_files[method]}"
 
     def _is_tried(self, start: int, method: str, benchmark: str) -> bool:
         record = self._store.read(self.cell(start, method, benchmark))
@@ -104,13 +117,12 @@ class Chunk:
             advance: Called with the number of cells done.
 
         Raises:
-            AttribevalError: If the model or the images are not what the store's are, or a benchmark left the model
-                changed.
+            AttribevalError: If the model answers NaN, or a benchmark left it changed.
         """
         subject = self._subject(start, images, samples)
         keys = image_keys(self._attributer.classifier, images, subject.targets, subject.seeds)
-        self._remember(start, subject, keys)
-        missing: dict[str, list[str]] = {}
+        self._remember(start, subject)
+        missing: dict[str, list[str]] = {method: [] for method in self._without_costs(start)}
         for method, benchmark in self.missing(start):
             missing.setdefault(method, []).append(benchmark)
         saved = self._store.read_arrays(self.agreement(start))
@@ -154,20 +166,10 @@ class Chunk:
         subject.targets = samples.labels if samples is not None and self._targets == "label" else predicted
         return subject
 
-    def _remember(self, start: int, subject: Subject, keys: list[str]) -> None:
-        """Keep targets and predictions; make sure that the images are those of the records beside them."""
-        about = {
-            "targets": subject.targets.tolist(),
-            "predicted": subject.logits.argmax(1).tolist(),
-            "content": digest_of(keys),
-        }
-        known = self._store.read(self.images(start))
-        if known is not None and known["content"] != about["content"]:
-            raise AttribevalError(
-                f"Expected the images from number {start} on, their preprocessing and their classes as they were when "
-                f"the run began. Received others: delete {self._store.folder} to start again."
-            )
-        self._store.write(self.images(start), about)
+    def _remember(self, start: int, subject: Subject) -> None:
+        """Keep targets and predictions."""
+        predicted = subject.logits.argmax(1)
+        self._store.write(self.images(start), {"targets": subject.targets.tolist(), "predicted": predicted.tolist()})
 
     def _explain(self, start: int, method: str, subject: Subject, keys: list[str]) -> Explained:
         built = self._methods[method]
@@ -278,7 +280,7 @@ class Chunk:
             ranks.append(standard_ranks(heats.pop(method)) if method in heats else None)
         there = np.array([of_method is not None for of_method in ranks])
         correlations = map_correlations(ranks, len(subject))
-        self._store.write_arrays(self.agreement(start), correlations=correlations, there=there)
+        self._store.write_arrays(self.agreement(start), {"correlations": correlations, "there": there})
 
 
 def _of_these(benchmark: Benchmark, start: int) -> Benchmark | None:

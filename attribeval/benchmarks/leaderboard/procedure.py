@@ -14,19 +14,19 @@ from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.benchmarks.card import Benchmark
 from attribeval.benchmarks.leaderboard.chunk import Chunk
-from attribeval.benchmarks.leaderboard.maps_cache import MapsCache, digest_of, model_key
 from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
 from attribeval.benchmarks.leaderboard.scores import Scores
-from attribeval.benchmarks.leaderboard.store import Store
 from attribeval.benchmarks.leaderboard.summary import summarise
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError
 from attribeval.methods.card import Method
 from attribeval.methods.options import check_count, options_of
+from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
-
-_POLL = 0.5  # seconds between looks at what another process is at
+from attribeval.runs.keys import content_of, digest_of, model_key
+from attribeval.runs.maps_cache import MapsCache
+from attribeval.runs.store import Store
 
 
 def run_leaderboard(
@@ -59,8 +59,9 @@ def run_leaderboard(
         seed: Seed of everything random.
         batch_size: Images that the model takes at a time. Never changes a result beyond rounding.
         chunk: Images whose maps by all methods are in memory together, 4 bytes a pixel and method for their agreement.
-        run_dir: A folder for finished cells. The same call continues there after an interruption; it may add methods
-            and benchmarks; several processes may work on one folder.
+        run_dir: A folder for finished cells. The same call continues there after an interruption; methods, benchmarks
+            and images may be added; whatever changes a number makes new cells beside the old; a damaged one is made
+            again; several processes may work on one folder.
         cache: A folder for maps, found again by model, options, pixels, class and seed. None: `run_dir`/maps, if there
             is a run_dir; False: none.
         progress: Show a progress bar; None shows it on a terminal or in a notebook.
@@ -93,32 +94,30 @@ def run_leaderboard(
     asked = choose_benchmarks(benchmarks, samples)
     source = ImageSource(dataset, attributer.classifier.input_shape)
     _check_targets(attributer, samples, targets)
-    settings = _settings(attributer, source, samples, targets, seed, chunk)
-    store = Store(run_dir, settings)
+    settings = _settings(attributer, source, samples, targets, seed)
+    store = Store(run_dir, "leaderboard")
     maps = _open_cache(cache, run_dir, attributer)
-    work = Chunk(attributer, built, asked, store, maps, time.time(), targets, seed, batch_size)
     starts = list(range(0, len(source), chunk))
+    common = digest_of(
+        [model_key(attributer.classifier), *(settings[name] for name in ("targets", "seed", "versions"))]
+    )
+    names: dict[int, str] = {}
+    work = Chunk(attributer, built, asked, store, names, maps, time.time(), targets, seed, batch_size)
     cells = len(built) * len(asked)
     with progress_bars.bar(len(starts) * cells, "leaderboard", progress, unit="cell") as bar:
-        waiting = list(starts)
-        while waiting:
-            for start in list(waiting):
-                with store.try_lock(f"chunk-{start:07d}") as free:
-                    if not free:
-                        continue
-                    bar.update(cells - len(work.missing(start)))
-                    if not work.is_done(start):
-                        stop = min(start + chunk, len(source))
-                        some = None if samples is None else samples[start:stop]
-                        work.run(start, source.load(start, stop), some, bar.update)
-                    waiting.remove(start)
-            if waiting:
-                time.sleep(_POLL)
-    del settings["ids"]
+        for number in store.take([f"{common}-{start:07d}" for start in starts]):
+            start = starts[number]
+            raw = source.load(start, min(start + chunk, len(source)))
+            some = None if samples is None else samples[start : start + chunk]
+            names[start] = f"{common}/images-{start:07d}-{_content(attributer.classifier, raw, some)}"
+            bar.update(cells - len(work.missing(start)))
+            if not work.is_done(start):
+                work.run(start, raw, some, bar.update)
     settings |= {
         "target_layer": attributer.classifier.target_layer,
         "methods": list(built),
         "benchmarks": list(asked),
+        "chunk": chunk,
         "options": {label: options for label, method in built.items() if (options := options_of(method))},
         "benchmark_options": {label: options for label, one in asked.items() if (options := options_of(one))},
     }
@@ -148,23 +147,29 @@ def _check_targets(attributer: Attributer, samples: Samples | None, targets: str
 
 
 def _settings(
-    attributer: Attributer, source: ImageSource, samples: Samples | None, targets: str, seed: int, chunk: int
+    attributer: Attributer, source: ImageSource, samples: Samples | None, targets: str, seed: int
 ) -> dict[str, Any]:
-    """What all cells of a run have in common."""
+    """What a result says of the run that made it."""
     classifier = attributer.classifier
     return {
         "model": classifier.name,
         "weights": classifier.fingerprint(),
         "task": classifier.task.name,
-        "model_key": digest_of(model_key(classifier)),
         "dataset": "images" if samples is None else samples.name,
         "images": len(source),
-        "ids": None if samples is None else samples.ids,
         "targets": targets,
         "seed": int(seed),
-        "chunk": chunk,
         "versions": versions(),
     }
+
+
+def _content(classifier: Classifier, raw: np.ndarray, samples: Samples | None) -> str:
+    """A hash of images, of what the model gets to see of them by its preprocessing, of labels, boxes and masks."""
+    truth: list[Any] = []
+    if samples is not None:
+        masks = None if samples.masks is None else [samples.mask_at(i, raw.shape[1:3]) for i in range(len(samples))]
+        truth = [samples.labels, samples.boxes, masks]
+    return content_of(raw, np.asarray(classifier.prepare(raw)), truth)
 
 
 def _open_cache(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +17,12 @@ from attribeval.benchmarks.sanity.similarity import SIMILARITIES, choose_similar
 from attribeval.benchmarks.sanity.summary import Curve, summarise
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError, unknown
-from attribeval.files import write_atomic
 from attribeval.methods.card import Method
 from attribeval.methods.options import check_count, options_of
 from attribeval.models.randomised import WeightedLayer, choose_layers, randomised, weighted_layers
 from attribeval.results.result import Result
+from attribeval.runs.keys import content_of, digest_of, method_key, model_key, slug
+from attribeval.runs.store import Store
 
 MODES = ("cascading", "independent")
 _CHUNK = 32
@@ -88,10 +86,9 @@ def run_sanity(
     plan = [(mode, stop, _positions(mode, stop)) for mode in modes for stop in stops]
     shown = _shown(stops) if "cascading" in modes else []
     sets = list(dict.fromkeys(positions for _, _, positions in plan))
-    run = _Run(attributer, built, found, statistics, seed, batch_size, [_positions("cascading", s) for s in shown])
-    run.folder = None if run_dir is None else Path(run_dir)
-    if run.folder is not None:
-        run.folder.mkdir(parents=True, exist_ok=True)
+    store = Store(run_dir, "sanity")
+    shown_sets = [_positions("cascading", s) for s in shown]
+    run = _Run(attributer, built, found, statistics, seed, batch_size, shown_sets, store)
     measured: dict[tuple[str, tuple[int, ...]], list[dict[str, np.ndarray]]] = {}
     failed: dict[str, str] = {}
     left_out: list[str] = []
@@ -155,20 +152,18 @@ class _Run:
     seed: int
     batch_size: int | None
     shown: list[tuple[int, ...]]  # sets of layers that the picture shows
+    store: Store
     similarities: list[str] = field(default_factory=list)
-    folder: Path | None = None
 
     def __post_init__(self) -> None:
-        self.weights = self.attributer.classifier.fingerprint()
+        self.model = model_key(self.attributer.classifier)
 
-    def file(self, label: str, positions: tuple[int, ...], content: str) -> Path | None:
-        """Where a method's measurements of a chunk lie: the name is made of all that they depend on."""
-        if self.folder is None:
-            return None
+    def record(self, label: str, positions: tuple[int, ...], content: str) -> str:
+        """What a method's measurements of a chunk are called: a hash of all that they depend on."""
         method = self.methods[label]
-        about = [self.weights, [self.found[p].path for p in positions], positions, self.statistics, self.seed, content]
-        about += [method.card.name, options_of(method), self.similarities, positions in self.shown, versions()]
-        return self.folder / f"{hashlib.blake2b(json.dumps(about).encode(), digest_size=12).hexdigest()}.npz"
+        about = [self.model, [self.found[p].path for p in positions], positions, self.statistics, self.seed, content]
+        about += [method_key(method), self.similarities, positions in self.shown, versions()]
+        return f"{slug(method.card.name)}/{digest_of(about)}"
 
 
 class _Chunk:
@@ -176,7 +171,7 @@ class _Chunk:
 
     def __init__(self, run: _Run, raw: np.ndarray):
         self.run, self.raw = run, raw
-        self.content = hashlib.blake2b(np.ascontiguousarray(raw), digest_size=12).hexdigest()
+        self.content = content_of(raw, np.asarray(run.attributer.classifier.prepare(raw)))
         self._targets: np.ndarray | None = None
         self._features: dict[str, dict[str, np.ndarray]] = {}
         self._example: dict[str, np.ndarray] = {}
@@ -186,24 +181,23 @@ class _Chunk:
 
         Methods that cannot explain are written into `failed` with the reason, and left out from then on.
         """
-        files = {label: self.run.file(label, positions, self.content) for label in self.run.methods}
+        records = {label: self.run.record(label, positions, self.content) for label in self.run.methods}
         done, missing = {}, []
-        for label, file in files.items():
+        for label, record in records.items():
             if label in failed:
                 continue
-            if file is not None and file.is_file():
-                with np.load(file, allow_pickle=False) as saved:
-                    done[label] = {name: saved[name] for name in saved.files}
-            else:
+            found = self.run.store.read_arrays(record)
+            if found is None:
                 missing.append(label)
+            else:
+                done[label] = found
         self._read_trained([label for label in missing if label not in self._features], failed)
         missing = [label for label in missing if label not in failed]
         fresh = self._compare(positions, missing, failed) if positions else {}
         if not positions:
             fresh = {label: {"example": self._example[label], "seconds": np.float64(0)} for label in missing}
         for label, arrays in fresh.items():
-            if files[label] is not None:
-                write_atomic(files[label], lambda f, arrays=arrays: np.savez_compressed(f, **arrays))
+            self.run.store.write_arrays(records[label], arrays)
         return done | fresh
 
     def _read_trained(self, labels: list[str], failed: dict[str, str]) -> None:

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
-from attribeval.benchmarks.wsol.baselines import BASELINES, baseline
-from attribeval.benchmarks.wsol.colour_model import colour_model_hit
+from attribeval.benchmarks.wsol.baselines import BASELINES
+from attribeval.benchmarks.wsol.chunk import Chunk
 from attribeval.benchmarks.wsol.evaluate import (
     check_options,
     joined,
-    measure_baselines,
     split_by_boxes,
-    wanted_arrays,
 )
-from attribeval.benchmarks.wsol.measure import Protocol, measure
+from attribeval.benchmarks.wsol.measure import Protocol
 from attribeval.benchmarks.wsol.metrics import Metric, choose_metrics
 from attribeval.benchmarks.wsol.pointing import TOLERANCE
-from attribeval.benchmarks.wsol.saliency_metric import saliency_metric, salient_box
-from attribeval.benchmarks.wsol.summary import Scored, folds, pack, summarise
-from attribeval.benchmarks.wsol.views import GEOMETRIES, View, view
-from attribeval.datasets.images import resize
+from attribeval.benchmarks.wsol.summary import Scored, folds, summarise
+from attribeval.benchmarks.wsol.views import GEOMETRIES
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError, unknown
-from attribeval.files import write_atomic
 from attribeval.methods.card import Method
 from attribeval.methods.options import options_of
 from attribeval.methods.registry import build_method
 from attribeval.results.result import Result
+from attribeval.runs.store import Store
 
-_CHUNK = 32
+_CHUNK = 32  # images
 _CONTROLS = ("random", "sobel")
 
 
@@ -81,7 +75,9 @@ def run_wsol(
         strict: An image without a box is an error; otherwise it is left out and counted.
         seed: Seed of everything random.
         batch_size: Images that the model takes at a time.
-        run_dir: A folder for finished chunks; the same call continues there after an interruption.
+        run_dir: A folder for what is measured. The same call continues there after an interruption; methods, metrics
+            and images may be added; whatever changes a number is measured anew, beside the old; damaged files are
+            measured again; several processes may work on one folder.
         progress: Show a progress bar; None shows it on a terminal or in a notebook.
 
     Returns:
@@ -95,7 +91,7 @@ def run_wsol(
     Raises:
         AttribevalError: If the data set has neither boxes nor masks, an image has no box and `strict`, labels are not
             the model's classes, a method or metric is unknown or lacks what it needs, or `run_dir` belongs to another
-            run.
+            study.
     """
     _check(attributer, dataset, targets, geometry, list(methods))
     check_options(protocol, iou, held_out, tolerance)
@@ -128,21 +124,13 @@ def run_wsol(
         "seed": seed,
         "versions": versions(),
     }
-    folder = None if run_dir is None else _open_run(Path(run_dir), settings, dataset)
-    score = _scorer(attributer, built, chosen, settings, batch_size)
-    chunks = []
+    work = Chunk(attributer, built, chosen, settings, Store(run_dir, "wsol"), batch_size)
+    starts = list(range(0, len(dataset), _CHUNK))
+    chunks: list[dict[str, np.ndarray]] = [{} for _ in starts]
     with progress_bars.bar(len(dataset), "wsol", progress) as bar:
-        for start in range(0, len(dataset), _CHUNK):
-            part = dataset[start : start + _CHUNK]
-            file = None if folder is None else folder / f"chunk-{start:07d}.npz"
-            if file is not None and file.is_file():
-                with np.load(file, allow_pickle=False) as saved:
-                    chunks.append({name: saved[name] for name in saved.files})
-            else:
-                chunks.append(score(part))
-                if file is not None:
-                    chunk = chunks[-1]
-                    write_atomic(file, lambda f, chunk=chunk: np.savez_compressed(f, **chunk))
+        for number in work.store.take([work.lock(start) for start in starts]):
+            part = dataset[starts[number] : starts[number] + _CHUNK]
+            chunks[number] = work.score(part)
             bar.update(len(part))
     return _summarise(chunks, built, chosen, settings, skipped, dataset)
 
@@ -168,89 +156,6 @@ def _check(attributer: Attributer, dataset: Samples, targets: str, geometry: str
             f"Expected labels from 0 to {classes - 1}, the model's classes. "
             f"Received: {dataset.labels[bad]} for image {dataset.ids[bad]!r}."
         )
-
-
-def _open_run(folder: Path, settings: dict[str, Any], dataset: Samples) -> Path:
-    """Claim a run folder for these settings, or make sure that it already is theirs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "settings.json"
-    mine = json.dumps(settings | {"ids": dataset.ids, "chunk": _CHUNK}, indent=1)
-    if file.is_file():
-        if file.read_text() != mine:
-            raise AttribevalError(
-                f"Expected {folder} to hold a run with the same model, images, methods, options and versions. "
-                "Received another run's folder: choose another run_dir, or delete this one to start again."
-            )
-    else:
-        write_atomic(file, lambda f: f.write(mine.encode()))
-    return folder
-
-
-def _scorer(
-    attributer: Attributer,
-    methods: dict[str, Any],
-    metrics: Sequence[Metric],
-    settings: dict[str, Any],
-    batch_size: int | None,
-) -> Callable[[Samples], dict[str, np.ndarray]]:
-    """A function from a few images to everything that is kept of them, in small arrays."""
-    wanted = wanted_arrays(metrics)
-    options = {name: settings[name] for name in ("iou", "protocol", "tolerance")}
-
-    def score(part: Samples) -> dict[str, np.ndarray]:
-        seen = view(attributer, part, settings["geometry"], settings["protocol"])
-        if not seen.items:
-            return {"images|skipped": np.array(part.ids)}
-        kept = part[seen.items]
-        output = attributer.predict(seen.images, batch_size=batch_size, progress=False)
-        predicted = output.argmax(1)
-        targets = kept.labels if settings["targets"] == "label" else predicted
-        maps = attributer.explain_many(
-            seen.images, methods, targets, seed=settings["seed"], batch_size=batch_size, progress=False
-        )
-        rank_of_label = (output > output[np.arange(len(kept)), kept.labels][:, None]).sum(1)
-        scored = {
-            "images|labels": kept.labels,
-            "images|top1": predicted == kept.labels,
-            "images|skipped": np.array([name for i, name in enumerate(part.ids) if i not in set(seen.items)], str),
-        }
-        if output.shape[1] > 5:
-            scored["images|top5"] = rank_of_label < 5
-        extra = _colours(seen, settings["iou"]) if "colour_model" in wanted else None
-        for name, attributions in maps.items():
-            heatmaps = seen.heatmaps(attributions.heatmap())
-            measured = measure(heatmaps, seen.boxes, seen.masks, wanted, extra=extra, **options)
-            if "saliency_metric" in wanted:
-                crops = [salient_box(heatmap) for heatmap in attributions.heatmap()]
-                measured["saliency_metric"] = saliency_metric(seen.images, crops, probability(targets))
-            scored |= {f"{name}|{key}": values for key, values in pack(measured).items()}
-            scored[f"{name}|seconds"] = np.full(len(kept), attributions.seconds / len(kept))
-        for name, measured in measure_baselines(seen.sizes, seen.boxes, seen.masks, wanted, **options).items():
-            if "saliency_metric" in wanted:
-                heatmap, box = baseline(name, seen.images.shape[1:3])
-                crops = [salient_box(heatmap) if box is None else box] * len(kept)
-                measured["saliency_metric"] = saliency_metric(seen.images, crops, probability(targets))
-            scored |= {f"{name}|{key}": values for key, values in pack(measured).items()}
-        return scored
-
-    def probability(targets: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        def predict(images: np.ndarray) -> np.ndarray:
-            return attributer.answer(images, batch_size=batch_size)[1][np.arange(len(targets)), targets]
-
-        return predict
-
-    return score
-
-
-def _colours(seen: View, iou: float) -> Callable[[int, np.ndarray], dict[str, Any]]:
-    """The score that needs the image beside the map."""
-
-    def extra(item: int, heatmap: np.ndarray) -> dict[str, Any]:
-        image = seen.images[item]
-        image = image if image.shape[:2] == heatmap.shape else resize(image, heatmap.shape)
-        return {"colour_model": colour_model_hit(image, heatmap, seen.boxes[item], iou)}
-
-    return extra
 
 
 def _summarise(

@@ -1,0 +1,155 @@
+"""A few images of WSOL: every method's maps measured, an array a record, as far as the run directory lacks them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from attribeval.attributer import Attributer, versions
+from attribeval.benchmarks.wsol.baselines import baseline
+from attribeval.benchmarks.wsol.colour_model import colour_model_hit
+from attribeval.benchmarks.wsol.evaluate import measure_baselines, wanted_arrays
+from attribeval.benchmarks.wsol.measure import measure
+from attribeval.benchmarks.wsol.metrics import Metric
+from attribeval.benchmarks.wsol.saliency_metric import saliency_metric, salient_box
+from attribeval.benchmarks.wsol.summary import pack
+from attribeval.benchmarks.wsol.views import View, view
+from attribeval.datasets.images import resize
+from attribeval.datasets.samples import Samples
+from attribeval.methods.card import Method
+from attribeval.runs.keys import content_of, digest_of, file_name, model_key
+from attribeval.runs.store import Store
+
+# What a number depends on, beside the model, the method, and what is in the images.
+_COMMON = ("targets", "protocol", "geometry", "seed")
+_OF_MEASURING = ("iou", "protocol", "tolerance")
+
+
+class Chunk:
+    """Scores images, a few at a time.
+
+    Args:
+        attributer: The explained model.
+        methods: By label.
+        metrics: What is wanted of the maps.
+        settings: Of `procedure.run_wsol`.
+        store: Where the arrays are and go.
+        batch_size: Images that the model takes at a time.
+    """
+
+    def __init__(
+        self,
+        attributer: Attributer,
+        methods: Mapping[str, Method],
+        metrics: Sequence[Metric],
+        settings: Mapping[str, Any],
+        store: Store,
+        batch_size: int | None,
+    ):
+        self.store = store
+        self._attributer, self._methods, self._settings, self._batch_size = attributer, methods, settings, batch_size
+        self._wanted = wanted_arrays(metrics)
+        self._options = {name: settings[name] for name in _OF_MEASURING}
+        about = [model_key(attributer.classifier), versions(), *(settings[name] for name in _COMMON)]
+        self._common = digest_of(about)
+        self._measured = digest_of(self._options)
+
+    def lock(self, start: int) -> str:
+        """What to lock while the images from number `start` on are scored."""
+        return f"{self._common}-{self._measured}-{start:07d}"
+
+    def score(self, part: Samples) -> dict[str, np.ndarray]:
+        """Everything that is kept of some images, in small arrays: "images|labels", "<method>|<array>", ….
+
+        What is in the store is taken from there; a method of which an array is missing explains the images again.
+        """
+        seen = view(self._attributer, part, self._settings["geometry"], self._settings["protocol"])
+        if not seen.items:
+            return {"images|skipped": np.array(part.ids)}
+        kept = part[seen.items]
+        prepared = np.asarray(self._attributer.classifier.prepare(seen.images))
+        content = content_of(seen.images, prepared, seen.sizes, seen.boxes, seen.masks, kept.labels)
+        name = f"{self._common}/images-{content}"
+        answered = self.store.read_arrays(f"{name}/answers")
+        if answered is None:
+            output = self._attributer.predict(seen.images, batch_size=self._batch_size, progress=False)
+            rank_of_label = (output > output[np.arange(len(kept)), kept.labels][:, None]).sum(1)
+            answered = {"predicted": output.argmax(1), "rank_of_label": rank_of_label}
+            self.store.write_arrays(f"{name}/answers", answered)
+        predicted = answered["predicted"]
+        targets = kept.labels if self._settings["targets"] == "label" else predicted
+        scored = {
+            "images|labels": kept.labels,
+            "images|top1": predicted == kept.labels,
+            "images|skipped": np.array([name for i, name in enumerate(part.ids) if i not in set(seen.items)], str),
+        }
+        if self._attributer.classifier.classes > 5:
+            scored["images|top5"] = answered["rank_of_label"] < 5
+        for label, arrays in self._of_methods(name, seen, targets).items():
+            scored |= {f"{label}|{key}": values for key, values in arrays.items()}
+        for label, measured in self._of_baselines(seen, targets).items():
+            scored |= {f"{label}|{key}": values for key, values in pack(measured).items()}
+        return scored
+
+    def _of_methods(self, name: str, seen: View, targets: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+        """The packed arrays of every method, and its seconds for each image."""
+        found, missing = {}, {}
+        for label, method in self._methods.items():
+            records = {array: f"{name}/{file_name(method)}/{array}-{self._measured}" for array in self._wanted}
+            records["seconds"] = f"{name}/{file_name(method)}/seconds"
+            read = {array: self.store.read_arrays(record) for array, record in records.items()}
+            if any(one is None for one in read.values()):
+                missing[label] = records
+            else:
+                found[label] = {key: values for one in read.values() for key, values in one.items()}
+        if missing:
+            methods = {label: self._methods[label] for label in missing}
+            maps = self._attributer.explain_many(
+                seen.images, methods, targets, seed=self._settings["seed"], batch_size=self._batch_size, progress=False
+            )
+        for label, records in missing.items():
+            found[label] = {}
+            measured = self._measure(seen, maps[label].heatmap(), targets)
+            measured["seconds"] = np.full(len(targets), maps[label].seconds / len(targets))
+            for array, record in records.items():
+                packed = pack({array: measured[array]}) if array in measured else {}
+                self.store.write_arrays(record, packed)
+                found[label] |= packed
+        return {label: found[label] for label in self._methods}
+
+    def _measure(self, seen: View, heatmaps: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        extra = _colours(seen, self._settings["iou"]) if "colour_model" in self._wanted else None
+        measured = measure(seen.heatmaps(heatmaps), seen.boxes, seen.masks, self._wanted, extra=extra, **self._options)
+        if "saliency_metric" in self._wanted:
+            crops = [salient_box(heatmap) for heatmap in heatmaps]
+            measured["saliency_metric"] = saliency_metric(seen.images, crops, self._probability(targets))
+        return measured
+
+    def _of_baselines(self, seen: View, targets: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+        found = measure_baselines(seen.sizes, seen.boxes, seen.masks, self._wanted, **self._options)
+        if "saliency_metric" in self._wanted:
+            for name, measured in found.items():
+                heatmap, box = baseline(name, seen.images.shape[1:3])
+                crops = [salient_box(heatmap) if box is None else box] * len(targets)
+                measured["saliency_metric"] = saliency_metric(seen.images, crops, self._probability(targets))
+        return found
+
+    def _probability(self, targets: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        def predict(images: np.ndarray) -> np.ndarray:
+            answer = self._attributer.answer(images, batch_size=self._batch_size)[1]
+            return answer[np.arange(len(targets)), targets]
+
+        return predict
+
+
+def _colours(seen: View, iou: float) -> Callable[[int, np.ndarray], dict[str, Any]]:
+    """The score that needs the image beside the map."""
+
+    def extra(item: int, heatmap: np.ndarray) -> dict[str, Any]:
+        image = seen.images[item]
+        image = image if image.shape[:2] == heatmap.shape else resize(image, heatmap.shape)
+        return {"colour_model": colour_model_hit(image, heatmap, seen.boxes[item], iou)}
+
+    return extra
