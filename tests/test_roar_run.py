@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib.util
-import json
 import re
 import shutil
 import threading
@@ -281,6 +280,49 @@ def test_corrupted_images_are_written_again_where_the_data_set_is(copied):
     assert shard.read_bytes() == bits
 
 
+def test_damaged_records_weights_and_means_are_made_again(copied, finished):
+    """A digit of a record, a byte of kept weights, the fill's mean: noticed, said, and the table is as before."""
+    record = copied.path / "cells" / "GRAD_remove_0.8_r0.json"
+    text = record.read_text()
+    record.write_text(text.replace('"accuracy": 0.', '"accuracy": 1.', 1))
+    assert record.read_text() != text
+    weights = copied.path / "models" / "unmodified_r0.weights.h5"
+    bits = bytearray(weights.read_bytes())
+    bits[len(bits) // 2] ^= 16
+    weights.write_bytes(bits)
+    mean = copied.path / "images" / "mean.npz"
+    mean.write_bytes(mean.read_bytes()[:40])
+    with pytest.warns(UserWarning) as caught:
+        again = procedure.continue_roar(copied.path, progress=False)
+    said = " ".join(str(warning.message) for warning in caught)
+    assert "GRAD_remove_0.8_r0.json is damaged (its checksum does not fit): its work is done again" in said
+    assert "unmodified_r0.weights.h5 is missing or damaged: it is trained again" in said
+    columns = [column for column in again.table if "seconds" not in column]
+    assert again.table[columns].equals(finished[1].table[columns])
+
+
+def test_damaged_labels_need_the_data_set(copied):
+    file = copied.path / "labels.npz"
+    bits = bytearray(file.read_bytes())
+    bits[len(bits) // 2] ^= 1
+    file.write_bytes(bits)
+    with pytest.raises(AttribevalError, match=r"labels\.npz as it was written.*checksum.*needs the data set"):
+        procedure.continue_roar(copied.path)
+    assert copied.missing_images()
+    roar(copied.path, **FULL)
+    assert not copied.missing_images()
+
+
+def test_a_folder_of_another_study_is_refused(copied, tmp_path):
+    from attribeval.runs.store import Store
+
+    with pytest.raises(AttribevalError, match=r"one of wsol, as run_dir.*one of roar: choose another"):
+        Store(copied.path, "wsol")
+    Store(tmp_path / "other", "bam")
+    with pytest.raises(AttribevalError, match=r"one of roar, as run_dir.*one of bam: choose another"):
+        roar(tmp_path / "other")
+
+
 def test_more_methods_and_repeats_extend_a_run(tmp_path):
     roar(tmp_path, ["random"], **here())
     run_dir = RunDir(tmp_path)
@@ -551,4 +593,4 @@ def test_evaluator_has_roar_too(finished, unmodified):
     options = {"fractions": [0.4, 0.8], "repeats": 1, "recipe": RECIPE, **FULL}
     again = evaluator.roar(net, DATA, ["GRAD", "random"], run_dir=run_dir.path, **options)
     assert again.table.equals(result.table)
-    assert json.loads(run_dir.grid_file.read_text())["estimators"][0]["label"] == "GRAD"
+    assert run_dir.grid().estimators[0].label == "GRAD"

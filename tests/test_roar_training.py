@@ -16,6 +16,7 @@ from attribeval.benchmarks.roar.augment import Augment
 from attribeval.benchmarks.roar.recipe import RECIPES, Recipe, find_recipe
 from attribeval.benchmarks.roar.training import evaluate, score, train
 from attribeval.errors import AttribevalError
+from attribeval.runs.sealed import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 N, CLASSES, BATCH = 48, 3, 8
@@ -489,7 +490,7 @@ def test_two_processes_train_every_cell_together(tmp_path):
     names = sorted(path.name for path in (tmp_path / "one" / "cells").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "two" / "cells").iterdir())
     for name in names:
-        one, two = (json.loads((tmp_path / run / "cells" / name).read_text()) for run in ("one", "two"))
+        one, two = (read_json((tmp_path / run / "cells" / name).read_bytes()) for run in ("one", "two"))
         assert (one["hardware"]["replicas"], two["hardware"]["replicas"]) == (1, 2)
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
         np.testing.assert_allclose(two["history"]["loss"], one["history"]["loss"], rtol=1e-5)

@@ -24,10 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
+from attribeval.runs.sealed import read_json
+
 ROOT = Path(__file__).resolve().parents[2]
 VICTIMS = ("group", "parent", "worker", "training", "training")
 _GRACE = 20.0  # seconds in which everything must be gone after its parent was killed
-_TIMES = ("seconds", "training_seconds", "hardware")
+_TIMES = ("seconds", "training_seconds", "hardware", "weights")
 
 
 def write_inputs(folder: Path) -> list[str]:
@@ -96,7 +98,7 @@ class Watcher:
                 facts = path.stat()
                 if self.seen.get(path.stem) == (facts.st_ino, facts.st_mtime_ns):
                     continue
-                record = json.loads(path.read_text())
+                record = read_json(path.read_bytes())
             except FileNotFoundError:
                 continue
             self.seen[path.stem] = (facts.st_ino, facts.st_mtime_ns)
@@ -158,7 +160,7 @@ def numbers(run_dir: Path) -> dict[str, str]:
     """Every record without its times, and the table without its cost, as text that shows every bit."""
     found = {}
     for path in sorted((run_dir / "cells").glob("*.json")):
-        record = {key: value for key, value in json.loads(path.read_text()).items() if key not in _TIMES}
+        record = {key: value for key, value in read_json(path.read_bytes()).items() if key not in _TIMES}
         record["history"] = {key: value for key, value in record["history"].items() if key != "seconds"}
         found[path.stem] = json.dumps(record, sort_keys=True)
     found["table"] = (run_dir / "report" / "table.csv").read_text()

@@ -19,11 +19,12 @@ from attribeval.benchmarks.roar.ranks import mask_table
 from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.recursion import rank_again
-from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
+from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir
 from attribeval.benchmarks.roar.strategies import is_chief
 from attribeval.benchmarks.roar.training import evaluate, train
 from attribeval.models.preprocessing import find_preprocessing
 from attribeval.models.run_options import tf32
+from attribeval.runs.keys import file_digest
 
 _EVALUATED_AT_ONCE = 256
 
@@ -70,7 +71,7 @@ def _run_cell(
     history = train(model, batches, view.count("train"), recipe, strategy, callbacks)
     trained = time.perf_counter() - begun
     score = evaluate(model, view.batches("test"), classes)
-    _save_weights(model, run_dir, cell)
+    weights = _save_weights(model, run_dir, cell)
     before = None
     if cell.kind not in ("unmodified", "leakage"):
         before = _without_retraining(model, run_dir, cell, view, classes)
@@ -79,6 +80,7 @@ def _run_cell(
         **{key: value for key, value in asdict(score).items() if key != "per_class_accuracy"},
         "per_class_accuracy": [None if value != value else value for value in score.per_class_accuracy],
         "without_retraining": before,
+        "weights": weights,
         "seconds": time.perf_counter() - begun,
         "training_seconds": trained,
         "history": asdict(history),
@@ -93,7 +95,9 @@ def _run_cell(
 
 def failed_record(grid: Grid, cell: Cell, error: str, seconds: float) -> dict[str, Any]:
     """The record of a training that could not be finished."""
-    nothing = dict.fromkeys(("accuracy", "loss", "per_class_accuracy", "without_retraining", "images", "history"))
+    nothing = dict.fromkeys(
+        ("accuracy", "loss", "per_class_accuracy", "without_retraining", "weights", "images", "history")
+    )
     return {
         **_names(grid, cell, "failed"),
         **nothing,
@@ -184,10 +188,10 @@ def _without_retraining(model: Any, run_dir: RunDir, cell: Cell, view: _View, cl
     return evaluate(model, view.batches("test"), classes).accuracy
 
 
-def _save_weights(model: Any, run_dir: RunDir, cell: Cell) -> None:
-    """Keep what later work needs: the unmodified models, and the models that recursive rankings explain."""
-    if cell.kind not in ("unmodified", "recursive") or not is_chief():
-        return
+def _save_weights(model: Any, run_dir: RunDir, cell: Cell) -> str | None:
+    """Keep what later work needs, the unmodified models and those that recursive rankings explain: the file's hash."""
+    if cell.kind not in KEPT or not is_chief():
+        return None
     file = run_dir.weights_file(cell)
     temporary = Path(file.parent) / f"tmp-{os.getpid()}-{file.name}"
     try:
@@ -195,3 +199,4 @@ def _save_weights(model: Any, run_dir: RunDir, cell: Cell) -> None:
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
+    return file_digest(file)

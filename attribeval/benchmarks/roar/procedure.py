@@ -25,7 +25,7 @@ from attribeval.benchmarks.roar.own_maps import store_own_maps
 from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.request import Request, make_request
-from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir, disk_full
+from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir, disk_full
 from attribeval.benchmarks.roar.strategies import check_strategy, make_strategy, workers
 from attribeval.benchmarks.roar.tasks import Setup, is_finished, map_tasks
 from attribeval.benchmarks.roar.verdict import result as make_result
@@ -156,6 +156,7 @@ def continue_roar(
     for split in SPLITS:
         try:
             working.images(split).verify()
+            working.labels(split)
         except AttribevalError as error:
             raise AttribevalError(f"{error} That needs the data set (--data).") from error
     drop_corrupted(working, grid)
@@ -201,7 +202,10 @@ def prepare(run_dir: RunDir, grid: Grid, request: Request, progress: bool | None
 
 
 def drop_corrupted(run_dir: RunDir, grid: Grid) -> None:
-    """Delete rank files that are not as they were written, so that they are made again, and say which."""
+    """Delete weights and rank files that are not as they were written, so that they are made again; say which."""
+    for cell in grid.cells():
+        if cell.kind in KEPT:
+            run_dir.drop_damaged_weights(cell)
     folders = [run_dir.ranks_folder(label) for label in grid.rankings()]
     folders += [run_dir.path / "maps" / cell.name for level in grid.recursive() for cell in level]
     for folder in folders:

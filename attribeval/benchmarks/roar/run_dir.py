@@ -13,8 +13,8 @@ logs/                       what processes printed whose task failed
 from __future__ import annotations
 
 import errno
-import json
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -29,8 +29,12 @@ from attribeval.benchmarks.roar.grid import Cell, Grid, file_name
 from attribeval.benchmarks.roar.records import Records
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
+from attribeval.runs.keys import file_digest
+from attribeval.runs.sealed import Damaged, array_bytes, json_bytes, read_arrays, read_json
+from attribeval.runs.store import claim
 
 SPLITS = ("train", "test")
+KEPT = ("unmodified", "recursive")  # kinds of cells whose weights are kept
 
 
 class RunDir:
@@ -69,6 +73,7 @@ class RunDir:
         Raises:
             AttribevalError: If the directory holds another grid (says what differs).
         """
+        claim(self.path, "roar")
         try:
             for folder in ("cells", "failures", "locks", "logs", "maps", "models"):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
@@ -85,7 +90,7 @@ class RunDir:
     def grid(self) -> Grid:
         """The grid that the directory holds."""
         try:
-            return Grid.from_json(json.loads(self.grid_file.read_text(encoding="utf-8")))
+            return Grid.from_json(read_json(self.grid_file.read_bytes()))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise AttribevalError(
                 f"Expected {self.grid_file} as a run of ROAR wrote it. Received: {type(error).__name__}: {error}."
@@ -144,6 +149,14 @@ class RunDir:
     def weights_file(self, cell: Cell) -> Path:
         return self.path / "models" / f"{cell.name}.weights.h5"
 
+    def drop_damaged_weights(self, cell: Cell) -> None:
+        """Forget a training whose weights are not those that its record says, so that it is done again."""
+        record = self.record(cell)
+        wanted = None if record is None else record.get("weights")
+        if wanted is not None and file_digest(self.weights_file(cell)) != wanted:
+            warnings.warn(f"{self.weights_file(cell)} is missing or damaged: it is trained again.", stacklevel=4)
+            (self.path / "cells" / f"{cell.name}.json").unlink(missing_ok=True)
+
     @property
     def explained_file(self) -> Path:
         """The checkpoint that the user gave to be explained, if any."""
@@ -155,24 +168,37 @@ class RunDir:
         return Records.open(self.path / "images", split)
 
     def labels(self, split: str) -> np.ndarray:
-        """Class indices, int64 (N,)."""
-        with np.load(self.path / "labels.npz", allow_pickle=False) as data:
-            return data[split]
+        """Class indices, int64 (N,).
+
+        Raises:
+            AttribevalError: If they are not there, or damaged.
+        """
+        file = self.path / "labels.npz"
+        try:
+            return read_arrays(file.read_bytes())[split]
+        except (FileNotFoundError, Damaged) as error:
+            raise AttribevalError(
+                f"Expected {file} as it was written. Received: {error}. Start the run again with its data set, which "
+                "writes it anew."
+            ) from error
 
     def channel_mean(self) -> np.ndarray:
         """The mean of the training images by channel, float32 (C,): computed once, by whoever asks first."""
-        file = self.path / "images" / "mean.npy"
-        if not file.is_file():
+        file = self.path / "images" / "mean.npz"
+        try:
+            return read_arrays(file.read_bytes())["mean"]
+        except (FileNotFoundError, Damaged):
             mean = channel_mean(self.images("train"))
-            self._write(file, lambda f: np.save(f, mean, allow_pickle=False))
-        return np.load(file, allow_pickle=False)
+            self._write(file, lambda f: f.write(array_bytes({"mean": mean})))
+            return mean
 
     def write_labels(self, **labels: np.ndarray) -> None:
-        self._write(self.path / "labels.npz", lambda file: np.savez(file, **labels))
+        self._write(self.path / "labels.npz", lambda file: file.write(array_bytes(labels)))
 
     def missing_images(self) -> bool:
-        """Whether images are still to be written: their shards are whole or not there."""
+        """Whether images or labels are still to be written: their shards are whole or not there."""
         try:
+            self.labels("train")
             return any(self.images(split).missing() for split in SPLITS)
         except AttribevalError:
             return True
@@ -210,17 +236,15 @@ class RunDir:
 
     def _read_json(self, file: Path) -> Any:
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
+            return read_json(file.read_bytes())
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise AttribevalError(
-                f"Expected JSON in {file}. Received: {error}. Delete the file to do its work again."
-            ) from error
+        except Damaged as error:
+            warnings.warn(f"{file} is damaged ({error}): its work is done again.", stacklevel=3)
+            return None
 
     def _write_json(self, file: Path, value: Any) -> None:
-        data = json.dumps(value, indent=1).encode()
-        self._write(file, lambda f: f.write(data))
+        self._write(file, lambda f: f.write(json_bytes(value)))
 
     def _write(self, file: Path, write: Callable[[Any], Any]) -> None:
         try:
