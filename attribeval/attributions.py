@@ -13,6 +13,7 @@ import numpy as np
 
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
+from attribeval.sealed import UNREADABLE
 
 if TYPE_CHECKING:
     from attribeval.datasets.photographs import Photographs
@@ -244,5 +245,5 @@ class Attributions:
                 about = json.loads(str(data["about"]))
                 gap = data.get("completeness_gap")
                 return cls(values=data["values"], targets=data["targets"], completeness_gap=gap, **about)
-        except (OSError, KeyError, ValueError, TypeError) as error:
+        except (TypeError, *UNREADABLE) as error:
             raise AttribevalError(f"Expected a file written by Attributions.save. Received {path}: {error}.") from error

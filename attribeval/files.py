@@ -1,7 +1,8 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and what to say where none can be written."""
 
 from __future__ import annotations
 
+import errno
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -24,3 +25,19 @@ def write_atomic(path: Path, write: Callable[[Any], Any]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_picture(figure: Any, path: Path, dpi: int = 150) -> None:
+    """Write a figure of matplotlib as PNG, whole or not at all."""
+    write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=dpi))
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what it was raised from, says that nothing more can be written."""
+    while error is not None:
+        if isinstance(error, OSError):
+            hidden = f"errno = {errno.ENOSPC}" in str(error)  # h5py tells it in words
+            if hidden or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                return True
+        error = error.__cause__
+    return False

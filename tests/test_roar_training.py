@@ -16,7 +16,7 @@ from attribeval.benchmarks.roar.augment import Augment
 from attribeval.benchmarks.roar.recipe import RECIPES, Recipe, find_recipe
 from attribeval.benchmarks.roar.training import evaluate, score, train
 from attribeval.errors import AttribevalError
-from attribeval.runs.sealed import read_json
+from attribeval.sealed import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 N, CLASSES, BATCH = 48, 3, 8

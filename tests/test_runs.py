@@ -10,10 +10,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
-from attribeval import AttribevalError, Attributer, Evaluator
+from attribeval import AttribevalError, Attributer, Evaluator, sealed
 from attribeval.datasets.samples import Samples
-from attribeval.runs import sealed
+from attribeval.results.result import Result
 from attribeval.runs.store import Store
 
 RNG = np.random.default_rng(0)
@@ -210,3 +211,76 @@ def test_processes_share_a_folder(attributer, tmp_path, study):
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
     table(STUDIES[study](attributer, samples(), None)).to_csv(tmp_path / "alone.csv")
     assert (tmp_path / "alone.csv").read_text() == (tmp_path / "a.csv").read_text()
+
+
+# ------------------------------------------------------------------------------------------------- the command line
+
+
+def test_a_full_disk_is_one_line_and_an_exit_code_of_its_own(tmp_path, attributer, monkeypatch, capsys):
+    import errno
+
+    from attribeval import cli, files
+
+    attributer.classifier.model.save(tmp_path / "net.keras")
+    photograph = tmp_path / "photo.png"
+    Image.fromarray(IMAGES[0].astype(np.uint8)).save(photograph)
+    words = ["explain", photograph, "--model", tmp_path / "net.keras", "--method", "gradient", "-o", tmp_path / "out"]
+    words = [str(word) for word in words]
+
+    class Full:
+        """A file that takes ten bytes."""
+
+        def __init__(self, path):
+            self.file = open(path, "wb")  # noqa: SIM115
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def write(self, data):
+            self.file.write(bytes(data)[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+    monkeypatch.setattr(files, "open", lambda path, mode: Full(path), raising=False)
+    assert cli.main(words) == 3
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and "No space left on device" in said[0]
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []  # nothing half-written
+    monkeypatch.undo()
+    assert cli.main(words) == 0
+
+
+def test_sigterm_ends_as_ctrl_c_does(tmp_path):
+    code = """
+import argparse, os, signal, sys, time
+from attribeval.cli import main
+
+def run(args):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(20)
+
+plain = argparse.ArgumentParser.parse_args
+argparse.ArgumentParser.parse_args = lambda *a, **o: argparse.Namespace(**vars(plain(*a, **o)) | {"run": run})
+sys.exit(main(["explain", "x.png", "--model", "vgg16"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=25)
+    assert done.returncode == 130 and done.stderr.strip().endswith("attribeval explain: interrupted.")
+
+
+def test_a_changed_result_is_refused_by_name(attributer, tmp_path):
+    folder = wsol(attributer, samples(), None).save(tmp_path / "result")
+    back = Result.load(folder)
+    assert table(back).shape[0] > 5
+    for name in ("table.csv", "result.json", "arrays.npz"):
+        data = (folder / name).read_bytes()
+        for damaged in (data[: len(data) // 2], b"", data.replace(b"0", b"1", 1)):
+            (folder / name).write_bytes(damaged)
+            with pytest.raises(AttribevalError, match=r"written by Result\.save"):
+                Result.load(folder)
+        (folder / name).write_bytes(data)
+    assert table(Result.load(folder)).equals(table(back))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from attribeval import __version__
 from attribeval.cli import (
@@ -25,6 +29,7 @@ from attribeval.cli import (
     wsol,
 )
 from attribeval.errors import AttribevalError
+from attribeval.files import is_disk_full
 from attribeval.progress import keep_quiet
 from attribeval.results.command import command_runs
 
@@ -39,6 +44,7 @@ exit codes:
   0    done
   1    done, but for parts that failed; they are listed
   2    bad input; one line on standard error says what, and what to do
+  3    nothing can be written: the disk is full, or the place is read-only or somebody else's
   130  interrupted; where a run directory was given, the same command goes on
 
 NO_COLOR is respected. Completion for your shell: attribeval completion --help
@@ -69,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit code: 0 done, 1 done but for parts that failed (they are listed), 2 bad input (one line on standard error
-        says what), 130 interrupted.
+        says what), 3 nothing can be written, 130 interrupted (by Ctrl-C or SIGTERM).
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     root = parser()
@@ -86,11 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.dry_run:
             config.dry_run(args)
             return 0
-        with command_runs(shlex.join(["attribeval", *words])):
+        with command_runs(shlex.join(["attribeval", *words])), sigterm_as_ctrl_c():
             return args.run(args) or 0
     except AttribevalError as error:
         print(f"attribeval {args.command}: {error}", file=sys.stderr)
-        return 2
+        return 3 if is_disk_full(error) else 2
     except KeyboardInterrupt:
         folder = getattr(args, "run_dir", None)
         there = "" if args.command in ("roar", "bam") else f" and --run-dir {folder}"
@@ -100,3 +106,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # e.g. `attribeval methods | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if not (isinstance(error, PermissionError) or is_disk_full(error)):
+            raise
+        print(f"attribeval {args.command}: nothing can be written: {error}. What is finished is kept.", file=sys.stderr)
+        return 3
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """While this runs, SIGTERM, which schedulers and `kill` send, ends a command as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> None:
     from attribeval.datasets import digit_scenes
     from attribeval.errors import AttribevalError
     from attribeval.evaluator import Evaluator
+    from attribeval.files import write_picture
     from attribeval.plots import overlays
     from attribeval.report.page import write_report
     from attribeval.report.terminal import wsol_table
@@ -58,8 +59,8 @@ def run(args: argparse.Namespace) -> None:
     output = Path(args.output)
     result.save(output)
     picture = overlays(images, maps, boxes=shown.boxes_at(images.shape[1:3]))
-    picture.savefig(output / "overlays.png", dpi=150)
-    result.plot().savefig(output / "wsol.png", dpi=150)
+    write_picture(picture, output / "overlays.png")
+    write_picture(result.plot(), output / "wsol.png")
     page = write_report(
         output / "report.html",
         [result],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attribeval.files import write_picture
+
 if TYPE_CHECKING:
     from attribeval.results.result import Result
-
-_DPI = 150
 
 
 def write_pictures_and_page(result: Result, folder: Path, plot: str, title: str, command: str) -> Path:
@@ -29,5 +29,5 @@ def write_pictures_and_page(result: Result, folder: Path, plot: str, title: str,
 
     pictures = more_pictures(result)
     for name, figure in {plot: result.plot(), **pictures}.items():
-        figure.savefig(folder / f"{name.split(' (')[0].lower().replace(' ', '_')}.png", dpi=_DPI)
+        write_picture(figure, folder / f"{name.split(' (')[0].lower().replace(' ', '_')}.png")
     return write_report(folder / "report.html", [result], pictures=pictures, title=title, command=command)

@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> None:
     import sys
     from pathlib import Path
 
+    from attribeval.files import write_picture
     from attribeval.report.page import write_report
     from attribeval.report.terminal import wsol_table
 
@@ -63,10 +64,10 @@ def run(args: argparse.Namespace) -> None:
     print("\n" + "\n".join(result.summary))
     if args.output:
         folder = result.save(Path(args.output))
-        result.plot().savefig(folder / "wsol.png", dpi=150)
+        write_picture(result.plot(), folder / "wsol.png")
         pictures = {}
         if boxes is not None:
-            boxes.savefig(folder / "boxes.png", dpi=150)
+            write_picture(boxes, folder / "boxes.png")
             pictures["Boxes of the best method at its threshold, over the true ones"] = boxes
         command = shlex.join(["attribeval", *sys.argv[1:]])
         page = write_report(folder / "report.html", [result], pictures=pictures, title="WSOL", command=command)

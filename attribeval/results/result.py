@@ -13,6 +13,7 @@ import numpy as np
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
 from attribeval.results.command import running_command
+from attribeval.sealed import UNREADABLE, Damaged, array_bytes, checksum, read_arrays
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,14 +59,17 @@ class Result:
         return plot_result(self)
 
     def save(self, folder: str | os.PathLike) -> Path:
-        """Write `table.csv`, `result.json` (settings, summary) and `arrays.npz` into a folder, each atomically."""
+        """Write `table.csv`, `result.json` (settings, summary, checksums), `arrays.npz` into a folder, each whole."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         about = {"benchmark": self.benchmark, "settings": self.settings, "summary": self.summary}
         about |= {"command": self.command} if self.command else {}
-        write_atomic(folder / "arrays.npz", lambda file: np.savez_compressed(file, **self.arrays))
-        write_atomic(folder / "table.csv", lambda file: file.write(self.table.to_csv(index=False).encode()))
-        write_atomic(folder / "result.json", lambda file: file.write(json.dumps(about, indent=2).encode()))
+        data = {"arrays.npz": array_bytes(self.arrays), "table.csv": self.table.to_csv(index=False).encode()}
+        about["checksums"] = {name: checksum(content) for name, content in data.items()}
+        about["checksums"]["result.json"] = checksum(json.dumps(about).encode())
+        data["result.json"] = json.dumps(about, indent=2).encode()
+        for name, content in data.items():
+            write_atomic(folder / name, lambda file, content=content: file.write(content))
         return folder
 
     @classmethod
@@ -73,18 +77,18 @@ class Result:
         """Read what `save` wrote.
 
         Raises:
-            AttribevalError: If the folder holds no result.
+            AttribevalError: If the folder holds no result, or a file is not as it was written.
         """
         import pandas as pd
 
         folder = Path(folder)
         try:
-            about = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-            with np.load(folder / "arrays.npz", allow_pickle=False) as data:
-                arrays = {name: data[name] for name in data.files}
+            about = json.loads((folder / "result.json").read_bytes())
+            _check(folder, about)
+            arrays = read_arrays((folder / "arrays.npz").read_bytes())
             table = pd.read_csv(folder / "table.csv", keep_default_na=False, na_values=[""])
             return cls(table=table, arrays=arrays, **({"command": None} | about))
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (TypeError, AttributeError, *UNREADABLE) as error:
             raise AttribevalError(f"Expected a folder written by Result.save. Received {folder}: {error}.") from error
 
     def write_table(self, path: str | os.PathLike) -> Path:
@@ -115,3 +119,14 @@ class Result:
 
         pictures = more_pictures(self) if pictures is None else pictures
         return write_report(path, [self], pictures=pictures, command=command)
+
+
+def _check(folder: Path, about: dict[str, Any]) -> None:
+    """Make sure that the files are those that were written together; takes the checksums out of `about`."""
+    own = about["checksums"].pop("result.json")
+    found = {name: checksum((folder / name).read_bytes()) for name in about["checksums"]}
+    if checksum(json.dumps(about).encode()) != own:
+        raise Damaged("result.json is not as it was written")
+    for name, wanted in about.pop("checksums").items():
+        if found[name] != wanted:
+            raise Damaged(f"{name} is not as it was written")

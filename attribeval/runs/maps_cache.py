@@ -23,7 +23,7 @@ from attribeval.files import write_atomic
 from attribeval.methods.card import Method
 from attribeval.models.classifier import Classifier
 from attribeval.runs.keys import digest_of, method_key, model_key, slug
-from attribeval.runs.sealed import seal, unseal
+from attribeval.sealed import seal, unseal
 
 _COSTS = struct.Struct("<dd")
 

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
-from attribeval.runs.sealed import Damaged, array_bytes, json_bytes, read_arrays, read_json
+from attribeval.sealed import Damaged, array_bytes, json_bytes, read_arrays, read_json
 
 LAYOUT = 1
 _POLL = 0.5  # seconds between looks at what another process is at

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribeval.runs.sealed import read_json
+from attribeval.sealed import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 VICTIMS = ("group", "parent", "worker", "training", "training")

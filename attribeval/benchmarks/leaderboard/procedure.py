@@ -86,7 +86,7 @@ def run_leaderboard(
 
     Raises:
         AttribevalError: If a method or benchmark is unknown or lacks what it needs of the data, an image cannot be
-            read, a label is no class of the model, or `run_dir` belongs to another run.
+            read, a label is no class of the model, or `run_dir` belongs to another study.
     """
     check_count("chunk", chunk, 1)
     samples = dataset if isinstance(dataset, Samples) else None

@@ -9,9 +9,10 @@ import numpy as np
 
 from attribeval.benchmarks.roar.grid import Grid, file_name
 from attribeval.benchmarks.roar.importance import explained_model, rank_maps
-from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir, is_disk_full
+from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.benchmarks.roar.tasks import with_filtered
 from attribeval.errors import AttribevalError
+from attribeval.files import is_disk_full
 
 
 def store_own_maps(run_dir: RunDir, grid: Grid, maps: Mapping[str, Any]) -> None:

@@ -12,7 +12,6 @@ logs/                       what processes printed whose task failed
 
 from __future__ import annotations
 
-import errno
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -28,10 +27,10 @@ from attribeval.benchmarks.roar.fills import channel_mean
 from attribeval.benchmarks.roar.grid import Cell, Grid, file_name
 from attribeval.benchmarks.roar.records import Records
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
+from attribeval.files import is_disk_full, write_atomic
 from attribeval.runs.keys import file_digest
-from attribeval.runs.sealed import Damaged, array_bytes, json_bytes, read_arrays, read_json
 from attribeval.runs.store import claim
+from attribeval.sealed import Damaged, array_bytes, json_bytes, read_arrays, read_json
 
 SPLITS = ("train", "test")
 KEPT = ("unmodified", "recursive")  # kinds of cells whose weights are kept
@@ -253,17 +252,6 @@ class RunDir:
             if not is_disk_full(error):
                 raise
             raise AttribevalError(disk_full(self.path)) from error
-
-
-def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error, or what it was raised from, says that nothing more can be written."""
-    while error is not None:
-        if isinstance(error, OSError):
-            hidden = f"errno = {errno.ENOSPC}" in str(error)  # h5py tells it in words
-            if hidden or error.errno in (errno.ENOSPC, errno.EDQUOT):
-                return True
-        error = error.__cause__
-    return False
 
 
 def disk_full(path: Path) -> str:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from attribeval.benchmarks.roar.builder import function_in_file
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.memory import grow_memory, lack_of_memory
-from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir, is_disk_full
+from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.errors import AttribevalError
+from attribeval.files import is_disk_full
 
 Outcome = Literal["done", "failed", "busy", "full"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +17,26 @@ _DIGEST = 16
 _SEAL = len(_MAGIC) + _DIGEST
 
 
+# What NumPy and zipfile raise where bytes of an .npz file are missing or changed.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
 class Damaged(ValueError):
     """Bytes that are not what was written."""
+
+
+def checksum(data: bytes) -> str:
+    """A short hash of bytes."""
+    return hashlib.blake2b(data, digest_size=_DIGEST).hexdigest()
 
 
 def seal(body: bytes) -> bytes:
@@ -77,4 +97,4 @@ def read_arrays(data: bytes) -> dict[str, np.ndarray]:
 
 
 def _checksum(record: Any) -> str:
-    return hashlib.blake2b(json.dumps(record).encode(), digest_size=_DIGEST).hexdigest()
+    return checksum(json.dumps(record).encode())
