@@ -50,7 +50,7 @@ def draw(attributer: Attributer, scans: datasets.Samples, output: Path) -> None:
     few = scans[np.concatenate([np.flatnonzero(scans.labels == label)[:2] for label in (0, 1)])]
     for name in attributer.classifier.class_names:
         maps = attributer.explain_many(few, METHODS, targets=name)
-        titles = [f"{scan}\nexplained: {name}" for scan in few.ids]
+        titles = [f"{scan.stem}\nexplained: {name}" for scan in few.images]
         overlays(attributer.read(few), maps, titles=titles).savefig(output / f"maps_{name}.png", dpi=150)
         print("Wrote", output / f"maps_{name}.png")
 

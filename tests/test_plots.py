@@ -234,6 +234,16 @@ def test_rows_tell_the_class_and_columns_the_method(signed, photographs):
     assert {"one", "two", "three"} <= set(texts(plots.overlays(None, {"g": signed}, titles=["one", "two", "three"])))
 
 
+def test_row_labels_of_two_lines_do_not_push_rows_apart():
+    square = attributions(np.random.default_rng(0).normal(size=(3, 48, 48, 1)))
+    long = "pneumonia_of_the_left_upper_lobe_000\nexplained: pneumonia"
+    figure = plots.overlays(None, {"gradient": square}, titles=[long, long, "one"])
+    assert "pneumonia_of_the_left_…\nexplained: pneumonia" in texts(figure)
+    figure.draw_without_rendering()
+    first, second, third = (ax.get_window_extent().y0 for ax in panels(figure))
+    assert first - second == pytest.approx(second - third, rel=0.02)
+
+
 def test_different_targets_are_written_below_each_map(signed, unsigned):
     other = attributions(unsigned.values, targets=(0, 0, 2), class_names=signed.class_names)
     axes = panels(plots.overlays(None, {"a": signed, "b": other}))

@@ -170,14 +170,16 @@ def write_row_label(ax: Axes, text: str) -> None:
 
 
 def shorten(text: str, width: int) -> str:
-    """Break a long text into two lines, and cut it if that is not enough."""
+    """Break a long text into two lines, and cut it if that is not enough; lines that are given are cut only."""
     text = str(text)
     half = width // 2
-    if len(text) <= half or "\n" in text:
+    if "\n" in text:
+        return "\n".join(cut(line, half + 3) for line in text.split("\n"))
+    if len(text) <= half:
         return text
-    cut = max(text.rfind(mark, 3, half) for mark in " (") + 1 or text.rfind("_", 3, half) + 1 or half
-    rest = text[cut:].strip()
-    return text[:cut].strip() + "\n" + (rest if len(rest) <= half + 2 else rest[: half + 1] + "…")
+    end = max(text.rfind(mark, 3, half) for mark in " (") + 1 or text.rfind("_", 3, half) + 1 or half
+    rest = text[end:].strip()
+    return text[:end].strip() + "\n" + (rest if len(rest) <= half + 2 else rest[: half + 1] + "…")
 
 
 def cut(text: str, width: int) -> str:
