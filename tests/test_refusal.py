@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
+import attribeval
 from attribeval import Attributer
 from attribeval.errors import AttribevalError
 
@@ -99,3 +103,12 @@ def test_the_remedy_for_a_wrong_shape_gives_the_right_one(shape, wanted, remedy)
     assert remedy in str(error.value)
     repaired = eval(remedy, {"images": images, "np": np, "keras": keras})
     assert attributer.read(repaired).shape[1:] == wanted
+
+
+def test_no_error_sends_to_a_control_that_looks_at_no_model():
+    """Sobel, random and the input itself explain nothing: none is a remedy."""
+    remedy = re.compile(r"\b(use|try|such as)\b[^.;:]{0,60}\b(sobel|'random'|'input')", re.IGNORECASE)
+    for file in Path(attribeval.__file__).parent.rglob("*.py"):
+        for found in re.finditer(r"raise \w*Error\((?:[^()]|\([^()]*\))*\)", file.read_text()):
+            text = re.sub(r'"\s*f?"', "", found[0])
+            assert not remedy.search(text), f"{file.name}: {text}"

@@ -468,8 +468,12 @@ def test_whole_numbers_are_explained_behind_their_cast(kind):
                                scaled.explain(pixels, "gradient", 1).values, atol=1e-5)  # fmt: skip
     ig, reference = (one.explain(pixels, "integrated_gradients", 1, steps=20) for one in (whole, scaled))
     np.testing.assert_allclose(ig.values, reference.values, atol=1e-5)
-    for method in ("gradcam", "deeplift", "smoothgrad(gradient)"):
-        assert np.abs(whole.explain(pixels, method).values).max() > 0
+    for method in ("gradcam", "deeplift", "gradient_shap(samples=8)", "kernel_shap(samples=60)"):
+        ours, theirs = (one.explain(pixels, method, 1, progress=False).values for one in (whole, scaled))
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max(), err_msg=method)
+    assert np.abs(whole.explain(pixels, "smoothgrad(gradient)").values).max() > 0
+    with pytest.raises(AttribevalError, match=f"input is {kind}.*'deeplift'.*'kernel_shap'"):
+        whole.explain(pixels, "deep_shap", 1)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,11 @@ def deep_explainer(classifier: Classifier, background: np.ndarray) -> Any:
     import shap
 
     model = scorer(classifier)
+    if classifier.cast_from is not None:
+        raise AttribevalError(
+            f"shap.DeepExplainer needs a float input. Received a model whose input is {classifier.cast_from}, a cast "
+            "without a derivative: use method='deeplift', which explains behind it, or 'kernel_shap'."
+        )
     if "deep" not in model.explainers:
         missing = operations_without_rule(classifier)
         if missing:

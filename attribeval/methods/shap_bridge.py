@@ -104,7 +104,9 @@ def _make_layer(classifier: weakref.ref, target: Any) -> Any:
     class Score(tf.keras.layers.Layer):
         def call(self, x):
             model = classifier()
-            scores = model.forward(x)[0] if tf.executing_eagerly() else model.trace(x, by_keras=True)[1]
+            # Behind a cast to integers only the compiled function has a derivative: Keras would call the cast, too.
+            compiled = tf.executing_eagerly() or model.cast_from is not None
+            scores = model.forward(x)[0] if compiled else model.trace(x, by_keras=True)[1]
             return tf.matmul(scores, target)
 
         def compute_output_spec(self, x):

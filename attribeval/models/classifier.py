@@ -153,6 +153,11 @@ class Classifier:
         """What the output is seen to be made by: "softmax", "sigmoid" or None."""
         return self.task.link
 
+    @property
+    def cast_from(self) -> str | None:
+        """The integer type that the model declares for its input, behind whose cast it is explained; None: a float."""
+        return self._cast_from
+
     # ----------------------------------------------------------------------------------------- inside a graph
 
     def trace(self, x: Any, by_keras: bool = False) -> tuple[Trace, Any]:

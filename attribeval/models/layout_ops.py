@@ -10,7 +10,6 @@ from attribeval import _tf as tf
 from attribeval.models.layout import (
     Axes,
     Axis,
-    centred,
     channel_axis,
     cut,
     has_places,
@@ -19,6 +18,7 @@ from attribeval.models.layout import (
     met,
     reshaped,
 )
+from attribeval.models.layout_products import einsum, matmul, of_dense
 from attribeval.models.layout_windows import POOLING, after_windows, by_size
 from attribeval.models.propagation.graph import Path
 from attribeval.models.propagation.ops import WEIGHTED
@@ -41,7 +41,7 @@ def layouts(path: Path) -> dict[str, Axes]:
             rank = tensor.shape.rank
             if rank is None:
                 continue
-            axes = _after(op, tensor, inputs) if inputs else None
+            axes = (of_dense(op, known) or _after(op, tensor, inputs)) if inputs else None
             known[tensor.name] = axes if axes is not None and len(axes) == rank else (None,) * rank
     return known
 
@@ -104,48 +104,6 @@ def _transpose(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]]) ->
 
 def _reshape(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]]) -> Axes:
     return reshaped(inputs[0][2], _shape(output))
-
-
-def _matmul(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]]) -> Axes | None:
-    names = ("transpose_a", "transpose_b") if op.type == "MatMul" else ("adj_x", "adj_y")
-    turned = [op.get_attr(name) for name in names]
-    rows = columns = None
-    lead: Axes = ()
-    lost: Axis = ()
-    for k, _, axes in inputs:
-        kept = axes[-1] if turned[k] else axes[-2]
-        if k == 0:
-            rows = kept
-        else:
-            columns = axes[-2] if turned[k] else axes[-1]
-        if len(axes) == output.shape.rank and not lead:
-            lead = axes[:-2]
-        if len(inputs) == 1:
-            lost = ((axes[-2] if turned[k] else axes[-1]) if k == 0 else (axes[-1] if turned[k] else axes[-2])) or ()
-    sides = [k for k, *_ in inputs]
-    rows = rows if 0 in sides else channel_axis(output.shape[-2])
-    columns = columns if 1 in sides else channel_axis(output.shape[-1])
-    lead = lead or (None,) * (output.shape.rank - 2)
-    return centred((*lead, rows, columns), lost)
-
-
-def _einsum(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]]) -> Axes | None:
-    equation = op.get_attr("equation").decode()
-    if "." in equation:
-        return None
-    left, out = equation.split("->")
-    terms = left.split(",")
-    axes: dict[str, Axis | None] = {}
-    for k, _, of_input in inputs:
-        for letter, axis in zip(terms[k], of_input, strict=True):
-            if letter not in axes or (has_places(axis) and not has_places(axes[letter])):
-                axes[letter] = axis
-    kept = tuple(axes.get(letter, channel_axis(size)) for letter, size in zip(out, _shape(output), strict=True))
-    if len(inputs) == 1:  # in attention, the places that are summed over are others than those that are kept
-        for letter in dict.fromkeys(terms[inputs[0][0]]):
-            if letter not in out:
-                kept = centred(kept, axes[letter] or ())
-    return kept
 
 
 def _concat(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]]) -> Axes | None:
@@ -233,11 +191,11 @@ def _resize(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]]) -> Ax
 
 _RULES: dict[str, Callable] = {
     **dict.fromkeys((*WEIGHTED, *POOLING), after_windows),
-    **dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), _matmul),
+    **dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), matmul),
     **dict.fromkeys(("Pad", "PadV2"), _pad),
     **dict.fromkeys(("Reshape", "Squeeze", "ExpandDims"), _reshape),
     **dict.fromkeys(_REDUCING, _reduce),
     **dict.fromkeys(_RESIZING, _resize),
-    "Einsum": _einsum, "Transpose": _transpose, "ConcatV2": _concat, "StridedSlice": _strided_slice, "Slice": _slice,
+    "Einsum": einsum, "Transpose": _transpose, "ConcatV2": _concat, "StridedSlice": _strided_slice, "Slice": _slice,
     "Split": _split,
 }  # fmt: skip
