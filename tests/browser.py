@@ -90,6 +90,10 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    def screenshot(self) -> bytes:
+        """What the window shows, PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
+
     def pdf(self) -> bytes:
         """The page as it is printed."""
         return base64.b64decode(self._call("Page.printToPDF", preferCSSPageSize=True)["data"])

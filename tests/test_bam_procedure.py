@@ -223,7 +223,7 @@ def test_the_series_and_the_pictures(result, tmp_path):
     text = bam_text(saved)
     row = next(line for line in text.splitlines() if line.startswith("gradient "))
     value = result.table.set_index(["method", "metric"]).loc[("gradient", "MCS"), "value"]
-    assert f"{value:+.3f}" in row and "f_∅s" in text
+    assert f"{value:.3f}".replace("-", "−") in row and "f_∅s" in text
     bars = saved.plot().axes
     assert bars[0].get_title(loc="left").startswith("MCS")
     widths = [patch.get_width() for patch in bars[0].patches]

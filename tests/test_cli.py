@@ -230,7 +230,7 @@ def test_wsol_scores_map_files_without_a_model(tmp_path, capsys):
     np.save(maps / "0.JPEG.npy", heat)
     done = attribeval(*words)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"cams +method +100.0%", done.stdout) and "centred Gaussian" in done.stdout
+    assert re.search(r"cams +method +100.0 %", done.stdout) and "centred Gaussian" in done.stdout
     assert "oneDNN" not in done.stderr  # TensorFlow was not loaded
     assert (tmp_path / "out/report.html").is_file()
     table = np.genfromtxt(tmp_path / "out/table.csv", delimiter=",", names=True, dtype=None, encoding=None)

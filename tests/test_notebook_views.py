@@ -97,10 +97,10 @@ def test_a_result_is_its_verdict_its_chart_and_the_head_of_its_table(attributer,
     assert read.items == result.summary[:4]
     assert len(read.pictures) == 1 and read.pictures[0].size[0] > 300
     header = read.cells[:8]
-    assert header[:3] == ["method", "kind", "MaxBoxAcc"]
+    assert header[:2] == ["method", "MaxBoxAcc"]
     first = result.table[(result.table["method"] == "gradcam") & (result.table["metric"] == "MaxBoxAcc")].iloc[0]
     row = read.cells[8:][read.cells[8:].index("gradcam") :]
-    assert row[2].startswith(f"{100 * first['value']:.1f} %")
+    assert row[1].startswith(f"{100 * first['value']:.1f} %")
     text = repr(result)
     assert text.splitlines()[1] == result.summary[0] and len(text.splitlines()) == 2
     counts = [f"{result.table[name].nunique()} {name}s" for name in ("method", "metric")]

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from PIL import Image
 from attribeval.errors import AttribevalError
 from attribeval.report import cells, page
 from attribeval.report.page import write_report
+from attribeval.results import numbers
 from attribeval.results.result import Result
 
 HOSTILE = "</td><script>alert('x')</script><img src=x onerror=alert(1)>\"'&amp; $x_^ {bad"
@@ -137,7 +140,7 @@ def test_nothing_is_asked_of_the_network(tree, report):
     for element in tree.all("*"):
         for name in ("src", "href", "srcset", "action", "data", "poster", "background", "formaction"):
             value = element.attributes.get(name)
-            assert value is None or value.startswith(("#", "data:image/png;base64,")), (element.tag, name, value[:80])
+            assert value is None or value.startswith(("#", "data:image/svg+xml,")), (element.tag, name, value[:80])
     assert not tree.all("link") and not tree.all("iframe") and not tree.all("base")
     style = tree.all("style")[0].text
     assert "url(" not in style and "@import" not in style
@@ -158,44 +161,58 @@ def test_links_lead_somewhere(tree):
     assert {link[1:] for link in links} <= ids
 
 
-def test_the_summary_comes_before_tables_and_those_before_settings(tree):
+def test_the_answer_comes_first_then_chart_pictures_table_and_how_it_was_made(tree, tmp_path):
     sections = tree.all("section")
     assert [s.attributes["id"] for s in sections] == ["summary", "result-1", "result-2", "pictures", "made"]
     assert [li.text for li in sections[0].all("li")] == wsol().summary
     assert "without a summary" in sections[0].text  # the second result has none
     assert [[e.tag for e in s.all("*") if e.tag in ("table", "img")] for s in sections] == [
-        [], ["table", "img"], ["table"], ["img"], []
+        [], ["img", "table"], ["table"], ["img"], []
     ]  # fmt: skip
     assert "no plot for this benchmark" in sections[2].text
+    alone = Tree(write_report(tmp_path / "a.html", [wsol()], pictures={"maps": picture()}).read_text()).root
+    sections = alone.all("section")
+    assert [s.attributes["id"] for s in sections] == ["summary", "result-1", "made"]
+    assert [e.tag for e in sections[1].all("*") if e.tag in ("table", "img")] == ["img", "img", "table"]
+    both = write_report(tmp_path / "b.html", [wsol(), other()], pictures=[{"maps": picture()}, {"more": picture()}])
+    sections = Tree(both.read_text()).root.all("section")
+    assert [[c.text for c in s.all("figcaption")] for s in sections] == [[], ["maps"], ["more"], []]
+    with pytest.raises(AttribevalError, match="pictures for each of 2 results"):
+        write_report(tmp_path / "c.html", [wsol(), other()], pictures=[{}])
+
+
+def test_more_than_six_sentences_are_opened(tmp_path):
+    result = wsol()
+    result.summary = [f"Sentence {i}." for i in range(9)]
+    answer = Tree(result.report(tmp_path / "a.html").read_text(encoding="utf-8")).root.all("section")[0]
+    assert [li.text for li in answer.all("ul")[0].all("li")] == result.summary[:6]
+    (more,) = answer.all("details")
+    assert [li.text for li in more.all("li")] == result.summary[6:] and more.all("summary")[0].text.startswith("3 more")
 
 
 def test_every_value_of_the_table_is_there(tree):
     """Formatted for people, exact in data-value."""
     expected = [
-        ["gradcam", "method", "MaxBoxAcc", "66.1 %", "63.0 to 69.2 %", "31", "1\u202f234", "0.01250"],
-        [HOSTILE, "method", "MaxBoxAcc", "60.5 %", "57.0 to 64.0 %", "40", "1\u202f234", "2.000"],
-        ["vargrad(guided_backprop)", "method", "MaxBoxAcc", "50.0 %", "46.7 to 53.3 %", "9", "1\u202f234", "0.2500"],
-        ["center box", "baseline", "MaxBoxAcc", "46.3 %", "–", "–", "1\u202f234", "0"],
-        ["random", "control", "MaxBoxAcc", "10.0 %", "8.0 to 12.0 %", "128", "1\u202f234", "1.000e−05"],
+        ["gradcam", "66.1 %63.0 to 69.2 %", "method", "31", "1\u202f234", "12.5"],
+        [HOSTILE, "60.5 %57.0 to 64.0 %", "method", "40", "1\u202f234", "2\u202f000"],
+        ["vargrad(guided_backprop)", "50.0 %46.7 to 53.3 %", "method", "9", "1\u202f234", "250.0"],
+        ["center box", "46.3 %", "baseline", "–", "1\u202f234", "0"],
+        ["random", "10.0 %8.0 to 12.0 %", "control", "128", "1\u202f234", "0.010"],
     ]
     rows = rows_of(tree, 0)
     assert [[cell.text for cell in row] for row in rows] == expected
     table = wsol().table
     for row, record in zip(rows, table.to_dict("records"), strict=True):
         exact = [cell.attributes["data-value"] for cell in row]
-        assert exact[:3] == [record["method"], record["kind"], record["metric"]]
-        assert float(exact[3]) == record["value"] and float(exact[7]) == record["seconds_per_image"]
-        if np.isnan(record["low"]):
-            assert exact[4] == exact[5] == ""
-        else:
-            assert [float(end) for end in exact[4].split(" to ")] == [record["low"], record["high"]]
-            assert float(exact[5]) == record["threshold"]
+        assert (exact[0], exact[2]) == (record["method"], record["kind"])
+        assert float(exact[1]) == record["value"] and float(exact[5]) == 1000 * record["seconds_per_image"]
+        assert exact[3] == "" if np.isnan(record["threshold"]) else float(exact[3]) == record["threshold"]
 
 
 def test_other_metrics_are_not_percentages(tree):
     rows = [[cell.text for cell in row] for row in rows_of(tree, 1)]
     assert rows == [
-        ["a", "correlation", "0.2500", "yes", "7"],
+        ["a", "correlation", "0.250", "yes", "7"],
         ["b", "correlation", "123\u202f457", "no", "8"],
     ]
 
@@ -203,20 +220,40 @@ def test_other_metrics_are_not_percentages(tree):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0, "0"), (-3, "−3"), (1234567, "1\u202f234\u202f567"), (0.5, "0.5000"), (-0.03125, "−0.03125"),
-        (12.3456, "12.35"), (99999.5, "100\u202f000"), (2.5e7, "2.500e+07"), (-1e-9, "−1.000e−09"),
-        (float("inf"), "∞"), (float("-inf"), "−∞"), (-0.0, "0"),
+        (0, "0"), (-3, "−3"), (1234567, "1\u202f234\u202f567"), (0.5, "0.500"), (-0.03125, "−0.031"),
+        (12.3456, "12.3"), (99999.5, "100\u202f000"), (2.5e7, "2.5e7"), (-1e-9, "−1.0e−9"), (9.9996, "10.0"),
+        (999.96, "1\u202f000"), (0.001, "0.001"), (0.00099, "9.9e−4"), (np.float32(0.25), "0.250"),
+        (float("inf"), "∞"), (float("-inf"), "−∞"), (-0.0, "0"), (float("nan"), "–"),
     ],
 )  # fmt: skip
 def test_numbers_are_written_for_people(value, text):
-    assert cells.number(value) == text
+    assert numbers.number(value) == text
 
 
-def test_a_fraction_out_of_range_is_shown_as_it_is(tmp_path):
-    result = wsol()
-    result.table["value"] = [1.5, 0.6, 0.5, 0.4, 0.1]
-    cells = rows_of(Tree(write_report(tmp_path / "a.html", [result]).read_text()).root, 0)
-    assert [row[3].text for row in cells][:2] == ["1.500", "60.0 %"]
+def test_the_same_number_is_written_alike_in_words_table_chart_and_terminal(tmp_path):
+    """0.38607 of a share, of a correlation, of a gain and of a p-value, wherever they stand."""
+    from attribeval.benchmarks.wsol.evaluate import evaluate
+    from attribeval.report.terminal import wsol_table
+
+    rng = np.random.default_rng(3)
+    boxes = [np.array([[2, 2, 7, 7.0]])] * 44
+    result = evaluate({"blob": rng.random((44, 9, 9)).cumsum(1)}, boxes=boxes, images=rng.random((44, 9, 9)))
+    page = Tree(result.report(tmp_path / "a.html").read_text(encoding="utf-8")).root
+    row = result.table.iloc[0]
+    text, ends = f"{100 * row['value']:.1f} %", f"{100 * row['low']:.1f} to {100 * row['high']:.1f} %"
+    shown = next(cells for cells in rows_of(page, 0) if cells[0].text == row["method"])
+    assert shown[1].text == text + ends
+    assert text in page.all("img")[0].attributes["alt"] and f"({ends})" in page.all("img")[0].attributes["alt"]
+    best = result.table[result.table["kind"] == "method"].iloc[0]
+    assert f"in {100 * best['value']:.1f} % of 44 images" in result.summary[0]
+    assert f"{100 * best['low']:.1f} to {100 * best['high']:.1f} %" in result.summary[0]
+    assert text in wsol_table(result.table) and ends in wsol_table(result.table)
+    assert not re.search(r"\d%", page.all("main")[0].text + " ".join(result.summary) + wsol_table(result.table))
+    assert numbers.value_text("correlation", 0.38607) == numbers.number(0.38607) == "0.386"
+    assert (numbers.gain_text(-0.0512), numbers.gain_text(-0.0001)) == ("−5.1 points", "0.0 points")
+    assert (numbers.p_text(0.0009), numbers.p_words(0.0009), numbers.p_words(0.0126)) == (
+        "< 0.001", "p < 0.001", "p = 0.013"
+    )  # fmt: skip
 
 
 def test_tables_are_accessible(tree):
@@ -224,16 +261,19 @@ def test_tables_are_accessible(tree):
         header = table.all("thead")[0].all("th")
         assert all(th.attributes["scope"] == "col" for th in header)
         assert not table.all("button")  # the script makes them: without it, none that does nothing
-        assert table.all("caption")[0].text.startswith(("Weakly supervised object localisation: 5 rows", "homemade: 2"))
+        (caption,) = [p for p in tree.all("p") if p.attributes.get("id") == table.attributes["aria-labelledby"]]
+        assert caption.text.startswith(("Weakly supervised object localisation: 5 rows", "homemade: 2"))
+        scrollers = [e for e in tree.all("div") if e.attributes.get("class") == "scroll" and e.all("table")]
+        assert not any(caption in e.all("p") for e in scrollers)  # it would be cut with the table
         for row in table.all("tbody")[0].all("tr"):
             cells = [c for c in row.children if isinstance(c, Element)]
             assert len(cells) == len(header)
             assert (cells[0].tag, cells[0].attributes["scope"]) == ("th", "row")
             assert all(cell.tag == "td" for cell in cells[1:])
             for head, cell in zip(header, cells, strict=True):  # numbers stand to the right, heads with them
-                assert cell.attributes.get("class") == head.attributes.get("class")
+                assert ("number" in cell.attributes.get("class", "").split()) == ("number" in head.attributes["class"])
     heads = [th.text for th in tree.all("table")[0].all("th") if th.attributes["scope"] == "col"]
-    assert heads == ["method", "kind", "metric", "value", "interval", "threshold", "images", "seconds / image"]
+    assert heads == ["method", "MaxBoxAcc", "kind", "threshold", "images", "ms / image"]
     assert ".number { text-align: right" in tree.all("style")[0].text
     levels = [int(e.tag[1]) for e in tree.all("*") if re.fullmatch("h[1-6]", e.tag)]
     assert levels[0] == 1 and levels.count(1) == 1
@@ -248,24 +288,53 @@ def test_style_serves_dark_rooms_and_paper(tree):
     assert "@media (prefers-color-scheme: dark)" in style and "@media print" in style
 
 
-def test_pictures_are_png_with_words(tree):
+def test_pictures_are_drawings_with_words(tree):
     images = tree.all("img")
     assert len(images) == 2
     sizes = []
     for image in images:
-        kind, data = image.attributes["src"].split(",", 1)
-        assert kind == "data:image/png;base64"
-        png = Image.open(io.BytesIO(base64.b64decode(data, validate=True)))
-        png.load()
-        assert png.format == "PNG"
+        root = drawing(image)
+        points = [float(root.attrib[side].removesuffix("pt")) for side in ("width", "height")]
         ratio = int(image.attributes["width"]) / int(image.attributes["height"])
-        assert png.width / png.height == pytest.approx(ratio, rel=0.01)
+        assert root.tag.endswith("svg") and points[0] / points[1] == pytest.approx(ratio, rel=0.01)
         sizes.append((int(image.attributes["width"]), int(image.attributes["height"])))
     assert sizes[1] == (288, 192)  # 3 × 2 inches
     alt = images[0].attributes["alt"]
     assert "gradcam 66.1 % (63.0 to 69.2 %)" in alt and "center box 46.3 %" in alt and HOSTILE in alt
     assert images[1].attributes["alt"] == f"Picture: maps of {HOSTILE}"
     assert tree.all("figcaption")[0].text == f"maps of {HOSTILE}"
+
+
+def drawing(image: Element) -> ElementTree.Element:
+    kind, data = image.attributes["src"].split(",", 1)
+    assert kind == "data:image/svg+xml"
+    return ElementTree.fromstring(unquote(data))
+
+
+def test_drawings_know_the_dark_and_hold_nothing_of_the_data(tree):
+    for image in tree.all("img"):
+        text = unquote(image.attributes["src"])
+        assert "prefers-color-scheme:dark" in text and "alert" not in text and "<script" not in text
+        style = re.search(r"<style>(.*?)</style>", text)[1]
+        used = set(re.findall(r"var\((--c[0-9a-f]{6})\)", text))
+        assert {"--c1f2430", "--cffffff"} & used and all(style.count(f"{name}:") == 2 for name in used)
+        assert not re.search(r"(fill|stroke): #(1f2430|667085|ffffff|000000)", text.replace(style, ""))
+
+
+def test_photographs_in_drawings_are_webp(tmp_path):
+    rng = np.random.default_rng(0)
+    smooth = np.kron(rng.random((12, 12, 3)), np.ones((20, 20, 1)))
+    figure = Figure(figsize=(3, 3))
+    figure.subplots().imshow(np.clip(smooth + rng.normal(0, 0.05, smooth.shape), 0, 1))
+    page = Tree(wsol().report(tmp_path / "a.html", pictures={"p": figure}).read_text(encoding="utf-8")).root
+    (element,) = [e for e in drawing(page.all("img")[1]).iter() if e.tag.endswith("image")]
+    kind, data = element.attrib["{http://www.w3.org/1999/xlink}href"].split(",", 1)
+    assert kind == "data:image/webp;base64"
+    shown = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert shown.format == "WEBP" and shown.width > 150
+    centre = np.asarray(shown.convert("RGB").resize((12, 12), Image.Resampling.BOX)) / 255
+    centre = centre[::-1]  # it is stored upside down, as the axis of an SVG runs
+    assert np.abs(centre - smooth[10::20, 10::20])[1:-1, 1:-1].mean() < 0.05
 
 
 def test_hostile_names_stay_text(tree, report):
@@ -291,6 +360,7 @@ def test_how_it_was_made_is_told(tree):
     assert f"{seconds / 60:.1f} min for all maps" in made.text
     assert made.all("pre")[0].text == 'attribeval wsol --data "<here>" && echo done'
     assert made.text.count("Not recorded.") == 4  # of the second result
+    assert made.all("h3")[0].text == "How to reproduce"
 
 
 def test_a_method_with_two_metrics_is_paid_once():
@@ -349,12 +419,12 @@ def test_many_metrics_are_a_column_each(tmp_path):
     tree = Tree(many_metrics().report(tmp_path / "page.html").read_text(encoding="utf-8")).root
     rows = rows_of(tree, 0)
     assert [[cell.text for cell in row] for row in rows] == [
-        ["gradcam", "method", "70.0 %57.5 to 82.5 %", "65.0 %52.5 to 77.5 %", "50.0 %37.5 to 62.5 %",
-         "−0.5000−0.6250 to −0.3750", "0.90000.7750 to 1.025", "100", "0.2500"],
-        ["centred box", "baseline", "50.0 %37.5 to 62.5 %", "45.0 %32.5 to 57.5 %", "30.0 %17.5 to 42.5 %", "–",
-         "80.0 %67.5 to 92.5 %", "100", "0.2500"],
+        ["gradcam", "70.0 %57.5 to 82.5 %", "65.0 %52.5 to 77.5 %", "50.0 %37.5 to 62.5 %",
+         "−0.500−0.625 to −0.375", "90.0 %77.5 to 102.5 %", "method", "31", "100", "250.0"],
+        ["centred box", "50.0 %37.5 to 62.5 %", "45.0 %32.5 to 57.5 %", "30.0 %17.5 to 42.5 %", "–",
+         "80.0 %67.5 to 92.5 %", "baseline", "–", "100", "250.0"],
     ]  # fmt: skip
-    assert float(rows[0][2].attributes["data-value"]) == 0.7  # sorting is by the value
+    assert float(rows[0][1].attributes["data-value"]) == 0.7  # sorting is by the value
 
 
 def test_the_terminals_table_shows_what_fits():
@@ -367,10 +437,11 @@ def test_the_terminals_table_shows_what_fits():
         "threshold", "ms/image",
     ]  # fmt: skip
     assert lines[2].split() == [
-        "gradcam", "method", "70.0%", "57.5%", "–", "82.5%", "65.0%", "50.0%", "-0.50", "90.0%", "0.12", "250.0",
+        "gradcam", "method", "70.0", "%", "57.5", "to", "82.5", "%", "65.0", "%", "50.0", "%", "−0.500", "90.0", "%",
+        "31", "250.0",
     ]  # fmt: skip
     assert lines[3].split() == [
-        "centred", "box", "baseline", "50.0%", "37.5%", "–", "62.5%", "45.0%", "30.0%", "80.0%",
+        "centred", "box", "baseline", "50.0", "%", "37.5", "to", "62.5", "%", "45.0", "%", "30.0", "%", "80.0", "%",
     ]  # fmt: skip
     narrow = wsol_table(many_metrics().table, width=84).splitlines()
     assert max(map(len, narrow)) <= 84 and "more metrics" in narrow[-1]
@@ -389,9 +460,9 @@ def test_results_of_one_benchmark_are_told_apart(tmp_path):
     one, two = (wsol() for _ in range(2))
     one.command, two.command = "attribeval wsol --model a", "attribeval wsol --model b"
     tree = Tree(write_report(tmp_path / "a.html", [one, two]).read_text(encoding="utf-8")).root
-    assert [a.text for a in tree.all("nav")[0].all("a")] == ["Summary", "wsol 1", "wsol 2", "How it was made"]
+    assert [a.text for a in tree.all("nav")[0].all("a")] == ["Answer", "wsol 1", "wsol 2", "How it was made"]
     named = Tree(write_report(tmp_path / "b.html", [one, two], names=["vgg", "net"]).read_text(encoding="utf-8")).root
-    assert [a.text for a in named.all("nav")[0].all("a")] == ["Summary", "vgg", "net", "How it was made"]
+    assert [a.text for a in named.all("nav")[0].all("a")] == ["Answer", "vgg", "net", "How it was made"]
     assert [h.text for h in named.all("h2")][1] == "Weakly supervised object localisation vgg"
     assert [pre.text for pre in named.all("pre")] == [one.command, two.command]
 
@@ -407,15 +478,15 @@ def test_marks_share_a_scale_per_metric():
         }
     )
     shown = cells.show(table)
-    assert [name for name, _ in shown.columns] == ["method", "metric", "value", "interval"]
-    marks = [row[3].mark for _, row in shown.rows]
-    assert marks[0] == cells.Mark(0.0, 0.5, 0.25, 0.25) and marks[1] == cells.Mark(0.25, 1.0, 0.5, 0.25)
-    assert marks[2] == cells.Mark(0.5, 1.0, 0.75, None) and marks[3] is None  # of an open interval there is no bar
+    assert [column.name for column in shown.columns] == ["method", "m", "n"]
+    marks = [[cell.mark for cell in row[1:]] for _, row in shown.rows]
+    assert marks[0] == [cells.Mark(0.0, 0.5, 0.25, 0.25), cells.Mark(0.5, 1.0, 0.75, None)]
+    assert marks[1] == [cells.Mark(0.25, 1.0, 0.5, 0.25), None]  # of an open interval there is no bar
     assert not cells.show(table.assign(low=1.0, high=1.0, value=1.0)).marked  # nothing to compare
 
 
 @pytest.mark.parametrize(
-    ("texts", "numbers"),
+    ("texts", "values"),
     [
         (["0.41\n#3 ab", "−2.5e−03", "1\u202f234 MiB"], [0.41, -0.0025, 1234.0]),
         (["7 of 9", "–", "failed\nno memory"], [7.0, None, None]),
@@ -423,11 +494,11 @@ def test_marks_share_a_scale_per_metric():
         (["conv1", "2"], None),
     ],
 )
-def test_texts_that_begin_with_a_number_sort_by_it(texts, numbers):
+def test_texts_that_begin_with_a_number_sort_by_it(texts, values):
     shown = cells.show(pd.DataFrame({"method": range(len(texts)), "cell": texts}))
     sort = [row[1].sort for _, row in shown.rows]
-    assert shown.columns[1] == ("cell", numbers is not None)
-    assert sort == texts if numbers is None else [float(s) if s else None for s in sort] == numbers
+    assert shown.columns[1] == cells.Column("cell", values is not None)
+    assert sort == texts if values is None else [float(s) if s else None for s in sort] == values
 
 
 def test_a_command_is_kept_with_the_result(tmp_path):
@@ -466,7 +537,7 @@ def test_the_command_line_makes_one_page_of_many_folders(tmp_path, capsys):
     one = tmp_path / "runs" / "a" / "report"
     assert main(["report", str(one), str(one / "table.csv"), str(one.parent), "-o", str(page_path)]) == 0
     tree = Tree(page_path.read_text(encoding="utf-8")).root
-    assert [a.text for a in tree.all("nav")[0].all("a")] == ["Summary", "wsol", "How it was made"]
+    assert [a.text for a in tree.all("nav")[0].all("a")] == ["Answer", "wsol", "How it was made"]
     assert rows_of(tree, 0)[0][0].text == "gradcam"
 
 

@@ -172,7 +172,7 @@ def test_wide_table_of_masks_and_of_what_failed():
     (broken,) = [text for text in lines if text.startswith("BROKEN")]
     assert broken.split() == ["BROKEN", "–", "–", "–", "not", "measured", "0", "–", "–", "–"]
     (mask,) = [text for text in lines if text.startswith("mask")]
-    assert mask.split()[-3:] == ["–", "–", "30.0%"]
+    assert mask.split()[-3:] == ["–", "30.0", "%"]
 
 
 def test_terminal_table_says_the_numbers(answer):
@@ -184,7 +184,7 @@ def test_terminal_table_says_the_numbers(answer):
         "to",
         f"{100 * area['high']:+.1f}",
     ]
-    assert good.endswith("  ".join(f"{mean('GOOD', 'remove', f):.1%}" for f in FRACTIONS))
+    assert good.endswith("  ".join(f"{100 * mean('GOOD', 'remove', f):.1f} %" for f in FRACTIONS))
     assert "< 0.001" in good and "better than chance" in good and " a " in good
     chance = [text for text in lines if text.startswith("random")]
     assert len(chance) == 2 and all("(this is chance)" in text for text in chance)

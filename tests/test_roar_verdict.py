@@ -267,7 +267,10 @@ def test_a_method_that_always_fails_has_a_row_that_says_so():
     assert answer.table["method"].iloc[0] == "GOOD"
     (said,) = [s for s in answer.summary if "failed" in s]
     assert said.startswith("12 cells failed") and "and 7 more" in said and "ResourceExhaustedError" in said
-    assert any(s.startswith("BROKEN is not measured") for s in answer.summary)
+    assert (
+        "Remove and retrain, not measured: BROKEN (no repeat in which it and random have every fraction)."
+        in answer.summary
+    )
 
 
 def test_the_ends_alone_are_no_curve():
@@ -331,21 +334,29 @@ def test_result_survives_the_disk(answer, tmp_path):
 
 def test_sentences_say_the_numbers(answer):
     said = answer.summary
-    verdicts = "Better than chance: GOOD, FAIR. Not distinguishable from chance: LIKE. Worse than chance: BAD."
-    assert said[:2] == [f"Remove and retrain. {verdicts}", f"Keep and retrain. {verdicts}"]
-    (good,) = [s for s in said if s.startswith("GOOD is")]
-    area = row(answer.table, method="GOOD", mode="remove", metric="area vs random")
-    assert f"gain {100 * area['value']:+.1f} points" in good and "4 repeats" in good
+    expected = []
+    for mode, title in (("remove", "Remove and retrain"), ("keep", "Keep and retrain")):
+        gains = {
+            name: f"{100 * row(answer.table, method=name, mode=mode, metric='area vs random')['value']:+.1f} points"
+            for name in ("GOOD", "FAIR", "BAD", "sobel")
+        }
+        told = {name: f"{name} ({gain}{', a control' if name == 'sobel' else ''})" for name, gain in gains.items()}
+        expected += [
+            f"{title}, better than chance: {told['GOOD']}, {told['FAIR']}.",
+            f"{title}, not distinguishable from chance: LIKE (0.0 points).",
+            f"{title}, worse than chance: {told['sobel']}, {told['BAD']}.",
+        ]
+    assert said[:6] == [sentence.replace("-", "−") for sentence in expected]
     unmodified = row(answer.table, kind="unmodified")["value"]
-    assert f"Trained on unmodified images, the model is right on {unmodified:.1%} of the test images." in said
+    assert f"Trained on unmodified images, the model is right on {100 * unmodified:.1f} % of the test images." in said
     (retraining,) = [s for s in said if "at random" in s and s.startswith("With")]
     chance = row(answer.table, method="random", mode="remove", fraction=0.9)
-    assert "With 90%" in retraining and f"{chance['value']:.1%}" in retraining and "on 18.0%" in retraining
+    assert "With 90 %" in retraining and f"{100 * chance['value']:.1f} %" in retraining and "on 18.0 %" in retraining
     (leak,) = [s for s in said if s.startswith("Class leakage (remove)")]
     assert "one in as many as there are classes" in leak
-    assert "mask of BAD 36.5% against 10.0% at 90% (a leak, p < 0.001)" in leak
+    assert "mask of BAD 36.5 % against 10.0 % at 90 % (a leak, p < 0.001)" in leak
     (blur,) = [s for s in said if s.startswith("Blur artefact (remove)")]
-    assert "max3(BAD) +5.2 points (95% interval +4.9 to +5.4, p < 0.001)" in blur
+    assert "max3(BAD) +5.2 points (95 % interval +4.9 to +5.4, p < 0.001)" in blur
     assert any(s.startswith("1 of ") and "not trained yet" in s for s in said)
     assert not any("failed" in s for s in said)
 
@@ -365,7 +376,7 @@ def test_leaks_are_told_from_the_masks_of_random():
         np.mean([r["accuracy"] for r in records if (r["estimator"], r["fraction"]) == (f"mask of {name}", 0.9)])
         for name in ("BAD", "random")
     )
-    assert bad.startswith(f"mask of BAD {of_bad:.1%} against {of_random:.1%} at 90% (a leak, p")
+    assert bad.startswith(f"mask of BAD {100 * of_bad:.1f} % against {100 * of_random:.1f} % at 90 % (a leak, p")
     assert good.startswith("mask of GOOD ") and "(no leak found, p = " in good
 
 
@@ -373,7 +384,7 @@ def test_guessing_is_no_leak_and_one_repeat_no_test():
     records = synthetic(modes=("remove",))
     records += [cell("leakage", "mask of BAD", "remove", 0.9, r, 0.1 + 0.01 * (r - 1.5)) for r in range(4)]
     (leak,) = [s for s in result(records, {}).summary if s.startswith("Class leakage")]
-    assert "mask of BAD 10.0% against 10.0% at 90% (no leak found, p = 1.000)" in leak
+    assert "mask of BAD 10.0 % against 10.0 % at 90 % (no leak found, p = 1.000)" in leak
     (leak,) = [s for s in result(records[:-3], {}).summary if s.startswith("Class leakage")]
     assert "(not tested)" in leak
 
@@ -399,18 +410,18 @@ def test_recursive_rows_are_a_family_of_their_own():
 def test_the_first_line_says_that_the_premise_fails():
     broken = [r | {"accuracy": 0.15} if r["kind"] == "unmodified" else r for r in synthetic(repeats=4)]
     said = result(broken, {}).summary[0]
-    assert said.startswith("The premise of retraining does NOT hold") and "(15.0% of the test images right" in said
-    assert "is 10.0%" in said and "repeat" not in said
+    assert said.startswith("The premise of retraining does NOT hold") and "(15.0 % of the test images right" in said
+    assert "is 10.0 %" in said and "repeat" not in said
     for repeats, words in ((1, "there is 1 repeat, fewer than 3"), (2, "there are 2 repeats, fewer than 3")):
         first = result(synthetic(repeats=repeats), {}).summary[0]
         assert "does NOT hold" in first and words in first and "near chance" not in first
-    assert result(synthetic(repeats=3), {}).summary[0].startswith("Remove and retrain.")
+    assert result(synthetic(repeats=3), {}).summary[0].startswith("Remove and retrain, better than chance: ")
 
 
 def retraining(differences: list[float]) -> str:
     records = [cell("control", "random", "remove", 0.9, r, 0.5 + d, without_retraining=0.5)
                for r, d in enumerate(differences)]  # fmt: skip
-    (said,) = [s for s in result(records, {}).summary if s.startswith("With 90%")]
+    (said,) = [s for s in result(records, {}).summary if s.startswith("With 90 %")]
     return said
 
 
@@ -419,7 +430,7 @@ def test_a_kind_of_image_it_never_saw_is_claimed_by_a_test():
     assert "(one repeat: not tested)" in retraining([0.3])
     assert "never saw, not to information that is gone (p < 0.001)" in retraining([0.3, 0.32, 0.29])
     worse = retraining([-0.3, -0.32, -0.29])
-    assert "never saw" not in worse and worse.endswith("on 50.0% (p < 0.001).")
+    assert "never saw" not in worse and worse.endswith("on 50.0 % (p < 0.001).")
 
 
 def test_the_gain_that_could_have_been_shown_is_shown_in_four_of_five_runs():

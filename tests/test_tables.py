@@ -98,26 +98,108 @@ def test_latex_by_hand(tmp_path):
             "gap": [-1.5e-7, 12345.0],
         }
     )
-    assert Result("x", table).write_table(tmp_path / "t.tex").read_text() == (
+    assert Result("of another kind", table).write_table(tmp_path / "t.tex").read_text() == (
         "% \\usepackage{booktabs}\n"
-        "\\begin{tabular}{llrrr}\n"
+        "\\begin{tabular}{lrr}\n"
         "\\toprule\n"
-        "method & metric & value & interval & gap \\\\\n"
+        "method & MaxBoxAcc & gap \\\\\n"
         "\\midrule\n"
-        "a\\_b & MaxBoxAcc & 50.0\\,\\% & [40.0, 60.0]\\,\\% & $-1.500\\times10^{-7}$ \\\\\n"
+        "a\\_b & 50.0\\,\\% {\\footnotesize [40.0, 60.0]\\,\\%} & $-1.5\\times10^{-7}$ \\\\\n"
         "{[c] \\& 5\\% \\{\\#1\\} \\textasciitilde{}\\textasciicircum{}\\textbackslash{}} & "
-        "MaxBoxAcc & 25.0\\,\\% & -- & "
-        "12\\,345 \\\\\n"
+        "25.0\\,\\% & 12\\,345 \\\\\n"
         "\\bottomrule\n"
         "\\end{tabular}\n"
+        "\\par\\smallskip\\noindent{\\footnotesize In brackets: 95 \\% intervals.\\par}\n"
     )
 
 
 def test_latex_puts_intervals_of_many_metrics_beside_their_values(tmp_path):
     lines = many_metrics().write_table(tmp_path / "t.tex").read_text().splitlines()
-    assert lines[1] == "\\begin{tabular}{llrrrrrrr}"
-    assert lines[5].startswith("gradcam & method & 70.0\\,\\% {\\footnotesize [57.5, 82.5]\\,\\%} & ")
-    assert "$-$0.5000 {\\footnotesize [$-$0.6250, $-$0.3750]}" in lines[5]
+    assert lines[1] == "\\begin{tabular}{lrrrrrlrrr}"
+    assert lines[5].startswith("gradcam & 70.0\\,\\% {\\footnotesize [57.5, 82.5]\\,\\%} & ")
+    assert "$-$0.500 {\\footnotesize [$-$0.625, $-$0.375]}" in lines[5]
+
+
+def several() -> Result:
+    """Two metrics, one of which is better when it is low; a control is best of all, and two methods are equal."""
+    rows = [
+        ("a", "method", "MaxBoxAcc", 0.5), ("b", "method", "MaxBoxAcc", 0.5), ("c", "method", "MaxBoxAcc", 0.4999),
+        ("random", "control", "MaxBoxAcc", 0.9),
+        ("a", "method", "SaliencyMetric", -0.2), ("b", "method", "SaliencyMetric", 0.1),
+        ("c", "method", "SaliencyMetric", np.nan), ("random", "control", "SaliencyMetric", -3.0),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["method", "kind", "metric", "value"])
+    return Result("wsol", table.assign(low=np.nan, high=np.nan))
+
+
+def test_the_best_methods_are_bold_in_chosen_columns(tmp_path):
+    tex = several().write_table(tmp_path / "t.tex", ["method", "SaliencyMetric", "MaxBoxAcc"]).read_text().splitlines()
+    assert tex[1:4] == ["\\begin{tabular}{lrr}", "\\toprule", "method & SaliencyMetric & MaxBoxAcc \\\\"]
+    assert tex[5:9] == [
+        "a & \\textbf{\\boldmath $-$0.200} & \\textbf{50.0\\,\\%} \\\\",
+        "b & 0.100 & \\textbf{50.0\\,\\%} \\\\",
+        "c & -- & 50.0\\,\\% \\\\",
+        "random & $-$3.000 & 90.0\\,\\% \\\\",
+    ]
+    assert "Bold: the best method of a column; controls and baselines are none." in tex[-1]
+    md = several().write_table(tmp_path / "t.md", ["method", "MaxBoxAcc"]).read_text().splitlines()
+    assert [line.count("**") for line in md] == [0, 0, 2, 2, 0, 0, 0, 0] and md[2] == "| a | **50.0 %** |"
+    csv = pd.read_csv(several().write_table(tmp_path / "t.csv", ["value", "method"]))
+    assert list(csv.columns) == ["value", "method"] and csv["value"][2] == 0.4999
+    records = json.loads(several().write_table(tmp_path / "t.json", ["method"]).read_text())["records"]
+    assert records[0] == {"method": "a"} and len(records) == 8
+    for name, wrong in (("t.tex", "value"), ("t.csv", "MaxBoxAcc")):
+        with pytest.raises(AttribevalError, match=f"Unknown column of the table: '{wrong}'.*method"):
+            several().write_table(tmp_path / name, ["method", wrong])
+
+
+def test_best_is_by_mode_where_rows_have_one(tmp_path):
+    """Of ROAR low accuracies are good when values are removed, and high ones when they are kept."""
+    rows = []
+    for mode, better in (("remove", -1), ("keep", 1)):
+        for name, kind, gain in (("good", "method", 0.1), ("poor", "method", -0.1), ("random", "control", 0.0)):
+            about = {"method": name, "kind": kind, "mode": mode, "low": np.nan, "high": np.nan, "verdict": "",
+                     "group": "a", "p_holm": 0.5, "repeats": 3}  # fmt: skip
+            rows.append(about | {"metric": "area vs random", "fraction": np.nan, "value": gain})
+            rows.append(about | {"metric": "accuracy", "fraction": 0.3, "value": 0.5 + better * gain})
+    result = Result("roar", pd.DataFrame(rows), {"level": 0.9})
+    lines = result.write_table(tmp_path / "t.md", ["method", "mode", "30 %", "gain (points)"]).read_text().splitlines()
+    assert lines[2:8] == [
+        "| good | remove | **40.0 %** | **+10.0** |", "| poor | remove | 60.0 % | −10.0 |",
+        "| random | remove | 50.0 % | 0.0 |", "| good | keep | **60.0 %** | **+10.0** |",
+        "| poor | keep | 40.0 % | −10.0 |", "| random | keep | 50.0 % | 0.0 |",
+    ]  # fmt: skip
+    assert "in points of accuracy" in lines[-1]
+
+
+def test_marks_of_a_board_are_explained(tmp_path):
+    """Rank and letters stand behind a value; the best rank of a method is bold, also where a control's is better."""
+    table = pd.DataFrame(
+        {
+            "method": ["a", "b", "sobel"], "kind": ["method", "method", "control"], "benchmark": "deletion",
+            "value": [0.2, 0.3, 0.1], "rank": [2.0, 3.0, 1.0], "group": ["ab", "b", "a"], "error": ["", "no map", ""],
+            "seconds_per_image": 0.01, "peak_memory_mib": 5.0,
+        }
+    )  # fmt: skip
+    order = (("sobel", "control", 1.0), ("a", "method", 2.0), ("b", "method", 3.0))
+    ranks = [
+        {"family": "all", "method": name, "kind": kind, "value": rank, "low": rank, "high": rank + 0.5}
+        for name, kind, rank in order
+    ]
+    settings = {"average_ranks": ranks, "benchmarks": ["deletion"], "better": {"deletion": "low"}}
+    board = Result("leaderboard", table, settings)
+    saved = Result.load(board.save(tmp_path / "saved"))  # an empty error is none, also when read again
+    for result in (board, saved):
+        lines = result.write_table(tmp_path / "t.tex", ["method", "mean rank", "deletion ↓"]).read_text().splitlines()
+        assert lines[5:8] == [
+            "sobel & 1.0 {\\footnotesize [1.0, 1.5]} & 0.100 {\\footnotesize \\#1 a} \\\\",
+            "a & \\textbf{2.0} {\\footnotesize [2.0, 2.5]} & \\textbf{0.200} {\\footnotesize \\#2 ab} \\\\",
+            "b & 3.0 {\\footnotesize [3.0, 3.5]} & 0.300 {\\footnotesize \\#3 b !} \\\\",
+        ]
+        assert (
+            "\\#2 a: the second rank in this benchmark; methods that share a letter cannot be told apart" in lines[-1]
+        )
+        assert "!: scores of some images are missing" in lines[-1]
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on PATH: the table is not typeset")
@@ -140,12 +222,14 @@ def test_latex_typesets(tmp_path):
 def test_markdown_by_hand(tmp_path):
     lines = many_metrics().write_table(tmp_path / "t.md").read_text().splitlines()
     assert lines[0] == (
-        "| method | kind | MaxBoxAcc | BoxAcc | PxAP | SaliencyMetric | PixelAUC | images | seconds / image |"
+        "| method | MaxBoxAcc | BoxAcc | PxAP | SaliencyMetric | PixelAUC | kind | threshold | images | ms / image |"
     )
-    assert lines[1] == "| --- | --- | --: | --: | --: | --: | --: | --: | --: |"
-    assert lines[2].startswith("| gradcam | method | 70.0 % (57.5 to 82.5 %) | ") and len(lines) == 4
+    assert lines[1] == "| --- | --: | --: | --: | --: | --: | --- | --: | --: | --: |"
+    assert lines[2].startswith("| gradcam | 70.0 % (57.5 to 82.5 %) | ") and lines[4:] == [
+        "", "In parentheses: 95 % intervals."
+    ]  # fmt: skip
     hostile = made_up().write_table(tmp_path / "h.md").read_text().splitlines()[3]
-    assert hostile.replace("\\|", "").count("|") == 8  # seven cells
+    assert hostile.replace("\\|", "").count("|") == 6  # five cells
     assert "<script" not in hostile.replace("\\<", "")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -317,7 +320,7 @@ def boxes_of(n: int) -> list[np.ndarray]:
 def test_one_image_shows_nothing():
     result = evaluate(peaks(np.ones(1)), boxes=boxes_of(1), metrics=["MaxBoxAcc"])
     (said,) = [line for line in result.summary if line.startswith("maps is ")]
-    assert "not tested against random (fewer than 2 images)" in said and "better" not in said
+    assert "not tested against random and centred box (fewer than 2 images)" in said and "better" not in said
     row = result.table.iloc[0]
     assert (row["low"], row["high"]) == pytest.approx(wilson_interval(1, 1)) and row["low"] < 0.25
     assert compare(result)["p"].isna().all()
@@ -355,7 +358,7 @@ def test_ties_are_ties_and_best_is_tested_against_its_neighbours():
     maps = {"a": peaks(np.ones(n)), "b": peaks(np.ones(n)), "near": peaks(near), "far": peaks(np.zeros(n))}
     result = evaluate(maps, boxes=boxes_of(n), metrics=["MaxBoxAcc"])
     assert result.summary[0].startswith(
-        "a and b localise equally well, best: their boxes meet the object in 100.0% of 40"
+        "a and b localise equally well, best: their boxes meet the object in 100.0 % of 40"
     )
     assert "Not told apart from the best by these images: near (p corrected for 6 pairs)." in result.summary[0]
     alone = evaluate({"a": maps["a"], "far": maps["far"]}, boxes=boxes_of(n), metrics=["MaxBoxAcc"])
@@ -365,13 +368,46 @@ def test_ties_are_ties_and_best_is_tested_against_its_neighbours():
     )
 
 
+def test_one_sentence_for_all_with_the_same_verdicts():
+    """Verdicts by all 2ⁿ signs and Holm's rule by hand; every method stands in the sentence of its verdicts, once."""
+    n = 12
+    maps = {"a": peaks(np.ones(n)), "b": peaks(np.arange(n) > 0), "c": peaks(np.zeros(n)), "d": peaks(np.arange(n) > 7)}
+    result = evaluate(maps, boxes=boxes_of(n), metrics=["MaxBoxAcc"])
+    hits = {name: result.arrays[f"{name}/MaxBoxAcc/images"] for name in (*maps, "random", "centred box")}
+    signs = np.array(list(itertools.product((-1, 1), repeat=n)))
+    pairs = [(a, b) for a in maps for b in ("random", "centred box")]
+    p = {}
+    for one, other in pairs:
+        difference = hits[one] - hits[other]
+        p[one, other] = (np.abs(signs @ difference) >= abs(difference.sum()) - 1e-9).mean()
+    for rank, pair in enumerate(sorted(pairs, key=p.get)):
+        p[pair] = p[pair] * (len(pairs) - rank)  # Holm's, up to its running maximum, which changes no verdict here
+    groups = {}
+    for name in maps:
+        verdict = tuple(
+            "not distinguishable from" if p[name, other] >= 0.05
+            else "better than" if hits[name].sum() > hits[other].sum() else "worse than"
+            for other in ("random", "centred box")
+        )  # fmt: skip
+        groups.setdefault(verdict, []).append(name)
+    said = [line for line in result.summary[1:] if re.match(r"[abcd](, [abcd])*( and [abcd])? (is|are) ", line)]
+    assert len(said) == len(groups) and {"a", "b"} <= set(groups["better than", "better than"])
+    for (random, box), names in groups.items():
+        (line,) = [line for line in said if set(re.split(", | and ", re.split(" is | are ", line)[0])) == set(names)]
+        assert random in line and box in line
+        if random == box == "better than":
+            gains = [hits[name].mean() - hits[other].mean() for name in names for other in ("random", "centred box")]
+            least, most = (f"{100 * end(gains):.1f}" for end in (min, max))
+            assert f"better than random and centred box (by {least} to {most} points of MaxBoxAcc)" in line
+
+
 def test_edges_are_a_control_wherever_noise_is():
     n = 30
     images = np.zeros((n, 12, 12))
     images[:, 1:4, 1:4] = 1  # edges that fill the box
     result = evaluate(peaks(np.ones(n)), boxes=boxes_of(n), images=images, metrics=["MaxBoxAcc"])
     (said,) = [line for line in result.summary if line.startswith("maps is ")]
-    assert "better than random" in said and "not distinguishable from sobel (" in said
+    assert "better than random" in said and "not distinguishable from sobel." in said
 
 
 def test_holm_by_hand():

@@ -175,8 +175,7 @@ def _report(args: argparse.Namespace) -> None:
 
     folder = Path(args.run_dir) / "report"
     result = Result.load(folder)
-    command = f"attribeval bam run {args.run_dir}"
-    page = write_pictures_and_page(result, folder, "bars", "BAM", command)
+    page = write_pictures_and_page(result, folder, "bars", "BAM")
     print(bam_text(result))
     print("\n" + "\n".join(result.summary))
     print(f"\n{page}")

@@ -33,9 +33,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, print, save; 1 if some cells failed."""
-    import shlex
     import shutil
-    import sys
     from pathlib import Path
 
     from attribeval.cli.report import write_pictures_and_page
@@ -57,8 +55,7 @@ def run(args: argparse.Namespace) -> int:
     print("\n" + "\n".join(result.summary))
     if args.output:
         folder = result.save(Path(args.output))
-        command = shlex.join(["attribeval", *sys.argv[1:]])
-        print(f"\n{write_pictures_and_page(result, folder, 'leaderboard', 'Leaderboard', command)}")
+        print(f"\n{write_pictures_and_page(result, folder, 'leaderboard', 'Leaderboard')}")
     return int((result.table["error"] != "").any())
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from attribeval.results.result import Result
 
 
-def write_pictures_and_page(result: Result, folder: Path, plot: str, title: str, command: str) -> Path:
+def write_pictures_and_page(result: Result, folder: Path, plot: str, title: str) -> Path:
     """Draw a result.
 
     Args:
@@ -19,7 +19,6 @@ def write_pictures_and_page(result: Result, folder: Path, plot: str, title: str,
         folder: Where the files go; it is there.
         plot: File name of the benchmark's own plot, without ending.
         title: Of the page.
-        command: That made the result.
 
     Returns:
         The page.
@@ -30,4 +29,4 @@ def write_pictures_and_page(result: Result, folder: Path, plot: str, title: str,
     pictures = more_pictures(result)
     for name, figure in {plot: result.plot(), **pictures}.items():
         write_picture(figure, folder / f"{name.split(' (')[0].lower().replace(' ', '_')}.png")
-    return write_report(folder / "report.html", [result], pictures=pictures, title=title, command=command)
+    return write_report(folder / "report.html", [result], pictures=pictures, title=title)

@@ -18,6 +18,8 @@ def add(commands: Any) -> None:
     command.add_argument("-o", "--output", default="report.html", metavar="FILE", help="page (default: report.html)")
     command.add_argument("--title", default="attribeval report", help="heading of the page")
     command.add_argument("--table", metavar="FILE", help="also write the table: .tex, .md, .csv, .json or .parquet")
+    command.add_argument("--columns", nargs="+", metavar="NAME", help="columns of --table, in this order; of .tex and "
+                         ".md by the page's headings (default: all)")  # fmt: skip
     command.set_defaults(run=run)
 
 
@@ -33,12 +35,8 @@ def run(args: argparse.Namespace) -> None:
     folders = find_results(args.paths)
     results = [Result.load(folder) for folder in folders]
     names = _names(folders) if len(folders) > 1 else None
-    pictures = {
-        title if names is None else f"{names[i]}: {title}": figure
-        for i, result in enumerate(results)
-        for title, figure in more_pictures(result).items()
-    }
-    for path in _tables(Path(args.table), results, names) if args.table else ():
+    pictures = [more_pictures(result) for result in results]
+    for path in _tables(Path(args.table), results, names, args.columns) if args.table else ():
         print(path)
     print(write_report(args.output, results, pictures=pictures, title=args.title, names=names))
 
@@ -53,9 +51,9 @@ def _names(folders: list[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
 
 
-def _tables(path: Path, results: list[Result], names: list[str] | None) -> list[Path]:
+def _tables(path: Path, results: list[Result], names: list[str] | None, columns: list[str] | None) -> list[Path]:
     """Write the table, or one for each result, named after it."""
     if names is None:
-        return [results[0].write_table(path)]
+        return [results[0].write_table(path, columns)]
     files = [path.with_stem(f"{path.stem}-{name.replace('/', '-').lstrip('-')}") for name in names]
-    return [result.write_table(file) for result, file in zip(results, files, strict=True)]
+    return [result.write_table(file, columns) for result, file in zip(results, files, strict=True)]

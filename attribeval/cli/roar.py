@@ -154,11 +154,14 @@ def _report(args: argparse.Namespace) -> None:
     from attribeval.benchmarks.roar.run_dir import RunDir
     from attribeval.cli.report import write_pictures_and_page
     from attribeval.report.roar_terminal import roar_table
+    from attribeval.results.result import Result
 
     result = report(RunDir.existing(args.run_dir))
-    folder = result.save(Path(getattr(args, "output", None) or Path(args.run_dir) / "report"))
-    command = f"attribeval roar run {args.run_dir}"
-    page = write_pictures_and_page(result, folder, "curves", "ROAR and KAR", command)
+    kept = Path(args.run_dir) / "report"
+    if getattr(args, "data", None) is None and (kept / "result.json").is_file():
+        result.command = Result.load(kept).command  # the command with data and options made the grid, not this one
+    folder = result.save(Path(getattr(args, "output", None) or kept))
+    page = write_pictures_and_page(result, folder, "curves", "ROAR and KAR")
     print(roar_table(result))
     print("\n" + "\n".join(result.summary))
     print(f"\n{page}")

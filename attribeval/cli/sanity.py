@@ -36,8 +36,6 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure, print, save."""
-    import shlex
-    import sys
     from pathlib import Path
 
     from attribeval.cli.options import make_attributer
@@ -51,8 +49,7 @@ def run(args: argparse.Namespace) -> None:
     print("\n" + "\n".join(result.summary))
     if args.output:
         folder = result.save(Path(args.output))
-        command = shlex.join(["attribeval", *sys.argv[1:]])
-        print("\n" + str(write_pictures_and_page(result, folder, "sanity", "Sanity checks", command)))
+        print("\n" + str(write_pictures_and_page(result, folder, "sanity", "Sanity checks")))
 
 
 def _random(attributer: Any, args: argparse.Namespace) -> Any:

@@ -42,13 +42,12 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score, print, save."""
-    import shlex
-    import sys
     from pathlib import Path
 
     from attribeval.files import write_picture
     from attribeval.report.page import write_report
     from attribeval.report.terminal import wsol_table
+    from attribeval.results.numbers import share
 
     held_out = int(args.held_out) if float(args.held_out).is_integer() and args.held_out >= 2 else args.held_out
     options = {
@@ -58,8 +57,8 @@ def run(args: argparse.Namespace) -> None:
     result, boxes = (_of_files(args, options), None) if args.maps else _of_model(args, options)
     known = result.settings
     if "top1_accuracy" in known:
-        five = f", top-5 {known['top5_accuracy']:.1%}" if "top5_accuracy" in known else ""
-        print(f"top-1 accuracy {known['top1_accuracy']:.1%}{five}\n")
+        five = f", top-5 {share(known['top5_accuracy'])}" if "top5_accuracy" in known else ""
+        print(f"top-1 accuracy {share(known['top1_accuracy'])}{five}\n")
     print(wsol_table(result.table))
     print("\n" + "\n".join(result.summary))
     if args.output:
@@ -69,8 +68,7 @@ def run(args: argparse.Namespace) -> None:
         if boxes is not None:
             write_picture(boxes, folder / "boxes.png")
             pictures["Boxes of the best method at its threshold, over the true ones"] = boxes
-        command = shlex.join(["attribeval", *sys.argv[1:]])
-        page = write_report(folder / "report.html", [result], pictures=pictures, title="WSOL", command=command)
+        page = write_report(folder / "report.html", [result], pictures=pictures, title="WSOL")
         print("\n" + str(page))
 
 

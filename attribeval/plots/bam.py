@@ -15,7 +15,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter, ScalarFormatter
 
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, LINES, MUTED, UNSIGNED, cut, decorate, draw_heat, new_figure, shorten
+from attribeval.plots.style import INK, LINES, MUTED, TRUTH, UNSIGNED, cut, decorate, draw_heat, new_figure, shorten
+from attribeval.results.numbers import share, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +108,7 @@ def _bars(ax: Axes, table: pd.DataFrame, metric: str, methods: list[str]) -> Non
             if len(again):
                 ax.plot(again.iloc[0], place, marker=marker, ms=4, color=_RED, mec="white", mew=0.6, zorder=6)
         if row["deviation"] == row["deviation"]:
-            text = f"± {row['deviation']:.3f}" if metric == "MCS" else f"± {100 * row['deviation']:.1f}"
+            text = f"± {value_text(metric, row['deviation'])}"
             ax.text(1.0, place, text, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=6.5,
                     color=MUTED, zorder=7)  # fmt: skip
     decorate(ax, _TITLES[metric], "x")
@@ -142,7 +143,7 @@ def plot_accuracies(result: Result) -> Figure:
     for place, row in enumerate(fixed):
         left.barh(place, row["accuracy"], height=0.68, color=_BARS["method"][0])
         left.hlines(place, row["low"], row["high"], color=INK, lw=1.3)
-        left.text(row["high"] + 0.015, place, f"{row['accuracy']:.1%}", va="center", fontsize=8)
+        left.text(row["high"] + 0.015, place, share(row["accuracy"]), va="center", fontsize=8)
     chance = 1 / len(result.settings["objects"])
     left.axvline(chance, color=MUTED, ls=(0, (4, 2)), lw=0.9)
     left.text(chance + 0.01, -0.55, "chance", fontsize=7.5, color=MUTED)
@@ -248,7 +249,7 @@ def plot_examples(result: Result) -> Figure:
                 draw_heat(row[m + 1], result.arrays[f"examples/{part}"][m, i], UNSIGNED, photograph)
                 row[m + 1].contour(
                     np.arange(masks.shape[2]) + 0.5, np.arange(masks.shape[1]) + 0.5, masks[i].astype(float), [0.5],
-                    colors="white", linewidths=0.7,
+                    colors=TRUTH, linewidths=0.7,
                 )  # fmt: skip
                 if i == 0 and j == 0:
                     row[m + 1].set_title(shorten(name, 34), fontsize=8, color=INK, parse_math=False)

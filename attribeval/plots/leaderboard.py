@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from attribeval.errors import AttribevalError, unknown
-from attribeval.plots.style import INK, LINES, MUTED, new_figure
+from attribeval.plots.style import INK, LINES, MUTED, ON_DARK, ON_LIGHT, new_figure
+from attribeval.results.numbers import number, rank_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _STANDING = LinearSegmentedColormap.from_list("standing", ["#fbfcfe", "#c9dbf0", "#7fa8d6", "#2f6db5", "#123a70"])
 # Dark orange to white to dark blue; the numbers in the cells carry the sign where colour is lost.
 _SIGNED = LinearSegmentedColormap.from_list(
-    "agreement", ["#8a3b00", "#d98a3d", "#f6dcc0", "#ffffff", "#c9dbf0", "#5b8fca", "#123a70"]
+    "agreement", ["#8a3b00", "#d98a3d", "#f6dcc0", "#fefefe", "#c9dbf0", "#5b8fca", "#123a70"]
 )
 _LONGEST = 36
 _COLUMNS = {"method", "kind", "benchmark", "value", "low", "high", "rank", "group", "error"}
@@ -45,8 +46,6 @@ def plot_leaderboard(result: Result) -> Figure:
         AttribevalError: If the table lacks a column or has no rows.
     """
     _check_table(result)
-    from attribeval.report.leaderboard_terminal import compact
-
     methods, averages = _ordered(result)
     families = result.settings["families"]
     order = list(dict.fromkeys(families.values()))
@@ -68,7 +67,7 @@ def plot_leaderboard(result: Result) -> Figure:
     for i, method in enumerate(methods):
         for j in range(columns):
             row = None if j == 0 else cells[method, benchmarks[j - 1]]
-            _draw_cell(ax, x[j], i, standing[i, j], largest, row, compact)
+            _draw_cell(ax, x[j], i, standing[i, j], largest, row)
     _draw_families(ax, x[1:], benchmarks, families, len(methods))
     ax.set_xlim(-0.56, x[-1] + 0.56)
     ax.set_ylim(len(methods) - 0.45, -0.55)
@@ -264,13 +263,13 @@ def _places(benchmarks: list[str], families: dict[str, str]) -> list[float]:
     return places
 
 
-def _draw_cell(ax: Axes, x: float, y: float, rank: float, largest: int, row: dict[str, Any] | None, form: Any) -> None:
+def _draw_cell(ax: Axes, x: float, y: float, rank: float, largest: int, row: dict[str, Any] | None) -> None:
     share = np.nan if not np.isfinite(rank) else 1 - (rank - 1) / max(largest - 1, 1)
     colour = "#ffffff" if share != share else _STANDING(share)
     ax.add_patch(_rectangle(x - 0.49, y - 0.47, 0.98, 0.94, colour, hatch="////" if share != share else ""))
-    ink = "white" if share == share and share > 0.62 else INK
+    ink = INK if share != share else ON_DARK if share > 0.62 else ON_LIGHT
     if row is None:
-        ax.text(x, y, "–" if rank != rank else f"{rank:.1f}", ha="center", va="center", fontsize=8.5, color=ink,
+        ax.text(x, y, rank_text(rank), ha="center", va="center", fontsize=8.5, color=ink,
                 fontweight="bold")  # fmt: skip
         return
     if row["value"] != row["value"]:
@@ -279,7 +278,7 @@ def _draw_cell(ax: Axes, x: float, y: float, rank: float, largest: int, row: dic
     mark = " !" if row["error"] else ""
     group = row["group"] if isinstance(row["group"], str) else ""
     group = group if len(group) <= 8 else group[:7] + "…"
-    ax.text(x, y - 0.14, form(row["value"]) + mark, ha="center", va="center", fontsize=8, color=ink)
+    ax.text(x, y - 0.14, number(float(row["value"])) + mark, ha="center", va="center", fontsize=8, color=ink)
     ax.text(x, y + 0.24, group, ha="center", va="center", fontsize=6.2, color=ink)
 
 
@@ -311,7 +310,7 @@ def _matrix(
             known = np.isfinite(value)
             colour = _SIGNED((value + 1) / 2) if known else "#ffffff"
             ax.add_patch(_rectangle(j - 0.48, i - 0.46, 0.96, 0.92, colour, hatch="" if known else "////"))
-            ink = "white" if known and abs(value) > 0.6 else INK
+            ink = INK if not known else ON_DARK if abs(value) > 0.6 else ON_LIGHT
             shift = 0.16 if intervals and known else 0
             text = _signed(value) if known else "–"
             ax.text(j, i - shift, text, ha="center", va="center", fontsize=7.6, color=ink)
@@ -395,7 +394,7 @@ def _bare(ax: Axes) -> None:
 
 
 def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−").replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.0f}"
+    return number(float(value)) if abs(value) < 0.9995 else f"{value:.0f}".replace("-", "−")
 
 
 def _short(text: str) -> str:

@@ -41,7 +41,15 @@ LINES = [
     ("#e69f00", (0, (8, 2))),
     ("#56b4e9", (0, (3, 1, 1, 1, 1, 1))),
 ]
-TRUTH, PREDICTION = "#ffffff", "#40e0ff"
+TRUTH, PREDICTION = "#fefefe", "#40e0ff"
+ON_DARK, ON_LIGHT = "#fefefe", "#1f2431"  # letters in coloured cells and over photographs, which dark mode leaves
+# Light → dark of what stands on the page itself: a report draws it in the reader's scheme.
+DARK = {
+    INK: "#e7eaf0", MUTED: "#a0a9b9", "#ffffff": "#1a1f28", "#000000": "#f5f7fa", "#e4e7ec": "#2e3542",
+    "#eef0f3": "#262c37", "#aab2bf": "#566072", "#b6bcc6": "#566072", "#d0d5dd": "#3b4453", "#5a6270": "#8b94a3",
+    "#7a828f": "#9aa3b2", "#98a2b3": "#7b8597", "#d5d8dd": "#3f4757", "#0072b2": "#4aa8e0", "#d55e00": "#f0833a",
+    "#009e73": "#2fc79a",
+}  # fmt: skip
 
 
 def ramp(colours: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attribeval.report.terminal import text_table
+from attribeval.results.numbers import interval_text, number, share, value_text
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
@@ -27,7 +28,7 @@ def bam_text(result: Result) -> str:
 def accuracy_text(result: Result) -> str:
     """Figure 2: who needs what, and what must hold."""
     rows = [
-        [r["model"], r["tested_on"], f"{r['accuracy']:.1%}", f"{r['low']:.1%} – {r['high']:.1%}", r["images"]]
+        [r["model"], r["tested_on"], share(r["accuracy"]), interval_text("accuracy", r["low"], r["high"]), r["images"]]
         for r in result.settings["accuracy"]
     ]
     text = text_table(["model", "tested on", "accuracy", "95 % interval", "images"], rows, right=(2, 3, 4))
@@ -49,10 +50,10 @@ def metrics_text(result: Result) -> str:
         for metric in _SHOWN:
             row += _cells(metric, cells.get((method, metric)))
         rho, first = cells.get((method, "MCSCorrelation")), cells.get((method, "MCS"))
-        row.append("–" if rho is None or rho["value"] != rho["value"] else f"{rho['value']:+.2f}")
+        row.append("–" if rho is None else number(rho["value"]))
         row.append("–" if first is None else str(first["images"]))
         seconds = next((r["seconds_per_image"] for (m, _), r in cells.items() if m == method), float("nan"))
-        row.append("–" if seconds != seconds else f"{1000 * seconds:.1f}")
+        row.append(number(1000 * seconds))
         rows.append(row)
     return text_table(header, rows, right=range(2, len(header)))
 
@@ -60,8 +61,5 @@ def metrics_text(result: Result) -> str:
 def _cells(metric: str, row: dict | None) -> list[str]:
     if row is None or row["value"] != row["value"]:
         return ["–", "–", "–", "–"]
-    form = "+.3f" if metric == "MCS" else ".1%"
-    interval = "–" if row["low"] != row["low"] else f"{row['low']:{form}} – {row['high']:{form}}"
-    spread = "–" if row["deviation"] != row["deviation"] else f"{row['deviation']:{form.lstrip('+')}}"
-    baseline = "–" if row["baseline"] != row["baseline"] else f"{row['baseline']:{form}}"
-    return [f"{row['value']:{form}}", interval, spread, baseline]
+    value, spread, baseline = (value_text(metric, row[name]) for name in ("value", "deviation", "baseline"))
+    return [value, interval_text(metric, row["low"], row["high"]), spread, baseline]

@@ -1,4 +1,4 @@
-"""A result's table as people read it: numbers with four digits, shares as percentages, an interval as one column.
+"""A result's table as people read it: a row per method, numbers as in its sentences, an interval below its value.
 
 The page, LaTeX and Markdown show the same cells.
 """
@@ -13,20 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attribeval.results.numbers import (
+    NONE,
+    SHARES,
+    gain_text,
+    interval_text,
+    missing,
+    number,
+    p_text,
+    points_text,
+    rank_text,
+    share,
+    value_text,
+)
+
 if TYPE_CHECKING:
     import pandas as pd
 
-# Shares of images, written as percentages. By name, not by range: a correlation may lie in 0..1 by chance.
-FRACTIONS = frozenset(
-    {
-        "accuracy", "MaxBoxAcc", "BoxAcc", "MaxBoxAccV2", "BoxAccV2", "MaxBoxAccLargest", "Top1Loc", "Top5Loc",
-        "SalientRegion", "CAM20max", "CAM20abs", "CAM20quantile", "FongMean", "FongEnergy", "FongValue", "EnergyInBox",
-        "PxAP", "MaxMaskIoU", "MaskIoU", "PixelAUC", "RelevanceMass", "RelevanceRank", "PointingGame", "ColourModel",
-        "IDR", "IDRMoved", "IDRSmaller", "IIR",
-    }
-)  # fmt: skip
-_ESTIMATES = ("value", "low", "high")
-_HEADERS = {"low": "interval", "seconds_per_image": "seconds / image", "p_holm": "p (Holm)"}
+RANK, GAIN = "mean rank", "gain (points)"  # columns with a way of writing of their own
+_HEADERS = {"seconds_per_image": "ms / image", "p_holm": "p (Holm)"}
+_KEY = ("method", "metric")
+_P = ("p", "p_holm", "p_random", "p_next")
 _LEADING = re.compile(r"[-−+]?\d[\d\u202f,]*(\.\d+)?(e[-−+]?\d+)?(?![\w.])")
 
 
@@ -51,10 +58,18 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A table to show: headers and whether their cells are numbers; rows as (kind of method, cells)."""
+class Column:
+    """A heading, and whether numbers stand below it."""
 
-    columns: list[tuple[str, bool]]
+    name: str
+    number: bool
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table to show: columns, and rows as (kind of method, cells)."""
+
+    columns: list[Column]
     rows: list[tuple[str, list[Cell]]]
 
     @property
@@ -64,39 +79,60 @@ class Shown:
 
 
 def show(table: pd.DataFrame) -> Shown:
-    """Format a table; `low` and `high` become one column, the interval; many metrics become a column each.
+    """Format a table; `low` and `high` stand below the number before them.
 
     Args:
-        table: Any. With more than three metrics, each once per method, a row is a method.
+        table: Any. With a value and an interval per method and metric, a row is a method and a column a metric.
 
     Returns:
         The cells; marks share one scale per metric.
     """
-    if {"method", "metric", "value", "low", "high"} <= set(table.columns) and _is_wide(table):
-        return _wide(table)
+    if {*_KEY, "value", "low", "high"} <= set(table.columns) and not table.duplicated([*_KEY]).any():
+        return _by_method(table)
     names = [str(name) for name in table.columns]
     records = [dict(zip(names, row, strict=True)) for row in table.itertuples(index=False, name=None)]
-    joined = {"low", "high"} <= set(names)
-    shown = [name for name in names if not (joined and name == "high")]
+    joined = {"low", "high"} <= set(names) and names.index("low") > 0
+    estimate = names[names.index("low") - 1] if joined else None
+    shown = [name for name in names if not (joined and name in ("low", "high"))]
     whole = {name for name in names if _is_whole([record[name] for record in records])}
-    estimate = names[names.index("low") - 1] if joined and names.index("low") else None
     scales = _scales(records, estimate) if joined else {}
     rows = []
     for record in records:
-        percent = is_fraction(record)
-        cells = []
-        for name in shown:
-            if joined and name == "low":
-                one = interval(record["low"], record["high"], percent)
-                cells.append(replace(one, mark=_mark(record, estimate, scales.get(record.get("metric")))))
-            else:
-                cells.append(cell(record[name], (percent and name in _ESTIMATES) or name.endswith("%"), name in whole))
+        cells = [
+            _estimate(record, name, scales) if name == estimate else _plain(name, record, name in whole)
+            for name in shown
+        ]
         rows.append((str(record.get("kind", "")), cells))
     for i in range(1, len(shown)):
         _sort_by_leading_numbers(rows, i)
     numbers = [any(cells[i].number for _, cells in rows) for i in range(len(shown))]
-    headers = [_header(name) if joined or name != "low" else name for name in shown]
-    return Shown(list(zip(headers, numbers, strict=True)), rows)
+    return Shown([Column(_header(name), is_number) for name, is_number in zip(shown, numbers, strict=True)], rows)
+
+
+def _by_method(table: pd.DataFrame) -> Shown:
+    """A row per method in the order of the first metric, a column per metric; what belongs to the method behind."""
+    metrics = list(dict.fromkeys(table["metric"]))
+    records = {(r["method"], r["metric"]): r for r in table.to_dict("records")}
+    methods = list(dict.fromkeys(table["method"]))
+    about = {method: next(r for (m, _), r in records.items() if m == method) for method in methods}
+    used = (*_KEY, "value", "low", "high")
+    of_method = table.groupby("method", sort=False).nunique(dropna=False).max() <= 1
+    # What differs between the metrics of a method, as thresholds do, belongs to none of the columns that are left.
+    names = [name for name in table.columns if name not in used and (name == "images" or of_method[name])]
+    whole = {name for name in names if _is_whole([record[name] for record in about.values()])}
+    scales = _scales(list(records.values()), "value")
+    rows = []
+    for method in methods:
+        cells = [cell(method)]
+        for metric in metrics:
+            record = records.get((method, metric))
+            absent = record is None or missing(record["value"])
+            cells.append(Cell(NONE, "") if absent else _estimate(record, "value", scales))
+        cells += [_plain(name, about[method], name in whole) for name in names]
+        rows.append((str(about[method].get("kind", "")), cells))
+    columns = ["method", *metrics, *map(_header, names)]
+    numbers = [any(cells[i].number for _, cells in rows) for i in range(len(columns))]
+    return Shown([Column(str(name), is_number) for name, is_number in zip(columns, numbers, strict=True)], rows)
 
 
 def _header(name: str) -> str:
@@ -104,37 +140,66 @@ def _header(name: str) -> str:
     return name if name.endswith(("↑", "↓")) else _HEADERS.get(name, name.replace("_", " "))
 
 
-def _is_wide(table: pd.DataFrame) -> bool:
-    """Whether a row per method reads better than a row per measurement: several metrics, each once per method."""
-    return table["metric"].nunique() > 3 and not table.duplicated(["method", "metric"]).any()
+def _estimate(record: Mapping[str, Any], name: str, scales: Mapping[Any, tuple[float, float]]) -> Cell:
+    """A value, its interval below it, and the mark of both."""
+    one = _plain(name, record, whole=False)
+    low, high = record["low"], record["high"]
+    if missing(low) or missing(high) or not one.number:
+        return one
+    if name == GAIN:
+        ends = points_text(low / 100, high / 100)
+    elif name == RANK:
+        ends = f"{rank_text(low)} to {rank_text(high)}"
+    else:
+        ends = interval_text(str(record.get("metric", "")), low, high)
+    mark = _mark(record, name, scales.get(record.get("metric")))
+    return replace(one, text=f"{one.text}\n{ends}", mark=mark)
 
 
-def _wide(table: pd.DataFrame) -> Shown:
-    """A row per method in the order of the first metric, a column per metric: the value, and below it its interval."""
-    metrics = list(dict.fromkeys(table["metric"]))
-    records = {(r["method"], r["metric"]): r for r in table.to_dict("records")}
-    methods = list(dict.fromkeys(table["method"]))
-    about = {method: next(r for (m, _), r in records.items() if m == method) for method in methods}
-    extra = [name for name in ("images", "seconds_per_image") if name in table.columns]
-    kinds = "kind" in table.columns
-    scales = _scales(list(records.values()), "value")
-    headers = [("method", False), *([("kind", False)] if kinds else []), *[(metric, True) for metric in metrics]]
-    headers += [(_header(name), True) for name in extra]
-    rows = []
-    for method in methods:
-        cells = [cell(method), *([cell(about[method]["kind"])] if kinds else [])]
-        for metric in metrics:
-            record = records.get((method, metric))
-            if record is None or missing(record["value"]):
-                cells.append(Cell("–", ""))
-                continue
-            percent = is_fraction(record)
-            value, ends = cell(record["value"], percent), interval(record["low"], record["high"], percent)
-            text = value.text if not ends.sort else f"{value.text}\n{ends.text}"
-            cells.append(Cell(text, value.sort, number=True, mark=_mark(record, "value", scales.get(metric))))
-        cells += [cell(about[method][name], whole=name == "images") for name in extra]
-        rows.append((str(about[method].get("kind", "")), cells))
-    return Shown(headers, rows)
+def _plain(name: str, record: Mapping[str, Any], whole: bool) -> Cell:
+    """One value, written as its column is."""
+    value, metric = record[name], str(record.get("metric", ""))
+    exact = _finite(value)
+    if exact is None or isinstance(value, tuple):
+        return cell(value, whole)
+    if name == "seconds_per_image":
+        return Cell(number(1000 * exact), repr(1000 * exact), number=True)
+    text = None
+    if name == "value" and metric in SHARES:
+        text = value_text(metric, exact)
+    elif name.endswith("%"):
+        text = share(exact)
+    elif name in _P:
+        text = p_text(exact)
+    elif name == RANK:
+        text = rank_text(exact)
+    elif name == GAIN:
+        text = gain_text(exact / 100).removesuffix(" points")
+    return cell(value, whole) if text is None else Cell(text, repr(exact), number=True)
+
+
+def cell(value: Any, whole: bool = False) -> Cell:
+    """Format one value.
+
+    Args:
+        value: Number, bool, text, or (text, number to sort by); what is missing becomes a dash.
+        whole: Whether a number is a whole one, though a float.
+
+    Returns:
+        The cell.
+    """
+    if missing(value):
+        return Cell(NONE, "")
+    if isinstance(value, tuple):
+        return Cell(value[0], "" if missing(value[1]) else repr(float(value[1])), number=True)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool):
+        return Cell("yes" if value else "no", str(int(value)))
+    if isinstance(value, int | float):
+        text = number(int(value) if whole and math.isfinite(value) else value)
+        return Cell(text, repr(value).replace("inf", "Infinity"), number=True)
+    return Cell(str(value), str(value))
 
 
 def _scales(records: Sequence[Mapping[str, Any]], estimate: str | None) -> dict[Any, tuple[float, float]]:
@@ -177,66 +242,7 @@ def _sort_by_leading_numbers(rows: list[tuple[str, list[Cell]]], i: int) -> None
             cells[i] = replace(cells[i], sort=digits, number=bool(hit))
 
 
-def is_fraction(record: Mapping[str, Any]) -> bool:
-    """Whether a row's value and interval are shares, to be written as percentages."""
-    estimates = [record[name] for name in _ESTIMATES if name in record and not missing(record[name])]
-    return str(record.get("metric", "")) in FRACTIONS and all(0 <= value <= 1 for value in estimates)
-
-
 def _is_whole(values: Sequence[Any]) -> bool:
     """Whether a column holds whole numbers (as floats, where one is missing)."""
     known = [value for value in values if not missing(value)]
     return all(isinstance(value, int | float | np.number) and float(value).is_integer() for value in known)
-
-
-def missing(value: Any) -> bool:
-    """Whether a value of a table is not there: None, NaN, pandas' NA and NaT."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
-
-
-def cell(value: Any, percent: bool = False, whole: bool = False) -> Cell:
-    """Format one value.
-
-    Args:
-        value: Number, bool, text, or (text, number to sort by); what is missing becomes a dash.
-        percent: Whether a number is a share.
-        whole: Whether a number is a whole one, though a float.
-
-    Returns:
-        The cell.
-    """
-    if missing(value):
-        return Cell("–", "")
-    if isinstance(value, tuple):
-        return Cell(value[0], "" if missing(value[1]) else repr(float(value[1])), number=True)
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, bool):
-        return Cell("yes" if value else "no", str(int(value)))
-    if isinstance(value, int | float):
-        percent, whole = percent and math.isfinite(value), whole and math.isfinite(value)
-        text = f"{100 * value:.1f} %" if percent else number(int(value) if whole else value)
-        return Cell(text.replace("-", "−"), repr(value).replace("inf", "Infinity"), number=True)
-    return Cell(str(value), str(value))
-
-
-def number(value: int | float) -> str:
-    """Integers in full, other numbers to four significant digits, both with thin spaces between thousands."""
-    if value == 0:
-        return "0"
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", "\u202f").replace("-", "−")
-    if not math.isfinite(value):
-        return "∞" if value > 0 else "−∞"
-    if not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.3e}".replace("-", "−")
-    digits = max(0, 3 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{digits}f}".replace(",", "\u202f").replace("-", "−")
-
-
-def interval(low: Any, high: Any, percent: bool) -> Cell:
-    """Both ends of an interval as one cell, "63.0 to 69.2 %"; a dash if one is missing."""
-    if missing(low) or missing(high):
-        return Cell("–", "")
-    ends = [f"{100 * end:.1f}" if percent else number(float(end)) for end in (low, high)]
-    return Cell(" to ".join(ends) + (" %" if percent else ""), f"{float(low)!r} to {float(high)!r}", number=True)

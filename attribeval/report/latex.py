@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 
 from attribeval.report.cells import Cell, Shown
 
@@ -18,10 +19,10 @@ _SPECIAL = {
     "χ": r"$\chi$", "²": r"$^2$", "³": r"$^3$", "\n": " ",
 }  # fmt: skip
 _INTERVAL = re.compile(r"(?P<low>\S+) to (?P<high>\S+?)(?P<unit> %)?")
-_POWER = re.compile(r"(−?\d\.\d+)e([−+]\d+)")
+_POWER = re.compile(r"(−?\d\.\d+)e(−?\d+)")
 
 
-def latex_table(table: Shown) -> str:
+def latex_table(table: Shown, best: Collection[tuple[int, int]] = (), notes: Sequence[str] = ()) -> str:
     """A `tabular` with booktabs' rules, to be put into a `table` of yours.
 
     An interval stands as [low, high]; below its value, smaller, in the same cell where the page has it so. The rules
@@ -29,21 +30,28 @@ def latex_table(table: Shown) -> str:
 
     Args:
         table: As `cells.show` makes it.
+        best: (row, column) of the cells in bold.
+        notes: Sentences below the table.
 
     Returns:
         LaTeX; the first line, a comment, says which package it needs.
     """
-    kinds = "".join("r" if number else "l" for _, number in table.columns)
+    kinds = "".join("r" if column.number else "l" for column in table.columns)
     lines = [
         "% \\usepackage{booktabs}",
         f"\\begin{{tabular}}{{{kinds}}}",
         "\\toprule",
-        _row([escape(name) for name, _ in table.columns]),
+        _row([escape(column.name) for column in table.columns]),
         "\\midrule",
-        *[_row([_cell(cell) for cell in cells]) for _, cells in table.rows],
+        *[
+            _row([_cell(cell, (i, j) in best) for j, cell in enumerate(cells)])
+            for i, (_, cells) in enumerate(table.rows)
+        ],
         "\\bottomrule",
         "\\end{tabular}",
     ]
+    if notes:
+        lines.append(f"\\par\\smallskip\\noindent{{\\footnotesize {' '.join(map(escape, notes))}\\par}}")
     return "\n".join(lines) + "\n"
 
 
@@ -58,9 +66,11 @@ def _row(cells: list[str]) -> str:
     return " & ".join([first, *cells[1:]]) + r" \\"
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Cell, best: bool) -> str:
     first, _, second = cell.text.partition("\n")
     text = _brackets(first)
+    if best:
+        text = f"\\textbf{{\\boldmath {text}}}" if "$" in text else f"\\textbf{{{text}}}"
     return f"{text} {{\\footnotesize {_brackets(second)}}}" if second else text
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from attribeval.report.cells import RANK
 from attribeval.report.terminal import text_table
+from attribeval.results.numbers import number, rank_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,16 +21,9 @@ def ordered_methods(result: Result) -> list[dict[str, Any]]:
     return [row for row in result.settings["average_ranks"] if row["family"] == "all"]
 
 
-def compact(value: float) -> str:
-    """A value of any size in at most seven characters."""
-    if value != value:
-        return "–"
-    if value == 0:
-        return "0"
-    if 0.001 <= abs(value) < 9999.5:
-        digits = 3 if abs(value) < 10 else 1 if abs(value) < 1000 else 0
-        return f"{value:.{digits}f}".replace("-", "−")
-    return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e").replace("-", "−")
+def headings(result: Result) -> list[str]:
+    """Benchmarks with the arrow that says what is better."""
+    return [_headed(label, result) for label in result.settings["benchmarks"]]
 
 
 def wide_table(result: Result) -> pd.DataFrame:
@@ -51,7 +46,7 @@ def wide_table(result: Result) -> pd.DataFrame:
         first = cells[name, benchmarks[0]]
         of_benchmarks = {_headed(label, result): _page_cell(cells[name, label]) for label in benchmarks}
         rows.append(
-            {"method": name, "mean rank": about["value"], "low": about["low"], "high": about["high"]}
+            {"method": name, RANK: about["value"], "low": about["low"], "high": about["high"]}
             | of_benchmarks
             | {
                 "seconds_per_image": first["seconds_per_image"],
@@ -80,7 +75,7 @@ def leaderboard_text(result: Result, width: int = 120) -> str:
         *[
             [
                 name,
-                "–" if row["value"] is None else f"{row['value']:.1f}",
+                rank_text(row["value"]),
                 _over_thousand(cells[row["method"], result.settings["benchmarks"][0]]["seconds_per_image"]),
                 _whole(cells[row["method"], result.settings["benchmarks"][0]]["peak_memory_mib"]),
             ]
@@ -134,7 +129,7 @@ def _cell(row: dict[str, Any], best: set[str]) -> str:
     if row["value"] != row["value"]:
         return "failed" if row["error"] else "–"
     mark = "*" if letters_of(row["group"]) & best else " "
-    return f"{compact(row['value'])}{'!' if row['error'] else ' '}{_rank(row):>4}{mark}"
+    return f"{number(float(row['value']))}{'!' if row['error'] else ' '}{_rank(row):>4}{mark}"
 
 
 def _rank(row: dict[str, Any]) -> str:
@@ -153,7 +148,7 @@ def _page_cell(row: dict[str, Any]) -> tuple[str, float]:
     if row["value"] != row["value"]:
         return ("failed" if row["error"] else "–"), float("nan")
     group = row["group"] if isinstance(row["group"], str) else ""
-    return f"{compact(row['value'])}\n#{_rank(row)} {group}{' !' if row['error'] else ''}", row["rank"]
+    return f"{number(float(row['value']))}\n#{_rank(row)} {group}{' !' if row['error'] else ''}", row["rank"]
 
 
 def _reasons(result: Result) -> list[str]:
@@ -173,7 +168,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _over_thousand(seconds: float) -> str:
-    return "–" if seconds != seconds else f"{1000 * seconds:.1f}"
+    return number(1000 * float(seconds))
 
 
 def _whole(value: float) -> str:

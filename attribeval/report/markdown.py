@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 
 from attribeval.report.cells import Shown
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 
-def markdown_table(table: Shown) -> str:
+def markdown_table(table: Shown, best: Collection[tuple[int, int]] = (), notes: Sequence[str] = ()) -> str:
     """A pipe table; an interval stands in parentheses behind its value where the page has it below.
 
     Args:
         table: As `cells.show` makes it.
+        best: (row, column) of the cells in bold.
+        notes: Sentences below the table.
 
     Returns:
         Markdown.
     """
     lines = [
-        [_escape(name) for name, _ in table.columns],
-        ["--:" if number else "---" for _, number in table.columns],
-        *[[_text(cell.text) for cell in cells] for _, cells in table.rows],
+        [_escape(column.name) for column in table.columns],
+        ["--:" if column.number else "---" for column in table.columns],
+        *[
+            [_text(cell.text, (i, j) in best) for j, cell in enumerate(cells)]
+            for i, (_, cells) in enumerate(table.rows)
+        ],
     ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return text + (f"\n{' '.join(map(_escape, notes))}\n" if notes else "")
 
 
-def _text(text: str) -> str:
+def _text(text: str, best: bool) -> str:
     first, _, second = text.partition("\n")
-    return f"{_escape(first)} ({_escape(second)})" if second else _escape(first)
+    shown = f"**{_escape(first)}**" if best else _escape(first)
+    return f"{shown} ({_escape(second)})" if second else shown
 
 
 def _escape(text: str) -> str:

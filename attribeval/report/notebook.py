@@ -54,15 +54,15 @@ def attributions_html(maps: Attributions) -> str:
 def result_html(result: Result) -> str:
     """The verdict of a `Result` in sentences, its chart, and the first rows of its table."""
     from attribeval.plots import RESULT_PLOTS, plot_result
-    from attribeval.report.cells import show
+    from attribeval.report.views import shown_table
 
     said = "".join(f"<li>{escape(sentence)}</li>" for sentence in result.summary[:SENTENCES])
     more = len(result.summary) - SENTENCES
     said = f"<ul>{said}</ul>" + (f"<div>{more} more sentences in .summary</div>" if more > 0 else "")
     picture = _image(plot_result(result), f"chart of {result.benchmark}") if _has_chart(result, RESULT_PLOTS) else ""
-    shown = show(result.table)
+    shown = shown_table(result)
     table = _table(
-        [name for name, _ in shown.columns[:COLUMNS]],
+        [column.name for column in shown.columns[:COLUMNS]],
         [[cell.text for cell in cells[:COLUMNS]] for _, cells in shown.rows[:ROWS]],
     )
     cut = len(shown.rows) > ROWS or len(shown.columns) > COLUMNS

@@ -1,4 +1,4 @@
-"""One HTML page that explains itself: words first, then tables and pictures, then how to do it again.
+"""One HTML page that explains itself: the answer, its chart and pictures, the table, and how to do it again.
 
 The page is one file that asks the network for nothing; its own content policy forbids it. Everything that comes from
 data (names of methods, classes and files, settings) is escaped.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import os
 from collections import Counter
@@ -23,38 +22,20 @@ import jinja2
 from attribeval import __version__
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
-from attribeval.report import leaderboard_terminal, roar_terminal, sanity_terminal
-from attribeval.report.cells import Shown, cell, interval, is_fraction, show
+from attribeval.report.cells import Shown, cell
+from attribeval.report.columns import hides, widths
+from attribeval.report.pictures import Picture, picture
+from attribeval.report.views import best_cells, shown_table, view_of
+from attribeval.results.command import portable
+from attribeval.results.numbers import NONE, interval_text, value_text
 from attribeval.results.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_TITLES = {
-    "bam": "Relative feature importance (BAM)",
-    "data_randomisation": "Sanity check: permuted labels",
-    "leaderboard": "Leaderboard of methods",
-    "roar": "Remove or keep, and retrain (ROAR, KAR)",
-    "sanity": "Sanity checks: random weights",
-    "wsol": "Weakly supervised object localisation",
-}
-_WIDE = {
-    "data_randomisation": sanity_terminal.wide_table,
-    "leaderboard": leaderboard_terminal.wide_table,
-    "roar": roar_terminal.wide_table,
-    "sanity": sanity_terminal.wide_table,
-}  # tables that are shown another way than they are kept
 _SEEDS, _VERSIONS = ("seed", "seeds"), "versions"
-
-
-@dataclass(frozen=True)
-class _Picture:
-    name: str
-    alt: str
-    data: str  # base64 of a PNG
-    width: int  # CSS pixels
-    height: int
+_SAID = 6  # sentences that stand open; those below them are opened
 
 
 @dataclass(frozen=True)
@@ -64,8 +45,14 @@ class _Section:
     heading: str
     summary: list[str]
     table: Shown
+    widths: list[str]  # from which on each column is shown
+    hides: str
+    best: set[tuple[int, int]]  # (row, column)
+    low: set[str]  # headings of which low numbers are better
+    notes: list[str]
     level: str  # of the intervals, "95 % "; "" if it was not recorded
-    plot: _Picture | None
+    plot: Picture | None
+    pictures: list[Picture]
     settings: list[tuple[str, str]]
     versions: list[tuple[str, str]]
     seeds: list[tuple[str, str]]
@@ -77,7 +64,7 @@ def write_report(
     path: str | os.PathLike,
     results: Sequence[Result],
     *,
-    pictures: Mapping[str, Figure] | None = None,
+    pictures: Mapping[str, Figure] | Sequence[Mapping[str, Figure]] | None = None,
     title: str = "attribeval report",
     command: str | None = None,
     names: Sequence[str] | None = None,
@@ -87,30 +74,34 @@ def write_report(
     Args:
         path: The file; its folder is made if it is missing.
         results: What benchmarks returned, at least one, in the order wanted.
-        pictures: Further figures (such as of `plots.overlays`) by the name to write below them.
+        pictures: Further figures (such as of `plots.overlays`) by the caption to write below them; of several results,
+            one mapping for each, or one for the page, which follows them.
         title: The page's heading.
-        command: The command line or code that made the results, for the section on reproducing them. None: what each
-            result knows of it (`Result.command`).
+        command: The command line or code that made the results, for the section on reproducing them; folders of this
+            machine are left out of it. None: what each result knows of it (`Result.command`).
         names: What to call each result, such as its folder. None: by its benchmark, numbered where several are alike.
 
     Returns:
         The path.
 
     Raises:
-        AttribevalError: If there is no result or not a name for each, or a plot cannot be drawn from its result.
+        AttribevalError: If there is no result or not a name and pictures for each, or a plot cannot be drawn from its
+            result.
     """
     if not results:
         raise AttribevalError("Expected at least one result. Received none: run a benchmark first.")
     names = _numbered([result.benchmark for result in results]) if names is None else list(names)
     if len(names) != len(results):
         raise AttribevalError(f"Expected a name for each of {len(results)} results. Received: {len(names)} names.")
+    of_results, of_page = _shared_out(pictures, len(results))
     page = _template().render(
         title=title,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
-        sections=[_section(result, name) for result, name in zip(results, names, strict=True)],
-        pictures=[_picture(name, f"Picture: {name}", figure) for name, figure in (pictures or {}).items()],
-        command=command,
+        sections=[_section(*parts) for parts in zip(results, names, of_results, strict=True)],
+        pictures=_drawn(of_page),
+        command=None if command is None else portable(command),
+        said=_SAID,
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,11 +122,6 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html.j2")
 
 
-def shown_table(result: Result) -> Shown:
-    """A result's table as the page shows it: formatted, and wide where that reads better."""
-    return show(_WIDE[result.benchmark](result) if result.benchmark in _WIDE else result.table)
-
-
 def _numbered(names: Sequence[str]) -> list[str]:
     """Names that occur several times get a number: wsol 1, wsol 2."""
     seen: Counter[str] = Counter()
@@ -146,25 +132,49 @@ def _numbered(names: Sequence[str]) -> list[str]:
     return numbered
 
 
-def _section(result: Result, name: str) -> _Section:
+def _shared_out(
+    pictures: Mapping[str, Figure] | Sequence[Mapping[str, Figure]] | None, results: int
+) -> tuple[Sequence[Mapping[str, Figure]], Mapping[str, Figure]]:
+    """Pictures of each result, and of the page."""
+    if isinstance(pictures, Mapping) or pictures is None:
+        pictures = pictures or {}
+        return ([pictures], {}) if results == 1 else ([{}] * results, pictures)
+    if len(pictures) != results:
+        raise AttribevalError(f"Expected pictures for each of {results} results. Received: {len(pictures)}.")
+    return pictures, {}
+
+
+def _drawn(figures: Mapping[str, Figure]) -> list[Picture]:
+    return [picture(name, f"Picture: {name}", figure) for name, figure in figures.items()]
+
+
+def _section(result: Result, name: str, pictures: Mapping[str, Figure]) -> _Section:
     settings = dict(result.settings)
     seeds = {name: settings.pop(name) for name in _SEEDS if name in settings}
     versions = settings.pop(_VERSIONS, {})
     cost = settings.pop("cost", None)
     settings.pop("average_ranks", None)  # the table and the plot show them
+    view, table = view_of(result), shown_table(result)
+    shown_from = widths(table, view.main(result, [column.name for column in table.columns]))
     return _Section(
         benchmark=result.benchmark,
         name=name,
-        heading=_TITLES.get(result.benchmark, result.benchmark),
+        heading=view.title,
         summary=list(result.summary),
-        table=shown_table(result),
+        table=table,
+        widths=shown_from,
+        hides=hides(shown_from),
+        best=best_cells(result, table),
+        low={name for name, better in view.better(result).items() if better == "low"},
+        notes=list(view.notes),
         level=f"{100 * level:g} % " if isinstance(level := settings.get("level"), float) else "",
         plot=_plot(result),
+        pictures=_drawn(pictures),
         settings=list(_flat(settings)),
         versions=list(_flat(versions if isinstance(versions, dict) else {_VERSIONS: versions})),
         seeds=list(_flat(seeds)),
         cost=_cost(result.table) if cost is None else _cost_in_words(cost),
-        command=result.command,
+        command=None if result.command is None else portable(result.command),
     )
 
 
@@ -177,7 +187,7 @@ def _cost(table: pd.DataFrame) -> str | None:
         return None
     once = table.drop_duplicates("method")  # a method has a row per metric, but its maps are made once
     seconds = float((once["images"] * once["seconds_per_image"]).sum())
-    return f"{_duration(seconds)} for all maps ({len(once)} rows of the table, seconds per image × images)."
+    return f"{_duration(seconds)} for all maps ({len(once)} rows of the table, time per image × images)."
 
 
 def _cost_in_words(cost: Mapping[str, Any]) -> str:
@@ -195,10 +205,10 @@ def _duration(seconds: float) -> str:
     return f"{hours:.1f} h" if hours >= 1 else f"{minutes:.1f} min" if minutes >= 1 else f"{seconds:.1f} s"
 
 
-# -- pictures ----------------------------------------------------------------------------------------------------------
+# -- chart -------------------------------------------------------------------------------------------------------------
 
 
-def _plot(result: Result) -> _Picture | None:
+def _plot(result: Result) -> Picture | None:
     """The benchmark's plot, with its numbers in words; None if there is none for this benchmark."""
     from attribeval.plots import RESULT_PLOTS, plot_result
 
@@ -211,19 +221,11 @@ def _plot(result: Result) -> _Picture | None:
     if "step" in rows:  # a curve is told by its end
         rows = rows[rows["step"] == rows["step"].max()]
     for row in rows.to_dict("records"):
-        percent = is_fraction(row)
-        value, ends = cell(row["value"], percent), interval(row["low"], row["high"], percent)
+        ends = interval_text(metric, row["low"], row["high"])
         name = f"{row['method']} ({row['mode']})" if "mode" in row else row["method"]
-        parts.append(f"{name} {value.text}" + (f" ({ends.text})" if ends.sort else ""))
+        parts.append(f"{name} {value_text(metric, row['value'])}" + (f" ({ends})" if ends != NONE else ""))
     alt = f"Plot of {result.benchmark}, {metric}: {'; '.join(parts)}."
-    return _picture(result.benchmark, alt, plot_result(result))
-
-
-def _picture(name: str, alt: str, figure: Figure) -> _Picture:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=160)
-    width, height = (round(96 * inches) for inches in figure.get_size_inches())
-    return _Picture(name, alt, base64.b64encode(file.getvalue()).decode(), width, height)
+    return picture(result.benchmark, alt, plot_result(result))
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attribeval.report.cells import GAIN
 from attribeval.report.terminal import text_table
+from attribeval.results.numbers import NONE, gain_text, p_text, points_text, share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +17,6 @@ _TITLES = {
     "remove": "Removed and retrained (ROAR): the lower the accuracy, the better",
     "keep": "Kept and retrained (KAR): the higher the accuracy, the better",
 }
-_GAIN = "gain (points)"
 
 
 def wide_table(result: Result) -> pd.DataFrame:
@@ -34,8 +35,8 @@ def wide_table(result: Result) -> pd.DataFrame:
     accuracy = table[table["metric"] == "accuracy"].pivot(index=keys, columns="fraction", values="value")
     accuracy.columns = [f"{100 * fraction:g} %" for fraction in accuracy.columns]
     wide = table.drop_duplicates(keys).set_index(keys)  # the row of the area, where there is one, comes first
-    wide = wide.rename(columns={"value": _GAIN})
-    numbers = [_GAIN, "low", "high"]
+    wide = wide.rename(columns={"value": GAIN})
+    numbers = [GAIN, "low", "high"]
     wide[numbers] = (100 * wide[numbers]).where(wide["metric"] == "area vs random")
     wide = wide.join(accuracy).reset_index()
     order = wide["mode"].map(list(_TITLES).index).argsort(kind="stable")
@@ -47,7 +48,7 @@ def roar_table(result: Result) -> str:
     """The same for a terminal: a block per mode. Methods that share a letter under "group" cannot be told apart."""
     wide = wide_table(result)
     unmodified = result.table["value"][result.table["kind"] == "unmodified"]
-    blocks = [f"Unmodified images: {unmodified.iloc[0]:.1%}"] if len(unmodified) else []
+    blocks = [f"Unmodified images: {share(unmodified.iloc[0])}"] if len(unmodified) else []
     for mode, title in _TITLES.items():
         of_mode = wide[wide["mode"] == mode]
         if len(of_mode):
@@ -64,13 +65,13 @@ def _block(wide: pd.DataFrame, level: float) -> str:
         rows.append(
             [
                 row["method"],
-                "0" if chance else _text(row[_GAIN], "+.1f"),
-                "–" if chance or row["low"] != row["low"] else f"{row['low']:+.1f} to {row['high']:+.1f}",
-                "< 0.001" if row["p_holm"] < 0.001 else _text(row["p_holm"], ".3f"),
+                NONE if row[GAIN] != row[GAIN] else gain_text(row[GAIN] / 100).removesuffix(" points"),
+                "–" if chance or row["low"] != row["low"] else points_text(row["low"] / 100, row["high"] / 100),
+                p_text(row["p_holm"]),
                 "(this is chance)" if chance else _text(row["verdict"], ""),
                 _text(row["group"], "") if isinstance(row["group"], str) else "",
                 row["repeats"],
-                *[_text(row[name], ".1%") for name in fractions],
+                *[share(row[name]) for name in fractions],
             ]
         )
     header = ["method", "gain", f"{100 * level:g} % interval", "p (Holm)", "verdict", "group", "repeats", *fractions]

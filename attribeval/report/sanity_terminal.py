@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attribeval.benchmarks.sanity.similarity import SIMILARITIES
 from attribeval.benchmarks.sanity.summary import halfway, holds_until
 from attribeval.report.terminal import text_table
+from attribeval.results.numbers import interval_text, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,15 +28,16 @@ def wide_table(result: Result) -> pd.DataFrame:
         result: Of `Evaluator.sanity` or `run_data_randomisation`.
 
     Returns:
-        Columns: method; kind; mode; value, low, high of the first similarity, and the other similarities by their
-        titles: at the last step of the cascade (and of "labels"), the mean over the layers for "independent" (no
-        interval); "halved at": of the cascade, how many layers are random when the first similarity is no longer above
-        the half between random and Sobel, with its whole interval ("never" if it always is); images (the fewest of
-        those layers); seconds_per_image.
+        Columns: method; mode; the first similarity by its title, low, high, the others by theirs: at the last step of
+        the cascade (and of "labels"), the mean over the layers for "independent" (no interval); "halved at": of the
+        cascade, how many layers are random when the first similarity is no longer above the half between random and
+        Sobel, with its whole interval ("never" if it always is); images (the fewest of those layers);
+        seconds_per_image; kind.
     """
     import pandas as pd
 
     metrics = result.settings["similarities"]
+    titles = [SIMILARITIES[name].title for name in metrics]
     rows = []
     for (mode, method), own in result.table.groupby(["mode", "method"], sort=False):
         last = own["step"].max()
@@ -49,8 +51,8 @@ def wide_table(result: Result) -> pd.DataFrame:
             steps = holds_until(curve, halfway(result.table, mode, metrics[0]))
             halved = "never" if steps == len(curve) else f"{curve['step'].iloc[steps]} of {last}"
         rows.append(
-            {"method": method, "kind": first["kind"], "mode": mode, "value": means[metrics[0]], "low": float("nan"),
-             "high": float("nan"), **interval, **{SIMILARITIES[name].title: means[name] for name in metrics[1:]},
+            {"method": method, "kind": first["kind"], "mode": mode, titles[0]: means[metrics[0]], "low": float("nan"),
+             "high": float("nan"), **interval, **dict(zip(titles[1:], means[metrics[1:]], strict=True)),
              "halved at": halved, "images": int(shown["images"].min()),
              "seconds_per_image": shown.drop_duplicates("step")["seconds_per_image"].mean()}
         )  # fmt: skip
@@ -67,10 +69,10 @@ def sanity_text(result: Result) -> str:
     for mode in result.settings["modes"]:
         rows = []
         for row in wide[wide["mode"] == mode].to_dict("records"):
-            interval = "" if row["low"] != row["low"] else f"{row['low']:.2f} – {row['high']:.2f}"
-            numbers = [_number(row["value"]), interval, *[_number(row[title]) for title in titles[1:]]]
+            interval = "" if row["low"] != row["low"] else interval_text("", row["low"], row["high"])
+            numbers = [number(row[titles[0]]), interval, *[number(row[title]) for title in titles[1:]]]
             rows.append([row["method"], row["kind"], *numbers, row["halved at"], row["images"],
-                         _number(1000 * row["seconds_per_image"], ".1f")])  # fmt: skip
+                         number(1000 * row["seconds_per_image"])])  # fmt: skip
         header = ["method", "kind", titles[0], "95 % interval", *titles[1:], "halved at", "images", "ms/image"]
         if mode != "cascading":
             header, rows = [h for h in header if h != "halved at"], [[*r[:-3], *r[-2:]] for r in rows]
@@ -78,7 +80,3 @@ def sanity_text(result: Result) -> str:
             header, rows = [*header[:3], *header[4:]], [[*r[:3], *r[4:]] for r in rows]
         blocks.append(f"{_TITLES[mode]}\n\n{text_table(header, rows, right=range(2, len(header)))}")
     return "\n\n".join(blocks)
-
-
-def _number(value: float, form: str = ".2f") -> str:
-    return "–" if value != value else format(value, form)

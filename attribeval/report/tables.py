@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attribeval.errors import AttribevalError
+from attribeval.errors import AttribevalError, unknown
 from attribeval.files import write_atomic
-from attribeval.report.cells import missing
 from attribeval.report.latex import latex_table
 from attribeval.report.markdown import markdown_table
-from attribeval.report.page import shown_table
+from attribeval.report.views import best_cells, notes, shown_table
+from attribeval.results.numbers import missing
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attribeval.results.result import Result
 
 
-def write_table(result: Result, path: str | os.PathLike) -> Path:
+def write_table(result: Result, path: str | os.PathLike, columns: Sequence[str] | None = None) -> Path:
     """Write the table to one file, atomically; the ending of its name says how.
 
     Args:
@@ -29,19 +31,23 @@ def write_table(result: Result, path: str | os.PathLike) -> Path:
             object with benchmark, settings, summary, command and `records`, one per row; what is missing is null, and
             infinities are the texts "Infinity" and "-Infinity", as JSON has none. `.parquet`: typed columns; settings,
             summary and command are in the metadata, and in `attrs` of `pandas.read_parquet`. `.tex`: a LaTeX table,
-            see `latex.latex_table`. `.md`: a Markdown table. The last two are formatted for reading, as on the page.
+            see `latex.latex_table`. `.md`: a Markdown table. The last two are formatted for reading, as on the page,
+            with the best method of each column in bold and notes that say what marks mean.
+        columns: Those wanted, in this order: for `.tex` and `.md` by their headings on the page ("MaxBoxAcc"), else by
+            their names in `result.table`. None: all.
 
     Returns:
         The path.
 
     Raises:
-        AttribevalError: If the ending is another, pyarrow is missing, or Parquet cannot store a column.
+        AttribevalError: If the ending is another, there is no such column, pyarrow is missing, or Parquet cannot store
+            a column.
     """
     path = Path(path)
     ending = path.suffix.lower()
     if ending not in _WRITERS:
         raise AttribevalError(f"Expected a file that ends in {', '.join(_WRITERS)}. Received: {str(path)!r}.")
-    content = _WRITERS[ending](result)
+    content = _WRITERS[ending](result, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, lambda file: file.write(content))
     return path
@@ -56,13 +62,23 @@ def _about(result: Result) -> dict[str, Any]:
     }
 
 
-def _csv(result: Result) -> bytes:
-    return result.table.to_csv(index=False).encode()
+def _chosen(result: Result, columns: Sequence[str] | None) -> pd.DataFrame:
+    if columns is None:
+        return result.table
+    for name in columns:
+        if name not in result.table.columns:
+            raise unknown("column of the table", str(name), list(map(str, result.table.columns)))
+    return result.table[list(columns)]
 
 
-def _json(result: Result) -> bytes:
-    names = [str(name) for name in result.table.columns]
-    rows = result.table.itertuples(index=False, name=None)
+def _csv(result: Result, columns: Sequence[str] | None) -> bytes:
+    return _chosen(result, columns).to_csv(index=False).encode()
+
+
+def _json(result: Result, columns: Sequence[str] | None) -> bytes:
+    table = _chosen(result, columns)
+    names = [str(name) for name in table.columns]
+    rows = table.itertuples(index=False, name=None)
     records = [{name: _plain(value) for name, value in zip(names, row, strict=True)} for row in rows]
     text = json.dumps(_about(result) | {"records": records}, indent=2, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "backslashreplace")
@@ -78,14 +94,14 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
-def _parquet(result: Result) -> bytes:
+def _parquet(result: Result, columns: Sequence[str] | None) -> bytes:
     try:
         import pyarrow
     except ImportError as error:
         raise AttribevalError(
             "Parquet is written by pyarrow. It is not installed: pip install 'attribeval[parquet]', or write .csv."
         ) from error
-    table = result.table.copy()
+    table = _chosen(result, columns).copy()
     table.attrs = json.loads(json.dumps(_about(result)))
     try:
         return table.to_parquet(None, engine="pyarrow", index=False)
@@ -95,15 +111,21 @@ def _parquet(result: Result) -> bytes:
         ) from error
 
 
-def _tex(result: Result) -> bytes:
-    return latex_table(shown_table(result)).encode("utf-8", "backslashreplace")
+def _tex(result: Result, columns: Sequence[str] | None) -> bytes:
+    return _for_paper(result, columns, latex_table, "brackets")
 
 
-def _md(result: Result) -> bytes:
-    return markdown_table(shown_table(result)).encode("utf-8", "backslashreplace")
+def _md(result: Result, columns: Sequence[str] | None) -> bytes:
+    return _for_paper(result, columns, markdown_table, "parentheses")
 
 
-_WRITERS: dict[str, Callable[[Any], bytes]] = {
+def _for_paper(result: Result, columns: Sequence[str] | None, lay_out: Callable[..., str], brackets: str) -> bytes:
+    shown = shown_table(result, columns)
+    best = best_cells(result, shown)
+    return lay_out(shown, best, notes(result, shown, bool(best), brackets)).encode("utf-8", "backslashreplace")
+
+
+_WRITERS: dict[str, Callable[[Any, Any], bytes]] = {
     ".csv": _csv,
     ".json": _json,
     ".parquet": _parquet,

@@ -10,6 +10,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from attribeval.results.numbers import interval_text, number, value_text
+
 
 def terminal_width() -> int | None:
     """Columns of the terminal; None where output goes to a file or another program, which has no width."""
@@ -87,7 +89,6 @@ def _laid_out(columns: Sequence[_Column], room: float) -> str:
 
 # What a terminal has room for, beside the first metric; the whole table is in table.csv and on the page.
 _BESIDE = ("BoxAcc", "MaxBoxAccV2", "Top1Loc", "PxAP", "PixelAUC", "EnergyInBox", "PointingGame")
-_UNBOUNDED = ("SaliencyMetric",)
 
 
 def wsol_table(table: Any, width: int | None = None) -> str:
@@ -105,26 +106,24 @@ def wsol_table(table: Any, width: int | None = None) -> str:
     cells = {(row.method, row.metric): row for row in table.itertuples()}
     first = table[table["metric"] == metrics[0]]
 
-    def number(method: str, metric: str) -> str:
+    def value(method: str, metric: str) -> str:
         row = cells.get((method, metric))
         if row is None or row.value != row.value:
             return ""
-        return f"{row.value:.2f}" if metric in _UNBOUNDED else f"{row.value:.1%}"
+        return value_text(metric, row.value)
 
     def interval(row: Any) -> str:
-        if row.low != row.low:
-            return "–"
-        return f"{row.low:.2f} – {row.high:.2f}" if metrics[0] in _UNBOUNDED else f"{row.low:.1%} – {row.high:.1%}"
+        return interval_text(metrics[0], row.low, row.high)
 
     header = ["method", "kind", metrics[0], "95 % interval", "threshold", "ms/image"]
     rows = [
         [
             row.method,
             row.kind,
-            number(row.method, metrics[0]),
+            value(row.method, metrics[0]),
             interval(row),
-            "" if row.threshold != row.threshold else f"{row.threshold / 255:.2f}",
-            "" if row.kind == "baseline" else f"{row.seconds_per_image * 1000:.1f}",
+            "" if row.threshold != row.threshold else number(int(row.threshold)),
+            "" if row.kind == "baseline" else number(1000 * row.seconds_per_image),
         ]
         for row in first.itertuples()
     ]
@@ -137,7 +136,7 @@ def wsol_table(table: Any, width: int | None = None) -> str:
         if room >= 0:
             shown.append(name)
     for row, of_first in zip(rows, first.itertuples(), strict=True):
-        row[4:4] = [number(of_first.method, name) for name in shown]
+        row[4:4] = [value(of_first.method, name) for name in shown]
     header[4:4] = shown
     text = text_table(header, rows, right=range(2, len(header)), width=width)
     more = len(metrics) - 1 - len(shown)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+_QUOTED = re.compile(r"(['\"])((?:~|[A-Za-z]:)?[/\\][^'\"]*[^'\"/\\][^'\"]*)\1")
+_BARE = re.compile(r"(?<![\w.:/\\'\"~])(?:~|[A-Za-z]:)?[/\\][^\s'\"]*[^\s'\"/\\][^\s'\"]*")
 _COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
 
 
@@ -26,3 +29,17 @@ def command_runs(text: str) -> Iterator[None]:
         yield
     finally:
         _COMMAND.reset(token)
+
+
+def portable(text: str) -> str:
+    """A command without the folders of this machine: of a path from the root or from home only the last name is left.
+
+    Args:
+        text: A command line or code; addresses (https://…) and relative paths stay.
+    """
+    text = _QUOTED.sub(lambda found: found[1] + _last(found[2]) + found[1], text)
+    return _BARE.sub(lambda found: _last(found[0]), text)
+
+
+def _last(path: str) -> str:
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]

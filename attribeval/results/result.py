@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,27 +88,32 @@ class Result:
             _check(folder, about)
             arrays = read_arrays((folder / "arrays.npz").read_bytes())
             table = pd.read_csv(folder / "table.csv", keep_default_na=False, na_values=[""])
+            if "error" in table.columns:  # no error is an empty text, which the file does not tell from a missing one
+                table["error"] = table["error"].astype(object).fillna("")
             return cls(table=table, arrays=arrays, **({"command": None} | about))
         except (TypeError, AttributeError, *UNREADABLE) as error:
             raise AttribevalError(f"Expected a folder written by Result.save. Received {folder}: {error}.") from error
 
-    def write_table(self, path: str | os.PathLike) -> Path:
+    def write_table(self, path: str | os.PathLike, columns: Sequence[str] | None = None) -> Path:
         """Write the table to one file, whose ending says how; see `attribeval.report.tables`.
 
         Args:
             path: `.csv`: as `save` writes it. `.json`: records, with settings and summary. `.parquet`: typed columns,
                 with settings and summary in its metadata (needs the extra `parquet`). `.tex`: booktabs, and `.md`:
-                formatted as on the page, with intervals.
+                formatted as on the page, with intervals, the best method of each column in bold, and notes.
+            columns: Those wanted, in this order; of `.tex` and `.md` the page's headings ("MaxBoxAcc"), else names of
+                `table`. None: all.
 
         Returns:
             The path.
 
         Raises:
-            AttribevalError: If the ending is another, pyarrow is missing, or a column cannot be stored.
+            AttribevalError: If the ending is another, there is no such column, pyarrow is missing, or Parquet cannot
+                store one.
         """
         from attribeval.report.tables import write_table
 
-        return write_table(self, path)
+        return write_table(self, path, columns)
 
     def report(self, path: str | os.PathLike, *, pictures: Any = None, command: str | None = None) -> Path:
         """Write one self-contained HTML page: summary, table, plots, settings; see `attribeval.report.page`.

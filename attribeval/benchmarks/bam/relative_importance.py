@@ -10,6 +10,7 @@ import numpy as np
 
 from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, answers, k_name
 from attribeval.datasets.bam import BamPart, BamView
+from attribeval.results.numbers import share
 from attribeval.results.over_images import mean_interval
 
 if TYPE_CHECKING:
@@ -115,17 +116,17 @@ def relative_importance(
     drops = accuracies[0] - accuracies[1]
     checks = [
         (
-            f"f_o needs the object: {with_objects.mean():.1%} with it, {no_object.mean():.1%} without "
-            f"(chance {chance_o:.1%})",
+            f"f_o needs the object: {share(with_objects.mean())} with it, {share(no_object.mean())} without "
+            f"(chance {share(chance_o)})",
             _near_chance(no_object, chance_o) and _knows(with_objects, chance_o),
         ),
         (
-            f"f_s does not need the object: {with_scene.mean():.1%} with it, {without.mean():.1%} without",
+            f"f_s does not need the object: {share(with_scene.mean())} with it, {share(without.mean())} without",
             bool(without.mean() > with_scene.mean() - _SMALL),
         ),
         (
-            f"f_s needs the scene: {with_scene.mean():.1%} with it, {no_scene.mean():.1%} without "
-            f"(chance {chance_s:.1%})",
+            f"f_s needs the scene: {share(with_scene.mean())} with it, {share(no_scene.mean())} without "
+            f"(chance {share(chance_s)})",
             _near_chance(no_scene, chance_s) and _knows(with_scene, chance_s),
         ),
     ]

@@ -10,6 +10,7 @@ import numpy as np
 from attribeval.benchmarks.bam.concept_contrast import score_or_chance
 from attribeval.benchmarks.bam.idr import ties
 from attribeval.results.comparisons import holm
+from attribeval.results.numbers import interval_text, number, share, value_text
 from attribeval.results.over_images import sign_flip_test
 
 if TYPE_CHECKING:
@@ -43,15 +44,15 @@ def sentences(
                          "covers"), ("IIR", "leaving maps alone where a patch changes nothing")):  # fmt: skip
         of_metric = methods[methods["metric"] == metric].sort_values("value", ascending=False, kind="stable")
         if len(of_metric):
-            listed = ", ".join(f"{row.method} ({_text(metric, row.value)})" for row in of_metric.head(3).itertuples())
-            sentences.append(f"{metric}, {what}: best {listed}.")
+            best = [f"{row.method} ({value_text(metric, row.value)})" for row in of_metric.head(3).itertuples()]
+            sentences.append(f"{metric}, {what}: best {', '.join(best)}.")
     sentences += _verdicts(methods, arrays)
     random = table[(table["method"] == "random") & (table["metric"] == "IDR")]
     if len(random):
         row = random.iloc[0]
         sentences.append(
-            f"Chance: IDR of random maps is {row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%}; 50 % is "
-            "expected)."
+            f"Chance: IDR of random maps is {value_text('IDR', row['value'])} "
+            f"({interval_text('IDR', row['low'], row['high'])}; 50 % is expected)."
         )
     same = [
         name
@@ -101,29 +102,26 @@ def _circumstances(evidence: Evidence, settings: Mapping[str, Any]) -> list[str]
     for sentence, holds in importance.checks:
         sentences.append(f"{'Holds' if holds else 'Does NOT hold'}: {sentence}.")
     sentences.append(
-        f"Of the images that f_s classifies correctly, {importance.rises:.1%} are classified with more confidence when "
-        "the object is removed."
+        f"Of the images that f_s classifies correctly, {share(importance.rises)} are classified with more confidence "
+        "when the object is removed."
     )
     p = settings["patches"]
+    change, before, logits, size = (number(p[name]) for name in ("change", "change_before", "logits", "size"))
     sentences.append(
-        f"Patches: ‖f(x+δ)−f(x)‖ is {p['change']:.2f} in the median of {p['images']} images ({p['change_before']:.2f} "
-        f"before the optimisation), beside ‖f(x)‖ = {p['logits']:.1f}; ‖δ‖ is {p['size']:.0f}. In {p['insignificant']} "
-        "images it is below a tenth of ‖f(x)‖; IIR counts these."
+        f"Patches: ‖f(x+δ)−f(x)‖ is {change} in the median of {p['images']} images ({before} before the optimisation), "
+        f"beside ‖f(x)‖ = {logits}; ‖δ‖ is {size}. In {p['insignificant']} images it is below a tenth of ‖f(x)‖; IIR "
+        "counts these."
     )
     if evidence.concepts is not None:
         told = []
         for name, one in (("f_o", evidence.concepts.objects), ("f_s", evidence.concepts.scenes)):
             passed = f"{sum(layer.significant for layer in one.layers)} of {len(one.layers)} layers significant"
-            told.append(f"{name} {score_or_chance(one):.2f} (chance {one.chance:.2f}, {passed})")
+            told.append(f"{name} {number(score_or_chance(one))} (chance {number(one.chance)}, {passed})")
         sentences.append(f"TCAV of {settings['feature']!r}: {', '.join(told)}.")
     slow = settings["slow_methods"]
     if slow:
         sentences.append(f"On the first {settings['slow_images']} images alone: {', '.join(slow)}.")
     return sentences
-
-
-def _text(metric: str, value: float) -> str:
-    return f"{value:+.3f}" if metric == "MCS" else f"{value:.1%}"
 
 
 def _plural(number: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.results.comparisons import holm
+from attribeval.results.numbers import number, rank_text
 from attribeval.results.over_images import FEW, sign_flip_test
 
 if TYPE_CHECKING:
@@ -23,25 +24,14 @@ def sentences(result: Result) -> list[str]:
     """The outcome; a difference is claimed only where its corrected p-value is below .05."""
     table = result.table
     methods = table[(table["kind"] == "method") & table["rank"].notna()]
-    said = []
+    said = _on_average(result)
     if len(methods):
-        said.append(_first_places(methods))
+        said += _first_places(methods)
         for control, called in _CONTROLS.items():
             said += _against(result, methods, control, called)
     said += _controls(table)
     said += [*_unranked(table), *_left_out(table), *_failures(table)]
     said += _agreement(result)
-    ranks = [row for row in result.settings["average_ranks"] if row["family"] == "all" and row["value"] is not None]
-    ranks = [row for row in ranks if row["kind"] == "method"]
-    if ranks and result.table["benchmark"].nunique() > 1:
-        best = ranks[0]
-        first = [row["method"] for row in ranks if np.isclose(row["value"], best["value"], rtol=1e-9)]
-        said.append(
-            f"On average over {_count(len(set(result.settings['families'].values())), 'family', 'families')} of "
-            f"benchmarks {_names(first)} {'ranks' if len(first) == 1 else 'rank equally,'} first (mean rank "
-            f"{best['value']:.1f}, 95 % interval {best['low']:.1f} to {best['high']:.1f}). That is a summary of "
-            "opinions: which questions were asked decides it, and so does which methods took part."
-        )
     images = result.settings["images"]
     few = " With so few images intervals of skewed scores are too narrow and few differences can show."
     few = few if images < FEW else ""
@@ -52,7 +42,24 @@ def sentences(result: Result) -> list[str]:
     return said
 
 
-def _first_places(methods: pd.DataFrame) -> str:
+def _on_average(result: Result) -> list[str]:
+    """Who ranks first over all families of benchmarks, and what that is worth."""
+    ranks = [row for row in result.settings["average_ranks"] if row["family"] == "all" and row["value"] is not None]
+    ranks = [row for row in ranks if row["kind"] == "method"]
+    if not ranks or result.table["benchmark"].nunique() < 2:
+        return []
+    best = ranks[0]
+    first = [row["method"] for row in ranks if np.isclose(row["value"], best["value"], rtol=1e-9)]
+    return [
+        f"On average over {_count(len(set(result.settings['families'].values())), 'family', 'families')} of "
+        f"benchmarks {_names(first)} {'ranks' if len(first) == 1 else 'rank equally,'} first (mean rank "
+        f"{rank_text(best['value'])}, 95 % interval {rank_text(best['low'])} to {rank_text(best['high'])}).",
+        "A mean rank is a summary of opinions: which questions were asked decides it, and so does which methods took "
+        "part.",
+    ]
+
+
+def _first_places(methods: pd.DataFrame) -> list[str]:
     """Who leads, where several are equal, and whether anybody can be told from a leader."""
     alone, contested, led, tied = 0, 0, {}, []
     for benchmark, rows in methods.groupby("benchmark", sort=False):
@@ -74,7 +81,7 @@ def _first_places(methods: pd.DataFrame) -> str:
         said.append(
             f"In {alone} of {_count(contested, 'benchmark')} the best method can be told apart from all other methods."
         )
-    return " ".join(said)
+    return said
 
 
 def _letters(group: str) -> set[str]:
@@ -189,8 +196,8 @@ def _agreement(result: Result) -> list[str]:
     else:
         verdict = "the benchmarks agree largely, which shows that they measure the same, not that it is the right thing"
     return [
-        f"Kendall's τ between the benchmarks' orders of the methods has the median {middle:.2f} over "
-        f"{_count(pairs.size, 'pair')} (from {pairs.min():.2f} to {pairs.max():.2f}): {verdict}."
+        f"Kendall's τ between the benchmarks' orders of the methods has the median {number(middle)} over "
+        f"{_count(pairs.size, 'pair')} (from {number(pairs.min())} to {number(pairs.max())}): {verdict}."
     ]
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attribeval.results.numbers import share
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -32,8 +34,8 @@ def premise(cells: pd.DataFrame) -> list[str]:
         chance, right = 1 / whole["classes"].iloc[0], whole["accuracy"].mean()
         if right < chance + _NEAR * (1 - chance):
             broken.append(
-                f"the model is near chance before anything is removed ({right:.1%} of the test images right, one in as "
-                f"many as there are classes is {chance:.1%}), so that there is nothing to lose"
+                f"the model is near chance before anything is removed ({share(right)} of the test images right, one "
+                f"in as many as there are classes is {share(chance)}), so that there is nothing to lose"
             )
     if 0 < repeats < _REPEATS:
         broken.append(f"there {'is 1 repeat' if repeats == 1 else f'are {repeats} repeats'}, fewer than {_REPEATS}")

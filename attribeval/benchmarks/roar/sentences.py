@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attribeval.benchmarks.roar.premise import power, premise
 from attribeval.results.comparisons import holm, paired_test, t_interval
+from attribeval.results.numbers import gain_text, p_words, points_text, share
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_BETTER = "better than chance"
 _TITLES = {"remove": "Remove and retrain", "keep": "Keep and retrain"}
 _NAMED = 5  # failed cells named, the rest counted
 
@@ -34,15 +36,15 @@ def sentences(
         level: Of the intervals.
 
     Returns:
-        Why the answer says little, if it does; per mode who is better than chance, then a sentence per method, then
-        notes: how large an effect the repeats could have shown, what retraining changes, class leakage of the masks,
-        the effect of a max filter, what failed or is missing.
+        Why the answer says little, if it does; per mode a sentence for the methods of each verdict, then notes: how
+        large an effect the repeats could have shown, what retraining changes, class leakage of the masks, the effect of
+        a max filter, what failed or is missing.
     """
     said = premise(cells)
-    said += [_headline(areas[areas["mode"] == mode], mode) for mode in _TITLES if (areas["mode"] == mode).any()]
-    methods = areas[areas["kind"].isin(("method", "control")) & (areas["estimator"] != "random")]
-    said += [_of_method(methods[methods["estimator"] == name], level) for name in dict.fromkeys(methods["estimator"])]
-    if len(methods):
+    for mode in _TITLES:
+        if (areas["mode"] == mode).any():
+            said += _verdicts(areas[areas["mode"] == mode], mode)
+    if areas["kind"].isin(("method", "control")).any():
         said.append(
             "A gain is the area between the curves of a method and of random: how many points of accuracy more the "
             "retrained model loses (remove) or saves (keep) than with random, on average over all fractions. p and "
@@ -56,45 +58,51 @@ def sentences(
     return said + _incomplete(cells, planned)
 
 
-def _headline(areas: pd.DataFrame, mode: str) -> str:
-    methods = areas[areas["kind"] == "method"]
+def _verdicts(areas: pd.DataFrame, mode: str) -> list[str]:
+    """A sentence for the methods of each verdict, with their gains; intervals and p are in the table."""
+    rows = areas[areas["kind"].isin(("method", "control")) & (areas["estimator"] != "random")]
     said = []
-    for verdict in dict.fromkeys(["better than chance", "not distinguishable from chance", *methods["verdict"]]):
-        names = list(methods["estimator"][methods["verdict"] == verdict])
-        if names:
-            said.append(f"{verdict.capitalize()}: {', '.join(names)}.")
-        elif verdict == "better than chance":
-            said.append("No method is better than chance." if len(methods) else "No method was trained.")
-    return f"{_TITLES[mode]}. {' '.join(said)}"
+    if not (rows["verdict"] == _BETTER).any():
+        nobody = "no method is better than chance" if len(rows) else "no method was trained"
+        said.append(f"{_TITLES[mode]}: {nobody}.")
+    for verdict in sorted(dict.fromkeys(rows["verdict"]), key=lambda one: one != _BETTER):
+        names = [_with_gain(row) for row in rows[rows["verdict"] == verdict].itertuples()]
+        said.append(f"{_TITLES[mode]}, {verdict}: {', '.join(names)}.")
+    return said
 
 
-def _of_method(rows: pd.DataFrame, level: float) -> str:
-    parts = []
-    for row in rows.itertuples():
-        part = f"{row.verdict} ({row.mode}: "
-        if row.repeats == 0:
-            part += "no repeat in which it and random have every fraction"
-        else:
-            part += f"gain {_points(row.area)}"
-            if np.isfinite(row.low):
-                part += f", {level:.0%} interval {100 * row.low:+.1f} to {100 * row.high:+.1f}, {_p(row.p_holm)}"
-            part += f", {_count(row.repeats, 'repeat')}"
-        parts.append(part + ")")
-    return f"{rows['estimator'].iloc[0]} is {' and '.join(parts)}."
+def _with_gain(row: Any) -> str:
+    control = ", a control" if row.kind == "control" else ""
+    if row.repeats == 0:
+        return f"{row.estimator} (no repeat in which it and random have every fraction{control})"
+    return f"{row.estimator} ({gain_text(row.area)}{control})"
 
 
 def _recursive(areas: pd.DataFrame, level: float) -> list[str]:
-    rows = areas[areas["kind"] == "recursive"]
-    if not len(rows):
-        return []
-    parts = [_of_method(rows[rows["estimator"] == name], level)[:-1] for name in rows["estimator"]]
-    return [f"Importance computed anew on the retrained model after each fraction: {'; '.join(parts)}."]
+    """Importance computed anew after each fraction: few rows, of one repeat or two, so each with its interval."""
+    parts = []
+    for row in areas[areas["kind"] == "recursive"].itertuples():
+        part = f"{row.estimator} is {row.verdict} ({row.mode}: "
+        if row.repeats == 0:
+            part += "no repeat in which it and random have every fraction"
+        else:
+            part += f"gain {gain_text(row.area)}"
+            if np.isfinite(row.low):
+                part += f", {share(level, 0)} interval {points_text(row.low, row.high)}, {p_words(row.p_holm)}"
+            part += f", {_count(row.repeats, 'repeat')}"
+        parts.append(part + ")")
+    return (
+        [f"Importance computed anew on the retrained model after each fraction: {'; '.join(parts)}."] if parts else []
+    )
 
 
 def _retraining(curves: pd.DataFrame, cells: pd.DataFrame, level: float) -> list[str]:
     """The paper's section 4.3.1: how much of the loss without retraining is the modification's own."""
     whole = curves["accuracy"][curves["kind"] == "unmodified"]
-    said = [f"Trained on unmodified images, the model is right on {share:.1%} of the test images." for share in whole]
+    said = [
+        f"Trained on unmodified images, the model is right on {share(accuracy)} of the test images."
+        for accuracy in whole
+    ]
     done = cells[(cells["status"] == "done") & (cells["estimator"] == "random") & (cells["mode"] == "remove")]
     done = done[done["without_retraining"].notna() & done["kind"].isin(("method", "control")) & (done["fraction"] < 1)]
     if not len(done):
@@ -102,20 +110,21 @@ def _retraining(curves: pd.DataFrame, cells: pd.DataFrame, level: float) -> list
     last = done[done["fraction"] == done["fraction"].max()]
     retrained, untrained = last["accuracy"].to_numpy(), last["without_retraining"].to_numpy()
     sentence = (
-        f"With {last['fraction'].iloc[0]:.0%} removed at random, a retrained model is right on {retrained.mean():.1%} "
-        f"of the test images, the model that was not retrained on {untrained.mean():.1%}"
+        f"With {share(last['fraction'].iloc[0], 0)} removed at random, a retrained model is right on "
+        f"{share(retrained.mean())} "
+        f"of the test images, the model that was not retrained on {share(untrained.mean())}"
     )
     p = paired_test(retrained, untrained)
     if not np.isfinite(p):
         sentence += " (one repeat: not tested)"
     elif p > 1 - level:
-        sentence += f": no difference shown ({_p(p)})"
+        sentence += f": no difference shown ({p_words(p)})"
     elif untrained.mean() < retrained.mean():
         sentence += (
-            f": the difference is due to images of a kind it never saw, not to information that is gone ({_p(p)})"
+            f": the difference is due to images of a kind it never saw, not to information that is gone ({p_words(p)})"
         )
     else:
-        sentence += f" ({_p(p)})"
+        sentence += f" ({p_words(p)})"
     return [*said, sentence + "."]
 
 
@@ -145,10 +154,10 @@ def _leakage(cells: pd.DataFrame, level: float) -> list[str]:
             if not np.isfinite(p):
                 found = "not tested"
             elif p <= 1 - level and accuracy > guessed:
-                found = f"a leak, {_p(p)}"
+                found = f"a leak, {p_words(p)}"
             else:
-                found = f"no leak found, {_p(p)}"
-            text = f"{estimator} {accuracy:.1%} against {guessed:.1%} at {fraction:.0%} ({found})"
+                found = f"no leak found, {p_words(p)}"
+            text = f"{estimator} {share(accuracy)} against {share(guessed)} at {share(fraction, 0)} ({found})"
             worst[estimator] = max(worst.get(estimator, (-1.0, "")), (accuracy - guessed, text))
         if worst:
             said.append(
@@ -178,11 +187,9 @@ def _max_filter(cells: pd.DataFrame, level: float) -> list[str]:
         for (name, gain), p in zip(changes.items(), p_values, strict=True):
             low, high = t_interval(gain, level)
             sure = (
-                f"{level:.0%} interval {100 * low:+.1f} to {100 * high:+.1f}, {_p(p)}"
-                if np.isfinite(p)
-                else "not tested"
+                f"{share(level, 0)} interval {points_text(low, high)}, {p_words(p)}" if np.isfinite(p) else "not tested"
             )
-            parts.append(f"{name} {_points(gain.mean())} ({sure})")
+            parts.append(f"{name} {gain_text(gain.mean())} ({sure})")
         if parts:
             said.append(
                 f"Blur artefact ({mode}): a max filter knows nothing of the model, yet it changes a map's gain, on "
@@ -211,14 +218,6 @@ def _incomplete(cells: pd.DataFrame, planned: Collection[str]) -> list[str]:
     if len(done) and done["repeat"].nunique() == 1:
         said.append("There is one repeat: without a second training nothing can be said about chance variation.")
     return said
-
-
-def _points(gain: float) -> str:
-    return f"{100 * gain:+.1f} points"
-
-
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _count(n: int, what: str) -> str:

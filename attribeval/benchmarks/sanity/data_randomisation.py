@@ -26,6 +26,7 @@ from attribeval.methods.options import check_count, options_of
 from attribeval.models.classifier import Classifier
 from attribeval.models.randomised import draw_weights
 from attribeval.models.small_net import small_net
+from attribeval.results.numbers import interval_text, number, share
 from attribeval.results.result import Result
 
 _CHUNK = 32
@@ -194,13 +195,16 @@ def _sentences(result: Result, settings: dict[str, Any]) -> list[str]:
     known = settings["accuracy"].get("permuted")
     if known is not None and known < _FITTED:
         found.append(
-            f"The second model knows {known:.1%} of its permuted labels, not {_FITTED:.0%}: it has not learned them by "
-            "heart, so that it may resemble the first one for that reason. Train longer, or on fewer images."
+            f"The second model knows {share(known)} of its permuted labels, not {share(_FITTED, 0)}: it has not "
+            "learned them by heart, so that it may resemble the first one for that reason. Train longer, or on "
+            "fewer images."
         )
     for alike, text in ((True, "More alike than noise across the two models"), (False, "As unlike as noise")):
         some = rows[(rows["low"] > chance) == alike].sort_values("value", ascending=not alike)
         if len(some):
-            listed = ", ".join(f"{r.method} {r.value:.2f} ({r.low:.2f} to {r.high:.2f})" for r in some.itertuples())
+            listed = ", ".join(
+                f"{r.method} {number(r.value)} ({interval_text('', r.low, r.high)})" for r in some.itertuples()
+            )
             found.append(f"{text} ({title}): {listed}.")
     return found
 

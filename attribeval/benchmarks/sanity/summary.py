@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.benchmarks.sanity.similarity import SIMILARITIES
+from attribeval.results.numbers import interval_text, number
 from attribeval.results.result import Result
 from attribeval.results.statistics import bootstrap_estimates
 
@@ -200,9 +201,9 @@ def _of_single_layers(table: pd.DataFrame, metric: str, title: str) -> list[str]
     means = rows[rows["kind"] == "method"].groupby("method", sort=False)["value"].mean().dropna().sort_values()
     if means.empty or rows["step"].nunique() < 2:
         return []
-    ends = f"{means.index[0]} reacts most ({means.iloc[0]:.2f} on average)"
+    ends = f"{means.index[0]} reacts most ({number(means.iloc[0])} on average)"
     if len(means) > 1:
-        ends += f", {means.index[-1]} least ({means.iloc[-1]:.2f})"
+        ends += f", {means.index[-1]} least ({number(means.iloc[-1])})"
     return [f"To one random layer at a time, {ends} ({title})."]
 
 
@@ -221,7 +222,7 @@ def _of_constant_maps(table: pd.DataFrame, metric: str, images: int) -> list[str
 
 def _with_numbers(rows: pd.DataFrame) -> str:
     rows = rows.sort_values("value", ascending=False)
-    return _listed([f"{r.method} {r.value:.2f} ({r.low:.2f} to {r.high:.2f})" for r in rows.itertuples()])
+    return _listed([f"{r.method} {number(r.value)} ({interval_text('', r.low, r.high)})" for r in rows.itertuples()])
 
 
 def _listed(words: Sequence[str]) -> str:

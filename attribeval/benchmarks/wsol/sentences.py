@@ -10,6 +10,7 @@ import numpy as np
 
 from attribeval.benchmarks.wsol.metrics import METRICS, Metric
 from attribeval.results.comparisons import holm
+from attribeval.results.numbers import SHARES, gain_text, interval_text, number, share, value_text
 from attribeval.results.over_images import FEW, difference_interval, sign_flip_test
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 CONTROLS = ("random", "sobel", "centred box")
 _ALPHA = 0.05
+_UNTESTED = "not tested against"
 _NAMED = 5  # names in a row before "and n more"
 
 
@@ -66,8 +68,9 @@ def sentences(
         )
     said += _without_score(table, settings["images"])
     if "top1_accuracy" in settings:
-        five = f" (top-5: {settings['top5_accuracy']:.1%})" if "top5_accuracy" in settings else ""
-        said.append(f"The model {settings['model']} is right on {settings['top1_accuracy']:.1%} of the images{five}.")
+        five = f" (top-5: {share(settings['top5_accuracy'])})" if "top5_accuracy" in settings else ""
+        right = share(settings["top1_accuracy"])
+        said.append(f"The model {settings['model']} is right on {right} of the images{five}.")
     skipped = settings.get("skipped", [])
     if skipped:
         said.append(f"Left out, for want of a box: {len(skipped)} of the images ({_names(skipped)}).")
@@ -86,13 +89,12 @@ def _best(methods: Sequence[Any], metric: Metric, arrays: Mapping[str, np.ndarra
     who = _listed(ties)
     if metric.name == "MaxBoxAcc":
         verb = "localises best: its box meets" if len(ties) == 1 else "localise equally well, best: their boxes meet"
-        line = f"{who} {verb} the object in {best.value:.1%} of {best.images} images"
-        line += f" (95 % interval {best.low:.1%} to {best.high:.1%})"
+        line = f"{who} {verb} the object in {share(best.value)} of {best.images} images"
     else:
         verb = f"is best by {metric.name}" if len(ties) == 1 else f"are equal and best by {metric.name}"
-        line = f"{who} {verb}: {best.value:.3f} on {best.images} images"
-        if np.isfinite(best.low):
-            line += f" (95 % interval {best.low:.3f} to {best.high:.3f})"
+        line = f"{who} {verb}: {value_text(metric.name, best.value)} on {best.images} images"
+    if np.isfinite(best.low):
+        line += f" (95 % interval {interval_text(metric.name, best.low, best.high)})"
     others = [row.method for row in methods if row.method not in ties]
     if not others:
         return [f"{line}."]
@@ -110,16 +112,19 @@ def _best(methods: Sequence[Any], metric: Metric, arrays: Mapping[str, np.ndarra
 def _against(
     methods: Sequence[Any], controls: Sequence[str], metric: Metric, arrays: Mapping[str, np.ndarray]
 ) -> list[str]:
-    """Each method beside what knows nothing of the model."""
+    """The methods beside what knows nothing of the model: a sentence for all with the same verdicts."""
     pairs = paired_differences(arrays, metric.name, [(row.method, name) for row in methods for name in controls])
     shown = {(row.method, row.other): row for row in pairs.itertuples()}
-    said = []
+    groups: dict[tuple[str, ...], list[str]] = {}
     for row in methods:
-        verdicts = [_verdict(shown[row.method, control], metric) for control in controls]
-        said.append(f"{row.method} is {_listed(verdicts)}, in points of {metric.name}.")
+        verdicts = tuple(_verdict(shown[row.method, control], metric) for control in controls)
+        groups.setdefault(verdicts, []).append(row.method)
+    said = [_of_group(names, verdicts, controls, shown, metric) for verdicts, names in groups.items()]
     tests = int(pairs["p"].notna().sum())
     if tests > 1:
-        said.append(f"These verdicts are corrected for {tests} comparisons (Holm), their intervals are not.")
+        said.append(
+            f"These verdicts are corrected for {tests} comparisons (Holm); summary.compare lists them with intervals."
+        )
     images = max(int(row.images) for row in methods)
     if images > 1 and tests * 2.0 ** (1 - images) >= _ALPHA:
         said.append(
@@ -131,10 +136,32 @@ def _against(
 
 def _verdict(pair: Any, metric: Metric) -> str:
     if np.isnan(pair.p_holm):
-        return f"not tested against {pair.other} (fewer than 2 images)"
-    better = (pair.difference > 0) != metric.lower
-    verdict = "not distinguishable from" if pair.p_holm >= _ALPHA else "better than" if better else "worse than"
-    return f"{verdict} {pair.other} ({pair.low:+.1%} to {pair.high:+.1%})"
+        return _UNTESTED
+    if pair.p_holm >= _ALPHA:
+        return "not distinguishable from"
+    return "better than" if (pair.difference > 0) != metric.lower else "worse than"
+
+
+def _of_group(
+    names: Sequence[str], verdicts: Sequence[str], controls: Sequence[str], pairs: Mapping[Any, Any], metric: Metric
+) -> str:
+    """Methods whose verdicts are the same; by how much, where a difference was shown."""
+    parts = []
+    for verdict in dict.fromkeys(verdicts):
+        others = [control for control, of_it in zip(controls, verdicts, strict=True) if of_it == verdict]
+        part = f"{verdict} {_listed(others)}"
+        if verdict in ("better than", "worse than"):
+            sizes = [abs(pairs[name, other].difference) for name in names for other in others]
+            part += f" (by {_by(min(sizes), max(sizes), metric)})"
+        parts.append(part + (" (fewer than 2 images)" if verdict == _UNTESTED else ""))
+    return f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {_listed(parts)}."
+
+
+def _by(least: float, most: float, metric: Metric) -> str:
+    if metric.name not in SHARES:
+        return number(least) if number(least) == number(most) else f"{number(least)} to {number(most)}"
+    ends = list(dict.fromkeys(gain_text(size).lstrip("+").removesuffix(" points") for size in (least, most)))
+    return f"{' to '.join(ends)} points of {metric.name}"
 
 
 def _without_score(table: pd.DataFrame, images: int) -> list[str]:

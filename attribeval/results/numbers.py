@@ -1,0 +1,92 @@
+"""How numbers are written, everywhere alike: in sentences, tables, pictures, on pages and in terminals."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+# Shares of images, written as percentages. By name, not by range: a correlation may lie in 0..1 by chance.
+SHARES = frozenset(
+    {
+        "accuracy", "MaxBoxAcc", "BoxAcc", "MaxBoxAccV2", "BoxAccV2", "MaxBoxAccLargest", "Top1Loc", "Top5Loc",
+        "SalientRegion", "CAM20max", "CAM20abs", "CAM20quantile", "FongMean", "FongEnergy", "FongValue", "EnergyInBox",
+        "PxAP", "MaxMaskIoU", "MaskIoU", "PixelAUC", "RelevanceMass", "RelevanceRank", "PointingGame", "ColourModel",
+        "IDR", "IDRMoved", "IDRSmaller", "IIR",
+    }
+)  # fmt: skip
+NONE = "–"
+
+
+def number(value: int | float) -> str:
+    """Integers in full, other numbers to three decimals below 10 and to one below 1000; 4.2e−5 for very small ones.
+
+    Thousands are set apart by thin spaces, and minus is a minus.
+    """
+    if missing(value):
+        return NONE
+    if value == 0:
+        return "0"
+    if isinstance(value, int):
+        return _spaced(f"{value:,}")
+    if not math.isfinite(value):
+        return "∞" if value > 0 else "−∞"
+    size = abs(value)
+    if not 0.001 <= size < 1e6:
+        digits, power = f"{value:.1e}".split("e")
+        return _spaced(f"{digits}e{int(power)}")
+    return _spaced(f"{value:,.{3 if size < 9.9995 else 1 if size < 999.95 else 0}f}")
+
+
+def share(value: float, decimals: int = 1) -> str:
+    """0.3861 as 38.6 %."""
+    return NONE if missing(value) else _spaced(f"{100 * value:.{decimals}f} %")
+
+
+def value_text(metric: str, value: float) -> str:
+    """A value of a metric: a percentage if it is a share of images, else a number."""
+    return share(value) if metric in SHARES else number(float(value))
+
+
+def interval_text(metric: str, low: float, high: float) -> str:
+    """Both ends of an interval, "63.0 to 69.2 %"; a dash if one is missing."""
+    if missing(low) or missing(high):
+        return NONE
+    if metric in SHARES:
+        return f"{share(low).removesuffix(' %')} to {share(high)}"
+    return f"{number(float(low))} to {number(float(high))}"
+
+
+def gain_text(gain: float) -> str:
+    """A difference of shares: 0.051 as +5.1 points."""
+    text = f"{100 * gain:+.1f}"
+    return _spaced(f"{'0.0' if text[1:] == '0.0' else text} points")
+
+
+def points_text(low: float, high: float) -> str:
+    """The interval of a difference of shares, in points: +2.0 to +8.1."""
+    return " to ".join(gain_text(end).removesuffix(" points") for end in (low, high))
+
+
+def rank_text(rank: float) -> str:
+    """A mean rank, to one decimal."""
+    return NONE if missing(rank) else f"{rank:.1f}"
+
+
+def p_text(p: float) -> str:
+    """A p-value, three decimals: 0.013, < 0.001."""
+    return NONE if missing(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_words(p: float) -> str:
+    """The same in a sentence: p = 0.013, p < 0.001."""
+    return f"p {p_text(p)}" if p < 0.001 else f"p = {p_text(p)}"
+
+
+def missing(value: Any) -> bool:
+    """Whether a value of a table is not there: None, NaN, pandas' NA and NaT."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
+def _spaced(text: str) -> str:
+    return re.sub(",", "\u202f", text).replace("-", "−")
