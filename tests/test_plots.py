@@ -513,7 +513,7 @@ def test_a_result_without_maxboxacc_draws_its_first_metric(wsol):
     lower = wsol.table.assign(metric="SaliencyMetric", value=[1.0, -0.5, 0.0, 0.5, 2.0], low=-1.0, high=3.0)
     ax = plots.plot_result(Result("wsol", lower)).axes[0]
     assert ax.get_yticklabels()[0].get_text() == "gradcam"  # lowest first
-    assert ax.texts[0].get_text() == "-0.50"
+    assert ax.texts[0].get_text() == "−0.500"
 
 
 # -- gallery -----------------------------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def draw_heat(ax: Axes, heat: np.ndarray, scale: Scale, photograph: np.ndarray |
     ax.imshow(heat, cmap=scale.cmap, norm=scale.norm, extent=extent)
     if not heat.any():
         ax.text(
-            width / 2, height / 2, flat, ha="center", va="center", fontsize=9, color="white",
+            width / 2, height / 2, flat, ha="center", va="center", fontsize=9, color=ON_DARK,
             path_effects=[withStroke(linewidth=2.5, foreground="#101010")],
         )  # fmt: skip
 
