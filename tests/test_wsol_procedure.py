@@ -110,7 +110,7 @@ def test_of_two_classes_nothing_is_said_of_the_first_five(looks_at_brightness, b
     assert "Top1Loc" in set(result.table["metric"]) and "Top5Loc" not in set(result.table["metric"])
     assert "top5_accuracy" not in result.settings
     (line,) = [line for line in result.summary if line.startswith("The model")]
-    assert line.endswith(f"is right on {right:.1%} of the images.")
+    assert line.endswith(f"is right on {100 * right:.1f} % of the images.")
     with pytest.raises(AttribevalError, match="Top5Loc"):
         Evaluator(looks_at_brightness, bright).wsol(["sobel"], metrics=["Top5Loc"])
 
