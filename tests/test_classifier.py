@@ -276,6 +276,19 @@ def test_unknown_preprocessing_lists_the_nearest():
         find_preprocessing(3)
 
 
+def test_conventions_of_colour_images_are_refused_by_a_grey_model():
+    grey = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    raw = np.full((1, 8, 8, 1), 100, np.float32)
+    for name, convention in NAMES.items():
+        if len(convention.mean) == 3:
+            with pytest.raises(AttribevalError, match=r"with 3 channels for preprocess=.*with 1: .* none, unit, tf,"):
+                Classifier(grey, preprocess=name)
+        else:
+            shown = Classifier(grey, preprocess=name).prepare(raw)
+            expected = {"unit": 100 / 255, "tf": 100 / 127.5 - 1}.get(convention.name, 100)
+            np.testing.assert_allclose(shown, np.full((1, 8, 8, 1), expected), rtol=1e-5)
+
+
 def test_weights_that_cannot_be_downloaded(monkeypatch):
     def no_network(*args, **kwargs):
         raise Exception("URL fetch failure on https://example.invalid/vgg16.h5: None -- Name or service not known")

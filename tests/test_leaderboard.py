@@ -683,6 +683,15 @@ def test_sobel_is_a_control_wherever_random_is():
     assert "Better than Sobel edges in no benchmark: m0, m1." in said and "Worse than Sobel edges: m1 (b0)." in said
 
 
+def test_a_benchmark_without_any_score_is_named():
+    values = np.random.default_rng(0).random((4, 3, 40))
+    values[:, 1] = np.nan
+    said = " ".join(summarise(made_up(values), {"images": 40}).summary)
+    assert "No image has a score in b1, such as where none has a box." in said
+    values[0, 1] = 0.5
+    assert "No image has a score" not in " ".join(summarise(made_up(values), {"images": 40}).summary)
+
+
 def test_a_span_of_benchmarks_has_two_ends():
     values = np.ones((4, 3, 40))
     values[2] = values[3] = 0.5  # random, sobel

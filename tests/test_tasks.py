@@ -491,6 +491,11 @@ def test_class_names_that_do_not_fit(names, message):
         Attributer(net(3), class_names=names)
 
 
+def test_a_quantity_has_one_name():
+    with pytest.raises(AttribevalError, match=r"Expected 1 class name\. Received: 2"):
+        Attributer(net(1), class_names=["low", "high"], task="regression")
+
+
 @pytest.mark.parametrize(
     "names",
     [

@@ -17,7 +17,7 @@ from attribeval.models.hidden import refuse_hidden_probabilities
 from attribeval.models.inputs import input_of
 from attribeval.models.logits import is_linear
 from attribeval.models.outputs import select_output
-from attribeval.models.preprocessing import Preprocessing, find_preprocessing
+from attribeval.models.preprocessing import Preprocessing, check_channels, find_preprocessing
 from attribeval.models.recording import Recording, graph_key
 from attribeval.models.run_options import Precision, check_precision, with_run_options
 from attribeval.models.target_layer import default_target, find_target_layer, spatial_calls
@@ -84,6 +84,7 @@ class Classifier:
         self._several_devices = False
         self._recording: Recording | None = None
         self.input_shape, self.dtype, self._cast_from = input_of(model)
+        check_channels(self.preprocess, self.input_shape[2])
         self.layer_names: list[str] = []
         self.target_layer: str | None = None
         self.target_grid: tuple[int, int] | None = None  # rows and columns, where the target layer gives tokens

@@ -97,3 +97,17 @@ def find_preprocessing(preprocess: str | Callable | None) -> Callable | None:
             f"Expected preprocess to be a name, a function or None. Received: {type(preprocess).__name__}."
         )
     return preprocess
+
+
+def check_channels(preprocess: Callable | None, channels: int) -> None:
+    """Raise `AttribevalError` if a convention of colour images, a number for each channel, meets a grey model."""
+    if not isinstance(preprocess, Preprocessing):
+        return
+    wanted = max(len(preprocess.mean), len(preprocess.std))
+    if wanted not in (1, channels):
+        alike = [name for name, one in _CONVENTIONS.items() if len(one.mean) == len(one.std) == 1]
+        raise AttribevalError(
+            f"Expected a model with {wanted} channels for preprocess={preprocess.name!r}, which has a number for each. "
+            f"Received a model with {channels}: give the function that it was trained with, or {', '.join(alike)}, "
+            "which treat all channels alike."
+        )

@@ -136,7 +136,8 @@ def read_class_names(names: Any, classes: int) -> list[str] | None:
     found = [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(np.asarray(names)).tolist()]
     if len(found) != classes:
         two = ": the first for label 0, the second for label 1" if classes == 2 else ""
-        raise AttribevalError(f"Expected {classes} class names{two}. Received: {len(found)}.")
+        several = "s" if classes > 1 else ""
+        raise AttribevalError(f"Expected {classes} class name{several}{two}. Received: {len(found)}.")
     return found
 
 

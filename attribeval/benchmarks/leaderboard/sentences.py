@@ -30,7 +30,7 @@ def sentences(result: Result) -> list[str]:
         for control, called in _CONTROLS.items():
             said += _against(result, methods, control, called)
     said += _controls(table)
-    said += [*_unranked(table), *_left_out(table), *_failures(table)]
+    said += [*_empty(table), *_unranked(table), *_left_out(table), *_failures(table)]
     said += _agreement(result)
     images = result.settings["images"]
     few = " With so few images intervals of skewed scores are too narrow and few differences can show."
@@ -151,6 +151,13 @@ def _controls(table: pd.DataFrame) -> list[str]:
         f"Sobel edges, which know nothing of the model, do better than half of the methods in {_names(fooled)}: there "
         "a good value is no evidence of an explanation."
     ]
+
+
+def _empty(table: pd.DataFrame) -> list[str]:
+    """Benchmarks in which no image has a score, though nothing failed."""
+    empty = [str(name) for name, rows in table.groupby("benchmark", sort=False) if (rows["images"] == 0).all()]
+    empty = [name for name in empty if (table.loc[table["benchmark"] == name, "error"] == "").all()]
+    return [f"No image has a score in {_names(empty)}, such as where none has a box."] if empty else []
 
 
 def _unranked(table: pd.DataFrame) -> list[str]:

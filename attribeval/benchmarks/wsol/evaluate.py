@@ -160,9 +160,11 @@ def split_by_boxes(boxes: Sequence[np.ndarray] | None, ids: Sequence[str], stric
     without = [] if boxes is None else [i for i in range(len(ids)) if len(boxes[i]) == 0]
     names = [ids[i] for i in without]
     if without and (strict or len(without) == len(ids)):
+        some = len(without) < len(ids)
+        remedy = "leave these images out or pass strict=False" if some else "score images of which some have boxes"
         raise AttribevalError(
             f"Expected a box for every image. Received none for {len(without)} of {len(ids)}: {', '.join(names[:5])}"
-            f"{', …' if len(names) > 5 else ''}: leave these images out{' or pass strict=False' if strict else ''}."
+            f"{', …' if len(names) > 5 else ''}: {remedy}."
         )
     left_out = set(without)
     kept = [i for i in range(len(ids)) if i not in left_out]
