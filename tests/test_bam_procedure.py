@@ -273,7 +273,7 @@ def test_the_command_runs_and_reports(tmp_path, capsys):
     from attribeval.cli import main
 
     arguments = ["bam", "run", str(tmp_path), "--size", "24", "--train", "200", "--test", "100", "--steps", "40",
-                 "--series-steps", "2", "--ks", "0.5", "1", "--methods", "gradient", "--images", "8",
+                 "--series-steps", "2", "--ks", "0.5", "1", "--methods", "gradient", "--limit", "8",
                  "--robust-images", "0", "--patch-images", "2", "--series-images", "4",
                  "--feature", "zero"]  # fmt: skip
     assert main(arguments) == 0

@@ -57,7 +57,7 @@ def test_parts_of_commands_and_what_is_required(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("methid: gradcam", "Did you mean 'methods'"),
+        ("methid: gradcam", "Did you mean 'method"),
         ("- gradcam", "'option: value'"),
         ("limit: {a: 1}", "value or a list"),
         ("limit: [1, 2]", "one value of --limit"),

@@ -22,6 +22,7 @@ from attribeval.cli import (
     demo,
     explain,
     methods,
+    options,
     report_command,
     roar,
     sanity,
@@ -83,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config.check_commands(root, words)
         args = root.parse_args(config.with_config(root, words))
         config.check_config(args, words)
+        options.check_run_dir(args)
     except AttribevalError as error:
         print(f"attribeval: {error}", file=sys.stderr)
         return 2

@@ -8,13 +8,15 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the command and its parts to the parser."""
+    from attribeval.cli.options import add_images, add_methods, add_run_dir
+
     command = commands.add_parser("bam", help="BAM: relative feature importance (MCS, IDR, IIR, TCAV)")
     parts = command.add_subparsers(dest="part", metavar="PART", required=True)
 
     build = parts.add_parser("build", help="paste COCO's objects into scenes of yours; may be called again to go on")
     build.add_argument("folder", metavar="FOLDER", help="where the data go")
     build.add_argument("--coco", required=True, metavar="FILE", help="COCO's instances_*.json")
-    build.add_argument("--images", required=True, metavar="DIR", help="its images")
+    add_images(build, required=True, help="folder of the images that it names")
     build.add_argument("--scenes", required=True, metavar="DIR", help="a folder of images per scene class")
     build.add_argument("--object-classes", nargs="+", metavar="NAME", help="default: the article's ten")
     build.add_argument("--scene-classes", nargs="+", metavar="NAME", help="default: all folders of --scenes")
@@ -30,7 +32,7 @@ def add(commands: Any) -> None:
     build.set_defaults(run=_build)
 
     start = parts.add_parser("run", help="train what is missing, measure what is missing, report")
-    start.add_argument("run_dir", metavar="RUN_DIR", help="models and measurements are kept there")
+    add_run_dir(start, "models and measurements are kept there", required=True)
     start.add_argument("--data", default="digits", help="digits (embedded) or a folder of `bam build`")
     start.add_argument(
         "--train", type=int, default=20_000, metavar="N", help="embedded training images (default: 20000)"
@@ -41,12 +43,12 @@ def add(commands: Any) -> None:
     start.add_argument("--weights", default="imagenet", help="of resnet50: imagenet, a file without top, or none")
     start.add_argument("--steps", type=int, help="optimiser steps of f_o, f_s, f_∅s (default: the net's recipe)")
     start.add_argument("--series-steps", type=int, help="of the f_k (default: the net's recipe)")
-    start.add_argument("--methods", nargs="+", metavar="NAME", help="default: the article's; `all`: every one that can")
+    add_methods(start, help="default: the article's; `all`: every one that can")
     start.add_argument("--feature", default="0", help="object class that is the common feature, name or index (0)")
     start.add_argument("--ks", type=float, nargs="+", metavar="K", help="commonalities (default: .1 .2 … 1)")
     start.add_argument("--series-scenes", choices=["all", "first"], default="all", help="first: as the article (all)")
     start.add_argument("--series-images", type=int, default=50, help="test images per k (default: 50)")
-    start.add_argument("--images", type=int, default=200, help="test images for MCS and IDR (default: 200)")
+    start.add_argument("--limit", type=int, default=200, help="only the first images, for MCS and IDR (default: 200)")
     start.add_argument("--robust-images", type=int, default=100, help="of them, objects placed anew (default: 100)")
     start.add_argument("--patch-images", type=int, default=150, help="for IIR (default: 150)")
     start.add_argument("--slow-images", type=int, default=10, help="of them for methods of many passes (default: 10)")
@@ -57,16 +59,19 @@ def add(commands: Any) -> None:
     start.set_defaults(run=_run)
 
     again = parts.add_parser("report", help="tables, pictures and one HTML page of a finished run")
-    again.add_argument("run_dir", metavar="RUN_DIR")
+    add_run_dir(again, "the folder of the run", required=True)
     again.set_defaults(run=_report)
 
 
 def _build(args: argparse.Namespace) -> None:
     from attribeval.datasets.bam_layout import build_bam
     from attribeval.datasets.bam_sources import PAPER_OBJECTS, coco_objects, images_holding, scene_folders
+    from attribeval.errors import AttribevalError
 
     classes = args.object_classes or PAPER_OBJECTS
-    objects = coco_objects(args.coco, args.images, classes, args.smallest)
+    if len(args.images) > 1:
+        raise AttribevalError(f"Expected one folder as --images. Received: {' '.join(args.images)}.")
+    objects = coco_objects(args.coco, args.images[0], classes, args.smallest)
     exclude = images_holding(args.scene_annotations, classes) if args.scene_annotations else ()
     scenes = scene_folders(args.scenes, args.scene_classes, exclude)
     made = build_bam(
@@ -101,7 +106,7 @@ def _run(args: argparse.Namespace) -> None:
         ks=args.ks or KS,
         series_scenes=args.series_scenes,
         series_images=args.series_images,
-        images=args.images,
+        images=args.limit,
         robust_images=args.robust_images,
         patch_images=args.patch_images,
         slow_images=args.slow_images,

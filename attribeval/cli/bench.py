@@ -9,20 +9,18 @@ from typing import Any
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     from attribeval.cli.data import add_data
-    from attribeval.cli.options import add_model, add_seed
+    from attribeval.cli.options import add_methods, add_model, add_run_dir, add_seed, add_targets
 
     command = commands.add_parser("bench", help="the leaderboard: methods against benchmarks")
     command.add_argument("--list", action="store_true", help="print what is known about each benchmark, and end")
-    add_data(command)
-    command.add_argument("--methods", nargs="+", metavar="NAME", help="methods (default: quick ones of all families)")
+    add_data(command, plain=True)
+    add_methods(command, help="methods (default: quick ones of all families)")
     command.add_argument("--benchmarks", nargs="+", metavar="NAME", help="benchmarks, name or name(option=value) "
                          "(default: all that the data allow)")  # fmt: skip
-    command.add_argument(
-        "--targets", choices=["predicted", "label"], default="predicted", help="class to explain (default: predicted)"
-    )
+    add_targets(command, "predicted")
     command.add_argument("--chunk", type=int, default=25, metavar="N", help="images at work together (default: 25)")
-    command.add_argument("--run-dir", metavar="DIR", help="keep finished cells here; call again to continue, also with "
-                         "more methods or benchmarks, or from several processes")  # fmt: skip
+    add_run_dir(command, "keep finished cells here; call again to continue, also with more methods or benchmarks, or "
+                "from several processes")  # fmt: skip
     command.add_argument("--cache", metavar="DIR", help="keep maps here (default: in the run directory)")
     command.add_argument("--no-cache", action="store_true", help="keep no maps on disk")
     command.add_argument("-o", "--output", metavar="DIR", help="folder for table, pictures and report")
@@ -63,11 +61,16 @@ def _compare(args: argparse.Namespace) -> Any:
     from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
     from attribeval.cli.data import read_data
     from attribeval.cli.options import make_attributer
-    from attribeval.evaluator import Evaluator
 
-    dataset = read_data(args)
-    methods, benchmarks = choose_methods(args.methods), choose_benchmarks(args.benchmarks, dataset)
-    return Evaluator(make_attributer(args), dataset).compare(
+    dataset = read_data(args, plain=True)
+    samples = None if isinstance(dataset, list) else dataset
+    methods, benchmarks = choose_methods(args.methods), choose_benchmarks(args.benchmarks, samples)
+    attributer = make_attributer(args)
+    from attribeval.benchmarks.leaderboard.procedure import run_leaderboard
+
+    return run_leaderboard(
+        attributer,
+        dataset,
         methods,
         benchmarks,
         targets=args.targets,

@@ -12,7 +12,7 @@ from typing import Any
 from attribeval.errors import AttribevalError, unknown
 
 _OURS = ("config", "dry_run", "quiet", "help")  # no options of a command
-_NAMES = ("method", "methods", "benchmarks")  # options that name what the registries know
+_NAMES = ("methods", "benchmarks")  # options that name what the registries know
 
 
 def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -53,7 +53,13 @@ def with_config(root: argparse.ArgumentParser, words: Sequence[str]) -> list[str
     for word in words:
         if word in _below(leaf):
             leaf = _below(leaf)[word]
-    actions = {action.dest: action for action in leaf._actions if action.option_strings and action.dest not in _OURS}
+    actions = {
+        option.lstrip("-").replace("-", "_"): action
+        for action in leaf._actions
+        if action.dest not in _OURS
+        for option in action.option_strings
+        if option.startswith("--")
+    }
     for name, value in _read(file).items():
         action = actions.get(str(name).replace("-", "_").lstrip("_"))
         if action is None:
@@ -104,8 +110,8 @@ def dry_run(args: argparse.Namespace) -> None:
         _check_path(option, getattr(args, option, None))
     if str(getattr(args, "model", None)).endswith((".keras", ".h5")):
         _check_path("model", args.model)
-    ours = {"run", "command", "config", "dry_run", "quiet", "part"}
-    options = {name: value for name, value in vars(args).items() if name not in ours and value is not None}
+    ours = {"run", "command", "config", "dry_run", "quiet", "part", "needs_run_dir", "grid_defaults"}
+    options = {name: value for name, value in vars(args).items() if name not in ours and value not in (None, [])}
     print(f"# attribeval {args.command}, not run (--dry-run)")
     print(yaml.safe_dump(options, sort_keys=False, allow_unicode=True), end="")
 

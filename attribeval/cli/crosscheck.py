@@ -9,13 +9,11 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    from attribeval.cli.options import add_model, add_seed
+    from attribeval.cli.options import add_classes, add_images, add_model, add_seed
 
     command = commands.add_parser("crosscheck", help="compare our methods with the field's libraries on a model")
-    command.add_argument(
-        "--images", nargs="+", metavar="IMAGE", help="image files (default: three photographs of scikit-image)"
-    )
-    command.add_argument("--target", type=int, help="class index to explain (default: the predicted class)")
+    add_images(command, help="image files (default: three photographs of scikit-image)")
+    add_classes(command)
     add_seed(command)
     add_model(command)
     command.set_defaults(run=run)
@@ -23,13 +21,13 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print one table."""
-    from attribeval.cli.options import make_attributer
+    from attribeval.cli.options import make_attributer, read_classes
 
     attributer = make_attributer(args)  # before anything that imports TensorFlow, to keep it quiet
     from attribeval.crosscheck import crosscheck
     from attribeval.report.terminal import text_table
 
-    table = crosscheck(attributer, args.images, args.target, seed=args.seed)
+    table = crosscheck(attributer, args.images, read_classes(args.targets), seed=args.seed)
     rows = []
     for row in table.itertuples():
         first, *more = textwrap.wrap(row.note, 60) or [""]

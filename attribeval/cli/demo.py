@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
 
     command = commands.add_parser("demo", help="explain and score the embedded digit scenes; start here")
     command.add_argument("-o", "--output", default="attribeval-demo", metavar="DIR", help="where its files go")
-    command.add_argument("--images", type=int, default=200, help="test images to score (default: 200)")
+    command.add_argument("--limit", type=int, default=200, help="only the first test images (default: 200)")
     add_seed(command)
     command.set_defaults(run=run)
 
@@ -46,10 +46,10 @@ def run(args: argparse.Namespace) -> None:
     from attribeval.report.page import write_report
     from attribeval.report.terminal import wsol_table
 
-    if args.images < 1:
-        raise AttribevalError(f"Expected --images of 1 or more. Received: {args.images}.")
+    if args.limit < 1:
+        raise AttribevalError(f"Expected --limit of 1 or more. Received: {args.limit}.")
     begun = time.perf_counter()
-    dataset = digit_scenes(n_test=args.images, n_train=1).test.samples(label="object")
+    dataset = digit_scenes(n_test=args.limit, n_train=1).test.samples(label="object")
     attributer = Attributer("digit_objects")
     shown = dataset[: min(3, len(dataset))]
     images = shown.load()
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
         [result],
         pictures={"Maps of several methods, with the true box of each digit": picture},
         title="attribeval demo: digits on photographs",
-        command=f"attribeval demo --images {args.images} --seed {args.seed}",
+        command=f"attribeval demo --limit {args.limit} --seed {args.seed}",
     )
     print(wsol_table(result.table))
     print("\n" + "\n".join(result.summary))

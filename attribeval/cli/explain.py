@@ -8,13 +8,14 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    from attribeval.cli.options import add_model, add_seed
+    from attribeval.cli.options import add_classes, add_images, add_methods, add_model, add_seed
 
     command = commands.add_parser("explain", help="explain photographs: overlay pictures and maps")
-    command.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
-    command.add_argument("--method", nargs="+", default=["gradcam"], metavar="NAME", help="methods")
+    command.add_argument("images", nargs="*", action="extend", metavar="IMAGE", help="image files")
+    add_images(command, action="extend", help="the same")
+    add_methods(command, default=["gradcam"], help="methods (default: gradcam)")
     command.add_argument("--option", nargs="+", default=[], metavar="NAME=VALUE", help="options of the (one) method")
-    command.add_argument("--target", type=_target, help="class to explain, index or name (default: the predicted one)")
+    add_classes(command)
     command.add_argument("--backend", help="compute the (one) method with a library: tf_keras_vis, …")
     command.add_argument("-o", "--output", default="attribeval-maps", metavar="DIR", help="folder for the results")
     add_seed(command)
@@ -26,22 +27,25 @@ def run(args: argparse.Namespace) -> None:
     """Explain, draw, save."""
     from pathlib import Path
 
-    from attribeval.cli.options import make_attributer, parse_options
+    from attribeval.cli.options import make_attributer, parse_options, read_classes
     from attribeval.errors import AttribevalError
     from attribeval.plots import overlays
     from attribeval.plots.style import class_name
 
-    if len(args.method) > 1 and (args.option or args.backend):
+    if not args.images:
+        raise AttribevalError("Expected image files. Received none.")
+    methods, targets = args.methods, read_classes(args.targets)
+    if len(methods) > 1 and (args.option or args.backend):
         raise AttribevalError("--option and --backend go with a single --method: call again for each method.")
     attributer = make_attributer(args)
     output = Path(args.output)
-    if len(args.method) == 1:
+    if len(methods) == 1:
         maps = attributer.explain(
-            args.images, args.method[0], args.target, seed=args.seed, backend=args.backend, **parse_options(args.option)
+            args.images, methods[0], targets, seed=args.seed, backend=args.backend, **parse_options(args.option)
         )
-        by_method = {args.method[0]: maps}
+        by_method = {methods[0]: maps}
     else:
-        by_method = attributer.explain_many(args.images, args.method, args.target, seed=args.seed)
+        by_method = attributer.explain_many(args.images, methods, targets, seed=args.seed)
     images = attributer.read(args.images)
     output.mkdir(parents=True, exist_ok=True)
     for name, maps in by_method.items():
@@ -52,11 +56,6 @@ def run(args: argparse.Namespace) -> None:
         figure = overlays(images[i : i + 1], {name: maps[i] for name, maps in by_method.items()}, titles=[label])
         figure.savefig(output / f"{stem}.png", dpi=150)
         print(output / f"{stem}.png")
-
-
-def _target(word: str) -> int | str:
-    """A class by index if the word is a number, by name otherwise."""
-    return int(word) if word.lstrip("-").isdecimal() else word
 
 
 def unique_stems(paths: list[str]) -> list[str]:

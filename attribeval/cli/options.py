@@ -47,6 +47,65 @@ def add_seed(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
 
 
+def add_methods(command: argparse._ActionsContainer, **about: Any) -> None:
+    """Add --methods, also as --method."""
+    command.add_argument("--methods", "--method", nargs="+", metavar="NAME", **about)
+
+
+def add_images(command: argparse._ActionsContainer, **about: Any) -> None:
+    """Add --images, also as --image: paths of photographs, never a number of them, which is --limit."""
+    command.add_argument("--images", "--image", nargs="+", metavar="PATH", **about)
+
+
+def add_classes(command: argparse._ActionsContainer) -> None:
+    """Add --targets, also as --target, for photographs whose classes are not known."""
+    command.add_argument(
+        "--targets", "--target", nargs="+", metavar="CLASS", help="classes to explain, index or name: one for all "
+        "images, or one for each (default: predicted)",
+    )  # fmt: skip
+
+
+def add_targets(command: argparse._ActionsContainer, default: str) -> None:
+    """Add --targets, also as --target, for data with labels."""
+    command.add_argument("--targets", "--target", choices=["predicted", "label"], default=default,
+                         help=f"classes to explain (default: {default})")  # fmt: skip
+
+
+def read_classes(words: list[str] | None) -> int | str | list[int | str] | None:
+    """What `add_classes` reads as `Attributer.explain` takes it: numbers are indices, "predicted" is None."""
+    from attribeval.errors import AttribevalError
+
+    if words is None or words == ["predicted"]:
+        return None
+    if "label" in words or "predicted" in words:
+        raise AttribevalError(
+            f"Expected --targets predicted, or classes by index or name: photographs have no labels. Received: {words}."
+        )
+    classes = [int(word) if word.lstrip("-").isdecimal() else word for word in words]
+    return classes[0] if len(classes) == 1 else classes
+
+
+def add_run_dir(command: argparse.ArgumentParser, what: str, required: bool = False) -> None:
+    """Add --run-dir. Where the command is about that folder, its path alone says the same."""
+    if required:
+        command.add_argument("run_dir", nargs="?", default=argparse.SUPPRESS, metavar="RUN_DIR", help=what)
+        command.set_defaults(needs_run_dir=True)
+        what = "the same"
+    command.add_argument("--run-dir", metavar="DIR", help=what)
+
+
+def check_run_dir(args: argparse.Namespace) -> None:
+    """Refuse a missing folder.
+
+    Raises:
+        AttribevalError: If the command is about one and none is given.
+    """
+    from attribeval.errors import AttribevalError
+
+    if getattr(args, "needs_run_dir", False) and args.run_dir is None:
+        raise AttribevalError("Expected the folder of the run: --run-dir DIR, or its path alone. Received none.")
+
+
 def make_attributer(args: argparse.Namespace) -> Any:
     """The Attributer that the model options describe."""
     load_tensorflow()

@@ -10,6 +10,8 @@ _FRACTIONS = [0.1, 0.3, 0.5, 0.7, 0.9]
 
 def add(commands: Any) -> None:
     """Add the command and its four parts to the parser."""
+    from attribeval.cli.options import add_run_dir
+
     command = commands.add_parser("roar", help="ROAR and KAR: remove or keep, retrain, and say who beats chance")
     parts = command.add_subparsers(dest="part", metavar="PART", required=True)
 
@@ -20,7 +22,7 @@ def add(commands: Any) -> None:
     plan.set_defaults(run=_plan)
 
     start = parts.add_parser("run", help="do what is missing of a grid; may be called again, and by many at once")
-    start.add_argument("run_dir", metavar="RUN_DIR", help="the folder of the grid; without --data, one that is there")
+    add_run_dir(start, "the folder of the grid; without --data, one that is there", required=True)
     _add_grid(start, needs_data=False)
     work = start.add_argument_group("work")
     work.add_argument("--executor", default="local", help="local, ray or slurm (default: local)")
@@ -35,7 +37,7 @@ def add(commands: Any) -> None:
         ("report", "table, curves and one HTML page of what is there", _report),
     ):
         part = parts.add_parser(name, help=what)
-        part.add_argument("run_dir", metavar="RUN_DIR")
+        add_run_dir(part, "the folder of the grid", required=True)
         if name == "report":
             part.add_argument("-o", "--output", metavar="DIR", help="where its files go (default: RUN_DIR/report)")
         part.set_defaults(run=run)
@@ -43,6 +45,8 @@ def add(commands: Any) -> None:
 
 def _add_grid(command: argparse.ArgumentParser, needs_data: bool = True) -> None:
     """Options that say what the grid is."""
+    from attribeval.cli.options import add_methods, add_targets
+
     data = command.add_argument_group("data and model")
     data.add_argument(
         "--data",
@@ -57,7 +61,7 @@ def _add_grid(command: argparse.ArgumentParser, needs_data: bool = True) -> None
     data.add_argument("--preprocess", help="between raw images and the model: caffe, tf, … (resnet50 … know theirs)")
     data.add_argument("--checkpoint", metavar="FILE", help="trained .keras model to explain (default: trained here)")
     grid = command.add_argument_group("grid")
-    grid.add_argument("--methods", nargs="+", metavar="NAME", help="default: the paper's 15, random and sobel")
+    add_methods(grid, help="default: the paper's 15, random and sobel")
     grid.add_argument("--fractions", type=float, nargs="+", default=_FRACTIONS, metavar="T", help="default: .1 .3 … .9")
     grid.add_argument("--modes", nargs="+", choices=["remove", "keep"], default=["remove", "keep"])
     grid.add_argument("--repeats", type=int, default=5, help="trainings of each (default: 5)")
@@ -67,7 +71,7 @@ def _add_grid(command: argparse.ArgumentParser, needs_data: bool = True) -> None
     grid.add_argument("--precision", choices=["float32", "tf32", "bfloat16", "float16"], help="instead of the recipe's")
     grid.add_argument("--per", choices=["value", "pixel"], default="value", help="what is ranked (default: value)")
     grid.add_argument("--fill", default="mean", help="mean, blur, linear or a number (default: mean)")
-    grid.add_argument("--targets", choices=["predicted", "label"], default="predicted", help="class to explain")
+    add_targets(grid, "predicted")
     grid.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
 
 

@@ -8,16 +8,16 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    from attribeval.cli.options import add_model, add_seed
+    from attribeval.cli.options import add_images, add_methods, add_model, add_run_dir, add_seed
 
     command = commands.add_parser("sanity", help="sanity checks: maps of the model against those of random weights")
     data = command.add_argument_group("data (one of these; none: embedded digits for the embedded nets, else three "
                                       "photographs of scikit-image)")  # fmt: skip
     data.add_argument("--imagenet", metavar="DIR", help="ImageNet folder (Kaggle, devkit or synset-folder layout)")
-    data.add_argument("--images", nargs="+", metavar="IMAGE", help="image files")
+    add_images(data, help="image files")
     data.add_argument("--limit", type=int, default=32, help="only the first images (default: 32)")
-    command.add_argument("--methods", nargs="+", default=["gradient", "gradcam", "guided_backprop"], metavar="NAME",
-                         help="methods to check (default: gradient gradcam guided_backprop)")  # fmt: skip
+    add_methods(command, default=["gradient", "gradcam", "guided_backprop"],
+                help="methods to check (default: gradient gradcam guided_backprop)")  # fmt: skip
     command.add_argument("--modes", nargs="+", default=["cascading", "independent"], metavar="MODE",
                          help="cascading, independent (default: both)")  # fmt: skip
     command.add_argument("--similarities", nargs="+", metavar="NAME",
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
     command.add_argument("--statistics", action="store_true", help="BatchNorm's moving statistics go back too")
     command.add_argument("--permuted", metavar="MODEL",
                          help="instead: compare with this model, which was trained on permuted labels")  # fmt: skip
-    command.add_argument("--run-dir", metavar="DIR", help="keep what is measured here; call again to continue")
+    add_run_dir(command, "keep what is measured here; call again to continue")
     command.add_argument("-o", "--output", metavar="DIR", help="folder for table, plots and report")
     add_seed(command)
     add_model(command)

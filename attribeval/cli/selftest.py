@@ -10,11 +10,13 @@ _MARKS = {True: "pass", False: "FAIL", None: "–"}
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    from attribeval.cli.options import add_model, add_seed
+    from attribeval.cli.options import add_images, add_model, add_seed
 
     command = commands.add_parser("selftest", help="known answers on this machine, and on your model")
-    command.add_argument("--images", nargs="+", metavar="IMAGE", help="two or three image files (default: digit scenes "
-                         "for the embedded models, photographs of scikit-image for others)")  # fmt: skip
+    add_images(
+        command, help="two or three image files (default: digit scenes for the embedded models, photographs of "
+        "scikit-image for others)",
+    )  # fmt: skip
     add_seed(command)
     add_model(command, default="digit_objects")
     command.set_defaults(run=run)

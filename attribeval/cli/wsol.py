@@ -9,19 +9,15 @@ from typing import Any
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     from attribeval.cli.data import add_data
-    from attribeval.cli.options import add_model, add_seed
+    from attribeval.cli.options import add_methods, add_model, add_run_dir, add_seed, add_targets
 
     command = commands.add_parser("wsol", help="localisation: maps against the boxes or masks of objects")
     data = add_data(command)
     data.add_argument("--maps", metavar="DIR", help="score the map files <id>.npy below DIR instead of a model's maps")
-    command.add_argument(
-        "--methods", nargs="+", default=["gradcam", "gradient"], metavar="NAME", help="methods to score"
-    )
+    add_methods(command, default=["gradcam", "gradient"], help="methods to score (default: gradcam gradient)")
     command.add_argument("--metrics", nargs="+", metavar="NAME", help="scores (default: all that the data allow)")
     command.add_argument("--iou", type=float, default=0.5, help="overlap at which a box is right (default: 0.5)")
-    command.add_argument(
-        "--targets", choices=["label", "predicted"], default="label", help="class to explain (default: label)"
-    )
+    add_targets(command, "label")
     command.add_argument(
         "--protocol", choices=["fixed", "reference"], default="fixed", help="reference: as the code of Choe et al. 2020"
     )
@@ -33,7 +29,7 @@ def add(commands: Any) -> None:
     command.add_argument("--tolerance", type=float, default=15.0, metavar="PIXELS", help="of the pointing game: how "
                          "far beside the object the peak may lie, in pixels of the map (default: 15)")  # fmt: skip
     command.add_argument("--strict", action="store_true", help="an image without a box is an error, not left out")
-    command.add_argument("--run-dir", metavar="DIR", help="keep finished chunks here; call again to continue")
+    add_run_dir(command, "keep finished chunks here; call again to continue")
     command.add_argument("-o", "--output", metavar="DIR", help="folder for table, plot and report")
     add_seed(command)
     add_model(command, required=False)
