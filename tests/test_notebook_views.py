@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import attribeval
-from attribeval import Attributer, Attributions, Evaluator, Result, datasets
+from attribeval import Attributer, Attributions, Evaluator, Result, datasets, plots
 from attribeval.methods.registry import METHODS
 from attribeval.plots import strip
 
@@ -138,6 +138,8 @@ def test_completion_offers_the_public_face(attributer, images):
     assert {"explain", "explain_many", "methods"} <= set(dir(attributer))
     assert attributer.methods == tuple(METHODS)
     assert not [name for name in dir(attribeval) if re.match(r"_[^_]|TYPE|annot|import", name)]
+    for part in (datasets, plots):
+        assert dir(part) == sorted(part.__all__)
 
 
 def test_maps_know_the_images_that_they_are_of(attributer, images, tmp_path):

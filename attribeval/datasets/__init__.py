@@ -23,3 +23,7 @@ __all__ = [
     "wsol_maps",
     "wsol_metadata",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)  # what a user completes

@@ -45,3 +45,7 @@ __all__ = [
     "sanity_pictures",
     "strip",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)  # what a user completes
