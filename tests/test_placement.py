@@ -130,3 +130,21 @@ def test_places_that_cannot_be_computed_are_refused():
 def test_the_cells_of_the_trained_mobilenet_begin_half_a_cell_late(real_data):
     attributer = Attributer(real_data / "models" / "mobilenet_075_imagenet.keras")
     assert centres(attributer.classifier, (224, 224)) == ((31.0, 32.0), (31.0, 32.0))  # evenly they begin at 15.5
+
+
+@pytest.mark.real
+def test_the_trained_mobilenet_looks_between_even_cells_and_the_middles_of_what_they_see(real_data):
+    """A map, and that of the mirrored photograph mirrored back, lie apart by twice the shift."""
+    from attribeval.datasets import imagenet
+
+    attributer = Attributer(real_data / "models" / "mobilenet_075_imagenet.keras", preprocess="mobilenet")
+    photographs = attributer.read(imagenet(real_data / "ILSVRC")[:24])
+    targets = attributer.answer(photographs)[0].argmax(1)
+
+    def shift(align):
+        both = (photographs, photographs[:, :, ::-1].copy())
+        maps = (attributer.explain(x, "gradcam", targets, align=align, progress=False).values[..., 0] for x in both)
+        one, other = (np.einsum("nhw,w->n", heat, np.arange(224.0)) / heat.sum((1, 2)) for heat in maps)
+        return ((one - (223 - other)) / 2).mean()
+
+    assert -6 < shift(False) < -1 and 1 < shift(True) < 8

@@ -30,10 +30,12 @@ class GradCAM:
     """Gradient-weighted class activation mapping (Selvaraju et al. 2017, equations 1 and 2).
 
     The map of the layer is resized bilinearly after the ReLU, so no value is negative; it is not normalised. Like all
-    class activation maps, it is drawn as if the layer's cells lay evenly over the image. In Keras' MobileNet, which
-    pads at the lower right only, each cell looks at a place almost half a cell further down and right; in its ResNet50,
-    which steps over pixels, further up and left; in VGG16 it looks where it is drawn. `align=True` puts each
-    cell at the middle of its receptive field, though trained weights may look elsewhere than at the middle.
+    class activation maps, it is drawn as if the layer's cells lay evenly over the image. `align=True` puts each cell at
+    the middle of its receptive field instead: where a model pads or crops its input at one side, and in nets of even
+    weights, this is where it looks. Trained weights may look elsewhere: in Keras' MobileNet, which pads at the lower
+    right only, the middles lie almost half a cell further down and right (in its ResNet50, which steps over pixels,
+    further up and left; in VGG16 where they are drawn), but a trained MobileNet looks between the two, so that aligned
+    maps are off by as much or more to the other side.
 
     Attributes:
         layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
