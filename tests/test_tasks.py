@@ -447,8 +447,9 @@ def test_a_score_of_ones_own_is_explained_as_a_tape_says():
 def test_channels_first_is_refused_with_the_remedy():
     inputs = keras.Input((3, 16, 16))
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D(data_format="channels_first")(inputs)))
-    with pytest.raises(AttribevalError, match=r"channels first: .*Permute\(\(3, 1, 2\)\)"):
+    with pytest.raises(AttribevalError, match=r"channels first: .*Permute\(\(3, 1, 2\)\)") as error:
         Classifier(model)
+    assert "\n" not in str(error.value)
     turned = keras.Sequential([keras.Input((16, 16, 3)), layers.Permute((3, 1, 2)), model])
     np.testing.assert_allclose(Attributer(turned).predict(X), model(X.transpose(0, 3, 1, 2)), atol=1e-6)
 

@@ -71,11 +71,12 @@ def test_a_librarys_zero_cam_is_said_too(net, images):
 
 
 def test_each_of_several_methods_speaks_for_itself(net, images):
-    ask = {"gradcam": [2] * 5, "gradient": [2] * 5}
-    _, said = told(lambda: Attributer(net).explain_many(images, list(ask), 2, progress=False))
+    _, said = told(lambda: Attributer(net).explain_many(images, ["gradcam", "gradient"], 2, progress=False))
     assert len(said) == 1 and said[0].startswith("gradcam")
     _, said = told(lambda: Attributer(net).explain_many(images, ["gradcam", "layercam"], 2, progress=False))
     assert [one.split()[0] for one in said] == ["gradcam", "layercam"]
+    _, said = told(lambda: Attributer(net).explain_many(images, ["gradcam"], 2, progress=False, remarks=False))
+    assert not said
 
 
 @pytest.mark.parametrize(
