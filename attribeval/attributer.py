@@ -348,6 +348,7 @@ class Attributer:
         self._in_batches(source, batch_size, what, show, work, results.settle, one_device)
         for remark in results.remarks(methods) if remarks else ():
             warnings.warn(remark, RuntimeWarning, stacklevel=3)
+        (ids, paths), probabilities = source.names, results.probabilities
         return {
             label: Attributions(
                 values=results.values[label],
@@ -362,6 +363,11 @@ class Attributer:
                 task=self.classifier.task.name,
                 versions=versions(),
                 photographs=Photographs.of(source),
+                ids=ids,
+                paths=paths,
+                probabilities=probabilities,
+                preprocessing=preprocessing_name(self.classifier.preprocess),
+                target_layer=self.classifier.target_layer,
             )
             for label, method in methods.items()
         }
@@ -417,6 +423,8 @@ class _Results:
         self.seconds = dict.fromkeys(labels, 0.0)
         self.values: dict[str, np.ndarray] = {}
         self.gaps: dict[str, np.ndarray] = {}
+        self._scores: dict[str, np.ndarray] = {}
+        self._known = np.zeros(n, bool)  # which images' scores
         self._own = threading.local()  # of each thread: what is pending, and when it settled last
         self._lock = threading.Lock()
 
@@ -435,7 +443,7 @@ class _Results:
             return
         batch, label, start = pending.batch, pending.label, pending.start
         if batch.scores_of_images is not None:
-            _check_scores(batch.scores_of_images.numpy(), start)
+            self._know(batch.scores_of_images.numpy(), start)
         maps = np.asarray(pending.maps, dtype=np.float32)
         maps = maps if pending.method.card.raw else self.classifier.restore_channels(maps)
         _check_maps(maps, batch.raw.shape, label, start)
@@ -457,6 +465,18 @@ class _Results:
             if hasattr(method, "remark") and gap is not None:
                 told.append(method.remark(values, gap))
             yield from filter(None, told)
+
+    @property
+    def probabilities(self) -> np.ndarray | None:
+        """Of all classes for each image, if a method learnt the scores of all images on its way."""
+        if "scores" not in self._scores or not self._known.all():
+            return None
+        return np.asarray(self.classifier.task.of_scores(self._scores["scores"]), np.float32)
+
+    def _know(self, scores: np.ndarray, start: int) -> None:
+        _check_scores(scores, start)
+        self._write(self._scores, "scores", start, scores)
+        self._known[start : start + len(scores)] = True
 
     def _write(self, arrays: dict[str, np.ndarray], label: str, start: int, part: np.ndarray) -> None:
         with self._lock:

@@ -16,6 +16,8 @@ from attribeval.files import write_atomic
 from attribeval.sealed import UNREADABLE
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attribeval.datasets.photographs import Photographs
 
 Reduce = Literal["abs_sum", "abs_max", "sum", "positive_sum"]
@@ -25,6 +27,12 @@ _REDUCTIONS = {
     "sum": lambda v: v.sum(-1),
     "positive_sum": lambda v: np.maximum(v, 0).sum(-1),
 }
+# What a file says in words, and its arrays beside values and targets.
+_ABOUT = (
+    "method", "options", "seconds", "model", "seed", "class_names", "task", "versions",
+    "ids", "paths", "preprocessing", "target_layer",
+)  # fmt: skip
+_OPTIONAL = ("completeness_gap", "probabilities")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +55,12 @@ class Attributions:
         versions: Versions of attribeval, tensorflow and keras.
         photographs: The images explained, which `plot` draws beneath the maps; None if they are not known. They are
             not saved.
+        ids: Name of each image: of files the file's name, of `Samples` theirs; None: the images had none.
+        paths: File of each image; None: they were no files.
+        probabilities: What the model said of each image, float32 (N, classes): probabilities, of a regression the
+            quantities. None where it was not asked, because all targets were given and the method needs no scores.
+        preprocessing: What made the images the model's input, by name; None: not known.
+        target_layer: Path of the layer for class activation maps; None: there is none, or it is not known.
     """
 
     values: np.ndarray
@@ -61,6 +75,11 @@ class Attributions:
     task: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     photographs: Photographs | None = field(default=None, repr=False)
+    ids: list[str] | None = None
+    paths: list[str] | None = None
+    probabilities: np.ndarray | None = None
+    preprocessing: str | None = None
+    target_layer: str | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 4 or len(self.values) != len(self.targets):
@@ -85,6 +104,11 @@ class Attributions:
             targets=self.targets[order],
             completeness_gap=gap,
             photographs=photographs,
+            probabilities=None if self.probabilities is None else self.probabilities[order],
+            **{
+                name: None if getattr(self, name) is None else [getattr(self, name)[i] for i in order]
+                for name in ("ids", "paths")
+            },
         )
 
     def __repr__(self) -> str:
@@ -133,6 +157,28 @@ class Attributions:
             heat = np.divide(heat, largest, out=np.zeros_like(heat), where=largest > 0)
         return heat
 
+    def table(self, top: int = 3) -> pd.DataFrame:
+        """What the model said of each image, for people; a row per map.
+
+        Args:
+            top: So many of the model's classes, the most probable first.
+
+        Returns:
+            Columns: image (id, or number); path, if known; explained, the class by name; and where `probabilities` are
+            known, its probability, and "class k", "probability k" for k = 1 … top (of a regression "quantity").
+
+        Example:
+            >>> said = {"class_names": ["cat", "dog"], "probabilities": np.array([[0.75, 0.25]], np.float32)}
+            >>> maps = Attributions(np.ones((1, 2, 2, 1), np.float32), np.array([1]), "by hand", **said)
+            >>> maps.table(top=1).to_dict("records")
+            [{'image': '0', 'explained': 'dog', 'probability': 0.25, 'class 1': 'cat', 'probability 1': 0.75}]
+        """
+        import pandas as pd
+
+        from attribeval.map_rows import map_rows
+
+        return pd.DataFrame(list(map_rows(self, top)))
+
     def plot(self, images: np.ndarray | None = None, **options: Any):
         """Draw the maps over the images explained, or over others; see `attribeval.plots.overlays`.
 
@@ -164,15 +210,18 @@ class Attributions:
         if path.suffix == ".npy":
             write_atomic(path, lambda file: np.save(file, self.values, allow_pickle=False))
             return path
-        about = {
-            name: getattr(self, name)
-            for name in ("method", "options", "seconds", "model", "seed", "class_names", "task", "versions")
-        }
-        arrays = {"values": self.values, "targets": self.targets, "about": np.array(json.dumps(about))}
-        if self.completeness_gap is not None:
-            arrays["completeness_gap"] = self.completeness_gap
+        arrays = self.arrays()
         write_atomic(path, lambda file: np.savez_compressed(file, **arrays))
         return path
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that a file of `save` holds, by name."""
+        about = {name: getattr(self, name) for name in _ABOUT}
+        arrays = {"values": self.values, "targets": self.targets, "about": np.array(json.dumps(about))}
+        for name in _OPTIONAL:
+            if getattr(self, name) is not None:
+                arrays[name] = getattr(self, name)
+        return arrays
 
     @classmethod
     def from_array(
@@ -243,7 +292,7 @@ class Attributions:
         try:
             with np.load(path, allow_pickle=False) as data:
                 about = json.loads(str(data["about"]))
-                gap = data.get("completeness_gap")
-                return cls(values=data["values"], targets=data["targets"], completeness_gap=gap, **about)
+                optional = {name: data.get(name) for name in _OPTIONAL}
+                return cls(values=data["values"], targets=data["targets"], **optional, **about)
         except (TypeError, *UNREADABLE) as error:
             raise AttribevalError(f"Expected a file written by Attributions.save. Received {path}: {error}.") from error

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from PIL import Image
 
 from attribeval import Attributions
 from attribeval.cli import main
-from attribeval.cli.explain import unique_stems
 from attribeval.cli.options import parse_options
 from attribeval.methods.registry import METHODS
 
@@ -64,20 +62,21 @@ def test_explain_writes_maps_and_a_picture(model_file, photograph, tmp_path):
     done = attribeval("explain", photograph, "--model", model_file, "--method", "gradcam", "sobel", "-o", output)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # quiet in a pipe: no progress bar, no notes of TensorFlow
-    written = [Path(line) for line in done.stdout.split()]
-    assert {p.name for p in written} == {"gradcam.npz", "sobel.npz", "photo.png"} and all(p.is_file() for p in written)
+    count, *written = done.stdout.splitlines()
+    assert count == "1 of 1 images explained"
+    assert written == [str(output / name) for name in ("gradcam", "sobel", "pictures", "table.csv")]
     from attribeval import Attributer
 
     expected = Attributer(model_file).explain(photograph, "gradcam").values
-    np.testing.assert_allclose(Attributions.load(output / "gradcam.npz").values, expected, atol=1e-6)
-    assert Image.open(output / "photo.png").size[0] > 300
+    np.testing.assert_allclose(Attributions.load(output / "gradcam/photo.png.npz").values, expected, atol=1e-6)
+    assert Image.open(output / "pictures/photo.png.png").size[0] > 300
 
 
 def test_explain_with_an_option_and_a_target(model_file, photograph, tmp_path):
     words = ["explain", photograph, "--model", model_file, "--method", "gradcam", "--option", "layer=conv1"]
     done = attribeval(*words, "--target", 3, "-o", tmp_path)
     assert done.returncode == 0, done.stderr
-    maps = Attributions.load(tmp_path / "gradcam.npz")
+    maps = Attributions.load(tmp_path / "gradcam/photo.png.npz")
     assert maps.options == {"layer": "conv1", "align": False} and maps.targets[0] == 3
 
 
@@ -90,17 +89,17 @@ def test_explain_takes_task_output_and_a_class_by_name(photograph, tmp_path):
     outputs = [keras.layers.Dense(units, name=f"head{units}")(x) for units in (1, 3)]
     keras.Model(inputs, outputs).save(tmp_path / "heads.keras")
     (tmp_path / "names.txt").write_text("normal\npneumonia\n")
-    words = ["explain", photograph, "--model", tmp_path / "heads.keras", "--method", "gradient", "-o", tmp_path]
-    done = attribeval(*words)
+    words = ["explain", photograph, "--model", tmp_path / "heads.keras", "--method", "gradient", "-o"]
+    done = attribeval(*words, tmp_path)
     assert done.returncode != 0 and "'head1' (None, 1), 'head3' (None, 3)" in done.stderr
     names = ["--class-names", tmp_path / "names.txt", "--target", "normal"]
-    done = attribeval(*words, "--model-output", "head1", *names)
+    done = attribeval(*words, tmp_path / "head1", "--model-output", "head1", *names)
     assert done.returncode == 0, done.stderr
-    normal = Attributions.load(tmp_path / "gradient.npz")
+    normal = Attributions.load(tmp_path / "head1/gradient/photo.png.npz")
     assert normal.targets[0] == 0 and normal.task == "binary"
-    done = attribeval(*words, "--model-output", "0", "--task", "regression")
+    done = attribeval(*words, tmp_path / "head0", "--model-output", "0", "--task", "regression")
     assert done.returncode == 0, done.stderr
-    quantity = Attributions.load(tmp_path / "gradient.npz")
+    quantity = Attributions.load(tmp_path / "head0/gradient/photo.png.npz")
     assert quantity.task == "regression"
     np.testing.assert_allclose(normal.values, -quantity.values, atol=1e-6)
 
@@ -132,12 +131,13 @@ def test_the_picture_of_an_explanation_names_the_class(scans, tmp_path, monkeypa
 
     drawn, draw = [], plots.overlays
     monkeypatch.setattr(plots, "overlays", lambda *args, **kwargs: drawn.append(kwargs) or draw(*args, **kwargs))
-    words = ["explain", scans / "pneumonia/pneumonia0.png", "--model", scans / "net.keras", "-o", tmp_path]
-    assert not main([str(word) for word in [*words, "--target", "normal", "--class-names", scans / "names.txt"]])
-    assert not main([str(word) for word in [*words, "--target", "1"]])
+    words = ["explain", scans / "pneumonia/pneumonia0.png", "--model", scans / "net.keras", "-o"]
+    named = [tmp_path / "named", "--target", "normal", "--class-names", scans / "names.txt"]
+    assert not main([str(word) for word in [*words, *named]])
+    assert not main([str(word) for word in [*words, tmp_path / "numbered", "--target", "1"]])
     assert [kwargs["titles"] for kwargs in drawn] == [
-        ["pneumonia0\nexplained: normal"],
-        ["pneumonia0\nexplained: class 1"],
+        ["pneumonia0.png\nexplained: normal"],
+        ["pneumonia0.png\nexplained: class 1"],
     ]
 
 
@@ -281,7 +281,3 @@ def test_options_are_read_as_python_literals():
     assert parse_options(["samples=5", "sigma=0.1", "layer=conv1", "on=True", "name=a=b"]) == {
         "samples": 5, "sigma": 0.1, "layer": "conv1", "on": True, "name": "a=b",
     }  # fmt: skip
-
-
-def test_pictures_of_files_with_one_name_do_not_overwrite_each_other():
-    assert unique_stems(["a/x.jpg", "b/x.png", "y.jpg", "c/x.jpg"]) == ["x", "x-2", "y", "x-3"]

@@ -1,4 +1,4 @@
-"""`attribeval explain`: photographs in, overlay pictures and maps out."""
+"""`attribeval explain`: photographs in, overlay pictures and maps out; what is there already is kept."""
 
 from __future__ import annotations
 
@@ -11,63 +11,115 @@ def add(commands: Any) -> None:
     from attribeval.cli.options import add_classes, add_images, add_methods, add_model, add_seed
 
     command = commands.add_parser("explain", help="explain photographs: overlay pictures and maps")
-    command.add_argument("images", nargs="*", action="extend", metavar="IMAGE", help="image files")
+    command.add_argument("images", nargs="*", action="extend", metavar="IMAGE", help="image files, folders of them, "
+                         "patterns such as 'scans/**/*.png'")  # fmt: skip
     add_images(command, action="extend", help="the same")
     add_methods(command, default=["gradcam"], help="methods (default: gradcam)")
     command.add_argument("--option", nargs="+", default=[], metavar="NAME=VALUE", help="options of the (one) method")
     add_classes(command)
     command.add_argument("--backend", help="compute the (one) method with a library: tf_keras_vis, …")
     command.add_argument("-o", "--output", default="attribeval-maps", metavar="DIR", help="folder for the results")
+    command.add_argument("--no-pictures", action="store_true", help="write maps and the table alone")
     add_seed(command)
     add_model(command)
     command.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Explain, draw, save."""
+def run(args: argparse.Namespace) -> int:
+    """Explain, draw, save; 1 if some images could not be explained."""
+    import sys
     from pathlib import Path
 
     from attribeval.cli.options import make_attributer, parse_options, read_classes
+    from attribeval.datasets.listing import list_images
     from attribeval.errors import AttribevalError
+
+    if not args.images:
+        raise AttribevalError("Expected image files, folders or patterns. Received none.")
+    options, targets = parse_options(args.option), read_classes(args.targets)
+    if len(args.methods) > 1 and (options or args.backend):
+        raise AttribevalError("--option and --backend go with a single --method: call again for each method.")
+    attributer = make_attributer(args)
+    from attribeval.methods.registry import build_method
+
+    for name in [] if args.backend else args.methods:
+        build_method(name, options)  # what is wrong with methods and classes is said before any work
+    files = list_images(args.images, leave_out=[args.output, Path(args.output) / "pictures"])
+    classes = attributer.classifier.read_targets(targets, len(files))
+    from attribeval.explain_files import explain_files
+    from attribeval.map_folder import MapFolder
+
+    methods = {name: {"options": options, "backend": args.backend} for name in args.methods}
+    explainer = _explainer(
+        attributer, args, options, None if classes is None else dict(zip(files, classes, strict=True))
+    )
+    with MapFolder(Path(args.output), _settings(attributer, args), methods) as folder:
+        draw = None if args.no_pictures else _draw
+        report = explain_files(attributer, files, explainer, folder, draw=draw)
+        if not report.done:
+            raise AttribevalError(next(iter(report.failed.values())))
+        table = folder.write_table(name for name in files if name not in report.failed)
+    before = f" ({report.found} of them before)" if report.found else ""
+    print(f"{report.done} of {len(files)} images explained{before}")
+    places = [*args.methods] if args.no_pictures else [*args.methods, "pictures"]
+    for place in [*(folder.root / name for name in places), table]:
+        print(place)
+    for name, zeros in report.zeros.items():
+        if zeros:
+            print(f"{zeros} maps of {name} are 0 everywhere, which says nothing of places", file=sys.stderr)
+    for name, why in report.failed.items():
+        print(f"not explained: {name}: {why}", file=sys.stderr)
+    return int(bool(report.failed))
+
+
+def _explainer(
+    attributer: Any, args: argparse.Namespace, options: dict[str, Any], classes: dict[str, int] | None
+) -> Any:
+    """Maps by method of raw images, which are told by their ids."""
+    import warnings
+
+    given = {"seed": args.seed, "progress": False}
+
+    def explain(images: Any, names: list[str]) -> dict[str, Any]:
+        targets = None if classes is None else [classes[name] for name in names]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of maps that are 0: they are counted over all images
+            if len(args.methods) > 1:
+                return attributer.explain_many(images, args.methods, targets, **given)
+            (name,) = args.methods
+            return {name: attributer.explain(images, name, targets, backend=args.backend, **given, **options)}
+
+    return explain
+
+
+def _settings(attributer: Any, args: argparse.Namespace) -> dict[str, Any]:
+    """All that changes a map, beside its method's options."""
+    import hashlib
+
+    from attribeval import __version__
+    from attribeval.models.preprocessing import preprocessing_name
+
+    one = attributer.classifier
+    names = None if one.class_names is None else hashlib.blake2b(repr(one.class_names).encode(), digest_size=8)
+    return {
+        "model": one.name,
+        "weights": one.fingerprint(),
+        "task": str(one.task),
+        "model output": args.model_output,
+        "preprocessing": preprocessing_name(one.preprocess),
+        "target layer": one.target_layer,
+        "precision": args.precision,
+        "class names": names and names.hexdigest(),
+        "targets": args.targets,
+        "seed": args.seed,
+        "attribeval": __version__,
+    }
+
+
+def _draw(image: Any, maps: Any, name: str) -> Any:
     from attribeval.plots import overlays
     from attribeval.plots.style import class_name
 
-    if not args.images:
-        raise AttribevalError("Expected image files. Received none.")
-    methods, targets = args.methods, read_classes(args.targets)
-    if len(methods) > 1 and (args.option or args.backend):
-        raise AttribevalError("--option and --backend go with a single --method: call again for each method.")
-    attributer = make_attributer(args)
-    output = Path(args.output)
-    if len(methods) == 1:
-        maps = attributer.explain(
-            args.images, methods[0], targets, seed=args.seed, backend=args.backend, **parse_options(args.option)
-        )
-        by_method = {methods[0]: maps}
-    else:
-        by_method = attributer.explain_many(args.images, methods, targets, seed=args.seed)
-    images = attributer.read(args.images)
-    output.mkdir(parents=True, exist_ok=True)
-    for name, maps in by_method.items():
-        print(maps.save(output / f"{name}.npz"))
-    stems = unique_stems(args.images)
-    for i, stem in enumerate(stems):
-        label = f"{stem}\nexplained: {class_name(next(iter(by_method.values())), i)}"
-        figure = overlays(images[i : i + 1], {name: maps[i] for name, maps in by_method.items()}, titles=[label])
-        figure.savefig(output / f"{stem}.png", dpi=150)
-        print(output / f"{stem}.png")
-
-
-def unique_stems(paths: list[str]) -> list[str]:
-    """File names without folder and ending; a number is added where two would be the same."""
-    from pathlib import Path
-
-    stems: list[str] = []
-    for path in paths:
-        stem = name = Path(path).stem
-        count = 1
-        while name in stems:
-            count += 1
-            name = f"{stem}-{count}"
-        stems.append(name)
-    return stems
+    first = next(iter(maps.values()))
+    titles = [f"{name}\nexplained: {class_name(first, k)}" for k in range(len(first))]
+    return overlays(image.repeat(len(first), 0), maps, titles=titles)

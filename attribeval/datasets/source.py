@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,16 @@ class ImageSource:
     def __len__(self) -> int:
         return len(self._images)
 
+    @property
+    def names(self) -> tuple[list[str] | None, list[str] | None]:
+        """Ids and paths of the images; None where they have none."""
+        if isinstance(self._images, Samples):
+            files = None if isinstance(self._images.images, np.ndarray) else [str(p) for p in self._images.images]
+            return list(self._images.ids), files
+        if isinstance(self._images, list) and all(isinstance(image, _PATHS) for image in self._images):
+            return [Path(path).name for path in self._images], [str(path) for path in self._images]
+        return None, None
+
     def load(self, start: int, stop: int) -> np.ndarray:
         """Read images start … stop − 1.
 
@@ -121,6 +132,13 @@ class Repeated:
     def __init__(self, source: ImageSource, times: int):
         self.shape = source.shape
         self._source, self._times = source, times
+
+    @property
+    def names(self) -> tuple[list[str] | None, list[str] | None]:
+        """As `ImageSource.names`, each as often as its image."""
+        ids, paths = self._source.names
+        repeated = [None if of is None else [one for one in of for _ in range(self._times)] for of in (ids, paths)]
+        return repeated[0], repeated[1]
 
     def __len__(self) -> int:
         return len(self._source) * self._times

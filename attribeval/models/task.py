@@ -88,6 +88,13 @@ class Task:
             return answer
         return tf.nn.softmax(scores) if self.name == "multiclass" else tf.sigmoid(scores)
 
+    def of_scores(self, scores: Any) -> Any:
+        """What `probabilities` gives, from the scores alone."""
+        if not self.has_probabilities or self.score == "output":
+            return scores
+        link = self.link or ("softmax" if self.name == "multiclass" else "sigmoid")
+        return tf.nn.softmax(scores) if link == "softmax" else tf.sigmoid(scores)
+
     def __str__(self) -> str:
         """In a few words, with how to ask for what it may be instead."""
         if self.name == "binary":

@@ -1,0 +1,59 @@
+"""Image files as people name them: files, folders, patterns."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+
+from attribeval.errors import AttribevalError
+
+ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+
+
+def list_images(given: Sequence[str | PathLike], leave_out: Iterable[str | PathLike] = ()) -> dict[str, Path]:
+    """The image files that are meant.
+
+    Args:
+        given: Files, taken whatever their ending; folders, of which all files at any depth are taken whose ending says
+            that they are images, but for hidden ones; patterns (`scans/**/*.png`, as `glob` reads them).
+        leave_out: Folders in which no images are looked for, such as the one for the results.
+
+    Returns:
+        Path by id, in the order given, those of a folder by name. An id is the path, with its ending, below the
+        deepest folder that holds all that is given; so the images of one folder are called as they are called in it.
+
+    Raises:
+        AttribevalError: If something is not there, or holds no image (naming it).
+    """
+    hidden = {Path(folder).resolve() for folder in leave_out}
+    found: dict[Path, None] = {}
+    tops = []
+    for one in map(os.fspath, given):
+        plain = Path(one).exists() or not glob.has_magic(one)
+        matches = [one] if plain else sorted(glob.glob(one, recursive=True))  # noqa: PTH207 (of absolute ones, too)
+        of_one: list[Path] = []
+        for path in map(Path, matches):
+            if not path.exists():
+                raise AttribevalError(
+                    f"Expected image files, folders or patterns. Received {str(path)!r}: no such file or folder."
+                )
+            tops.append(path.resolve() if path.is_dir() else path.resolve().parent)
+            of_one += _below(path, hidden) if path.is_dir() else [path]
+        if not of_one:
+            raise AttribevalError(
+                f"Expected images in or matching {one!r}. Received none ({', '.join(sorted(ENDINGS))})."
+            )
+        found |= dict.fromkeys(of_one)
+    top = os.path.commonpath(tops) if tops else ""
+    return {Path(os.path.relpath(path.parent.resolve() / path.name, top)).as_posix(): path for path in found}
+
+
+def _below(folder: Path, hidden: set[Path]) -> list[Path]:
+    files = []
+    for here, inner, names in os.walk(folder):
+        inner[:] = [one for one in inner if one[0] != "." and (Path(here) / one).resolve() not in hidden]
+        files += [Path(here) / name for name in names if name[0] != "." and Path(name).suffix.lower() in ENDINGS]
+    return sorted(files)
