@@ -788,6 +788,16 @@ def test_the_terminals_board_has_every_cell_once(attributer, samples):
     assert len(leaderboard_text(result, 200).split("\n\n")) < len(leaderboard_text(result, 60).split("\n\n"))
 
 
+def test_a_board_of_many_benchmarks_goes_on_below():
+    values = np.random.default_rng(0).random((4, 30, 20))
+    result = summarise(made_up(values), {"images": 20, "benchmarks": [f"b{i}" for i in range(30)]})
+    axes = result.plot().axes
+    shown = [[label.get_text().split()[0] for label in ax.get_xticklabels()] for ax in axes]
+    assert [len(labels) for labels in shown] == [11, 11, 11] and all(labels[0] == "average" for labels in shown)
+    assert sorted(name for labels in shown for name in labels[1:]) == sorted(result.settings["benchmarks"])
+    assert len({ax.get_xlim() for ax in axes}) == 1  # cells are of one size
+
+
 def test_the_board_shows_standing_values_and_letters(attributer, samples):
     methods = {"gradient": build_method("gradient"), "gradcam": build_method("gradcam"), "broken": Breaks()}
     result = compare(attributer, samples, methods)
@@ -820,7 +830,7 @@ def test_pictures_and_page_hold_the_numbers(attributer, samples, tmp_path):
     page = result.report(tmp_path / "board.html").read_text()
     assert "Leaderboard of methods" in page and "in_middle ↑" in page.replace("<wbr>", "")
     for sentence in result.summary:
-        assert sentence.split(":")[0].replace("'", "&#39;") in page
+        assert sentence.split(":")[0].replace("'", "&#39;").replace(" %", "\u00a0%") in page
     failed = compare(attributer, samples, {"broken": Breaks()}, ["in_middle"])
     page = failed.report(tmp_path / "failed.html").read_text()
     assert "broken × in_middle" in page and "no maps: RuntimeError: no such layer" in page

@@ -516,6 +516,28 @@ def test_a_command_is_kept_with_the_result(tmp_path):
         assert Result.load(tmp_path / "saved").command == result.command
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("attribeval wsol --imagenet /data/a b/ILSVRC", "attribeval wsol --imagenet a b/ILSVRC"),
+        (
+            "attribeval wsol --imagenet '/data/a b/ILSVRC 12' -o /tmp/out/",
+            "attribeval wsol --imagenet 'ILSVRC 12' -o out",
+        ),
+        ("attribeval roar run --builder=/home/me/net.py:make ~/runs/a", "attribeval roar run --builder=net.py:make a"),
+        ("attribeval wsol --images photos/a ../b 'smoothgrad(gradient)'", None),
+        ("curl https://host/a/b && 1 / 2", None),
+        (r"attribeval explain C:\Users\me\cat.png", "attribeval explain cat.png"),
+    ],
+)
+def test_commands_are_shown_without_this_machines_folders(tmp_path, command, shown):
+    result = wsol()
+    result.command = command
+    text = text_of(result.report(tmp_path / "a.html"))
+    assert (shown or command) in text and "/home/me" not in text and "/tmp/out" not in text
+    assert Result.load(result.save(tmp_path / "saved")).command == command  # the file keeps what was typed
+
+
 def test_the_command_line_makes_one_page_of_many_folders(tmp_path, capsys):
     from attribeval.cli import main
 

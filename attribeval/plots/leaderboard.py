@@ -28,6 +28,7 @@ _SIGNED = LinearSegmentedColormap.from_list(
     "agreement", ["#8a3b00", "#d98a3d", "#f6dcc0", "#fefefe", "#c9dbf0", "#5b8fca", "#123a70"]
 )
 _LONGEST = 36
+_PER_LINE = 12  # benchmarks beside each other before the board goes on below
 _COLUMNS = {"method", "kind", "benchmark", "value", "low", "high", "rank", "group", "error"}
 
 
@@ -46,30 +47,40 @@ def plot_leaderboard(result: Result) -> Figure:
         AttribevalError: If the table lacks a column or has no rows.
     """
     _check_table(result)
-    methods, averages = _ordered(result)
+    methods, _ = _ordered(result)
     families = result.settings["families"]
     order = list(dict.fromkeys(families.values()))
     benchmarks = sorted(result.settings["benchmarks"], key=lambda label: order.index(families[label]))
-    cells = {(row["method"], row["benchmark"]): row for row in result.table.to_dict("records")}
+    lines = -(-len(benchmarks) // _PER_LINE)
+    parts = [benchmarks[k * len(benchmarks) // lines : (k + 1) * len(benchmarks) // lines] for k in range(lines)]
     wide, high = 0.78, 0.36
     names = max(len(_short(name)) for name in methods) * 0.078 + 0.3
     heads = min(max(len(_short(label)) + 2 for label in benchmarks), _LONGEST) * 0.06 + 0.75
-    columns = len(benchmarks) + 1
-    figure = new_figure(names + wide * columns + 1.3, heads + high * len(methods) + 0.75)
-    ax = figure.subplots()
-    standing = np.full((len(methods), columns), np.nan)
+    longest = max(map(len, parts)) + 1
+    figure = new_figure(names + wide * longest + 1.3, lines * (heads + high * len(methods) + 0.35) + 0.4)
+    places = [np.array([0.0, *_places(part, families)]) for part in parts]
+    right = max(x[-1] for x in places) + 0.56
+    for ax, part, x in zip(figure.subplots(lines, 1, squeeze=False)[:, 0], parts, places, strict=True):
+        _draw_board(ax, result, part, x)
+        ax.set_xlim(-0.56, right)
+    figure.supxlabel(
+        "darker is a better rank · number: mean over images · letters: methods that share one cannot be told apart\n"
+        "↑ high is better, ↓ low is better · italics: controls · ! scores of some images are missing · × none",
+        fontsize=8, color=MUTED,
+    )  # fmt: skip
+    return figure
+
+
+def _draw_board(ax: Axes, result: Result, benchmarks: list[str], x: np.ndarray) -> None:
+    """The average rank at x[0], and some of the benchmarks behind it."""
+    methods, averages = _ordered(result)
+    cells = {(row["method"], row["benchmark"]): row for row in result.table.to_dict("records")}
     for i, method in enumerate(methods):
+        _draw_cell(ax, x[0], i, np.nan if averages[i] is None else averages[i], len(methods), None)
         for j, label in enumerate(benchmarks):
-            standing[i, j + 1] = cells[method, label]["rank"]
-        standing[i, 0] = np.nan if averages[i] is None else averages[i]
-    largest = len(methods)
-    x = np.array([0.0, *_places(benchmarks, families)])
-    for i, method in enumerate(methods):
-        for j in range(columns):
-            row = None if j == 0 else cells[method, benchmarks[j - 1]]
-            _draw_cell(ax, x[j], i, standing[i, j], largest, row)
-    _draw_families(ax, x[1:], benchmarks, families, len(methods))
-    ax.set_xlim(-0.56, x[-1] + 0.56)
+            row = cells[method, label]
+            _draw_cell(ax, x[j + 1], i, row["rank"], len(methods), row)
+    _draw_families(ax, x[1:], benchmarks, result.settings["families"], len(methods))
     ax.set_ylim(len(methods) - 0.45, -0.55)
     better = result.settings["better"]
     labels = ["average rank", *[f"{_short(label)} {'↑' if better[label] == 'high' else '↓'}" for label in benchmarks]]
@@ -77,12 +88,6 @@ def plot_leaderboard(result: Result) -> Figure:
     ax.xaxis.tick_top()
     _name_rows(ax, methods, result)
     _bare(ax)
-    figure.supxlabel(
-        "darker is a better rank · number: mean over images · letters: methods that share one cannot be told apart\n"
-        "↑ high is better, ↓ low is better · italics: controls · ! scores of some images are missing · × none",
-        fontsize=8, color=MUTED,
-    )  # fmt: skip
-    return figure
 
 
 def plot_benchmark(result: Result, benchmark: str) -> Figure:
