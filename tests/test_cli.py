@@ -141,6 +141,20 @@ def test_the_picture_of_an_explanation_names_the_class(scans, tmp_path, monkeypa
     ]
 
 
+def test_the_picture_of_a_file_with_a_long_name_tells_its_end(scans, tmp_path, monkeypatch):
+    from attribeval import plots
+
+    drawn, draw = [], plots.overlays
+    monkeypatch.setattr(plots, "overlays", lambda *args, **kwargs: drawn.append(kwargs) or draw(*args, **kwargs))
+    files = [scans / "pneumonia/pneumonia0.png", scans / "normal/normal0.png"]
+    for number, file in enumerate(files):
+        (tmp_path / f"patient_with_a_long_name_{number}.png").write_bytes(file.read_bytes())
+    words = ["explain", tmp_path, "--model", scans / "net.keras", "--target", "1", "-o", tmp_path / "out"]
+    assert not main([str(word) for word in words])
+    labels = [title.split("\n")[0] for kwargs in drawn for title in kwargs["titles"]]
+    assert labels == ["…with_a_long_name_0.png", "…with_a_long_name_1.png"]
+
+
 def test_wsol_on_scans_of_two_classes(scans, tmp_path, monkeypatch, capsys):
     from attribeval import plots
 

@@ -121,5 +121,6 @@ def _draw(image: Any, maps: Any, name: str) -> Any:
     from attribeval.plots.style import class_name
 
     first = next(iter(maps.values()))
-    titles = [f"{name}\nexplained: {class_name(first, k)}" for k in range(len(first))]
+    shown = name if len(name) <= 23 else f"…{name[-22:]}"  # files of a folder differ at the end
+    titles = [f"{shown}\nexplained: {class_name(first, k)}" for k in range(len(first))]
     return overlays(image.repeat(len(first), 0), maps, titles=titles)
