@@ -23,7 +23,7 @@ def drawing(formula: str) -> str:
     svg = file.getvalue().decode()
     svg = svg[svg.index("<svg") :]
     width, height = (float(re.search(rf'{side}="([\d.]+)pt"', svg)[1]) / _SIZE for side in ("width", "height"))
-    style = f"width: {width:.3f}em; height: {height:.3f}em; vertical-align: {-depth / _SIZE:.3f}em; max-width: 100%"
+    style = f"width: {width:.3f}em; height: {height:.3f}em; vertical-align: {-depth / _SIZE:.3f}em"
     svg = re.sub(r'(width|height)="[\d.]+pt"', "", svg, count=2)
     svg = re.sub(r'<g id="patch_1">.*?</g>', "", svg, count=1, flags=re.S)  # the white paper beneath
     svg = svg.replace("<svg", '<svg fill="currentColor"', 1)  # black on white, or white on black

@@ -899,3 +899,15 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert main([*words, "--cache", "x", "--no-cache"]) == 2
     assert main(["bench", "--model", "digit_objects", "--benchmarks", "in_midle"]) == 2
     assert "Did you mean 'in_middle'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("benchmarks", [1, 2, 5])
+def test_what_the_marks_mean_is_not_cut_off_below_a_small_board(benchmarks):
+    from attribeval.plots.leaderboard import plot_leaderboard
+
+    names = {"methods": ["m0", "m1", "random", "sobel"], "benchmarks": [f"b{j}" for j in range(benchmarks)]}
+    values = np.random.default_rng(0).random((4, benchmarks, 30))
+    figure = plot_leaderboard(summarise(made_up(values), {"images": 30} | names))
+    figure.canvas.draw()
+    said = figure._supxlabel.get_window_extent()
+    assert said.x0 > 0 and said.x1 < figure.bbox.width and said.y0 >= 0

@@ -5,6 +5,7 @@ Standing is lightness: the better, the darker, so that it reads in grey; the num
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,10 @@ _SIGNED = LinearSegmentedColormap.from_list(
     "agreement", ["#8a3b00", "#d98a3d", "#f6dcc0", "#fefefe", "#c9dbf0", "#5b8fca", "#123a70"]
 )
 _LONGEST = 36
+_MARKS = (
+    "darker is a better rank · number: mean over images · letters: methods that share one cannot be told apart · "
+    "↑ high is better, ↓ low is better · italics: controls · ! scores of some images are missing · × none"
+)
 _PER_LINE = 12  # benchmarks beside each other before the board goes on below
 _COLUMNS = {"method", "kind", "benchmark", "value", "low", "high", "rank", "group", "error"}
 
@@ -57,17 +62,14 @@ def plot_leaderboard(result: Result) -> Figure:
     names = max(len(_short(name)) for name in methods) * 0.078 + 0.3
     heads = min(max(len(_short(label)) + 2 for label in benchmarks), _LONGEST) * 0.06 + 0.75
     longest = max(map(len, parts)) + 1
-    figure = new_figure(names + wide * longest + 1.3, lines * (heads + high * len(methods) + 0.35) + 0.4)
+    width = names + wide * longest + 1.3
+    figure = new_figure(width, lines * (heads + high * len(methods) + 0.35) + 0.4)
     places = [np.array([0.0, *_places(part, families)]) for part in parts]
     right = max(x[-1] for x in places) + 0.56
     for ax, part, x in zip(figure.subplots(lines, 1, squeeze=False)[:, 0], parts, places, strict=True):
         _draw_board(ax, result, part, x)
         ax.set_xlim(-0.56, right)
-    figure.supxlabel(
-        "darker is a better rank · number: mean over images · letters: methods that share one cannot be told apart\n"
-        "↑ high is better, ↓ low is better · italics: controls · ! scores of some images are missing · × none",
-        fontsize=8, color=MUTED,
-    )  # fmt: skip
+    figure.supxlabel(textwrap.fill(_MARKS, int(width / 0.062)), fontsize=8, color=MUTED)
     return figure
 
 
