@@ -72,7 +72,7 @@ def test_a_command_about_a_run_without_its_folder_says_how_to_give_it(capsys):
         assert main(words) == 2
         assert "Expected the folder of the run: --run-dir DIR" in capsys.readouterr().err
     assert main(["explain", "--model", "digit_objects"]) == 2
-    assert "Expected image files. Received none." in capsys.readouterr().err
+    assert "Expected image files, folders or patterns. Received none." in capsys.readouterr().err
 
 
 def test_a_config_file_knows_both_numbers_too(tmp_path):
