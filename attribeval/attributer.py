@@ -54,6 +54,7 @@ class Attributer:
             outputs themselves are the scores). "auto" reads it off the graph; where that cannot tell, several units
             are the logits of a softmax, and one unit is the logit of two classes. `repr` says what was found.
         output: Name or number of the output to explain, where the model has several.
+        inputs: Name or number of the image input, where the model has several; the others are given per call, `extra=`.
         precision: "float32" (true float32, whatever the process allows), "tf32", "bfloat16" or "float16": how exactly
             convolutions and matrix products are computed; see `attribeval.models.run_options.check_precision`.
         weights: For named networks: "imagenet", None (random), or the path of a weights file.
@@ -78,12 +79,14 @@ class Attributer:
         score: ScoreName | Callable = "logit",
         task: TaskName = "auto",
         output: str | int | None = None,
+        inputs: str | int | None = None,
         precision: Precision = "float32",
         weights: str | PathLike | None = "imagenet",
         batch_size: int | None = None,
         strategy: Any = None,
     ):
-        options = {"target_layer": target_layer, "score": score, "precision": precision, "task": task, "output": output}
+        options = {"target_layer": target_layer, "score": score, "precision": precision, "task": task}
+        options |= {"output": output, "inputs": inputs}
         if isinstance(model, (str, PathLike)):
             self.classifier = load_classifier(model, weights=weights, preprocess=preprocess, **options)
         elif isinstance(model, Classifier):
@@ -104,8 +107,9 @@ class Attributer:
         grid = self.classifier.target_grid
         tokens = f" (tokens as {grid[0]} × {grid[1]} places)" if grid else ""
         one = self.classifier
+        image = f"input {one.image_input!r} beside {', '.join(map(repr, one.extra.names))}, " if one.extra else ""
         return (
-            f"Attributer({one.name!r}, {_counted(one)}, {one.task}, target layer {one.target_layer!r}{tokens}, "
+            f"Attributer({one.name!r}, {image}{_counted(one)}, {one.task}, target layer {one.target_layer!r}{tokens}, "
             f"preprocessing {preprocessing_name(one.preprocess)})"
         )
 
@@ -130,6 +134,7 @@ class Attributer:
         method: str = "gradcam",
         targets: Any = None,
         *,
+        extra: Mapping[str, Any] | None = None,
         seed: int | np.ndarray = 0,
         batch_size: int | None = None,
         progress: bool | None = None,
@@ -147,6 +152,10 @@ class Attributer:
             targets: Class to explain, by index or name: one for all images, or N, or one-hot (N, classes); or several
                 for each image, (N, T): then there are N · T maps, image after image, and
                 `values.reshape(N, T, *values.shape[1:])` has them by image and class. None: the predicted class.
+            extra: Of a model with several inputs the others, by name: values (N, ...), or one value (...) for all
+                images. They are held fixed: whatever a method makes of an image (noise, points on a path, painted
+                images, references) the model sees beside the image's own values. Neighbours with the same values are
+                explained together, others one by one: sorted by them, images are explained sooner.
             seed: Seed of everything random; the same seed gives an image the same map in any batch or order. Or one
                 seed for each image, int32 (N, 2), as `image_seeds` makes them: other pixels can then be explained
                 with the random numbers of the image that they were made from.
@@ -172,7 +181,8 @@ class Attributer:
             array([3, 3], dtype=int32)
         """
         built = self._build(method, backend, options)
-        run = self._run(images, {method: built}, targets, seed, batch_size, progress, one_device=backend is not None)
+        one = backend is not None
+        run = self._run(images, {method: built}, targets, extra, seed, batch_size, progress, one_device=one)
         (attributions,) = run.values()
         return attributions
 
@@ -182,6 +192,7 @@ class Attributer:
         methods: Sequence[str] | Mapping[str, Method],
         targets: Any = None,
         *,
+        extra: Mapping[str, Any] | None = None,
         seed: int | np.ndarray = 0,
         batch_size: int | None = None,
         progress: bool | None = None,
@@ -191,7 +202,7 @@ class Attributer:
 
         Args:
             methods: Names, or a mapping from labels to methods made with `build_method`.
-            images, targets, seed, batch_size, progress: As in `explain`.
+            images, targets, extra, seed, batch_size, progress: As in `explain`.
             remarks: Warn of maps that are 0 everywhere or have kept next to nothing of their score, once per method.
 
         Returns:
@@ -201,27 +212,38 @@ class Attributer:
             methods = {name: build_method(name) for name in methods}
         if not methods:
             raise AttribevalError("Expected at least one method. Received none.")
-        return self._run(images, methods, targets, seed, batch_size, progress, remarks=remarks)
+        return self._run(images, methods, targets, extra, seed, batch_size, progress, remarks=remarks)
 
-    def predict(self, images: Any, *, batch_size: int | None = None, progress: bool | None = None) -> np.ndarray:
+    def predict(
+        self,
+        images: Any,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+    ) -> np.ndarray:
         """The model's output (usually probabilities) on the images, float32 (N, classes).
 
         As it is, but for one unit, which is read as two classes: 1 − p and p of a sigmoid, −z and z of a logit.
+        `extra` as in `explain`.
         """
         source = ImageSource(images, self.classifier.input_shape)
+        rows = self.classifier.extra.read(extra, len(source))
         parts: dict[int, np.ndarray] = {}
 
         def work(raw: np.ndarray, start: int, capacity: int) -> None:
             parts[start] = self.classifier.forward(self.classifier.prepare(raw))[1].numpy()
 
-        self._in_batches(source, batch_size, "predict", progress, work)
+        self._in_batches(source, batch_size, "predict", progress, rows.in_order(work))
         return _in_order(parts)
 
-    def answer(self, images: Any, *, batch_size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def answer(
+        self, images: Any, *, extra: Mapping[str, Any] | None = None, batch_size: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Scores and probabilities of raw images, from one pass of the model over each.
 
         Args:
-            images, batch_size: As in `explain`.
+            images, extra, batch_size: As in `explain`.
 
         Returns:
             The scores that are explained (logits, unless the Attributer was made with `score="output"`), and the
@@ -229,6 +251,7 @@ class Attributer:
             again. float32 (N, classes) each.
         """
         source = ImageSource(images, self.classifier.input_shape)
+        rows = self.classifier.extra.read(extra, len(source))
         scores: dict[int, np.ndarray] = {}
         outputs: dict[int, np.ndarray] = {}
 
@@ -237,7 +260,7 @@ class Attributer:
             scores[start] = score.numpy().astype(np.float32)
             outputs[start] = self.classifier.task.probabilities(score, output).numpy().astype(np.float32)
 
-        self._in_batches(source, batch_size, "answer", False, work)
+        self._in_batches(source, batch_size, "answer", False, rows.in_order(work))
         return _in_order(scores), _in_order(outputs)
 
     def capacity(self, images: Any, batch_size: int | None = None) -> int | None:
@@ -260,6 +283,11 @@ class Attributer:
     def _build(self, name: str, backend: str | None, options: dict[str, Any]) -> Method:
         if backend is None:
             return build_method(name, options)
+        if self.classifier.extra:
+            raise AttribevalError(
+                f"Expected a model with one input for backend={backend!r}. Received one that takes "
+                f"{', '.join(map(repr, self.classifier.extra.names))} beside the image: leave backend out."
+            )
         from attribeval.backends.registry import build_backend
 
         return build_backend(backend, name, options)
@@ -326,6 +354,7 @@ class Attributer:
         images: Any,
         methods: Mapping[str, Method],
         targets: Any,
+        extra: Any,
         seed: int | np.ndarray,
         batch_size: int | None,
         show: bool | None,
@@ -334,9 +363,10 @@ class Attributer:
     ) -> dict[str, Attributions]:
         source = ImageSource(images, self.classifier.input_shape)
         seeds = _read_seeds(seed, len(source))
+        rows = self.classifier.extra.read(extra, len(source))
         given = self.classifier.read_targets(targets, len(source))
         if given is not None and given.ndim == 2:  # several classes of each image: it is explained for each
-            source = Repeated(source, given.shape[1])
+            source, rows = Repeated(source, given.shape[1]), rows.repeated(given.shape[1])
             seeds = np.repeat(seeds, given.shape[1], axis=0) if isinstance(seeds, np.ndarray) else seeds
             given = given.ravel()
         results = _Results(len(source), list(methods), self.classifier)
@@ -345,7 +375,7 @@ class Attributer:
         def work(raw: np.ndarray, start: int, capacity: int) -> None:
             self._explain_some(raw, start, capacity, methods, given, seeds, results)
 
-        self._in_batches(source, batch_size, what, show, work, results.settle, one_device)
+        self._in_batches(source, batch_size, what, show, rows.apart(work), results.settle, one_device)
         for remark in results.remarks(methods) if remarks else ():
             warnings.warn(remark, RuntimeWarning, stacklevel=3)
         (ids, paths), probabilities = source.names, results.probabilities
@@ -361,6 +391,7 @@ class Attributer:
                 completeness_gap=results.gaps.get(label),
                 class_names=self.classifier.class_names,
                 task=self.classifier.task.name,
+                image_input=self.classifier.image_input,
                 versions=versions(),
                 photographs=Photographs.of(source),
                 ids=ids,
@@ -392,6 +423,7 @@ class Attributer:
             begun = time.perf_counter()
             batch.completeness_gap = None
             maps = method.attribute(batch)
+            batch.targets  # noqa: B018  the model may have other values beside other images when these maps come back
             # The maps of the batch before come back while the device computes these; they are settled here and not
             # earlier, unless several methods share the time, of which each must be told its own.
             results.settle()

@@ -30,7 +30,7 @@ _REDUCTIONS = {
 # What a file says in words, and its arrays beside values and targets.
 _ABOUT = (
     "method", "options", "seconds", "model", "seed", "class_names", "task", "versions",
-    "ids", "paths", "preprocessing", "target_layer",
+    "ids", "paths", "preprocessing", "target_layer", "image_input",
 )  # fmt: skip
 _OPTIONAL = ("completeness_gap", "probabilities")
 
@@ -52,6 +52,7 @@ class Attributions:
             difference, float32 (N,), in score units. None for other methods.
         class_names: Names by class index, or None.
         task: What the output was read as: "multiclass", "multilabel", "binary", "regression", "score"; None: not known.
+        image_input: Name of the input that is explained, of a model with several; else None.
         versions: Versions of attribeval, tensorflow and keras.
         photographs: The images explained, which `plot` draws beneath the maps; None if they are not known. They are
             not saved.
@@ -73,6 +74,7 @@ class Attributions:
     completeness_gap: np.ndarray | None = None
     class_names: list[str] | None = None
     task: str | None = None
+    image_input: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     photographs: Photographs | None = field(default=None, repr=False)
     ids: list[str] | None = None
@@ -112,7 +114,10 @@ class Attributions:
         )
 
     def __repr__(self) -> str:
-        return f"Attributions({self.method!r} of {self.model!r}, values {self.values.shape}, {self.seconds:.1f} s)"
+        image = "" if self.image_input is None else f", input {self.image_input!r}"
+        return (
+            f"Attributions({self.method!r} of {self.model!r}{image}, values {self.values.shape}, {self.seconds:.1f} s)"
+        )
 
     def _repr_html_(self) -> str:
         from attribeval.report.notebook import attributions_html

@@ -173,7 +173,7 @@ def grey():
 def test_a_grey_network_is_traced_once_whatever_the_images_targets_and_batches(name, grey, images, monkeypatch):
     traces = []
     run = classifier.run
-    monkeypatch.setattr(classifier, "run", lambda model, x: traces.append(x.shape) or run(model, x))
+    monkeypatch.setattr(classifier, "run", lambda model, x, *beside: traces.append(x.shape) or run(model, x, *beside))
     one = grey.explain(images[:1, ..., :1], name, 0, batch_size=2)
     assert one.values.shape == (1, SIZE, SIZE, 1) and np.isfinite(one.values).all()
     first = len(traces)

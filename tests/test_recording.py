@@ -117,7 +117,7 @@ def test_a_gradient_of_its_own_is_a_tapes(make):
 def test_keras_is_called_once_for_all_methods(monkeypatch):
     keras.utils.set_random_seed(0)
     calls, run = [], classifiers.run
-    monkeypatch.setattr(classifiers, "run", lambda model, x: calls.append(x) or run(model, x))
+    monkeypatch.setattr(classifiers, "run", lambda model, x, *beside: calls.append(x) or run(model, x, *beside))
     attributer = Attributer(flat())
     names = ["gradient", "guided_backprop", "gradcam", "cam", "deeplift", "lrp", "excitation_backprop", "deep_taylor"]
     attributer.explain_many(X, {name: build_method(name) for name in names}, 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    from attribeval.cli.options import add_classes, add_images, add_methods, add_model, add_seed
+    from attribeval.cli.options import add_classes, add_extra, add_images, add_methods, add_model, add_seed
 
     command = commands.add_parser("explain", help="explain photographs: overlay pictures and maps")
     command.add_argument("images", nargs="*", action="extend", metavar="IMAGE", help="image files, folders of them, "
@@ -22,6 +22,7 @@ def add(commands: Any) -> None:
     command.add_argument("--no-pictures", action="store_true", help="write maps and the table alone")
     add_seed(command)
     add_model(command)
+    add_extra(command)
     command.set_defaults(run=run)
 
 
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     import sys
     from pathlib import Path
 
-    from attribeval.cli.options import make_attributer, parse_options, read_classes
+    from attribeval.cli.options import make_attributer, parse_options, read_classes, read_extra
     from attribeval.datasets.listing import list_images
     from attribeval.errors import AttribevalError
 
@@ -46,14 +47,16 @@ def run(args: argparse.Namespace) -> int:
         build_method(name, options)  # what is wrong with methods and classes is said before any work
     files = list_images(args.images, leave_out=[args.output, Path(args.output) / "pictures"])
     classes = attributer.classifier.read_targets(targets, len(files))
+    rows = attributer.classifier.extra.read(read_extra(args.extra), len(files))
+    beside = {name: rows.of([k]).values for k, name in enumerate(files)} if rows.values else None
     from attribeval.explain_files import explain_files
     from attribeval.map_folder import MapFolder
 
     methods = {name: {"options": options, "backend": args.backend} for name in args.methods}
     explainer = _explainer(
-        attributer, args, options, None if classes is None else dict(zip(files, classes, strict=True))
+        attributer, args, options, None if classes is None else dict(zip(files, classes, strict=True)), beside
     )
-    with MapFolder(Path(args.output), _settings(attributer, args), methods) as folder:
+    with MapFolder(Path(args.output), _settings(attributer, args, beside), methods) as folder:
         draw = None if args.no_pictures else _draw
         report = explain_files(attributer, files, explainer, folder, draw=draw)
         if not report.done:
@@ -73,15 +76,34 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _explainer(
-    attributer: Any, args: argparse.Namespace, options: dict[str, Any], classes: dict[str, int] | None
+    attributer: Any,
+    args: argparse.Namespace,
+    options: dict[str, Any],
+    classes: dict[str, int] | None,
+    beside: dict[str, dict[str, Any]] | None,
 ) -> Any:
     """Maps by method of raw images, which are told by their ids."""
     import warnings
+    from dataclasses import replace
+
+    import numpy as np
 
     given = {"seed": args.seed, "progress": False}
 
     def explain(images: Any, names: list[str]) -> dict[str, Any]:
+        found = maps_of(images, names)
+        if beside is not None and any(maps.probabilities is None for maps in found.values()):
+            said = attributer.answer(images, extra=given["extra"])[1]
+            found = {
+                name: replace(maps, probabilities=np.repeat(said, len(maps) // len(images), axis=0))
+                for name, maps in found.items()
+            }
+        return found
+
+    def maps_of(images: Any, names: list[str]) -> dict[str, Any]:
         targets = None if classes is None else [classes[name] for name in names]
+        if beside is not None:
+            given["extra"] = {one: np.concatenate([beside[name][one] for name in names]) for one in beside[names[0]]}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of maps that are 0: they are counted over all images
             if len(args.methods) > 1:
@@ -92,7 +114,7 @@ def _explainer(
     return explain
 
 
-def _settings(attributer: Any, args: argparse.Namespace) -> dict[str, Any]:
+def _settings(attributer: Any, args: argparse.Namespace, beside: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
     """All that changes a map, beside its method's options."""
     import hashlib
 
@@ -112,8 +134,20 @@ def _settings(attributer: Any, args: argparse.Namespace) -> dict[str, Any]:
         "class names": names and names.hexdigest(),
         "targets": args.targets,
         "seed": args.seed,
+        **_input_settings(one, beside),
         "attribeval": __version__,
     }
+
+
+def _input_settings(classifier: Any, beside: dict[str, dict[str, Any]] | None) -> dict[str, str]:
+    """Which input is explained, and what stands beside each image, hashed; nothing of a model with one input."""
+    import hashlib
+
+    if beside is None:
+        return {}
+    values = {name: {one: row.tolist() for one, row in rows.items()} for name, rows in beside.items()}
+    digest = hashlib.blake2b(repr(values).encode(), digest_size=8).hexdigest()
+    return {"image input": classifier.image_input, "extra": digest}
 
 
 def _draw(image: Any, maps: Any, name: str) -> Any:

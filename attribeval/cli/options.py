@@ -27,6 +27,7 @@ def add_model(command: argparse.ArgumentParser, default: str | None = None, requ
         help="what the model's output means (default: read off the graph)",
     )
     group.add_argument("--model-output", metavar="NAME", help="output to explain, of a model with several")
+    group.add_argument("--inputs", metavar="NAME", help="image input to explain, of a model with several")
     group.add_argument(
         "--precision",
         choices=("float32", "tf32", "bfloat16", "float16"),
@@ -40,6 +41,36 @@ def add_model(command: argparse.ArgumentParser, default: str | None = None, requ
     )
     group.add_argument("--class-names", metavar="FILE", help="a name per line, or Keras' imagenet_class_index.json")
     group.add_argument("--batch-size", type=int, help="images at a time (default: by their size)")
+
+
+def add_extra(command: argparse.ArgumentParser) -> None:
+    """Add --extra, for commands that give the model images of the caller's."""
+    command.add_argument(
+        "--extra", metavar="FILE.npz", help="the model's other inputs: an array for each, a row an image or one for all"
+    )
+
+
+def read_extra(path: str | None) -> dict[str, Any] | None:
+    """Arrays by name from an `.npz` file; None without one.
+
+    Raises:
+        AttribevalError: If it is no such file.
+    """
+    import zipfile
+
+    import numpy as np
+
+    from attribeval.errors import AttribevalError
+
+    if path is None:
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise AttribevalError(
+            f"Expected --extra as a file of numpy.savez, an array for each input. Received {path}: {error}."
+        ) from error
 
 
 def add_seed(command: argparse.ArgumentParser) -> None:
@@ -120,13 +151,14 @@ def make_attributer(args: argparse.Namespace) -> Any:
         strategy=args.strategy,
         task=args.task,
         output=read_output(args.model_output),
+        inputs=read_output(args.inputs),
         class_names=read_class_names(args.class_names) if args.class_names else None,
         batch_size=args.batch_size,
     )
 
 
 def read_output(word: str | None) -> str | int | None:
-    """An output by name, or by number if the word is one."""
+    """An output or input by name, or by number if the word is one."""
     return int(word) if word is not None and word.isdecimal() else word
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.models import devices
-from attribeval.models.hidden import refuse_hidden_probabilities
+from attribeval.models.extra_inputs import ExtraInputs
+from attribeval.models.hidden import PROBES, refuse_hidden_probabilities
 from attribeval.models.inputs import input_of
 from attribeval.models.logits import is_linear
 from attribeval.models.outputs import select_output
@@ -32,7 +33,7 @@ class Classifier:
     """What the methods may ask of a model. It shares the model's weights and never changes the model.
 
     Args:
-        model: A built Keras 3 model with one image input (batch, height, width, channels), channels last.
+        model: A built Keras 3 model with an image input (batch, height, width, channels), channels last.
         preprocess: How raw images become the model's input: a name ("caffe", "tf", "mobilenet", …), a function of a
             float32 array (N, H, W, C), or None if images are given as the model's own input.
         target_layer: Name or path of the layer for class activation maps; None finds it.
@@ -42,6 +43,7 @@ class Classifier:
             and returns what is explained, (batch,) or (batch, K).
         task: What the output means, see `task.decide`; "auto" reads it off the graph.
         output: Name or number of the output, where the model has several.
+        inputs: Name or number of the image input, where the model has several; `extra` holds the others.
         precision: "float32", "tf32", "bfloat16" or "float16"; see `attribeval.models.run_options.check_precision`.
         name: What tables and reports call the model; default its Keras name.
 
@@ -59,6 +61,7 @@ class Classifier:
         score: ScoreName | Callable = "logit",
         task: TaskName = "auto",
         output: str | int | None = None,
+        inputs: str | int | None = None,
         precision: Precision = "float32",
         name: str | None = None,
     ):
@@ -83,8 +86,11 @@ class Classifier:
         self._functions: dict[Any, Any] = {}
         self._several_devices = False
         self._recording: Recording | None = None
-        self.input_shape, self.dtype, self._cast_from = input_of(model)
+        image = input_of(model, inputs)
+        self.input_shape, self.dtype, self._cast_from = image.shape, image.dtype, image.declared
         check_channels(self.preprocess, self.input_shape[2])
+        self.image_input = image.name  # None where there is no other
+        self.extra = ExtraInputs(image, self.name)
         self.layer_names: list[str] = []
         self.target_layer: str | None = None
         self.target_grid: tuple[int, int] | None = None  # rows and columns, where the target layer gives tokens
@@ -98,7 +104,7 @@ class Classifier:
         def forward(x):
             if self._recording is None:
                 trace = self._run(x)
-                found["recording"] = Recording(x, trace, integers=self._cast_from is not None)
+                found["recording"] = Recording(x, trace, self._cast_from is not None, self.extra.placeholders)
                 found["task"] = decide(self.asked_task, trace.output, self.score)
             else:
                 trace = self._recording.copy(x, self.precision)
@@ -119,12 +125,13 @@ class Classifier:
         self.layer_names, target, task = found["layers"], found["target"], found["task"]
         if target is not None:
             self.target_layer, self.target_grid = target.path, target.tokens
-        refuse_hidden_probabilities(task, self.forward, self.input_shape, self.dtype, found["linear"])
+        with self.extra.given(self.extra.probe(PROBES)):
+            refuse_hidden_probabilities(task, self.forward, self.input_shape, self.dtype, found["linear"])
         return task
 
     def _run(self, x: Any) -> Trace:
         """Call the model on a symbolic input, and keep the output that is explained (of a function as score, all)."""
-        trace = run(self.model, x)
+        trace = run(self.model, x, self.extra.beside(x))
         if callable(self.score):
             return trace
         return replace(trace, output=select_output(self.model, trace.output, self.output))

@@ -140,7 +140,7 @@ def nowhere() -> Iterator[None]:
 
 def ask_for_weights(function: Any) -> None:
     """Let a concrete function read the weights of the device that its caller is on; see `Copies.on`."""
-    for handle in list(function.captured_inputs):
+    for handle, _ in list(function.graph.captures):
         if handle.dtype == tf.resource:
             function.replace_capture_with_deferred_capture(
                 handle,

@@ -10,6 +10,7 @@ from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.models.task import Task
 
+PROBES = 4  # images tried
 _LENGTHS = (30.0, 1000.0)  # logits grow with the image, or take both signs; probabilities stay where they are
 
 
@@ -31,7 +32,7 @@ def refuse_hidden_probabilities(
     """
     if task.link is not None or not task.has_probabilities:
         return
-    noise = np.random.default_rng(0).uniform(-1, 1, size=(4, *(32 if side is None else side for side in shape)))
+    noise = np.random.default_rng(0).uniform(-1, 1, size=(PROBES, *(32 if side is None else side for side in shape)))
 
     def answer(length: float) -> np.ndarray:
         output = forward(tf.constant(noise * length, dtype))[1].numpy().astype(np.float64)

@@ -1,46 +1,156 @@
-"""What a model takes: the shape and the type of its one image input."""
+"""What a model takes: the shape and the type of its image input, and the inputs beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 
 
-def input_of(model: Any) -> tuple[tuple[int | None, int | None, int], str, str | None]:
-    """Shape and dtype of a model's one image input.
+@dataclass(frozen=True)
+class OtherInput:
+    """An input beside the image: its name, its shape without the batch (None where a side is free), its type."""
 
-    Returns:
-        (height, width, channels), None where a side is free; the float type that images are given in; and the integer
-        type that the model declares and takes them to, or None.
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """What is known about a model's inputs.
+
+    Attributes:
+        shape: (height, width, channels) of the image input, None where a side is free.
+        dtype: The float type that images are given in.
+        declared: The integer type that the model declares and takes them to, or None.
+        name: Of the image input, where the model has several; else None.
+        others: The inputs beside it.
+        structure: What the model is called on, names of inputs in their places; None: the image alone.
+    """
+
+    shape: tuple[int | None, int | None, int]
+    dtype: str
+    declared: str | None
+    name: str | None = None
+    others: tuple[OtherInput, ...] = ()
+    structure: Any = None
+
+    def together(self, x: Any, others: Mapping[str, Any]) -> Any:
+        """What the model is called on: the image `x` and the other inputs, by name, in their places."""
+        if self.structure is None:
+            return x
+        return tf.nest.map_structure(lambda name: others.get(name, x), self.structure)
+
+
+def input_of(model: Any, wanted: str | int | None = None) -> ImageInput:
+    """The image input of a model, and what stands beside it.
+
+    Args:
+        model: The model.
+        wanted: Name or number of the image input, where there are several; None where there is one.
 
     Raises:
-        AttribevalError: If the model was never built, has several inputs, no image input, or channels first.
+        AttribevalError: If the model was never built, has several inputs and none is named, no image input, or
+            channels first; the message names the inputs.
     """
-    inputs = getattr(model, "inputs", None)
+    if getattr(model, "inputs", None):
+        return _of_functional(model, wanted)
     # A subclassed model has no inputs, but Keras remembers the shape that it was built with.
-    shape = model.input_shape if inputs else (model.get_build_config() or {}).get("input_shape")
+    shape = (model.get_build_config() or {}).get("input_shape")
     if shape is None:
         raise AttribevalError(
             "Expected a built model. Received one that has never seen an input: call it once on an image, or "
             "model.build((None, height, width, channels))."
         )
-    if isinstance(shape, (dict, list)) or isinstance(shape[0], (list, tuple)):
+    structure = None
+    if isinstance(shape, dict) or isinstance(shape[0], (list, tuple)):
         shapes = list(shape.values()) if isinstance(shape, dict) else list(shape)
         if len(shapes) != 1 or not isinstance(shapes[0], (list, tuple)):
-            raise AttribevalError(f"Expected a model with one input. Received inputs of shapes {shape}.")
+            raise AttribevalError(
+                f"Expected a model with one input, or a functional one, whose inputs have names. Received inputs of "
+                f"shapes {shape}: name them, keras.Model(inputs, model(inputs)) with a keras.Input(..., name=...) "
+                "for each."
+            )
+        structure = dict.fromkeys(shape, "image") if isinstance(shape, dict) else ["image"]
         shape = shapes[0]
-    shape = tuple(shape)
+    if wanted not in (None, 0):
+        raise AttribevalError(f"Expected no inputs= for a model with one input without a name. Received: {wanted!r}.")
+    dtype = model.variable_dtype
+    image = _checked_shape(model, tuple(shape))
+    return ImageInput(image, dtype if dtype in ("float32", "float64") else "float32", None, structure=structure)
+
+
+def _of_functional(model: Any, wanted: str | int | None) -> ImageInput:
+    tensors = list(model.inputs)
+    taken = tensors[0] if isinstance(model, tf.keras.Sequential) else model.input
+    names = _names(taken, tensors)
+    chosen = _chosen(names, tensors, wanted)
+    shape = _checked_shape(model, tuple(tensors[chosen].shape))
+    others = tuple(
+        _other(name, tensor) for k, (name, tensor) in enumerate(zip(names, tensors, strict=True)) if k != chosen
+    )
+    dtype = tf.keras.backend.standardize_dtype(tensors[chosen].dtype)
+    return ImageInput(
+        shape,
+        dtype if dtype in ("float32", "float64") else "float32",
+        dtype if "int" in dtype else None,
+        names[chosen] if others else None,
+        others,
+        None if taken is tensors[0] else tf.nest.pack_sequence_as(taken, names),
+    )
+
+
+def _names(taken: Any, tensors: list[Any]) -> list[str]:
+    """Keys of a dictionary of inputs, else the inputs' own names; numbers where these are not all different."""
+    flat = isinstance(taken, dict) and all(any(value is one for one in tensors) for value in taken.values())
+    of = {id(value): str(key) for key, value in taken.items()} if flat else {}
+    names = [of.get(id(tensor), tensor.name) for tensor in tensors]
+    return names if len(set(names)) == len(names) else [str(k) for k in range(len(names))]
+
+
+def _chosen(names: list[str], tensors: list[Any], wanted: str | int | None) -> int:
+    """Number of the image input."""
+    listed = ", ".join(f"{name!r} {tuple(one.shape)}" for name, one in zip(names, tensors, strict=True))
+    if wanted is None:
+        if len(names) == 1:
+            return 0
+        likely = next((name for name, one in zip(names, tensors, strict=True) if len(one.shape) == 4), names[0])
+        others = ", ".join(f'"{name}": ...' for name in names if name != likely)
+        raise AttribevalError(
+            f"Expected a model with one input, or inputs= to name the image of several. Received inputs {listed}: "
+            f"Attributer(model, inputs={likely!r}), and extra={{{others}}} where images are given."
+        )
+    if isinstance(wanted, bool) or not isinstance(wanted, (str, int)):
+        raise AttribevalError(f"Expected inputs as a name or number out of {listed}. Received: {wanted!r}.")
+    if isinstance(wanted, str) and wanted not in names:
+        raise AttribevalError(f"Expected inputs to name one of {listed}. Received: {wanted!r}.")
+    if isinstance(wanted, int) and not 0 <= wanted < len(names):
+        raise AttribevalError(f"Expected inputs from 0 to {len(names) - 1}: {listed}. Received: {wanted}.")
+    return names.index(wanted) if isinstance(wanted, str) else wanted
+
+
+def _other(name: str, tensor: Any) -> OtherInput:
+    dtype = tf.keras.backend.standardize_dtype(tensor.dtype)
+    if dtype == "string" or getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
+        raise AttribevalError(
+            f"Expected inputs of numbers, each of one shape. Received {name!r}, {dtype}, sparse or ragged: look its "
+            "values up outside the model."
+        )
+    return OtherInput(name, tuple(tensor.shape[1:]), dtype)
+
+
+def _checked_shape(model: Any, shape: tuple[int | None, ...]) -> tuple[int | None, int | None, int]:
+    """(height, width, channels) of an image input."""
     _refuse_channels_first(model, shape)
     if len(shape) != 4 or shape[-1] is None:
         raise AttribevalError(
             f"Expected an image input (batch, height, width, channels), channels last. Received: {shape}."
         )
-    dtype = tf.keras.backend.standardize_dtype(inputs[0].dtype) if inputs else model.variable_dtype
-    declared = dtype if inputs and "int" in dtype else None
-    return shape[1:], dtype if dtype in ("float32", "float64") else "float32", declared
+    return shape[1:]
 
 
 def _refuse_channels_first(model: Any, shape: tuple[int | None, ...]) -> None:

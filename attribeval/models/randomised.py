@@ -57,7 +57,7 @@ def weighted_layers(classifier: Classifier) -> list[WeightedLayer]:
     finished: list[tuple[str, Any]] = []
 
     def listen(x: Any) -> Any:
-        trace = run(classifier.model, x)
+        trace = run(classifier.model, x, classifier.extra.beside(x))
         finished.extend(trace.finished)
         return trace.output
 

@@ -7,6 +7,7 @@ are made anew, what surrounds them: backward rules that are in force, the device
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -27,10 +28,14 @@ class Recording:
         x: The symbolic input of that run, inside a finished `tf.function`.
         trace: The run.
         integers: Whether the model takes whole numbers, to which the input is cast at once.
+        placeholders: Gives the tensors, by name, that stand for the values of other inputs in the graph being built.
     """
 
-    def __init__(self, x: Any, trace: Trace, integers: bool = False):
+    def __init__(self, x: Any, trace: Trace, integers: bool = False, placeholders: Callable[[], dict] = dict):
         self._x, self._trace, self._integers = x, trace, integers
+        self._placeholders = placeholders
+        with x.graph.as_default():
+            self._others = placeholders()
         outputs = [trace.output, *(call.output for call in trace.calls)]
         self._ops = needed(tf.nest.flatten(outputs))
         self._captures = list(x.graph.captures)
@@ -61,6 +66,8 @@ class Recording:
         exact = {self._x.name: x} if self._integers else {}  # what whole numbers were before they were rounded
         for outside, inside in self._captures:
             known[inside.name] = here.capture(outside)
+        for name, tensor in self._placeholders().items():
+            known[self._others[name].name] = tensor
         copies: dict[str, Any] = {}
         for op in self._ops:
             if op.type != "Placeholder":

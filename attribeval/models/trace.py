@@ -87,12 +87,13 @@ def _listening(model: Any, calls: list[LayerCall], finished: list[tuple[str, Any
             layer_class.__call__ = plain_call
 
 
-def run(model: Any, x: Any) -> Trace:
+def run(model: Any, x: Any, inputs: Any = None) -> Trace:
     """Call a Keras model in inference mode inside a graph and record its layers.
 
     Args:
         model: A `keras.Model`.
         x: The symbolic input, (batch, height, width, channels); call this only inside a `tf.function`.
+        inputs: What the model is called on, where that is more than `x`.
 
     Returns:
         The trace. `trace.output` is whatever the model returns.
@@ -100,7 +101,7 @@ def run(model: Any, x: Any) -> Trace:
     calls: list[LayerCall] = []
     finished: list[tuple[str, Any]] = []
     with _listening(model, calls, finished):
-        output = model(x, training=False)
+        output = model(x if inputs is None else inputs, training=False)
     return Trace(output, calls, finished, x)
 
 

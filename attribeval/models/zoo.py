@@ -59,6 +59,7 @@ def load_classifier(
     score: ScoreName | Callable = "logit",
     task: TaskName = "auto",
     output: str | int | None = None,
+    inputs: str | int | None = None,
     precision: Precision = "float32",
 ) -> Classifier:
     """Make a classifier from a name or a file.
@@ -67,7 +68,7 @@ def load_classifier(
         model: One of `NAMES`, or the path of a `.keras` or `.h5` file.
         weights: For the networks of `keras.applications`: "imagenet", None (random), or the path of a weights file.
         preprocess, target_layer: As in `Classifier`; None takes what is known about a named network.
-        score, task, output, precision: As in `Classifier`.
+        score, task, output, inputs, precision: As in `Classifier`.
 
     Raises:
         AttribevalError: If the name is unknown, the file cannot be loaded safely, or the weights cannot be had.
@@ -81,6 +82,7 @@ def load_classifier(
         score=score,
         task=task,
         output=output,
+        inputs=inputs,
         precision=precision,
         name=known.name,
     )

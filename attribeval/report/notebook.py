@@ -100,8 +100,9 @@ def evaluator_html(evaluator: Evaluator) -> str:
 def _facts_of(attributer: Attributer) -> dict[str, str]:
     classifier = attributer.classifier
     sides = " × ".join("any" if side is None else str(side) for side in classifier.input_shape)
+    others = ", ".join(classifier.extra.names)
     return {
-        "input": sides,
+        "input": f"{classifier.image_input}, {sides}; beside it {others}" if others else sides,
         "classes": _classes(classifier.class_names, classifier.classes),
         "task": str(classifier.task),
         "explained": _explained(classifier),

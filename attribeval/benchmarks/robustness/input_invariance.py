@@ -56,6 +56,11 @@ class ShiftedClassifier(Classifier):
     """
 
     def __init__(self, classifier: Classifier):
+        if classifier.extra:
+            raise AttribevalError(
+                f"input_invariance shifts models with one input. Received one that takes "
+                f"{', '.join(map(repr, classifier.extra.names))} beside the image: leave it out."
+            )
         self._shift = tf.Variable(0, trainable=False, dtype=classifier.dtype)
         x = tf.keras.Input(classifier.input_shape, dtype=classifier.dtype)
         # An operation and no layer, so that methods which look for layers find those that they find in f.
