@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -92,6 +94,11 @@ def test_from_the_plan_to_the_report(data, tmp_path, capsys):
     assert {path.name for path in (run_dir / "report").iterdir()} >= {"report.html", "table.csv", "result.json"}
     assert main(["roar", "report", str(run_dir), "-o", str(tmp_path / "elsewhere")]) == 0
     assert (tmp_path / "elsewhere" / "table.csv").read_text() == (run_dir / "report" / "table.csv").read_text()
+    for folder in (run_dir / "report", tmp_path / "elsewhere"):  # the command that made the grid, not those after it
+        command = json.loads((folder / "result.json").read_text())["command"]
+        assert command.startswith("attribeval roar run ") and command.endswith(shlex.join(["", *grid(data)])[3:])
+        shown = (folder / "report.html").read_text().split("<pre><code>")[1].split("</code>")[0]
+        assert "--data noise.npz --methods sobel random" in shown and str(tmp_path) not in shown
 
 
 def test_failed_trainings_are_exit_code_1(data, tmp_path, monkeypatch, capsys):

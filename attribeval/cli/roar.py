@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+_COMMAND = "command.txt"  # in the run directory
 _FRACTIONS = [0.1, 0.3, 0.5, 0.7, 0.9]
 
 
@@ -107,7 +108,12 @@ def _run(args: argparse.Namespace) -> int:
     if args.data is None:
         procedure.continue_roar(args.run_dir, strategy=args.strategy, **work)
     else:
-        procedure.run_roar(run_dir=args.run_dir, strategy=args.strategy, **work, **_arguments(args))
+        try:
+            procedure.run_roar(run_dir=args.run_dir, strategy=args.strategy, **work, **_arguments(args))
+        except KeyboardInterrupt:
+            _keep_command(args.run_dir)
+            raise
+        _keep_command(args.run_dir)
     from attribeval.benchmarks.roar.run_dir import RunDir
     from attribeval.benchmarks.roar.status import status
 
@@ -115,6 +121,18 @@ def _run(args: argparse.Namespace) -> int:
     if any(not name.startswith("unmodified_") for name in state.done):
         _report(args)
     return _tell_failures(state, args.run_dir)
+
+
+def _keep_command(run_dir: str) -> None:
+    """Keep the command that said what the grid is: those that go on with it, or report it, name the folder alone."""
+    from pathlib import Path
+
+    from attribeval.files import write_atomic
+    from attribeval.results.command import running_command
+
+    command = running_command()
+    if command is not None and Path(run_dir).is_dir():
+        write_atomic(Path(run_dir) / _COMMAND, lambda file: file.write(command.encode()))
 
 
 def _refuse_grid_options(args: argparse.Namespace) -> None:
@@ -158,13 +176,12 @@ def _report(args: argparse.Namespace) -> None:
     from attribeval.benchmarks.roar.run_dir import RunDir
     from attribeval.cli.report import write_pictures_and_page
     from attribeval.report.roar_terminal import roar_table
-    from attribeval.results.result import Result
 
     result = report(RunDir.existing(args.run_dir))
-    kept = Path(args.run_dir) / "report"
-    if getattr(args, "data", None) is None and (kept / "result.json").is_file():
-        result.command = Result.load(kept).command  # the command with data and options made the grid, not this one
-    folder = result.save(Path(getattr(args, "output", None) or kept))
+    kept = Path(args.run_dir) / _COMMAND
+    if kept.is_file():
+        result.command = kept.read_text(encoding="utf-8")
+    folder = result.save(Path(getattr(args, "output", None) or Path(args.run_dir) / "report"))
     page = write_pictures_and_page(result, folder, "curves", "ROAR and KAR")
     print(roar_table(result))
     print("\n" + "\n".join(result.summary))
