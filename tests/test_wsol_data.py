@@ -222,7 +222,7 @@ def test_a_table_names_what_is_wrong(tmp_path):
         box_table(frame.drop(columns="y1"))
     with pytest.raises(AttribevalError, match=r"x0 < x1.*image 'q'"):
         box_table(frame.assign(x0=3.0))
-    with pytest.raises(AttribevalError, match=r"0 to 1.*image 'q'"):
+    with pytest.raises(AttribevalError, match=r"inside its image.*image 'q'"):
         box_table(frame.assign(x1=9.0))
     with pytest.raises(AttribevalError, match=r"one label per image. Received \[1, 2\] for image 'q'"):
         box_table(pd.concat([frame.assign(label=1), frame.assign(label=2)]))

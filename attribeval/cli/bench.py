@@ -62,10 +62,10 @@ def _compare(args: argparse.Namespace) -> Any:
     from attribeval.cli.data import read_data
     from attribeval.cli.options import make_attributer
 
-    dataset = read_data(args, plain=True)
+    attributer = make_attributer(args)
+    dataset = read_data(args, plain=True, classifier=attributer.classifier)
     samples = None if isinstance(dataset, list) else dataset
     methods, benchmarks = choose_methods(args.methods), choose_benchmarks(args.benchmarks, samples)
-    attributer = make_attributer(args)
     from attribeval.benchmarks.leaderboard.procedure import run_leaderboard
 
     return run_leaderboard(

@@ -13,6 +13,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser("sanity", help="sanity checks: maps of the model against those of random weights")
     data = command.add_argument_group("data (one of these; none: embedded digits for the embedded nets, else three "
                                       "photographs of scikit-image)")  # fmt: skip
+    data.add_argument("--folders", metavar="DIR", help="a folder for each class")
     data.add_argument("--imagenet", metavar="DIR", help="ImageNet folder (Kaggle, devkit or synset-folder layout)")
     add_images(data, help="image files")
     data.add_argument("--limit", type=int, default=32, help="only the first images (default: 32)")
@@ -97,12 +98,15 @@ def _images(attributer: Any, args: argparse.Namespace) -> Any:
     from attribeval import datasets
     from attribeval.errors import AttribevalError
 
-    if args.imagenet and args.images:
-        raise AttribevalError("Expected one data set. Received --imagenet and --images.")
+    given = [name for name in ("imagenet", "folders", "images") if getattr(args, name)]
+    if len(given) > 1:
+        raise AttribevalError(f"Expected one data set. Received --{' and --'.join(given)}.")
     if args.limit < 1:
         raise AttribevalError(f"Expected --limit of 1 or more. Received: {args.limit}.")
     if args.imagenet:
         return datasets.imagenet(args.imagenet, limit=args.limit)
+    if args.folders:
+        return datasets.folder(args.folders, limit=args.limit)
     if args.images:
         return args.images[: args.limit]
     if args.model in ("digit_objects", "digit_scenes"):

@@ -78,9 +78,9 @@ def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
         raise AttribevalError(
             "Expected --model, whose maps are scored, or --maps DIR with map files. Received neither."
         )
-    dataset = read_data(args)
-    options |= {"targets": args.targets, "geometry": args.geometry, "run_dir": args.run_dir}
     attributer = make_attributer(args)
+    dataset = read_data(args, classifier=attributer.classifier)
+    options |= {"targets": args.targets, "geometry": args.geometry, "run_dir": args.run_dir}
     result = Evaluator(attributer, dataset).wsol(args.methods, **options)
     return result, _picture(attributer, dataset, result, args) if args.output else None
 

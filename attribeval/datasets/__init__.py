@@ -1,9 +1,10 @@
 """Images, labels, boxes and masks. `digit_scenes` needs no download; the others read the user's own files."""
 
 from attribeval.datasets.box_table import box_table
+from attribeval.datasets.class_labels import read_class_index, to_classes
 from attribeval.datasets.coco import coco
 from attribeval.datasets.digit_scenes import digit_scenes
-from attribeval.datasets.folders import folders
+from attribeval.datasets.folders import folder, folders
 from attribeval.datasets.imagenet import imagenet
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.tfds import tfds
@@ -16,10 +17,13 @@ __all__ = [
     "box_table",
     "coco",
     "digit_scenes",
+    "folder",
     "folders",
     "imagenet",
     "npz",
+    "read_class_index",
     "tfds",
+    "to_classes",
     "wsol_maps",
     "wsol_metadata",
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attribeval.datasets.class_labels import ClassIndex
 from attribeval.datasets.images import image_size
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
@@ -15,55 +18,160 @@ from attribeval.errors import AttribevalError
 if TYPE_CHECKING:
     import pandas as pd
 
-_NEEDED = ("image", "x0", "y0", "x1", "y1")
+_EDGES = ("x0", "y0", "x1", "y1")
+_NEEDED = ("image", *_EDGES)
+_NOTHING = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
 
 
-def box_table(table: str | PathLike | pd.DataFrame, images: str | PathLike = "", *, relative: bool = False) -> Samples:
+@dataclass
+class _Image:
+    label: int
+    size: tuple[float, float] | None
+    boxes: list[list[float]] = field(default_factory=list)
+
+
+def box_table(
+    table: str | PathLike | pd.DataFrame,
+    images: str | PathLike = "",
+    *,
+    relative: bool = False,
+    class_names: ClassIndex | Sequence[str] | Mapping[str, int] | None = None,
+) -> Samples:
     """Images and boxes from a table with the columns image, x0, y0, x1, y1 and optionally label, width, height.
 
-    An image with several boxes has several rows; a row without numbers in x0 … y1 stands for an image without a box.
+    An image with several boxes has several rows; a row with nothing in x0 … y1 stands for an image without a box.
 
     Args:
-        table: Path of a CSV file with a header, or a DataFrame.
+        table: Path of a CSV file with a header, UTF-8, or a DataFrame.
         images: Folder that file names in the column image are relative to.
         relative: Whether coordinates are relative to the image (0 to 1); otherwise they are pixels (edges) of the
             image, whose size comes from the columns width and height or, without them, from the image file.
+        class_names: The model's classes, in order or by name, for labels that are names. Numbers are indices.
 
     Returns:
         `Samples` in the order in which the images first appear; label 0 where there is no such column; ids are the
         values of the column image.
 
     Raises:
-        AttribevalError: If a column is missing, an image has two labels, or a box is inverted, empty or outside its
-            image (naming it).
+        AttribevalError: If a column is missing, a row has no image, label or number where one should be, an image has
+            two labels, or a box is inverted, empty or outside its image; the message names the line.
     """
-    import pandas as pd
-
-    if not isinstance(table, pd.DataFrame):
-        try:
-            table = pd.read_csv(table, dtype={"image": str})
-        except (OSError, ValueError) as error:
-            raise AttribevalError(f"Expected a CSV file with a header. Received {str(table)!r}: {error}.") from error
-    missing = [name for name in _NEEDED if name not in table.columns]
+    columns, rows, where = _read(table)
+    missing = [name for name in _NEEDED if name not in columns]
     if missing:
         raise AttribevalError(
-            f"Expected the columns {', '.join(_NEEDED)} (and label, width, height). Received {list(table.columns)}: "
-            f"{', '.join(missing)} missing."
+            f"Expected the columns {', '.join(_NEEDED)} (and label, width, height) in {where('the header')}. Received "
+            f"{columns}: {', '.join(missing)} missing."
         )
-    ids, labels, boxes = [], [], []
-    for name, rows in table.groupby("image", sort=False):
-        ids.append(str(name))
-        of_image = sorted(set(rows["label"])) if "label" in table.columns else [0]
-        if len(of_image) != 1:
-            raise AttribevalError(f"Expected one label per image. Received {of_image} for image {name!r}.")
-        labels.append(int(of_image[0]))
-        edges = rows[list(_NEEDED[1:])].to_numpy(np.float64)
-        edges = edges[~np.isnan(edges).all(1)]
-        if not relative and len(edges):
-            if {"width", "height"} <= set(table.columns):
-                height, width = float(rows["height"].iloc[0]), float(rows["width"].iloc[0])
-            else:
-                height, width = image_size(Path(images) / str(name))
-            edges = edges / [width, height, width, height]
-        boxes.append(edges)
-    return Samples([Path(images) / name for name in ids], np.array(labels, int), boxes=boxes, ids=ids, name="box table")
+    index = None if class_names is None else ClassIndex.of(class_names)
+    found: dict[str, _Image] = {}
+    for number, row in rows:
+        _add(found, row, where(number), Path(images), relative, index)
+    return Samples(
+        [Path(images) / name for name in found],
+        np.array([image.label for image in found.values()], int),
+        boxes=[np.array(image.boxes).reshape(-1, 4) for image in found.values()],
+        ids=list(found),
+        name="box table",
+    )
+
+
+def _read(table: Any) -> tuple[list[str], list[tuple[int, dict[str, str]]], Any]:
+    """Names of the columns, rows of texts with their numbers, and how a row is called."""
+    import csv
+
+    import pandas as pd
+
+    if isinstance(table, pd.DataFrame):
+        columns = [str(name) for name in table.columns]
+        texts = table.astype(object).where(table.notna(), "").astype(str).to_numpy().tolist()
+        rows = [(i, dict(zip(columns, row, strict=True))) for i, row in enumerate(texts)]
+        return columns, rows, lambda number: f"{'row ' if isinstance(number, int) else ''}{number} of the table"
+    name = str(table)
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            columns = [word.strip() for word in next(reader, [])]
+            rows = []
+            for words in reader:
+                if not any(word.strip() for word in words):
+                    continue
+                if len(words) != len(columns):
+                    raise AttribevalError(
+                        f"Expected {len(columns)} values as in the header. Received {len(words)} in line "
+                        f"{reader.line_num} of {name!r}."
+                    )
+                rows.append((reader.line_num, dict(zip(columns, map(str.strip, words), strict=True))))
+    except AttribevalError:
+        raise
+    except (OSError, ValueError, csv.Error) as error:
+        raise AttribevalError(f"Expected a CSV file with a header, UTF-8. Received {name!r}: {error}.") from error
+    if not columns:
+        raise AttribevalError(f"Expected a CSV file with a header, UTF-8. Received {name!r}: it is empty.")
+    return columns, rows, lambda number: f"{'line ' if isinstance(number, int) else ''}{number} of {name!r}"
+
+
+def _add(
+    found: dict[str, _Image], row: dict[str, str], where: str, images: Path, relative: bool, index: ClassIndex | None
+) -> None:
+    """What one row says, added to its image."""
+    name = row["image"]
+    if not name:
+        raise AttribevalError(f"Expected the name of an image in every row. Received none in {where}.")
+    label = _label(row["label"], where, index) if "label" in row else 0
+    image = found.setdefault(name, _Image(label, None))
+    if image.label != label:
+        raise AttribevalError(
+            f"Expected one label per image. Received {[image.label, label]} for image {name!r}, {where}."
+        )
+    edges = [row[edge] for edge in _EDGES]
+    if all(edge.casefold() in _NOTHING for edge in edges):
+        return
+    box = [_number(text, edge, where) for text, edge in zip(edges, _EDGES, strict=True)]
+    if not relative:
+        if {"width", "height"} <= set(row):
+            height, width = (_number(row[side], side, where) for side in ("height", "width"))
+            if min(height, width) <= 0:
+                raise AttribevalError(f"Expected width and height above 0. Received {width} × {height} in {where}.")
+        else:
+            image.size = image.size or image_size(images / name)
+            height, width = image.size
+        box = [box[0] / width, box[1] / height, box[2] / width, box[3] / height]
+    if not (0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
+        raise AttribevalError(
+            f"Expected a box x0 < x1, y0 < y1 inside its image. Received {', '.join(edges)} for image {name!r}, "
+            f"{where}: correct or drop it."
+        )
+    image.boxes.append(box)
+
+
+def _label(text: str, where: str, index: ClassIndex | None) -> int:
+    """A class index from a number or, with an index, a name."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = None
+    if number is not None and number.is_integer() and number >= 0 and abs(number) < 2**53:
+        return int(number)
+    named = index is not None and text != "" and index.find(text) is not None
+    if not named and (text.casefold() in _NOTHING or number is not None):
+        raise AttribevalError(f"Expected a class as label, an index or a name. Received {text!r} in {where}.")
+    if index is None:
+        raise AttribevalError(
+            f"Expected class indices as labels where no class names are known. Received {text!r} in {where}: pass the "
+            "model's class names (class_names=, --class-names)."
+        )
+    try:
+        return index[text]
+    except AttribevalError as error:
+        raise AttribevalError(f"Label in {where}: {error}") from None
+
+
+def _number(text: str, what: str, where: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = np.nan
+    if not np.isfinite(number):
+        raise AttribevalError(f"Expected a number as {what}. Received {text!r} in {where}.")
+    return number

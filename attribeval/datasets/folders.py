@@ -1,15 +1,50 @@
-"""Images in a folder per class: `<root>/train/<class>/*.jpg` and `<root>/test/<class>/*.jpg` (or `val`)."""
+"""Images in a folder per class: `<root>/<class>/*.jpg`, or `train` and `test` (or `val`) of such folders."""
 
 from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
 
+from attribeval.datasets.listing import ENDINGS
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.train_test import TrainTest
 from attribeval.errors import AttribevalError
 
-_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+
+def folder(root: str | PathLike, *, limit: int | None = None) -> Samples:
+    """Read one folder that has a folder for each class.
+
+    Args:
+        root: Holds the class folders. Classes are numbered by name. One called `train`, `test` or `val` that has
+            folders of its own is a part, not a class: `folders` reads pairs of those.
+        limit: Only so many images, as evenly from the classes as it goes: the first of each, the second of each, ….
+
+    Returns:
+        `Samples` of paths, named after the folder; ids are "class/file"; nothing is read yet.
+
+    Raises:
+        AttribevalError: If there is no such folder, no class in it, a class without images, or only parts.
+    """
+    root = Path(root)
+    names = _classes(root)
+    parts = [n for n in names if n in ("train", "test", "val") and any(p.is_dir() for p in (root / n).iterdir())]
+    if parts and len(parts) == len(names):
+        raise AttribevalError(
+            f"Expected a folder for each class in {str(root)!r}. Received the parts {', '.join(parts)}: name one of "
+            f"them, {str(root / parts[-1])!r}, or read the pair with datasets.folders."
+        )
+    if limit is not None and limit < 1:
+        raise AttribevalError(f"Expected limit of 1 or more. Received: {limit}.")
+    samples = _part(root, names, root.resolve().name)
+    if limit is None:
+        return samples
+    seen = dict.fromkeys(range(len(names)), 0)
+    rounds = []
+    for label in samples.labels.tolist():
+        rounds.append(seen[label])
+        seen[label] += 1
+    order = sorted(range(len(samples)), key=lambda i: (rounds[i], samples.labels[i]))[:limit]
+    return samples[sorted(order)]
 
 
 def folders(root: str | PathLike) -> TrainTest:
@@ -31,27 +66,33 @@ def folders(root: str | PathLike) -> TrainTest:
         raise AttribevalError(
             f"Expected {root} to hold the folders train and test (or val). Received: {sorted(parts)}."
         )
-    names = [
-        sorted(p.name for p in part.iterdir() if p.is_dir() and p.name[0] != ".") for part in (parts["train"], test)
-    ]
-    if not names[0]:
-        raise AttribevalError(f"Expected a folder for each class in {parts['train']}. Received none.")
+    names = [_classes(part) for part in (parts["train"], test)]
     if names[0] != names[1]:
         odd = sorted(set(names[0]) ^ set(names[1]))[:5]
         raise AttribevalError(
             f"Expected the same class folders in {parts['train']} and {test}. Received: {odd} in one."
         )
     name = root.resolve().name
-    return TrainTest(_part(parts["train"], names[0], name), _part(test, names[0], name))
+    return TrainTest(*(_part(part, names[0], f"{name}_{part.name}") for part in (parts["train"], test)))
 
 
-def _part(folder: Path, classes: list[str], name: str) -> Samples:
+def _classes(root: Path) -> list[str]:
+    if not root.is_dir():
+        what = "a file" if root.exists() else "no such folder"
+        raise AttribevalError(f"Expected a folder with a folder for each class. Received {str(root)!r}: {what}.")
+    names = sorted(p.name for p in root.iterdir() if p.is_dir() and p.name[0] != ".")
+    if not names:
+        raise AttribevalError(f"Expected a folder for each class in {root}. Received none.")
+    return names
+
+
+def _part(root: Path, classes: list[str], name: str) -> Samples:
     paths, labels = [], []
     for label, one in enumerate(classes):
-        found = sorted(p for p in (folder / one).iterdir() if p.suffix.lower() in _ENDINGS and p.name[0] != ".")
+        found = sorted(p for p in (root / one).iterdir() if p.suffix.lower() in ENDINGS and p.name[0] != ".")
         if not found:
-            raise AttribevalError(f"Expected images in {folder / one}. Received none.")
+            raise AttribevalError(f"Expected images in {root / one}. Received none.")
         paths += found
         labels += [label] * len(found)
-    ids = [path.relative_to(folder).as_posix() for path in paths]
-    return Samples(paths, labels, ids=ids, class_names=classes, exif=True, name=f"{name}_{folder.name}")
+    ids = [path.relative_to(root).as_posix() for path in paths]
+    return Samples(paths, labels, ids=ids, class_names=classes, exif=True, name=name)

@@ -6,10 +6,11 @@ import csv
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Literal, TextIO
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -165,7 +166,7 @@ def _locate(places: list[Path], *names: str) -> Path | None:
 def _read_solution(path: Path) -> dict[str, tuple[str, list[_Box]]]:
     """Image id -> (WNID, boxes in pixels) from the lines "id,n01440764 x0 y0 x1 y1 n01440764 …" of a solution CSV."""
     found: dict[str, tuple[str, list[_Box]]] = {}
-    with open(path, encoding="utf-8", newline="") as file:
+    with _text(path) as file:
         rows = csv.reader(file)
         header = next(rows, None)
         if header != ["ImageId", "PredictionString"]:
@@ -187,6 +188,18 @@ def _read_solution(path: Path) -> dict[str, tuple[str, list[_Box]]]:
                 )
             found[row[0]] = (words[0], [(b[0], b[1], b[2], b[3]) for b in coordinates])
     return found
+
+
+@contextmanager
+def _text(path: Path) -> Iterator[TextIO]:
+    """A CSV file that is open; what makes it none becomes an error that names it."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            yield file
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise AttribevalError(
+            f"Expected a CSV file, UTF-8. Received {str(path)!r}: {error}. Fetch it again."
+        ) from error
 
 
 def _flat_labels(
@@ -316,7 +329,7 @@ def _read_xml(path: str, wnid: str) -> list[_Box]:
             f"Refused {path!r}: it declares XML entities, as an entity bomb does ({type(error).__name__}), which no "
             "annotation of ImageNet needs. Remove it or fetch it again."
         ) from error
-    except (ParseError, OSError, ValueError) as error:
+    except (ParseError, OSError, ValueError, LookupError, RecursionError) as error:
         raise AttribevalError(
             "Expected a PASCAL VOC annotation with size/width, size/height and, per object, name and bndbox/xmin, ymin,"
             f" xmax, ymax as numbers. Received {path!r} ({error}). Fetch it again, or read with boxes=False."

@@ -12,15 +12,16 @@ import numpy as np
 from attribeval.datasets.images import image_size, read_image, resize
 from attribeval.datasets.masks import ArrayMask, Mask
 from attribeval.datasets.streams import read_dataset
-from attribeval.errors import AttribevalError
+from attribeval.errors import AttribevalError, unknown
 
 
 class Samples:
     """An immutable, sliceable set of labelled images, read from disk only when asked.
 
     Args:
-        images: Either one array (N, H, W, C), any numeric dtype, raw pixel values; or N paths.
-        labels: Class index of each image, ints (N,).
+        images: Either one array (N, H, W, C), any numeric dtype, raw pixel values; or a list of N arrays (H, W, C) of
+            one size; or N paths.
+        labels: Class of each image: indices, ints (N,) or (N, 1), or, with `class_names`, names.
         boxes: For each image a float array (k, 4) of ground-truth boxes `x0, y0, x1, y1` *relative to the image*
             (0 to 1, edges, x to the right, y down), so that they hold at every size. None: no boxes known.
         masks: For each image the object's pixels: bool (N, H, W) with array images of that size; or N masks that are
@@ -46,7 +47,7 @@ class Samples:
     def __init__(
         self,
         images: np.ndarray | Sequence[str | PathLike],
-        labels: Sequence[int] | np.ndarray,
+        labels: Sequence[int] | Sequence[str] | np.ndarray,
         *,
         boxes: Sequence[np.ndarray] | None = None,
         masks: np.ndarray | Sequence[Mask] | None = None,
@@ -56,6 +57,7 @@ class Samples:
         exif: bool = False,
         name: str = "samples",
     ):
+        images = _stacked(images)
         if isinstance(images, np.ndarray):
             if images.ndim != 4 or images.dtype.kind not in "buif":
                 raise AttribevalError(
@@ -74,7 +76,7 @@ class Samples:
                     "[datasets.masks.ArrayMask(mask), ...]."
                 )
         self.images = images
-        self.labels = _class_indices(labels)
+        self.labels = _class_indices(labels, class_names)
         self.ids = list(ids) if ids is not None else default_ids
         self.boxes = None if boxes is None else [_box_array(b, i) for i, b in enumerate(boxes)]
         self.masks = masks if masks is None or isinstance(masks, np.ndarray) else list(masks)
@@ -252,13 +254,32 @@ class Samples:
         return [image_size(path) for path in self.images]
 
 
-def _class_indices(labels: Sequence[int] | np.ndarray) -> np.ndarray:
+def _stacked(images: Any) -> Any:
+    """A list of arrays as one array; anything else as it is."""
+    if not isinstance(images, (list, tuple)) or not images or not all(hasattr(one, "__array__") for one in images):
+        return images
+    arrays = [np.asarray(one) for one in images]
+    shapes = sorted({array.shape for array in arrays})
+    if len(shapes) > 1:
+        raise AttribevalError(f"Expected images of one size. Received {shapes[:3]}: resize them, or pass paths.")
+    return np.stack(arrays)
+
+
+def _class_indices(labels: Sequence[int] | Sequence[str] | np.ndarray, class_names: Sequence[str] | None) -> np.ndarray:
     array = np.array(labels)  # a copy: the caller's array may change later
+    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if array.ndim == 1 and array.dtype.kind == "U" and class_names is not None:
+        places = {name: place for place, name in enumerate(class_names)}
+        other = next((i for i, name in enumerate(array.tolist()) if name not in places), None)
+        if other is not None:
+            raise unknown(f"class of image number {other}", str(array[other]), places)
+        array = np.array([places[name] for name in array.tolist()])
     if array.size == 0:
         array = array.astype(np.int64)
     if array.ndim != 1 or array.dtype.kind not in "ui":
         raise AttribevalError(
-            f"Expected labels to be class indices, ints (N,). Received: {array.dtype} of shape {array.shape}."
+            "Expected labels to be class indices, ints (N,). Received: "
+            f"{array.dtype} of shape {array.shape}. Names need class_names=."
         )
     if (array < 0).any():
         i = int(array.argmin())

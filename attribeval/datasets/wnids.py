@@ -96,7 +96,13 @@ def find_classes(
 def read_mapping(path: Path) -> dict[str, str]:
     """Return WNID -> first synonym from a LOC_synset_mapping.txt ("n01440764 tench, Tinca tinca" per line)."""
     names: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AttribevalError(
+            f"Expected {MAPPING} as UTF-8. Received {str(path)!r}: {error}. Fetch it again."
+        ) from error
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         wnid, _, words = line.strip().partition(" ")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -19,7 +21,8 @@ def wsol_metadata(
     """Read one split's metadata folder: image_ids.txt, class_labels.txt, image_sizes.txt, localization.txt.
 
     A line of localization.txt is "id,x0,y0,x1,y1" (a box in pixels, taken as edges; an image may have several) or
-    "id,mask file,ignore file" (the ignore file may be empty).
+    "id,mask file,ignore file" (the ignore file may be empty). Sizes are needed for boxes alone: those of OpenImages
+    are an empty file.
 
     Args:
         folder: The metadata of one split.
@@ -39,8 +42,10 @@ def wsol_metadata(
     if not ids:
         raise AttribevalError(f"Expected an image per line in {str(folder / 'image_ids.txt')!r}. Received none.")
     labels = {parts[0]: int(parts[1]) for parts in _rows(folder / "class_labels.txt", 2, numbers=1)}
+    places = _rows(folder / "localization.txt", (3, 5), numbers=None)
     sizes = {p[0]: (float(p[1]), float(p[2])) for p in _rows(folder / "image_sizes.txt", 3, numbers=2)}
-    for what, known in [("class_labels.txt", labels), ("image_sizes.txt", sizes)]:
+    with_boxes = any(len(parts) == 5 for parts in places)  # masks alone, as OpenImages', need no sizes
+    for what, known in [("class_labels.txt", labels), *([("image_sizes.txt", sizes)] if with_boxes else [])]:
         missing = [name for name in ids if name not in known]
         if missing:
             raise AttribevalError(
@@ -50,7 +55,7 @@ def wsol_metadata(
     found_boxes: dict[str, list[np.ndarray]] = {}
     found_masks: dict[str, list[tuple[str, str]]] = {}
     wanted = set(ids)
-    for parts in _rows(folder / "localization.txt", (3, 5), numbers=None):
+    for parts in places:
         if parts[0] not in wanted:
             continue
         if len(parts) == 3:
@@ -59,7 +64,9 @@ def wsol_metadata(
         width, height = sizes[parts[0]]
         try:
             box = np.array([float(v) for v in parts[1:]]) / [width, height, width, height]
-        except ValueError as error:
+            if not np.isfinite(box).all() or min(width, height) <= 0:
+                raise ValueError("no finite numbers, or an image without a size")
+        except (ValueError, OverflowError) as error:
             raise AttribevalError(
                 f"Expected 'id,x0,y0,x1,y1' in {str(folder / 'localization.txt')!r}. Received {','.join(parts)!r}."
             ) from error
@@ -126,7 +133,7 @@ class MapFolder(Sequence):
         path = self._paths[index]
         try:
             heatmap = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, SyntaxError, TokenError, MemoryError) as error:
             raise AttribevalError(f"Expected {str(path)!r} to hold a map (H, W). Received: {error}.") from error
         if not isinstance(heatmap, np.ndarray) or heatmap.ndim != 2 or heatmap.dtype.kind not in "fiub":
             what = f"{heatmap.dtype} {heatmap.shape}" if isinstance(heatmap, np.ndarray) else "several arrays"
@@ -154,7 +161,7 @@ def _rows(path: Path, width: int | tuple[int, ...], numbers: int | None) -> list
         parts = line.split(",")
         good = len(parts) in widths
         if good and numbers:
-            good = all(part.strip().isdigit() for part in parts[-numbers:])
+            good = all(part.strip().isascii() and part.strip().isdigit() for part in parts[-numbers:])
         if not good:
             raise AttribevalError(
                 f"Expected {' or '.join(map(str, widths))} values, separated by commas. Received {line!r} in "

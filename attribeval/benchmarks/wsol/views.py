@@ -22,8 +22,8 @@ class View:
     """Some images as the model sees them, and their truth as the maps will be scored.
 
     Attributes:
-        items: Places of the images in the part that they came from; those whose boxes all lie outside the crop are left
-            out.
+        items: Places of the images in the part that they came from; those whose boxes all lie outside the crop, or
+            whose mask has no pixel left at the size scored, are left out.
         images: Raw images for the model, float32 (n, H, W, C).
         sizes: For each image (height, width) of the map that is scored.
         boxes: For each image (k, 4) edges in pixels of that map, or None.
@@ -64,7 +64,7 @@ def view(attributer: Attributer, part: Samples, geometry: str, protocol: str) ->
         raise unknown("geometry of wsol", str(geometry), GEOMETRIES)
     items = list(range(len(part)))
     if geometry == "cropped":
-        return _cropped(attributer, part)
+        return _with_objects(_cropped(attributer, part))
     images = attributer.read(part)
     size = images.shape[1:3]
     sizes = [size] * len(part) if geometry == "resized" else part.sizes()
@@ -74,7 +74,19 @@ def view(attributer: Attributer, part: Samples, geometry: str, protocol: str) ->
     masks = None if part.masks is None else [part.mask_at(i, sizes[i]) for i in items]
     if masks is not None and protocol == "reference":
         masks = [part.mask_at(i, (REFERENCE_SIZE, REFERENCE_SIZE)) for i in items]
-    return View(items, images, sizes, boxes, masks)
+    return _with_objects(View(items, images, sizes, boxes, masks))
+
+
+def _with_objects(seen: View) -> View:
+    """Without the images whose object is too small to have a pixel at the size that is scored."""
+    if seen.masks is None or all((mask == 1).any() for mask in seen.masks):
+        return seen
+    kept = [i for i, mask in enumerate(seen.masks) if (mask == 1).any()]
+
+    def pick(values: list | None) -> list | None:
+        return None if values is None else [values[i] for i in kept]
+
+    return View(pick(seen.items), seen.images[kept], pick(seen.sizes), pick(seen.boxes), pick(seen.masks))
 
 
 def _cropped(attributer: Attributer, part: Samples) -> View:
