@@ -61,6 +61,9 @@ def read_class_index(path: str | PathLike) -> ClassIndex:
         path: JSON: {"dog": 207, …}; or Keras' imagenet_class_index.json, {"0": ["n01440764", "tench"], …}, whose
             classes are found by name and by WNID; or ["tench", …].
 
+    Returns:
+        Indices by name, which readers of labels take.
+
     Raises:
         AttribevalError: If it is none of these.
     """
@@ -84,6 +87,9 @@ def to_classes(samples: Samples, names: ClassIndex | Sequence[str] | Mapping[str
     Args:
         samples: With `class_names`.
         names: The model's classes: in order, or index by name.
+
+    Returns:
+        `Samples` with other labels, without class names.
 
     Raises:
         AttribevalError: If a class is not among them (the nearest are named).
