@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from attribeval.attributions import Attributions
     from attribeval.errors import AttribevalError
     from attribeval.evaluator import Evaluator
+    from attribeval.methods.function import method
     from attribeval.results.result import Result
 
 _HOMES = {
@@ -24,8 +25,9 @@ _HOMES = {
     "AttribevalError": "attribeval.errors",
     "Evaluator": "attribeval.evaluator",
     "Result": "attribeval.results.result",
+    "method": "attribeval.methods.function",
 }
-__all__ = ["AttribevalError", "Attributer", "Attributions", "Evaluator", "Result", "datasets"]
+__all__ = ["AttribevalError", "Attributer", "Attributions", "Evaluator", "Result", "datasets", "method"]
 
 
 def __getattr__(name: str):

@@ -22,8 +22,9 @@ from attribeval.datasets.source import ImageSource, Repeated, all_finite
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
+from attribeval.methods.given import Given, labelled, method_of, methods_of, needs_one_device, of_images
 from attribeval.methods.options import options_of
-from attribeval.methods.registry import METHODS, build_method
+from attribeval.methods.registry import build_method, names
 from attribeval.methods.zeros import remark_on_zeros
 from attribeval.models.classifier import Classifier
 from attribeval.models.devices import Copies, devices_of
@@ -126,12 +127,12 @@ class Attributer:
     @property
     def methods(self) -> tuple[str, ...]:
         """Names of all methods, which `explain` takes; `attribeval methods` says what each is."""
-        return tuple(METHODS)
+        return tuple(names())
 
     def explain(
         self,
         images: Any,
-        method: str = "gradcam",
+        method: Given = "gradcam",
         targets: Any = None,
         *,
         extra: Mapping[str, Any] | None = None,
@@ -148,7 +149,9 @@ class Attributer:
                 PIL image or list of them, which are resized; or `Samples`; or a `tf.data.Dataset` or Keras `PyDataset`
                 that ends, batched or not, which is read once, in the order of that pass, its labels unused. Raw pixels
                 if the model has preprocessing.
-            method: Name of a method; `attribeval methods` lists them.
+            method: Name of a method (`attribeval methods` lists them); or a method of your own: an object, a function
+                `f(images, targets)` or `f(model, images, targets, seed)`, or ready maps; see
+                `attribeval.methods.given.methods_of`.
             targets: Class to explain, by index or name: one for all images, or N, or one-hot (N, classes); or several
                 for each image, (N, T): then there are N · T maps, image after image, and
                 `values.reshape(N, T, *values.shape[1:])` has them by image and class. None: the predicted class.
@@ -182,14 +185,14 @@ class Attributer:
         """
         built = self._build(method, backend, options)
         one = backend is not None
-        run = self._run(images, {method: built}, targets, extra, seed, batch_size, progress, one_device=one)
+        run = self._run(images, built, targets, extra, seed, batch_size, progress, one_device=one)
         (attributions,) = run.values()
         return attributions
 
     def explain_many(
         self,
         images: Any,
-        methods: Sequence[str] | Mapping[str, Method],
+        methods: Sequence[Given] | Mapping[str, Given],
         targets: Any = None,
         *,
         extra: Mapping[str, Any] | None = None,
@@ -201,18 +204,15 @@ class Attributer:
         """Explain each image by several methods; what they share is computed once per batch.
 
         Args:
-            methods: Names, or a mapping from labels to methods made with `build_method`.
+            methods: Names, objects, functions and ready maps, all kinds mixed, in a list or in a mapping from labels:
+                see `attribeval.methods.given.methods_of`.
             images, targets, extra, seed, batch_size, progress: As in `explain`.
             remarks: Warn of maps that are 0 everywhere or have kept next to nothing of their score, once per method.
 
         Returns:
             The maps by name or label, in the order given.
         """
-        if not isinstance(methods, Mapping):
-            methods = {name: build_method(name) for name in methods}
-        if not methods:
-            raise AttribevalError("Expected at least one method. Received none.")
-        return self._run(images, methods, targets, extra, seed, batch_size, progress, remarks=remarks)
+        return self._run(images, methods_of(methods), targets, extra, seed, batch_size, progress, remarks=remarks)
 
     def predict(
         self,
@@ -280,17 +280,28 @@ class Attributer:
 
     # ------------------------------------------------------------------------------------------------ private
 
-    def _build(self, name: str, backend: str | None, options: dict[str, Any]) -> Method:
-        if backend is None:
-            return build_method(name, options)
-        if self.classifier.extra:
-            raise AttribevalError(
-                f"Expected a model with one input for backend={backend!r}. Received one that takes "
-                f"{', '.join(map(repr, self.classifier.extra.names))} beside the image: leave backend out."
-            )
-        from attribeval.backends.registry import build_backend
+    def _build(self, given: Given, backend: str | None, options: dict[str, Any]) -> dict[str, Method]:
+        """One method by its label."""
+        found = labelled(given)
+        if len(found) > 1:
+            raise AttribevalError(f"Expected one method. Received {len(found)}: explain_many takes several.")
+        ((label, one),) = found.items()
+        if backend is not None:
+            if self.classifier.extra:
+                raise AttribevalError(
+                    f"Expected a model with one input for backend={backend!r}. Received one that takes "
+                    f"{', '.join(map(repr, self.classifier.extra.names))} beside the image: leave backend out."
+                )
+            from attribeval.backends.registry import build_backend
 
-        return build_backend(backend, name, options)
+            return {label: build_backend(backend, one, options)}
+        if not options:
+            return {label: method_of(one, label)}
+        if not isinstance(one, str):
+            raise AttribevalError(
+                f"Expected no options beside {label!r}, which is not given by its name. Received: {', '.join(options)}."
+            )
+        return {label: build_method(one, options)}
 
     def _capacity(self, source: ImageSource, batch_size: int | None) -> int:
         """Images at a time: as given, or as fits the device: about 16 images of 224 × 224 on a CPU, 64 on a GPU."""
@@ -369,6 +380,8 @@ class Attributer:
             source, rows = Repeated(source, given.shape[1]), rows.repeated(given.shape[1])
             seeds = np.repeat(seeds, given.shape[1], axis=0) if isinstance(seeds, np.ndarray) else seeds
             given = given.ravel()
+        methods = of_images(methods, images, len(source))
+        one_device = one_device or any(map(needs_one_device, methods.values()))
         results = _Results(len(source), list(methods), self.classifier)
         what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
 
@@ -418,7 +431,7 @@ class Attributer:
         x = self.classifier.prepare(raw)
         targets = None if given is None else tf.constant(given[start:stop])
         seeds = seed[start:stop] if isinstance(seed, np.ndarray) else lambda: image_seeds(raw, seed)
-        batch = Batch(self.classifier, x, raw, targets, seeds, capacity)
+        batch = Batch(self.classifier, x, raw, targets, seeds, capacity, start)
         for label, method in methods.items():
             begun = time.perf_counter()
             batch.completeness_gap = None

@@ -10,7 +10,7 @@ from attribeval.attributer import Attributer
 from attribeval.benchmarks.card import Benchmark
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
-from attribeval.methods.card import Method
+from attribeval.methods.given import Given
 from attribeval.results.result import Result
 
 
@@ -48,7 +48,7 @@ class Evaluator:
 
     def wsol(
         self,
-        methods: Sequence[str] | Mapping[str, Method] = ("gradcam", "gradient"),
+        methods: Given | Sequence[Given] | Mapping[str, Given] = ("gradcam", "gradient"),
         *,
         metrics: Sequence[str] | None = None,
         iou: float = 0.5,
@@ -89,7 +89,7 @@ class Evaluator:
 
     def compare(
         self,
-        methods: Sequence[str] | Mapping[str, Method] | None = None,
+        methods: Given | Sequence[Given] | Mapping[str, Given] | None = None,
         benchmarks: Sequence[str] | Mapping[str, Benchmark] | None = None,
         *,
         targets: Literal["predicted", "label"] = "predicted",
@@ -123,7 +123,7 @@ class Evaluator:
 
     def sanity(
         self,
-        methods: Sequence[str] | Mapping[str, Method] = ("gradient", "gradcam", "guided_backprop"),
+        methods: Given | Sequence[Given] | Mapping[str, Given] = ("gradient", "gradcam", "guided_backprop"),
         *,
         modes: Sequence[str] = ("cascading", "independent"),
         similarities: Sequence[str] | None = None,
@@ -158,7 +158,7 @@ class Evaluator:
     @staticmethod
     def bam(
         data: Any = "digits",
-        methods: Sequence[str] | Mapping[str, Method] | None = None,
+        methods: Given | Sequence[Given] | Mapping[str, Given] | None = None,
         *,
         run_dir: str | PathLike,
         net: Any = "small",
@@ -212,7 +212,7 @@ class Evaluator:
     def roar(
         build_model: Callable[[], Any],
         dataset: Any,
-        methods: Sequence[str] | Mapping[str, Any] | None = None,
+        methods: Given | Sequence[Given] | Mapping[str, Given] | None = None,
         *,
         run_dir: str | PathLike,
         fractions: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),

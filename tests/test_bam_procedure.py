@@ -167,6 +167,24 @@ def test_damaged_files_are_noticed_and_made_again(result, data, run_dir):
     assert again.settings["accuracy"] == result.settings["accuracy"]
 
 
+def test_a_function_that_calls_ours_has_our_rows(result, data, run_dir):
+    def mine(model, images, targets, seed):
+        return Attributer(model).explain(images, "gradient", targets, progress=False).values
+
+    again = run_bam(data, {"gradient": "gradient", "mine": mine}, run_dir=run_dir, net=NET, ks=KS, images=150,
+                    robust_images=20, patch_images=30, slow_images=5, series_images=12, random_sets=4,
+                    progress=False)  # fmt: skip
+    costs = ["method", "seconds_per_image"]
+    ours, theirs, before = (
+        table[table["method"] == name].sort_values("metric").drop(columns=costs).astype(str).to_numpy().tolist()
+        for table, name in ((again.table, "gradient"), (again.table, "mine"), (result.table, "gradient"))
+    )
+    assert ours == theirs == before
+    for label, one in (("images", lambda images, targets: images), ("maps", np.ones((150, 16, 16)))):
+        with pytest.raises(AttribevalError, match=rf"bam can use. Received '{label}'.*f\(model, images"):
+            run_bam(data, {label: one}, run_dir=run_dir, net=NET, ks=KS, progress=False)
+
+
 def test_f_k_is_measured_where_the_feature_is(data):
     test = data.test
     items = feature_items(test, 2 / 3, 1, order=[2, 0, 1])

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from attribeval.benchmarks.roar.augment import Augment
-from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS, Estimator, Grid, file_name, labelled
+from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS, Estimator, Grid, file_name, spelt
 from attribeval.benchmarks.roar.recipe import RECIPES, Recipe
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.errors import AttribevalError
@@ -187,4 +187,4 @@ def test_what_makes_no_grid(changes, said):
 
 
 def test_names_of_methods_as_people_type_them():
-    assert labelled(["grad", "Sg-Sq-Ig", "gradcam", "GRAD"]) == {name: name for name in ("GRAD", "SG-SQ-IG", "gradcam")}
+    assert [*map(spelt, ["grad", "Sg-Sq-Ig", "gradcam", "GRAD"])] == ["GRAD", "SG-SQ-IG", "gradcam", "GRAD"]

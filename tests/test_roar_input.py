@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from attribeval import Evaluator
-from attribeval.benchmarks.roar.builder import build, describe, function_in_file
+from attribeval.benchmarks.roar.builder import build, describe
 from attribeval.benchmarks.roar.executors.choose import check_executor, make_executor, portable
 from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.run_dir import RunDir
@@ -18,6 +18,7 @@ from attribeval.benchmarks.roar.source import Source, read_source
 from attribeval.benchmarks.roar.tasks import Setup
 from attribeval.datasets import Samples, TrainTest
 from attribeval.errors import AttribevalError
+from attribeval.importable import function_in_file
 
 layers = keras.layers
 
@@ -34,6 +35,8 @@ def samples(n=6, shape=(8, 8, 3), dtype=np.uint8, labels=None):
 
 
 DATA = TrainTest(samples(), samples())
+MAPS = np.ones((6, 8, 8)), np.ones((6, 8, 8))
+SEES = lambda model, images, targets, seed: images  # noqa: E731
 
 
 def refused(run_dir, said, builder=net, dataset=DATA, methods=("GRAD", "random"), **options):
@@ -57,12 +60,19 @@ def refused(run_dir, said, builder=net, dataset=DATA, methods=("GRAD", "random")
         ({"fractions": []}, "1 to 15 fractions"),
         ({"fractions": 0.5}, r"such as \[0\.3"),
         ({"fractions": [float("nan")]}, "between 0 and 1"),
-        ({"methods": "GRAD"}, "put it in a list"),
         ({"methods": []}, "at least one"),
         ({"methods": ["gradcan"]}, "'gradcam'"),
         ({"methods": ["SG-SQ-GX"]}, "Unknown method"),
-        ({"methods": [lambda images, model, split: images]}, "need a name"),
-        ({"methods": {"mine": 3}}, "name of a method, a function, or a pair"),
+        (
+            {"methods": [lambda images, model, split: images]},
+            r"'function' as f\(images, targets\) or .*split",
+        ),
+        ({"methods": [lambda images, targets: images]}, "the model that roar trains.*as checkpoint="),
+        ({"methods": [SEES], "controls": ["recursive"]}, "'function': other processes.*at the top of a .py file"),
+        ({"methods": {"mine": MAPS}, "controls": ["recursive"]}, "'mine': ready maps are of one model"),
+        ({"methods": {"mine": MAPS[0]}}, r"'mine' as one: give a pair, \(maps of train, maps of test\)"),
+        ({"methods": {"mine": (*MAPS, MAPS[0])}}, "'mine' as a pair.*Received: 3"),
+        ({"methods": {"mine": 3}}, "'mine' to be the name of a method, a method object, a function .* ready maps"),
         ({"methods": {"": "GRAD"}}, "a name for each"),
         ({"methods": {"mine": (np.ones((6, 8, 8)), np.ones((5, 8, 8)))}}, r"test maps of mine.*\(5, 8, 8\)"),
         ({"methods": {"mine": (np.ones((6, 8, 8, 2)), np.ones((6, 8, 8)))}}, r"train maps of mine.*\(6, 8, 8, 2\)"),

@@ -90,7 +90,7 @@ def test_more_jobs_than_memory_end_with_the_number(tmp_path):
         "    layers = tf.keras.layers\n"
         "    return tf.keras.Sequential([tf.keras.Input((8, 8, 3)), Mine(), layers.Flatten(), layers.Dense(2)])\n"
     )
-    from attribeval.benchmarks.roar.builder import function_in_file
+    from attribeval.importable import function_in_file
 
     hungry = function_in_file(str(file), "hungry")
     with pytest.raises(AttribevalError, match=r"lower jobs \(--jobs\), as 2 tasks at a time .* shape\[9\]"):

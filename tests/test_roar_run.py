@@ -15,6 +15,7 @@ from scipy.ndimage import maximum_filter
 
 from attribeval import Attributer, Evaluator
 from attribeval.benchmarks.roar import procedure
+from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.executors.local import Local
 from attribeval.benchmarks.roar.ranks import unpack
 from attribeval.benchmarks.roar.recipe import Recipe
@@ -24,6 +25,7 @@ from attribeval.benchmarks.roar.status import status
 from attribeval.benchmarks.roar.tasks import Setup, is_maps, record_death, run_task
 from attribeval.datasets import Samples, TrainTest
 from attribeval.errors import AttribevalError
+from attribeval.methods.registry import build_method
 
 SIZE, CLASSES, VALUES = 16, 3, 16 * 16 * 3
 RECIPE = Recipe(epochs=8, batch_size=16, learning_rate=0.05)
@@ -429,48 +431,86 @@ def test_a_method_that_fails_on_one_image_fails_alone(tmp_path, monkeypatch, cap
     assert not list((tmp_path / "failures").iterdir())
 
 
-def test_the_users_own_maps(tmp_path):
-    """Arrays and a function that give our own maps get our own numbers, per pixel; bad ones fail alone, named."""
-    explained = {}
+def gradient_here(model, images, targets, seed):
+    """At the top of a file, where other processes find it."""
+    return Attributer(model).explain(images, "GRAD", targets).values
 
-    def function(images, model, split):
-        explained[split] = explained.get(split, 0) + len(images)
-        return Attributer(model).explain(images, "GRAD").values
 
-    def raises(images, model, split):
-        raise KeyError(split)
+def test_the_users_own_methods(tmp_path):
+    """Arrays, objects and functions that give our maps get our own numbers, per pixel; bad ones fail alone, named."""
+    explained = []
 
-    def fails_late(images, model, split):
+    def function(model, images, targets, seed):
+        explained.append(len(images))
+        return Attributer(model).explain(images, "GRAD", targets).values
+
+    def of_images(images, targets):
+        return Attributer(model).explain(images, "GRAD", targets).values
+
+    def raises(images, targets):
+        raise KeyError("the cause")
+
+    def fails_late(images, targets):
         maps = np.ones(images.shape[:3], np.float32)
-        maps[3 if split == "test" else len(maps) :] = np.inf
+        maps[(images == DATA.test.images[3]).all((1, 2, 3))] = np.inf
         return maps
 
     options = {"fractions": [0.4], "per": "pixel", "controls": ["max_filter"], "jobs": 2}
     # The maps of arrays must come from the model that will be explained: give one.
     model = net()
-    arrays = [Attributer(model).explain(samples.images, "GRAD").values for samples in DATA]
-    methods = {"maps": arrays, "GRAD": "GRAD", "function": function, "raises": raises, "late": fails_late}
+    pair = [Attributer(model).explain(samples.images, "GRAD") for samples in DATA]
+    same_as_ours = {
+        "maps": [one.values for one in pair], "attributions": pair, "function": function, "of images": of_images,
+        "object": build_method("GRAD"), "elsewhere": gradient_here,
+    }  # fmt: skip
+    methods = {"GRAD": "GRAD", **same_as_ours, "raises": raises, "late": fails_late}
     with pytest.raises(AttribevalError, match=r"Expected test maps of maps of shape \(30, 16, 16, 3\)"):
-        roar(tmp_path, methods | {"maps": (arrays[0], arrays[1][:, :8])}, checkpoint=model, **options)
+        roar(tmp_path, methods | {"maps": (pair[0].values, pair[1].values[:, :8])}, checkpoint=model, **options)
     roar(tmp_path, methods, checkpoint=model, **options)
     run_dir = RunDir(tmp_path)
     for split in ("train", "test"):
         one, *others = (
-            Records.open(run_dir.ranks_folder(label), split).files[0].read_bytes()
-            for label in ("GRAD", "maps", "function")
+            Records.open(run_dir.ranks_folder(label), split).files[0].read_bytes() for label in ("GRAD", *same_as_ours)
         )
-        assert others == [one, one]
-    assert explained == {"train": 2 * 60, "test": 2 * 30}  # once for itself, once for its max filter
-    by_hand = top(arrays[1].sum(axis=-1, keepdims=True), 0.4)
+        assert others == [one] * 6
+    assert sum(explained) == 60 + 30  # once for itself and its max filter
+    by_hand = top(pair[1].values.sum(axis=-1, keepdims=True), 0.4)
     packed = Records.open(run_dir.ranks_folder("GRAD"), "test")
     np.testing.assert_array_equal(unpack(packed.read(0, 30), 1, SIZE * SIZE) == 0, by_hand)
     for form in ("{}", "max3({})"):
         same = [named(run_dir, "method" if form == "{}" else "max_filter", 0.4, estimator=form.format(label))
-                for label in ("GRAD", "maps", "function")]  # fmt: skip
+                for label in ("GRAD", *same_as_ours)]  # fmt: skip
         assert len({(r["accuracy"], r["loss"], r["without_retraining"]) for r in same}) == 1
     errors = {r["estimator"]: r["error"] for r in run_dir.records() if r["status"] == "failed"}
     assert errors.keys() == {"raises", "max3(raises)", "late", "max3(late)"}
-    assert "KeyError: 'train'" in errors["raises"] and "late, test image 3" in errors["max3(late)"]
+    assert re.search("train image 0: The function 'raises' failed.*KeyError: 'the cause'", errors["raises"])
+    assert re.search("test image 3: Expected finite maps from the function 'late'", errors["max3(late)"])
+    sources = {e.label: e.source for e in run_dir.grid().estimators}
+    assert sources == {"GRAD": "method", "object": "method", "elsewhere": "function"} | dict.fromkeys(
+        ("maps", "attributions", "function", "of images", "raises", "late"), "maps"
+    )
+
+
+def test_a_function_of_a_file_is_ranked_again_and_must_stay_as_it_was(tmp_path):
+    """Recursive ROAR by a function that calls what GRAD calls: the same trainings; edited, it is another method."""
+    file = tmp_path / "own_gradient.py"
+    file.write_text(
+        "from attribeval import Attributer\n\n\n"
+        "def gradient(model, images, targets, seed):\n"
+        "    return Attributer(model).explain(images, 'GRAD', targets).values\n"
+    )
+    options = {"fractions": [0.3, 0.6], "modes": ["remove"], "controls": ["recursive"]}
+    roar(tmp_path / "run", {"GRAD": "GRAD", "mine": f"{file}:gradient"}, **options)
+    run_dir = RunDir(tmp_path / "run")
+    for fraction in (0.3, 0.6):
+        for kind, form in (("method", "{}"), ("recursive", "recursive({})")):
+            ours, theirs = (named(run_dir, kind, fraction, estimator=form.format(one)) for one in ("GRAD", "mine"))
+            assert (ours["accuracy"], ours["loss"]) == (theirs["accuracy"], theirs["loss"])
+    mine = next(e for e in run_dir.grid().estimators if e.label == "mine")
+    assert method_of(mine).name == "mine"
+    file.write_text(file.read_text().replace(".values", ".values * 2"))
+    with pytest.raises(AttribevalError, match=r"gradient of .*own_gradient\.py as it was when the run began"):
+        method_of(mine)
 
 
 def test_a_training_that_is_killed_is_recorded_and_done_again(tmp_path):
@@ -486,7 +526,7 @@ def test_a_training_that_is_killed_is_recorded_and_done_again(tmp_path):
         "def callbacks(cell):\n"
         "    return [Kill()] if cell.startswith('random') else []\n"
     )
-    from attribeval.benchmarks.roar.builder import function_in_file
+    from attribeval.importable import function_in_file
 
     callbacks = function_in_file(str(tmp_path / "callbacks.py"), "callbacks")
     options = {"fractions": [0.4], "jobs": 2, "callbacks": callbacks}

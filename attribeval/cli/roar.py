@@ -266,7 +266,7 @@ def _builder(args: argparse.Namespace, dataset: Any) -> tuple[Any, str | None]:
         shape = train.images.shape[1:] if in_memory else (args.size, args.size, 3)
         return lambda: small_net(shape, classes), args.preprocess
     if ":" in args.builder:
-        from attribeval.benchmarks.roar.builder import function_in_file
+        from attribeval.importable import function_in_file
 
         file, _, name = args.builder.rpartition(":")
         return function_in_file(file, name), args.preprocess

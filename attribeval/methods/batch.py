@@ -29,6 +29,7 @@ class Batch:
             returns them, called if a method asks.
         capacity: How many images the model takes at a time; methods that need many model inputs per image send that
             many at once.
+        start: Number of the first image among those that the call explains; None for points around images.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class Batch:
         targets: Any,
         seeds: np.ndarray | Callable[[], np.ndarray],
         capacity: int,
+        start: int | None = None,
     ):
+        self.start = start
         self.classifier = classifier
         self.x = x
         self._raw = raw

@@ -71,7 +71,8 @@ def options_of(method: Any) -> dict[str, Any]:
     """
     if not dataclasses.is_dataclass(method):
         return {}
-    return {field.name: _plain(getattr(method, field.name)) for field in dataclasses.fields(method)}
+    described = [field.name for field in dataclasses.fields(method) if field.metadata.get("described", True)]
+    return {name: _plain(getattr(method, name)) for name in described}
 
 
 def _plain(value: Any) -> Any:

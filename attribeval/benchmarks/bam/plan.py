@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,8 @@ from attribeval.benchmarks.bam.nets import Net, find_net
 from attribeval.benchmarks.bam.region import PROTOCOLS
 from attribeval.datasets.bam import Bam, digits
 from attribeval.errors import AttribevalError
+from attribeval.methods import given
 from attribeval.methods.card import Method
-from attribeval.methods.registry import build_method
 
 PAPER_METHODS = (
     "gradcam",
@@ -67,8 +67,8 @@ def make_plan(
         raise AttribevalError(
             f"Expected rising commonalities that end with 1, to which all are compared. Received: {list(ks)}."
         )
-    if isinstance(methods, str) or not methods:
-        raise AttribevalError(f"Expected at least one method, in a list. Received: {methods!r}.")
+    built = given.methods_of(methods)
+    given.refuse(built, "bam", model=True)
     if isinstance(data, str):
         if data != "digits":
             raise AttribevalError(
@@ -77,9 +77,8 @@ def make_plan(
         data = digits(n_train=20_000, n_test=10_000)
     if not isinstance(data, Bam):
         raise AttribevalError(f"Expected Bam data. Received: {type(data).__name__}.")
-    given = dict(methods) if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
-    built = given | {name: build_method(name) for name in CONTROLS if name not in given}
-    kinds = {name: "control" if method.card.family == "control" else "method" for name, method in built.items()}
+    built = given.with_controls(built, CONTROLS)
+    kinds = {name: given.kind_of(method) for name, method in built.items()}
     slow = [name for name, method in built.items() if _is_slow(method)]
     return Plan(data, built, kinds, slow, slow_images, find_net(net), tuple(float(k) for k in ks))
 

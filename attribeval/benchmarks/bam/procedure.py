@@ -25,7 +25,7 @@ from attribeval.benchmarks.bam.summary import Concepts, Evidence, summarise
 from attribeval.concepts.tcav import ConceptVectors, Tcav, score_concept
 from attribeval.datasets.bam import Bam
 from attribeval.errors import AttribevalError
-from attribeval.methods.card import Method
+from attribeval.methods.given import Given
 from attribeval.methods.options import options_of
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
@@ -35,7 +35,7 @@ from attribeval.runs.store import Store
 
 def run_bam(
     data: Bam | str = "digits",
-    methods: Sequence[str] | Mapping[str, Method] = PAPER_METHODS,
+    methods: Given | Sequence[Given] | Mapping[str, Given] = PAPER_METHODS,
     *,
     run_dir: str | PathLike,
     net: str | Net = "small",
@@ -60,7 +60,8 @@ def run_bam(
     Args:
         data: `Bam` (of `datasets.bam.digits`, `datasets.bam_layout.read_bam` or `build_bam`), or "digits": the embedded
             data, 20,000 training and 10,000 test images of 48 × 48.
-        methods: Names of methods, or a mapping from labels to methods. "random" and "sobel" are added as controls.
+        methods: Names, objects and functions `f(model, images, targets, seed)`, in a list or in a mapping from labels:
+            see `methods.given.methods_of`. "random" and "sobel" are added as controls.
         run_dir: Models, averages, patches and concepts are kept there; the same call goes on after an interruption,
             and a call with other methods computes theirs alone. A damaged file is noticed and made again.
         net: "small", "resnet50" (the article's, from ImageNet weights), or a `nets.Net`.

@@ -18,6 +18,7 @@ from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods.card import Method
+from attribeval.methods.given import at, unable
 from attribeval.methods.reading import ranking
 from attribeval.models.classifier import Classifier
 from attribeval.runs.keys import digest_of, file_name, image_keys
@@ -172,7 +173,7 @@ class Chunk:
         self._store.write(self.images(start), {"targets": subject.targets.tolist(), "predicted": predicted.tolist()})
 
     def _explain(self, start: int, method: str, subject: Subject, keys: list[str]) -> Explained:
-        built = self._methods[method]
+        built = at(self._methods, slice(start, start + len(subject)))[method]
 
         def explain(asked: Attributer, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray) -> Attributions:
             explained = asked.explain_many(
@@ -189,14 +190,15 @@ class Chunk:
             other = Attributer(classifier, batch_size=self._attributer.batch_size)
             return explain(other, images, targets, seeds).values
 
-        maps = None if self._cache is None else self._cache.load(built, keys)
+        cache = self._cache if unable(built, images=True) is None else None  # ready maps are on disk already
+        maps = None if cache is None else cache.load(built, keys)
         if maps is None:
             with PeakMemory() as memory:
                 made = explain(self._attributer, subject.images, subject.targets, subject.seeds)
             each = np.ones(len(subject))
             maps = Maps(made.values, each * made.seconds / len(subject), each * memory.mib)
-            if self._cache is not None:
-                self._cache.save(built, keys, maps)
+            if cache is not None:
+                cache.save(built, keys, maps)
         costs = {"seconds": maps.seconds.tolist(), "peak_mib": [_json(value) for value in maps.peak_mib]}
         self._store.write(self.maps(start, method), costs)
         values = Attributions(maps.values, subject.targets, method)
@@ -218,6 +220,11 @@ class Chunk:
         if built is None:
             nothing = {"scores": [None] * len(subject), "error": None, "seconds": 0.0, "passes": 0}
             self._store.write(self.cell(start, method, benchmark), nothing | costs | {"written": time.time()})
+            return
+        needs = built.card.needs
+        why = unable(self._methods[method], images="explain" in needs, model="classifier" in needs)
+        if why is not None:
+            self._fail(start, method, benchmark, why, subject)
             return
         if benchmark not in prepared:
             begun, passes = time.perf_counter(), subject.passes

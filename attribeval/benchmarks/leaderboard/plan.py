@@ -9,8 +9,9 @@ from attribeval.benchmarks import registry
 from attribeval.benchmarks.card import Benchmark
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
+from attribeval.methods import given
 from attribeval.methods.card import Method
-from attribeval.methods.registry import build_method
+from attribeval.methods.given import Given
 
 CONTROLS = ("random", "sobel")
 # Every family of methods that needs at most some 50 model evaluations an image.
@@ -23,26 +24,16 @@ _FROM_DATA = ("boxes", "masks")  # what a benchmark may need of the data set
 _BY_HAND = ("fine-tuned",)  # what only the user can give, as an option of the benchmark
 
 
-def choose_methods(methods: Sequence[str] | Mapping[str, Method] | None) -> dict[str, Method]:
+def choose_methods(methods: Given | Sequence[Given] | Mapping[str, Given] | None) -> dict[str, Method]:
     """Methods by label, the controls `CONTROLS` among them.
 
     Args:
-        methods: Names, or a mapping from labels to methods; None: `DEFAULT_METHODS`.
+        methods: As `methods.given.methods_of` takes them; None: `DEFAULT_METHODS`.
 
     Raises:
         AttribevalError: If there is none, a name is unknown, or a control's name is given to something else.
     """
-    methods = DEFAULT_METHODS if methods is None else methods
-    if isinstance(methods, str):
-        raise AttribevalError(f"Expected a list of methods. Received a text: [{methods!r}] is a list.")
-    if not methods:
-        raise AttribevalError("Expected at least one method. Received none.")
-    built = dict(methods) if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
-    for name in CONTROLS:
-        control = build_method(name)
-        if type(built.setdefault(name, control)) is not type(control):
-            raise AttribevalError(f"Expected the label {name!r} to be the control's. Received it for another method.")
-    return built
+    return given.with_controls(given.methods_of(DEFAULT_METHODS if methods is None else methods), CONTROLS)
 
 
 def choose_benchmarks(

@@ -21,6 +21,7 @@ from attribeval.datasets.samples import Samples
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError
 from attribeval.methods.card import Method
+from attribeval.methods.given import Given, of_images
 from attribeval.methods.options import check_count, options_of
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
@@ -32,7 +33,7 @@ from attribeval.runs.store import Store
 def run_leaderboard(
     attributer: Attributer,
     dataset: Samples | Any,
-    methods: Sequence[str] | Mapping[str, Method] | None = None,
+    methods: Given | Sequence[Given] | Mapping[str, Given] | None = None,
     benchmarks: Sequence[str] | Mapping[str, Benchmark] | None = None,
     *,
     targets: Literal["predicted", "label"] = "predicted",
@@ -51,8 +52,9 @@ def run_leaderboard(
     Args:
         attributer: The explained model.
         dataset: `Samples`, or images as `Attributer.explain` takes them.
-        methods: Names of methods, or a mapping from labels to methods; None: `plan.DEFAULT_METHODS`. Random noise and
-            Sobel edges are always among them.
+        methods: Names, objects, functions and ready maps, all kinds mixed, in a list or in a mapping from labels: see
+            `methods.given.methods_of`; None: `plan.DEFAULT_METHODS`. Random noise and Sobel edges are always among
+            them. A benchmark that explains other images or models has no number for ready maps, and says so.
         benchmarks: Names of benchmarks (`attribeval bench --list`), or a mapping from labels to benchmarks; None: all
             that the data allow.
         targets: Class explained: the model's own, or the data set's.
@@ -93,6 +95,7 @@ def run_leaderboard(
     built = choose_methods(methods)
     asked = choose_benchmarks(benchmarks, samples)
     source = ImageSource(dataset, attributer.classifier.input_shape)
+    built = of_images(built, dataset, len(source))
     _check_targets(attributer, samples, targets)
     settings = _settings(attributer, source, samples, targets, seed)
     store = Store(run_dir, "leaderboard")

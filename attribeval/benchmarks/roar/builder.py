@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
+from attribeval.importable import function_in_file, place_of, running
 from attribeval.models.classifier import Classifier
-
-_running: list[str] = []  # files that are being run to find a function
 
 
 def describe(build_model: Callable[[], Any]) -> dict[str, Any]:
@@ -161,49 +157,15 @@ def _place(function: Callable) -> dict[str, Any]:
     return {"builder": place}
 
 
-def place_of(function: Callable) -> dict[str, str] | None:
-    """The file and name of a function at the top of a `.py` file; None for any other."""
-    name = getattr(function, "__qualname__", "<lambda>")
-    file = getattr(sys.modules.get(getattr(function, "__module__", None)), "__file__", None)
-    if "<" in name or "." in name or file is None:
-        return None
-    return {"file": str(Path(file).resolve()), "name": name}
-
-
-def function_in_file(path: str, name: str) -> Callable[..., Any]:
-    """A function of a Python file; the file is run as a module of its own.
-
-    Raises:
-        AttribevalError: If there is no such file or function, or the file cannot be run.
-    """
-    spec = importlib.util.spec_from_file_location(f"attribeval_builder_{Path(path).stem}", path)
-    if spec is None or not Path(path).is_file():
-        raise AttribevalError(f"Expected a Python file with the function {name}. Received: {path}, which is none.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    _running.append(str(path))
-    try:
-        spec.loader.exec_module(module)
-    except AttribevalError:
-        raise
-    except Exception as error:
-        raise AttribevalError(f"Expected {path} to run. Received: {type(error).__name__}: {error}.") from error
-    finally:
-        _running.pop()
-    if not hasattr(module, name):
-        raise AttribevalError(f"Expected a function {name} in {path}. Received a file without it.")
-    return getattr(module, name)
-
-
 def refuse_start_within_file() -> None:
     """Other processes run the builder's file to find the builder; a grid that starts there would wait for itself.
 
     Raises:
         AttribevalError: If such a file is being run now.
     """
-    if _running:
+    if running:
         raise AttribevalError(
-            f"Expected {_running[-1]} to define functions only when other processes import it. Received a call of "
+            f"Expected {running[-1]} to define functions only when other processes import it. Received a call of "
             'roar there: put it under `if __name__ == "__main__":`.'
         )
 

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,13 +31,14 @@ class Estimator:
     Attributes:
         label: What tables call it; unique in a grid.
         kind: "method" or "control" (knows nothing of the model).
-        source: "method": `text` names one of ours; "maps": the user's own, `text` says how they were made.
+        source: "method": `text` names one of ours; "function": `text` says where a function of the user's stands, which
+            any process can call; "maps": the user's own, made where they are given, `text` says how.
         text: See `source`.
     """
 
     label: str
     kind: Literal["method", "control"]
-    source: Literal["method", "maps"]
+    source: Literal["method", "function", "maps"]
     text: str
 
 
@@ -179,7 +179,7 @@ class Grid:
         if kind == "leakage":
             return list(self.estimators)
         found = [e for e in self.estimators if e.kind == "method"]
-        return [e for e in found if e.source == "method"] if kind == "recursive" else found
+        return [e for e in found if e.source != "maps"] if kind == "recursive" else found
 
     def rankings(self) -> list[str]:
         """Labels of the rankings that are stored for all images (recursive ones belong to their cell)."""
@@ -248,16 +248,9 @@ def file_name(label: str) -> str:
     return f"{safe.strip('.-') or 'label'}-{hashlib.blake2b(label.encode(), digest_size=3).hexdigest()}"
 
 
-def labelled(methods: Sequence[str]) -> dict[str, str]:
-    """Names as the user typed them → text of the method; the papers' short names are spelt in capitals."""
-    for text in methods:
-        if not isinstance(text, str):
-            raise AttribevalError(
-                f"Expected names of methods. Received: {type(text).__name__}. Functions and arrays of maps need a "
-                'name: methods={"mine": maps, "GRAD": "GRAD"}.'
-            )
-    spelt = [text.upper() if text.upper() in PAPER_ESTIMATORS else text for text in methods]
-    return dict(zip(spelt, spelt, strict=True))
+def spelt(label: str) -> str:
+    """A name as the user typed it; the papers' short names are spelt in capitals."""
+    return label.upper() if label.upper() in PAPER_ESTIMATORS else label
 
 
 def _short(fraction: float) -> str:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from attribeval.attributer import Attributer, image_seeds
 from attribeval.benchmarks.roar.builder import build
+from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.ranks import levels, pack, packed_bytes
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.errors import AttribevalError
-from attribeval.methods.registry import build_method
+from attribeval.methods.card import Method
+from attribeval.methods.given import at
 from attribeval.models.classifier import Classifier
 
 _AT_ONCE = 64 * 224 * 224  # pixels of the images whose maps are in memory at the same time
-Maps = Callable[[np.ndarray, int], np.ndarray]  # raw images (B, H, W, C) and where they start → maps
 
 
 def explained_model(run_dir: RunDir, grid: Grid, strategy: str | None = None) -> Attributer:
@@ -50,29 +51,42 @@ def ranked_values(shape: tuple[int, ...], per: str) -> int:
     return int(np.prod(shape if per == "value" else shape[:2]))
 
 
-def rank_shard(run_dir: RunDir, grid: Grid, split: str, shard: int, attributer: Attributer) -> dict[str, str]:
-    """Explain the images of one shard by every estimator of ours whose ranks are missing there.
+def rank_shard(
+    run_dir: RunDir,
+    grid: Grid,
+    split: str,
+    shard: int,
+    attributer: Attributer,
+    own: Mapping[str, Method] | None = None,
+) -> dict[str, str]:
+    """Explain the images of one shard by every estimator whose ranks are missing there.
 
     What estimators share is computed once. An estimator that fails does not take the others with it.
+
+    Args:
+        run_dir, grid: The run.
+        split, shard: Which images.
+        attributer: The model that is explained.
+        own: The user's own methods by label, ready maps as those of the split; None: the estimators that any process
+            can make.
 
     Returns:
         Errors by estimator, each naming the image; empty if all went well.
     """
     wanted = [label for label in grid.rankings() if shard in run_dir.missing_ranks(label, split)]
-    methods = {e.label: build_method(e.text) for e in grid.estimators if e.source == "method"}
+    methods, errors = _makeable(grid) if own is None else (dict(own), {})
     filtered = {Cell("max_filter", label, "remove", 0.0, 0).label: label for label in methods}
     needed = [label for label in methods if label in wanted or any(filtered.get(w) == label for w in wanted)]
     images = run_dir.images(split)
     start, stop = images.span(shard)
     labels = run_dir.labels(split)
     packed: dict[str, list[np.ndarray]] = {label: [] for label in wanted}
-    errors: dict[str, str] = {}
     at_once = images_at_once(images.shape)
     for first in range(start, stop, at_once):
         last = min(first + at_once, stop)
         raw = images.read(first, last).astype(np.float32)
         targets = None if grid.targets == "predicted" else labels[first:last]
-        chosen = {label: methods[label] for label in needed if label not in errors}
+        chosen = at({label: methods[label] for label in needed if label not in errors}, slice(first, last))
         maps, failed = _explain(attributer, raw, chosen, targets, grid.seed, f"{split} image", first)
         errors |= failed
         for label in wanted:
@@ -86,34 +100,20 @@ def rank_shard(run_dir: RunDir, grid: Grid, split: str, shard: int, attributer: 
             errors.setdefault(label, errors[base])
         elif base in methods:
             create_ranks(run_dir, grid, label, split).write_shard(shard, np.concatenate(packed[label]))
-    return errors
+    return {label: error for label, error in errors.items() if label in wanted}
 
 
-def rank_maps(run_dir: RunDir, grid: Grid, label: str, split: str, maps: Maps) -> None:
-    """Store the ranks of maps that the user made.
-
-    Args:
-        run_dir, grid: The run.
-        label: The estimator's.
-        split: "train" or "test".
-        maps: Called with raw images, float32 (B, H, W, C), and the number of the first; returns their maps.
-
-    Raises:
-        AttribevalError: If maps are not (B, H, W, C or 1) or not finite (naming the image).
-    """
-    images = run_dir.images(split)
-    filtered = Cell("max_filter", label, "remove", 0.0, 0).label
-    for name in [name for name in grid.rankings() if name in (label, filtered)]:
-        records = create_ranks(run_dir, grid, name, split)
-        for shard in records.missing():
-            start, stop = images.span(shard)
-            parts = []
-            at_once = images_at_once(images.shape)
-            for first in range(start, stop, at_once):
-                raw = images.read(first, min(first + at_once, stop)).astype(np.float32)
-                given = _checked_maps(maps(raw, first), raw.shape, f"{label}, {split} image", first)
-                parts.append(_packed(max_filtered(given) if name == filtered else given, raw, grid))
-            records.write_shard(shard, np.concatenate(parts))
+def _makeable(grid: Grid) -> tuple[dict[str, Method], dict[str, str]]:
+    """The methods that any process can make, and why some of them cannot be made here."""
+    methods, errors = {}, {}
+    for estimator in grid.estimators:
+        if estimator.source == "maps":
+            continue
+        try:
+            methods[estimator.label] = method_of(estimator)
+        except AttribevalError as error:  # a package or a file that is not here
+            errors[estimator.label] = str(error)
+    return methods, errors
 
 
 def max_filtered(maps: np.ndarray) -> np.ndarray:
@@ -171,24 +171,8 @@ def _first_failure(
     for i in range(len(raw)):
         one = None if targets is None else targets[i : i + 1]
         try:
-            attributer.explain_many(raw[i : i + 1], methods, one, seed=seed, progress=False, remarks=False)
+            attributer.explain_many(raw[i : i + 1], at(methods, [i]), one, seed=seed, progress=False, remarks=False)
         except Exception as alone:
-            return f"{what} {first + i}: {type(alone).__name__}: {alone}"
+            told = str(alone) if isinstance(alone, AttribevalError) else f"{type(alone).__name__}: {alone}"
+            return f"{what} {first + i}: {told}"
     return f"{what}s {first} to {first + len(raw) - 1} together: {type(error).__name__}: {error}"
-
-
-def _checked_maps(maps: Any, shape: tuple[int, ...], what: str, first: int) -> np.ndarray:
-    array = np.asarray(maps, dtype=np.float32)
-    if array.ndim == 3:
-        array = array[..., None]
-    if array.shape[:3] != shape[:3] or array.shape[3] not in (1, shape[3]):
-        raise AttribevalError(
-            f"Expected maps of shape {shape} or {(*shape[:3], 1)} for {what}s {first} to {first + shape[0] - 1}. "
-            f"Received: {np.shape(maps)}."
-        )
-    finite = np.isfinite(array).all(axis=(1, 2, 3))
-    if not finite.all():
-        raise AttribevalError(
-            f"Expected finite maps. Received NaN or infinity for {what} {first + int(np.argmin(finite))}."
-        )
-    return array

@@ -1,52 +1,63 @@
-"""Maps that the user made, as arrays or by a function: ranked in the process that has them, before all others."""
+"""Methods that only the caller's process has, and ready maps: ranked there, before all others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from attribeval.attributer import Attributer
 from attribeval.benchmarks.roar.grid import Grid, file_name
-from attribeval.benchmarks.roar.importance import explained_model, rank_maps
+from attribeval.benchmarks.roar.importance import explained_model, rank_shard
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.benchmarks.roar.tasks import with_filtered
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full
 
 
-def store_own_maps(run_dir: RunDir, grid: Grid, maps: Mapping[str, Any]) -> None:
-    """Store the ranks of maps that the user made; where they are there already, nothing is asked for.
+def store_own_maps(run_dir: RunDir, grid: Grid, own: Mapping[str, Any]) -> None:
+    """Store the ranks of methods that only this process has; where they are there already, nothing is asked for.
 
     What fails is written down, and so are then the cells that need it; the grid goes on.
+
+    Args:
+        run_dir, grid: The run.
+        own: By label, a method, or ready maps by split.
     """
+    attributer: Attributer | None = None
     for label in (e.label for e in grid.estimators if e.source == "maps"):
         task = f"own_{file_name(label)}"
         with run_dir.lock(task):
-            missing = [one for one in grid.rankings() if one in with_filtered(label)]
-            missing = [one for one in missing if any(run_dir.missing_ranks(one, split) for split in SPLITS)]
-            error = _store_maps(run_dir, grid, label, maps) if missing else None
-            run_dir.write_failure(task, {} if error is None else dict.fromkeys(missing, error))
+            names = [one for one in grid.rankings() if one in with_filtered(label)]
+            missing = [one for one in names if any(run_dir.missing_ranks(one, split) for split in SPLITS)]
+            errors: dict[str, str] = {}
+            if missing and label not in own:
+                why = (
+                    "they are the user's own: call Evaluator.roar with them, or define the function at the top of a "
+                    ".py file that is imported, where other processes find it."
+                )
+                errors = dict.fromkeys(missing, why)
+            elif missing:
+                attributer = attributer or explained_model(run_dir, grid)
+                errors = _store(run_dir, grid, label, own[label], attributer, names)
+            run_dir.write_failure(task, errors)
 
 
-def _store_maps(run_dir: RunDir, grid: Grid, label: str, maps: Mapping[str, Any]) -> str | None:
-    """Rank one estimator's maps; returns what went wrong, or None."""
-    if label not in maps:
-        return "they are the user's own: call Evaluator.roar with them."
-    try:
-        for split in SPLITS:
-            rank_maps(run_dir, grid, label, split, _source_of(maps[label], split, run_dir, grid))
-    except Exception as error:  # of the user's function, too
-        if is_disk_full(error):
-            raise
-        return str(error) if isinstance(error, AttribevalError) else f"{type(error).__name__}: {error}"
-    return None
-
-
-def _source_of(given: Any, split: str, run_dir: RunDir, grid: Grid) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Maps as a function of raw images and the number of the first."""
-    if callable(given):
-        model = explained_model(run_dir, grid).classifier.model
-        return lambda raw, first: given(raw, model, split)
-    arrays = np.asarray(given[SPLITS.index(split)])
-    return lambda raw, first: arrays[first : first + len(raw)]
+def _store(
+    run_dir: RunDir, grid: Grid, label: str, own: Any, attributer: Attributer, names: Sequence[str]
+) -> dict[str, str]:
+    """Rank one estimator's maps; returns what went wrong, by ranking."""
+    for split in SPLITS:
+        method = own[split] if isinstance(own, dict) else own
+        for shard in range(run_dir.images(split).shards):
+            if not any(shard in run_dir.missing_ranks(one, split) for one in names):
+                continue
+            try:
+                errors = rank_shard(run_dir, grid, split, shard, attributer, {label: method})
+            except Exception as error:
+                if is_disk_full(error):
+                    raise
+                told = str(error) if isinstance(error, AttribevalError) else f"{type(error).__name__}: {error}"
+                errors = dict.fromkeys(names, told)
+            if errors:
+                return errors
+    return {}

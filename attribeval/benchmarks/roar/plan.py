@@ -13,6 +13,7 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.attributer import Attributer
 from attribeval.benchmarks.roar.builder import build
+from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.importance import ranked_values
 from attribeval.benchmarks.roar.ranks import packed_bytes
 from attribeval.benchmarks.roar.recipe import Recipe
@@ -20,7 +21,6 @@ from attribeval.benchmarks.roar.request import Request
 from attribeval.benchmarks.roar.strategies import make_strategy, strategy_of_maps, workers
 from attribeval.benchmarks.roar.training import evaluate, steps_per_call, train
 from attribeval.errors import AttribevalError
-from attribeval.methods.registry import build_method
 from attribeval.models.classifier import Classifier
 from attribeval.models.preprocessing import find_preprocessing
 from attribeval.models.run_options import tf32
@@ -225,7 +225,7 @@ class _Clock:
 
 def _time_maps(request: Request, strategy: str) -> float:
     """Seconds per image for all estimators of ours, sharing what they share."""
-    methods = {e.label: build_method(e.text) for e in request.grid.estimators if e.source == "method"}
+    methods = {e.label: method_of(e) for e in request.grid.estimators if e.source != "maps"}
     if not methods:
         return 0.0
     model = request.checkpoint if request.checkpoint is not None else build(request.grid.model, 0)

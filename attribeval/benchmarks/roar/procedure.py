@@ -30,6 +30,7 @@ from attribeval.benchmarks.roar.strategies import check_strategy, make_strategy,
 from attribeval.benchmarks.roar.tasks import Setup, is_finished, map_tasks
 from attribeval.benchmarks.roar.verdict import result as make_result
 from attribeval.errors import AttribevalError
+from attribeval.methods.given import Given
 from attribeval.results.result import Result
 
 _POLL = 1.0  # seconds between looks at what other processes do
@@ -38,7 +39,7 @@ _POLL = 1.0  # seconds between looks at what other processes do
 def run_roar(
     build_model: Callable[[], Any],
     dataset: Any,
-    methods: Sequence[str] | Mapping[str, Any] = (*PAPER_ESTIMATORS, *PAPER_CONTROLS),
+    methods: Given | Sequence[Given] | Mapping[str, Given] = (*PAPER_ESTIMATORS, *PAPER_CONTROLS),
     *,
     run_dir: str | PathLike,
     fractions: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),
@@ -67,9 +68,11 @@ def run_roar(
             down as they are; others need a function at the top of a `.py` file.
         dataset: Anything with `.train` and `.test`, or a pair of `Samples`. Images of files are resized to the model's
             input.
-        methods: Names of estimators (the paper's 15 and its two controls by default); or a mapping from labels to
-            names, to maps (a pair of arrays, train and test, (N, H, W, C or 1)), or to functions
-            `(images, model, split) -> maps` of raw images (B, H, W, C).
+        methods: Estimators (the paper's 15 and its two controls by default): names, objects, functions
+            `f(model, images, targets, seed)`, with `checkpoint` also `f(images, targets)`, and ready maps, which are a
+            pair: those of the training images and those of the test images; all kinds mixed, in a list or in a mapping
+            from labels, see `methods.given.methods_of`. Functions at the top of an imported `.py` file are called by
+            any process; all others, and objects that are not of the package, by this one, before the other maps.
         run_dir: The folder that holds everything; the same call goes on there after an interruption. More methods,
             modes, repeats or controls extend it.
         fractions: Shares of the values that are removed, or kept, in (0, 1].
@@ -125,7 +128,7 @@ def run_roar(
     else:
         chosen = Inline(setup) if stays else make_executor(setup, executor, jobs, gpus_per_job, executor_options)
     try:
-        work(working, grid, chosen, request.maps, progress)
+        work(working, grid, chosen, request.own, progress)
     finally:
         chosen.close()
     return report(working)
@@ -221,11 +224,11 @@ def drop_corrupted(run_dir: RunDir, grid: Grid) -> None:
                     error.path.unlink(missing_ok=True)
 
 
-def work(run_dir: RunDir, grid: Grid, executor: Any, maps: Mapping[str, Any], progress: bool | None) -> None:
+def work(run_dir: RunDir, grid: Grid, executor: Any, own: Mapping[str, Any], progress: bool | None) -> None:
     """Do what is missing, stage by stage."""
     _stage(run_dir, grid, [c.name for c in grid.unmodified()], executor, "unmodified models", progress)
     _check_explained(run_dir, grid)
-    store_own_maps(run_dir, grid, maps)
+    store_own_maps(run_dir, grid, own)
     _stage(run_dir, grid, map_tasks(run_dir, grid), executor, "maps", progress)
     recursive = grid.recursive()
     first = grid.modified() + (recursive[0] if recursive else [])

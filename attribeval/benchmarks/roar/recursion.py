@@ -13,6 +13,7 @@ import numpy as np
 
 from attribeval.attributer import Attributer, image_seeds
 from attribeval.benchmarks.roar.builder import build
+from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.importance import explained_model, ranked_values
 from attribeval.benchmarks.roar.pipeline import masked_dataset
@@ -20,7 +21,7 @@ from attribeval.benchmarks.roar.ranks import levels, mask_table, pack, packed_by
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.errors import AttribevalError
-from attribeval.methods.registry import build_method
+from attribeval.methods.given import refuse
 from attribeval.models.classifier import Classifier
 
 _AT_ONCE = 64  # images whose maps are in memory at the same time
@@ -76,7 +77,8 @@ def _rank_split(
     mean: np.ndarray,
 ) -> None:
     """Explain the images of a split as the model before saw them, in order, and write their ranks shard by shard."""
-    method = build_method(next(e.text for e in grid.estimators if e.label == cell.estimator))
+    method = method_of(next(e for e in grid.estimators if e.label == cell.estimator))
+    refuse({cell.estimator: method}, "the control 'recursive'", model=True)
     images = run_dir.images(split)
     batches = masked_dataset(
         images, run_dir.labels(split), removed, table=None if removed is None else mask_table(1, 0, "remove"),

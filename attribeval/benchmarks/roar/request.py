@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -11,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from attribeval.benchmarks.roar.builder import describe
+from attribeval.benchmarks.roar.estimators import read_estimators
 from attribeval.benchmarks.roar.fills import constant_fill
-from attribeval.benchmarks.roar.grid import Estimator, Grid, labelled
+from attribeval.benchmarks.roar.grid import Grid
 from attribeval.benchmarks.roar.ranks import check_fractions
 from attribeval.benchmarks.roar.recipe import Recipe, find_recipe
 from attribeval.benchmarks.roar.source import Source, read_source
 from attribeval.errors import AttribevalError
-from attribeval.methods.registry import build_method
+from attribeval.methods.given import Given
 from attribeval.models.classifier import Classifier
 from attribeval.models.preprocessing import find_preprocessing
 
@@ -29,20 +29,20 @@ class Request:
     Attributes:
         grid: The grid.
         source: The images.
-        maps: The user's own maps by label: pairs of arrays, or functions.
+        own: The user's own methods by label that only this process has: objects and functions, or ready maps by split.
         checkpoint: The trained Keras model that is explained, or None for the unmodified model.
     """
 
     grid: Grid
     source: Source
-    maps: dict[str, Any]
+    own: dict[str, Any]
     checkpoint: Any
 
 
 def make_request(
     build_model: Callable[[], Any],
     dataset: Any,
-    methods: Sequence[str] | Mapping[str, Any],
+    methods: Given | Sequence[Given] | Mapping[str, Given],
     *,
     fractions: Sequence[float],
     modes: Sequence[str],
@@ -63,7 +63,7 @@ def make_request(
             f"{type(preprocess).__name__}: put a function into the model, as a layer."
         )
     fractions = check_fractions(fractions)
-    for name, given in [("methods", methods), ("modes", modes), ("controls", controls)]:
+    for name, given in [("modes", modes), ("controls", controls)]:
         if isinstance(given, str):
             raise AttribevalError(f"Expected {name} as a list. Received one name: {given!r}: put it in a list.")
     find_preprocessing(preprocess)
@@ -74,7 +74,7 @@ def make_request(
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise AttribevalError(f"Expected seed as an int. Received: {seed!r}.")
     explained, checkpoint = _read_checkpoint(checkpoint, source)
-    estimators, maps = _read_methods(methods, source)
+    estimators, own = read_estimators(methods, source.splits, source.shape, explained, controls)
     grid = Grid(
         data=source.describe(),
         model=model,
@@ -91,7 +91,7 @@ def make_request(
         repeats=int(repeats) if isinstance(repeats, np.integer) else repeats,
         controls=tuple(dict.fromkeys(controls)),
     )
-    return Request(grid, source, maps, checkpoint)
+    return Request(grid, source, own, checkpoint)
 
 
 def _read_checkpoint(checkpoint: Any, source: Source) -> tuple[str, Any]:
@@ -112,38 +112,3 @@ def _read_checkpoint(checkpoint: Any, source: Source) -> tuple[str, Any]:
             f"Expected a checkpoint with {source.classes} classes, as build_model has. Received: {classifier.classes}."
         )
     return f"checkpoint {classifier.fingerprint()}", classifier.model
-
-
-def _read_methods(methods: Sequence[str] | Mapping[str, Any], source: Source) -> tuple[list[Estimator], dict[str, Any]]:
-    entries = dict(methods) if isinstance(methods, Mapping) else labelled(methods)
-    estimators, maps = [], {}
-    for label, given in entries.items():
-        if isinstance(given, str):
-            kind = "control" if build_method(given).card.family == "control" else "method"
-            estimators.append(Estimator(label, kind, "method", given))
-        else:
-            estimators.append(Estimator(label, "method", "maps", _describe_maps(label, given, source)))
-            maps[label] = given
-    return estimators, maps
-
-
-def _describe_maps(label: str, given: Any, source: Source) -> str:
-    """The user's maps in words that change when they do."""
-    if callable(given):
-        return f"function {getattr(given, '__qualname__', type(given).__name__)}"
-    if not isinstance(given, (tuple, list)) or len(given) != 2:
-        raise AttribevalError(
-            f"Expected {label} to be the name of a method, a function, or a pair of arrays (train, test). Received: "
-            f"{type(given).__name__}."
-        )
-    digest = hashlib.blake2b(digest_size=8)
-    for (split, samples), maps in zip(source.splits.items(), given, strict=True):
-        shape = np.shape(maps)
-        wanted = (len(samples), *source.shape)
-        if len(shape) not in (3, 4) or shape[:3] != wanted[:3] or (len(shape) == 4 and shape[3] not in (1, wanted[3])):
-            raise AttribevalError(
-                f"Expected {split} maps of {label} of shape {wanted} or {(*wanted[:3], 1)}. Received: {shape}."
-            )
-        for i in np.unique(np.linspace(0, len(samples) - 1, 32).astype(int)):
-            digest.update(np.ascontiguousarray(maps[i], dtype=np.float32).tobytes())
-    return f"arrays {digest.hexdigest()}"

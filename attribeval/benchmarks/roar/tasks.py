@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from attribeval.benchmarks.roar.builder import function_in_file
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.memory import grow_memory, lack_of_memory
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full
+from attribeval.importable import function_in_file
 
 Outcome = Literal["done", "failed", "busy", "full"]
 

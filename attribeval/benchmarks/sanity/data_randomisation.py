@@ -14,14 +14,14 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
-from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each, kind_of
+from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each
 from attribeval.benchmarks.sanity.similarity import SIMILARITIES, choose_similarities
 from attribeval.benchmarks.sanity.summary import Curve, summarise
 from attribeval.datasets.digit_scenes import OBJECTS, digit_scenes
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError
-from attribeval.methods.card import Method
+from attribeval.methods.given import Given, kind_of
 from attribeval.methods.options import check_count, options_of
 from attribeval.models.classifier import Classifier
 from attribeval.models.randomised import draw_weights
@@ -102,7 +102,7 @@ def run_data_randomisation(
     true: Attributer,
     permuted: Attributer,
     images: Any,
-    methods: Sequence[str] | Mapping[str, Method] = ("gradient", "gradcam", "guided_backprop"),
+    methods: Given | Sequence[Given] | Mapping[str, Given] = ("gradient", "gradcam", "guided_backprop"),
     *,
     similarities: Sequence[str] | None = None,
     accuracy: Mapping[str, float] | None = None,

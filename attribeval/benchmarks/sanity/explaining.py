@@ -10,29 +10,23 @@ import numpy as np
 from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
 from attribeval.errors import AttribevalError
+from attribeval.methods import given
 from attribeval.methods.card import Method
-from attribeval.methods.registry import build_method
+from attribeval.methods.given import Given
 
 CONTROLS = ("random", "sobel")
 _CLIP = 99  # percentile at which maps of pictures are cut, as in the paper's figures
 
 
-def chosen_methods(methods: Sequence[str] | Mapping[str, Method]) -> dict[str, Method]:
-    """Methods by label, with the controls that are missing.
+def chosen_methods(methods: Given | Sequence[Given] | Mapping[str, Given]) -> dict[str, Method]:
+    """Methods by label, with the controls that are missing; see `methods.given.methods_of`.
 
     Raises:
-        AttribevalError: If there is none, or a name is unknown.
+        AttribevalError: If there is none, a name is unknown, or one cannot explain a changed model.
     """
-    methods = [methods] if isinstance(methods, str) else methods
-    if not methods:
-        raise AttribevalError("Expected at least one method. Received none.")
-    built = dict(methods) if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
-    return built | {name: build_method(name) for name in CONTROLS if name not in built}
-
-
-def kind_of(method: Method) -> str:
-    """ "control" or "method"."""
-    return "control" if method.card.family == "control" else "method"
+    built = given.methods_of(methods)
+    given.refuse(built, "sanity checks", model=True)
+    return given.with_controls(built, CONTROLS)
 
 
 def explain_each(

@@ -12,12 +12,13 @@ import numpy as np
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.attributions import Attributions
-from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each, kind_of, small_map
+from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each, small_map
 from attribeval.benchmarks.sanity.similarity import SIMILARITIES, choose_similarities
 from attribeval.benchmarks.sanity.summary import Curve, summarise
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.card import Method
+from attribeval.methods.given import Given, kind_of
 from attribeval.methods.options import check_count, options_of
 from attribeval.models.randomised import WeightedLayer, choose_layers, randomised, weighted_layers
 from attribeval.results.result import Result
@@ -32,7 +33,7 @@ _PANELS = 8  # maps of the picture's image, the trained model's among them
 def run_sanity(
     attributer: Attributer,
     images: Any,
-    methods: Sequence[str] | Mapping[str, Method] = ("gradient", "gradcam", "guided_backprop"),
+    methods: Given | Sequence[Given] | Mapping[str, Given] = ("gradient", "gradcam", "guided_backprop"),
     *,
     modes: Sequence[str] = MODES,
     similarities: Sequence[str] | None = None,
@@ -51,7 +52,8 @@ def run_sanity(
     Args:
         attributer: The explained model. Its weights are changed while this runs, and put back, whatever happens.
         images: What `Attributer.explain` takes, `Samples` too.
-        methods: Names of methods, or a mapping from labels to methods. "random" and "sobel" are added as controls.
+        methods: Names, objects and functions `f(model, images, targets, seed)`, in a list or in a mapping from labels:
+            see `methods.given.methods_of`. "random" and "sobel" are added as controls.
             Sobel looks at no model: 1 everywhere. Random is noise that is drawn anew for every random model: what two
             unrelated maps have. All other methods draw the same random numbers for every model.
         modes: "cascading" (all layers from the output down to this one), "independent" (this one alone), or both.

@@ -18,6 +18,7 @@ from attribeval.benchmarks.wsol.summary import pack
 from attribeval.benchmarks.wsol.views import View, view
 from attribeval.datasets.images import resize
 from attribeval.datasets.samples import Samples
+from attribeval.methods.abilities import at
 from attribeval.methods.card import Method
 from attribeval.runs.keys import content_of, digest_of, file_name, model_key
 from attribeval.runs.store import Store
@@ -60,10 +61,14 @@ class Chunk:
         """What to lock while the images from number `start` on are scored."""
         return f"{self._common}-{self._measured}-{start:07d}"
 
-    def score(self, part: Samples) -> dict[str, np.ndarray]:
+    def score(self, part: Samples, rows: slice) -> dict[str, np.ndarray]:
         """Everything that is kept of some images, in small arrays: "images|labels", "<method>|<array>", ….
 
         What is in the store is taken from there; a method of which an array is missing explains the images again.
+
+        Args:
+            part: The images.
+            rows: Their places among all images, for ready maps.
         """
         seen = view(self._attributer, part, self._settings["geometry"], self._settings["protocol"])
         if not seen.items:
@@ -87,16 +92,19 @@ class Chunk:
         }
         if self._attributer.classifier.classes > 5:
             scored["images|top5"] = answered["rank_of_label"] < 5
-        for label, arrays in self._of_methods(name, seen, targets).items():
+        methods = at(at(self._methods, rows), seen.items)
+        for label, arrays in self._of_methods(name, methods, seen, targets).items():
             scored |= {f"{label}|{key}": values for key, values in arrays.items()}
         for label, measured in self._of_baselines(seen, targets).items():
             scored |= {f"{label}|{key}": values for key, values in pack(measured).items()}
         return scored
 
-    def _of_methods(self, name: str, seen: View, targets: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    def _of_methods(
+        self, name: str, built: Mapping[str, Method], seen: View, targets: np.ndarray
+    ) -> dict[str, dict[str, np.ndarray]]:
         """The packed arrays of every method, and its seconds for each image."""
         found, missing = {}, {}
-        for label, method in self._methods.items():
+        for label, method in built.items():
             records = {array: f"{name}/{file_name(method)}/{array}-{self._measured}" for array in self._wanted}
             records["seconds"] = f"{name}/{file_name(method)}/seconds"
             read = {array: self.store.read_arrays(record) for array, record in records.items()}
@@ -105,7 +113,7 @@ class Chunk:
             else:
                 found[label] = {key: values for one in read.values() for key, values in one.items()}
         if missing:
-            methods = {label: self._methods[label] for label in missing}
+            methods = {label: built[label] for label in missing}
             maps = self._attributer.explain_many(
                 seen.images, methods, targets, seed=self._settings["seed"], batch_size=self._batch_size, progress=False
             )
@@ -117,7 +125,7 @@ class Chunk:
                 packed = pack({array: measured[array]}) if array in measured else {}
                 self.store.write_arrays(record, packed)
                 found[label] |= packed
-        return {label: found[label] for label in self._methods}
+        return {label: found[label] for label in built}
 
     def _measure(self, seen: View, heatmaps: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
         extra = _colours(seen, self._settings["iou"]) if "colour_model" in self._wanted else None

@@ -24,9 +24,9 @@ from attribeval.benchmarks.wsol.summary import Scored, folds, summarise
 from attribeval.benchmarks.wsol.views import GEOMETRIES
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError, unknown
-from attribeval.methods.card import Method
+from attribeval.methods import given
+from attribeval.methods.given import Given
 from attribeval.methods.options import options_of
-from attribeval.methods.registry import build_method
 from attribeval.results.result import Result
 from attribeval.runs.store import Store
 
@@ -37,7 +37,7 @@ _CONTROLS = ("random", "sobel")
 def run_wsol(
     attributer: Attributer,
     dataset: Samples,
-    methods: Sequence[str] | Mapping[str, Method],
+    methods: Given | Sequence[Given] | Mapping[str, Given],
     *,
     metrics: Sequence[str] | None = None,
     iou: float = 0.5,
@@ -61,7 +61,9 @@ def run_wsol(
     Args:
         attributer: The explained model.
         dataset: Images with labels and boxes, masks, or both.
-        methods: Names of methods, or a mapping from labels to methods made with `build_method` (for options).
+        methods: Names, objects, functions and ready maps, all kinds mixed, in a list or in a mapping from labels: see
+            `methods.given.methods_of`. Ready maps are of the whole data set, images without a box included; with
+            geometry "cropped", which explains other images than the data set's, they are refused.
         metrics: Names from `metrics.METRICS`; None: all that the data allow, but ColourModel and SaliencyMetric, which
             cost more and must be named.
         iou: Overlap at which a box is right.
@@ -93,10 +95,12 @@ def run_wsol(
             the model's classes, a method or metric is unknown or lacks what it needs, or `run_dir` belongs to another
             study.
     """
-    _check(attributer, dataset, targets, geometry, list(methods))
+    _check(attributer, dataset, targets, geometry)
     check_options(protocol, iou, held_out, tolerance)
-    given = methods if isinstance(methods, Mapping) else {name: build_method(name) for name in methods}
-    built = {**given, **{name: build_method(name) for name in _CONTROLS if name not in given}}
+    built = given.with_controls(given.methods_of(methods), _CONTROLS)
+    if geometry == "cropped":
+        given.refuse(built, "wsol with geometry='cropped'", images=True)
+    built = given.of_images(built, dataset, len(dataset))
     taken = sorted(set(BASELINES) & set(built))
     if taken:
         raise AttribevalError(f"Expected labels of methods other than the baselines'. Received: {taken[0]!r}.")
@@ -104,7 +108,7 @@ def run_wsol(
     have = {"labels", "top1"} | ({"top5"} if five and targets == "label" else set())
     truth = {name for name in ("boxes", "masks") if getattr(dataset, name) is not None}
     kept, skipped = split_by_boxes(dataset.boxes, dataset.ids, strict)
-    dataset = dataset[kept]
+    dataset, built = dataset[kept], given.at(built, kept)
     chosen = choose_metrics(metrics, have | {"folds"}, truth)
     settings: dict[str, Any] = {
         "model": attributer.classifier.name,
@@ -130,14 +134,12 @@ def run_wsol(
     with progress_bars.bar(len(dataset), "wsol", progress) as bar:
         for number in work.store.take([work.lock(start) for start in starts]):
             part = dataset[starts[number] : starts[number] + _CHUNK]
-            chunks[number] = work.score(part)
+            chunks[number] = work.score(part, slice(starts[number], starts[number] + _CHUNK))
             bar.update(len(part))
     return _summarise(chunks, built, chosen, settings, skipped, dataset)
 
 
-def _check(attributer: Attributer, dataset: Samples, targets: str, geometry: str, methods: list[str]) -> None:
-    if not methods:
-        raise AttribevalError("Expected at least one method. Received none.")
+def _check(attributer: Attributer, dataset: Samples, targets: str, geometry: str) -> None:
     if targets not in ("label", "predicted"):
         raise AttribevalError(f"Expected targets 'label' or 'predicted'. Received: {targets!r}.")
     if geometry not in GEOMETRIES:
@@ -186,8 +188,7 @@ def _summarise(
     for name in [*methods, *BASELINES]:
         arrays = arrays_of(name)
         seconds = float(arrays["seconds"].mean()) if "seconds" in arrays else 0.0
-        control = name in methods and methods[name].card.family == "control"
-        kind = "baseline" if name in BASELINES else "control" if control else "method"
+        kind = "baseline" if name in BASELINES else given.kind_of(methods[name])
         scored.append(Scored(name, kind, arrays, seconds))
     settings = settings | {
         "images": n,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attribeval.benchmarks.roar.builder import place_of
 from attribeval.benchmarks.roar.executors.local import Local
 from attribeval.benchmarks.roar.tasks import Setup
 from attribeval.errors import AttribevalError, unknown
+from attribeval.importable import place_of
 from attribeval.methods.options import check_count
 
 EXECUTORS = ("local", "ray", "slurm")
