@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from attribeval import datasets
     from attribeval.attributer import Attributer
     from attribeval.attributions import Attributions
+    from attribeval.benchmarks.function import metric
     from attribeval.errors import AttribevalError
     from attribeval.evaluator import Evaluator
     from attribeval.methods.function import method
@@ -26,8 +27,9 @@ _HOMES = {
     "Evaluator": "attribeval.evaluator",
     "Result": "attribeval.results.result",
     "method": "attribeval.methods.function",
+    "metric": "attribeval.benchmarks.function",
 }
-__all__ = ["AttribevalError", "Attributer", "Attributions", "Evaluator", "Result", "datasets", "method"]
+__all__ = ["AttribevalError", "Attributer", "Attributions", "Evaluator", "Result", "datasets", "method", "metric"]
 
 
 def __getattr__(name: str):

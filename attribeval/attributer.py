@@ -20,9 +20,10 @@ from attribeval.attributions import Attributions
 from attribeval.datasets.photographs import Photographs
 from attribeval.datasets.source import ImageSource, Repeated, all_finite
 from attribeval.errors import AttribevalError
+from attribeval.methods.abilities import needs_one_device, of_images
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
-from attribeval.methods.given import Given, labelled, method_of, methods_of, needs_one_device, of_images
+from attribeval.methods.given import Given, labelled, method_of, methods_of
 from attribeval.methods.options import options_of
 from attribeval.methods.registry import build_method, names
 from attribeval.methods.zeros import remark_on_zeros

@@ -7,7 +7,6 @@ from os import PathLike
 from typing import Any, Literal
 
 from attribeval.attributer import Attributer
-from attribeval.benchmarks.card import Benchmark
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods.given import Given
@@ -90,7 +89,7 @@ class Evaluator:
     def compare(
         self,
         methods: Given | Sequence[Given] | Mapping[str, Given] | None = None,
-        benchmarks: Sequence[str] | Mapping[str, Benchmark] | None = None,
+        benchmarks: Any | Sequence[Any] | Mapping[str, Any] | None = None,
         *,
         targets: Literal["predicted", "label"] = "predicted",
         seed: int = 0,

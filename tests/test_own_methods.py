@@ -17,7 +17,8 @@ from attribeval.importable import function_in_file
 from attribeval.methods import given
 from attribeval.methods.code import code_of
 from attribeval.methods.function import function_method
-from attribeval.methods.registry import build_method, written
+from attribeval.methods.registry import build_method
+from attribeval.methods.spelling import written
 
 SIZE, N = 12, 40  # more images than any study takes at a time
 

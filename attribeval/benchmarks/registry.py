@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+from attribeval import plugins
 from attribeval.benchmarks.axioms.completeness import Completeness
 from attribeval.benchmarks.axioms.non_sensitivity import NonSensitivity
 from attribeval.benchmarks.card import Benchmark, Card
@@ -25,6 +27,7 @@ from attribeval.benchmarks.faithfulness.pixel_flipping import Abpc, Lerf, Morf
 from attribeval.benchmarks.faithfulness.road import Road, RoadLerf, RoadMorf
 from attribeval.benchmarks.faithfulness.sensitivity_n import SensitivityN
 from attribeval.benchmarks.faithfulness.sufficiency import Sufficiency
+from attribeval.benchmarks.function import function_metric
 from attribeval.benchmarks.localisation.box_iou import BoxIoU
 from attribeval.benchmarks.localisation.energy_in_box import EnergyInBox
 from attribeval.benchmarks.localisation.pointing_game import PointingGame
@@ -83,8 +86,26 @@ BENCHMARKS: dict[str, type] = {cls.card.name: cls for cls in _CLASSES}
 
 
 def cards() -> list[Card]:
-    """The cards of all benchmarks, in the order of the families."""
-    return [cls.card for cls in _CLASSES]
+    """The cards of all benchmarks, in the order of the families; then those of other packages."""
+    theirs = (_plugin(name) for name in plugins.names(plugins.METRICS, BENCHMARKS))
+    return [cls.card for cls in _CLASSES] + [one.card for one in theirs if one is not None]
+
+
+def _plugin(name: str) -> Any | None:
+    """The class that another package registers under a name, or its function as a benchmark; None if there is none."""
+    found = plugins.load(plugins.METRICS, name, _fault)
+    return found if found is None or isinstance(found, type) else function_metric(found, name)
+
+
+def _fault(loaded: Any) -> str | None:
+    """What is wrong with something that a package registers as a metric."""
+    if not isinstance(loaded, type):
+        function_metric(loaded)
+        return None
+    able = all(callable(getattr(loaded, name, None)) for name in ("prepare", "score"))
+    if not dataclasses.is_dataclass(loaded) or not able:
+        return f"{loaded.__name__} is no dataclass with the methods prepare and score"
+    return None if isinstance(getattr(loaded, "card", None), Card) else f"{loaded.__name__}.card is no Card"
 
 
 def build_benchmark(text: str, options: dict[str, Any] | None = None) -> Benchmark:
@@ -101,10 +122,18 @@ def build_benchmark(text: str, options: dict[str, Any] | None = None) -> Benchma
         AttribevalError: If the text cannot be read, or a name or an option is unknown (valid ones listed).
     """
     expression = parse(text)
-    if expression.name not in BENCHMARKS:
-        raise unknown("benchmark", expression.name, BENCHMARKS)
+    name = expression.name
+    cls = BENCHMARKS.get(name) or _plugin(name)
+    if cls is None:
+        known = [*BENCHMARKS, *plugins.names(plugins.METRICS, BENCHMARKS)]
+        raise AttribevalError(f"{unknown('benchmark', name, known)}{plugins.fault(plugins.METRICS, name)}")
     if expression.base is not None:
         raise AttribevalError(
             f"Expected a benchmark with options alone, such as deletion(steps=10). Received: {text!r}."
         )
-    return make(BENCHMARKS[expression.name], expression.name, expression.options | (options or {}))
+    given = expression.options | (options or {})
+    if isinstance(cls, type):
+        return make(cls, name, given)
+    if given:
+        raise AttribevalError(f"Expected {name!r} alone: it is a function of another package, without options.")
+    return cls

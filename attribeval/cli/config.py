@@ -117,14 +117,15 @@ def dry_run(args: argparse.Namespace) -> None:
 
 
 def _check_name(option: str, name: str) -> None:
-    from attribeval.benchmarks.registry import build_benchmark
+    from attribeval.benchmarks.leaderboard.plan import benchmark_of
+    from attribeval.methods.given import is_name, labelled, method_of
     from attribeval.methods.grammar import parse
-    from attribeval.methods.registry import build_method
 
+    ((label, given),) = labelled(name).items()
     if option == "benchmarks":
-        build_benchmark(name)
-    elif name != "all" and parse(name).name != "expected_gradients":  # which needs references beside its name
-        build_method(name)
+        benchmark_of(given, label)
+    elif given != "all" and not (is_name(given) and parse(given).name == "expected_gradients"):  # needs references, too
+        method_of(given, label)
 
 
 def _check_path(option: str, path: Any) -> None:

@@ -23,27 +23,27 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the table, or JSON."""
-    from attribeval.methods.registry import METHODS, cards
+    from attribeval.methods.registry import cards, known
     from attribeval.report.terminal import terminal_width
 
     if args.json:
-        print(as_json(METHODS))
+        print(as_json(known()))
     else:
         print(table(cards(), terminal_width()))
 
 
-def as_json(methods: dict[str, type]) -> str:
+def as_json(methods: dict[str, Any]) -> str:
     """The cards as a JSON list of objects, and below "options" the default of each option, as Python writes it.
 
     Args:
-        methods: By name.
+        methods: Classes by name; functions of other packages, which have no options, as methods.
     """
     import dataclasses
     import json
 
     known = []
     for cls in methods.values():
-        fields = [field for field in dataclasses.fields(cls) if field.init]
+        fields = [field for field in dataclasses.fields(cls) if field.init] if isinstance(cls, type) else []
         required = dataclasses.MISSING
         options = {field.name: None if field.default is required else repr(field.default) for field in fields}
         known.append(dataclasses.asdict(cls.card) | {"options": options})

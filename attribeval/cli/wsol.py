@@ -88,15 +88,20 @@ def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
 def _picture(attributer: Any, dataset: Any, result: Any, args: argparse.Namespace) -> Any:
     """A few photographs with the map and the box of the method that has the best MaxBoxAcc; None if none has one."""
     from attribeval.benchmarks.wsol.maxboxacc import predicted_boxes
+    from attribeval.methods.abilities import at, of_images
+    from attribeval.methods.given import methods_of
     from attribeval.plots import box_overlays
 
     rows = result.table[(result.table["metric"] == "MaxBoxAcc") & (result.table["kind"] == "method")]
     if rows.empty:
         return None
     best = rows.iloc[0]
-    some = dataset[[i for i, boxes in enumerate(dataset.boxes) if len(boxes)][:12]]
+    places = [i for i, boxes in enumerate(dataset.boxes) if len(boxes)][:12]
+    some = dataset[places]
     images = attributer.read(some)
-    heat = attributer.explain(images, best["method"], some.labels if args.targets == "label" else None, seed=args.seed)
+    methods = at(of_images(methods_of(args.methods), dataset, len(dataset)), places)
+    targets = some.labels if args.targets == "label" else None
+    heat = attributer.explain(images, {best["method"]: methods[best["method"]]}, targets, seed=args.seed)
     names = some.class_names or attributer.classifier.class_names
     names = names or [f"class {k}" for k in range(attributer.classifier.classes)]
     return box_overlays(

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from attribeval.attributions import Attributions
-from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.importable import function_in_file
 from attribeval.methods.card import Method
 from attribeval.methods.function import FORMS, FunctionMethod, function_method, name_of
 from attribeval.methods.reading import ranking
 from attribeval.methods.ready import ReadyMaps, ready_maps
-from attribeval.methods.registry import build_method, written
+from attribeval.methods.registry import build_method
+from attribeval.methods.spelling import written
 
 Given = str | PathLike | Method | Any  # also a function, an array, `Attributions`
 _PATHS = (str, PathLike)
@@ -43,27 +43,32 @@ def methods_of(given: Given | Iterable[Given] | Mapping[str, Given]) -> dict[str
     return {label: method_of(one, label) for label, one in labelled(given).items()}
 
 
-def labelled(given: Any) -> dict[str, Any]:
-    """What was passed, by label, as it is; see `methods_of`."""
+def labelled(given: Any, kind: str = "method") -> dict[str, Any]:
+    """What was passed, by label, as it is; see `methods_of`.
+
+    Args:
+        given: One, a list or a mapping.
+        kind: What it is, in the singular, for messages.
+    """
     if isinstance(given, Mapping):
         for label in given:
             if not isinstance(label, str) or not label.strip():
-                raise AttribevalError(f"Expected a name for each method. Received: {label!r}.")
+                raise AttribevalError(f"Expected a name for each {kind}. Received: {label!r}.")
         found = dict(given)
     else:
         alone = isinstance(given, (*_PATHS, np.ndarray, Attributions, type)) or callable(given)
-        several = [given] if alone or not isinstance(given, Iterable) or _is_method(given) else list(given)
+        several = [given] if alone or not isinstance(given, Iterable) or hasattr(given, "card") else list(given)
         found = {}
         for one in several:
             label, one = _split(one)
             if label in found and not (isinstance(one, str) and one == found[label]):
                 raise AttribevalError(
-                    f"Expected methods with names of their own. Received {label!r} twice: pass a mapping, "
-                    "{'name': method, …}."
+                    f"Expected {kind}s with names of their own. Received {label!r} twice: pass a mapping, "
+                    f"{{'name': {kind}, …}}."
                 )
             found[label] = one
     if not found:
-        raise AttribevalError("Expected at least one method. Received none.")
+        raise AttribevalError(f"Expected at least one {kind}. Received none.")
     return found
 
 
@@ -89,6 +94,8 @@ def label_of(given: Any) -> str:
         return given.name
     if _is_method(given):
         return written(given) or given.card.name
+    if hasattr(given, "card"):
+        return given.card.name
     return name_of(given) if callable(given) else "maps"
 
 
@@ -100,10 +107,8 @@ def method_of(given: Any, label: str) -> Method:
         label: What tables call it.
     """
     if isinstance(given, str) and not _is_path(given):
-        if _is_place(given):
-            file, _, name = given.rpartition(":")
-            return function_method(function_in_file(file, name), label)
-        return build_method(given)
+        function = placed(given)
+        return build_method(given) if function is None else function_method(function, label)
     if isinstance(given, type):
         raise AttribevalError(f"Expected a method for {label!r}. Received a class: make one, {given.__name__}().")
     if _is_method(given):
@@ -139,96 +144,17 @@ def kind_of(method: Method) -> str:
     return "control" if method.card.family == "control" else "method"
 
 
-# ------------------------------------------------------------------------------------------ what needs their images
+def is_name(text: str) -> bool:
+    """Whether a text is the name of a method rather than of a file, a folder or a function of a file."""
+    return not _is_path(text) and not _is_place(text)
 
 
-def of_images(methods: Mapping[str, Method], images: Any, count: int) -> dict[str, Method]:
-    """The same methods; ready maps among them are found for their images and counted.
-
-    Args:
-        methods: By label.
-        images: As the caller passed them: their names find files of folders.
-        count: How many there are.
-
-    Raises:
-        AttribevalError: If there is not one map for each image, naming the method.
-    """
-    ids = _ids(images)
-    return {label: _ready(method, lambda maps: maps.of_images(ids, count)) for label, method in methods.items()}
-
-
-def at(methods: Mapping[str, Method], rows: Any) -> dict[str, Method]:
-    """The methods for some of the images that `of_images` knows: ready maps are those of these images.
-
-    Args:
-        methods: As `of_images` returned them.
-        rows: Places of the images, ints or a slice.
-    """
-    return {label: _ready(method, lambda maps: maps.at(rows)) for label, method in methods.items()}
-
-
-def unable(method: Method, *, images: bool = False, model: bool = False) -> str | None:
-    """Why a method cannot explain further images, or another model; None if it can.
-
-    Args:
-        method: A method, or a wrapper of one.
-        images: Whether images are explained that are not the caller's own.
-        model: Whether the model is changed, or another one is explained.
-    """
-    base = getattr(method, "base", None)
-    if base is not None:
-        return unable(base, images=images, model=model)
-    what = "changed or other models" if model else "changed images"
-    if isinstance(method, ReadyMaps) and (images or model):
-        form = "f(model, images, targets, seed)" if model else "f(images, targets)"
-        return f"{what} are explained, and ready maps are of one model and its images: give a function {form}"
-    ignores = method.card.family == "control"  # it has nothing of any model
-    if isinstance(method, FunctionMethod) and model and not method.takes_model and not ignores:
-        return (
-            f"{what} are explained, and a function f(images, targets) does not get the model: give one "
-            "f(model, images, targets, seed)"
-        )
-    return None
-
-
-def refuse(methods: Mapping[str, Method], study: str, *, images: bool = False, model: bool = False) -> None:
-    """Raise if a study needs what a function or ready maps cannot give.
-
-    Args:
-        methods: By label.
-        study: Its name, for the message.
-        images, model: As in `unable`.
-
-    Raises:
-        AttribevalError: Naming the first such method and the form that is needed.
-    """
-    for label, method in methods.items():
-        why = unable(method, images=images, model=model)
-        if why is not None:
-            raise AttribevalError(f"Expected methods that {study} can use. Received {label!r}: {why}.")
-
-
-def needs_one_device(method: Method) -> bool:
-    """Whether a method, or what it wraps, must be called by one thread alone."""
-    base = getattr(method, "base", None)
-    return getattr(method, "one_device", False) or (base is not None and needs_one_device(base))
-
-
-def _ready(method: Any, change: Any) -> Any:
-    if isinstance(method, ReadyMaps):
-        return change(method)
-    base = getattr(method, "base", None)
-    changed = base if base is None else _ready(base, change)
-    return method if changed is base else replace(method, base=changed)
-
-
-def _ids(images: Any) -> list[str] | None:
-    if isinstance(images, Samples):
-        return images.ids
-    several = [images] if isinstance(images, _PATHS) else images
-    if isinstance(several, Sequence) and several and all(isinstance(one, _PATHS) for one in several):
-        return [PurePath(one).stem for one in several]
-    return None
+def placed(text: str) -> Any | None:
+    """The function of a text "file.py:function"; None for any other text."""
+    if not _is_place(text):
+        return None
+    file, _, name = text.rpartition(":")
+    return function_in_file(file, name)
 
 
 def _is_method(given: Any) -> bool:

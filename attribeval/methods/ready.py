@@ -15,8 +15,7 @@ from attribeval.attributions import Attributions
 from attribeval.errors import AttribevalError
 from attribeval.methods.card import Card
 from attribeval.methods.handed import checked
-
-_FILES = (".npy", ".npz")
+from attribeval.methods.map_files import ENDINGS, MapFiles, load
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +127,12 @@ def ready_maps(given: Any, name: str) -> ReadyMaps:
         path = Path(given)
         if path.is_dir():
             return ReadyMaps(name, None, path)
-        if path.suffix not in _FILES or not path.is_file():
+        if path.suffix not in ENDINGS or not path.is_file():
             raise AttribevalError(
                 f"Expected {name!r} to be a folder of map files, or a .npz or .npy file. Received {str(path)!r}, which "
                 f"is {'neither' if path.exists() else 'not there'}."
             )
-        given = Attributions.load(path) if path.suffix == ".npz" else _load(path)
+        given = Attributions.load(path) if path.suffix == ".npz" else load(path)
     if isinstance(given, Attributions):
         return ReadyMaps(name, _hash(given.values), given.values, np.asarray(given.targets))
     try:
@@ -146,68 +145,6 @@ def ready_maps(given: Any, name: str) -> ReadyMaps:
             f"{array.shape}."
         )
     return ReadyMaps(name, _hash(array), array)
-
-
-def _load(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise AttribevalError(f"Expected {str(path)!r} to hold maps (N, H, W, C). Received: {error}.") from error
-
-
-class MapFiles:
-    """Map files of a folder, read when they are indexed.
-
-    Args:
-        folder: Holds for each image `<id>.npy`, an array (H, W) or (H, W, C), or `<id>.npz`, one map as
-            `Attributions.save` writes it; an id may hold folders of its own.
-        ids: Of the images.
-        name: What tables call the maps.
-
-    Raises:
-        AttribevalError: If the images have no ids, or files are missing, which are named.
-    """
-
-    def __init__(self, folder: Path, ids: Sequence[str] | None, name: str):
-        if ids is None:
-            raise AttribevalError(
-                f"Expected images with names, by which the files of {name!r} are found. Received an array: pass "
-                "Samples or paths, or the maps as an array."
-            )
-        self._paths = [next((p for p in _candidates(folder, one) if p.is_file()), None) for one in ids]
-        missing = [one for one, path in zip(ids, self._paths, strict=True) if path is None]
-        if missing:
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise AttribevalError(
-                f"Expected a file <image id>.npy or .npz for each image below {str(folder)!r}. Received none for "
-                f"{', '.join(missing[:5])}{more}."
-            )
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        path = self._paths[index]
-        if path.suffix == ".npy":
-            return np.asarray(_load(path))
-        return self._saved(path).values[0]
-
-    def targets(self) -> np.ndarray | None:
-        """Classes that the maps explain, if all files say it."""
-        if any(path.suffix == ".npy" for path in self._paths):
-            return None
-        return np.array([self._saved(path).targets[0] for path in self._paths])
-
-    @staticmethod
-    def _saved(path: Path) -> Attributions:
-        saved = Attributions.load(path)
-        if len(saved) != 1:
-            raise AttribevalError(f"Expected one map in {str(path)!r}, that of its image. Received: {len(saved)}.")
-        return saved
-
-
-def _candidates(folder: Path, one: str) -> list[Path]:
-    return [folder / f"{one}{ending}" for ending in _FILES]
 
 
 def _hash(maps: Any) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import numpy as np
-
 from attribeval import plugins
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.absolute import Absolute
@@ -21,7 +19,6 @@ from attribeval.methods.deeplift import DeepLIFT
 from attribeval.methods.excitation_backprop import ExcitationBackprop
 from attribeval.methods.expected_gradients import ExpectedGradients
 from attribeval.methods.extremal_perturbation import ExtremalPerturbation
-from attribeval.methods.function import function_method
 from attribeval.methods.gradcam import GradCAM
 from attribeval.methods.gradcam_plus_plus import GradCAMPlusPlus
 from attribeval.methods.gradient import Gradient
@@ -42,6 +39,7 @@ from attribeval.methods.meaningful_perturbation import MeaningfulPerturbation
 from attribeval.methods.occlusion import Occlusion
 from attribeval.methods.partition_shap import PartitionSHAP
 from attribeval.methods.random import Random
+from attribeval.methods.registered import registered
 from attribeval.methods.rise import RISE
 from attribeval.methods.scorecam import ScoreCAM
 from attribeval.methods.shapley_sampling import ShapleySampling
@@ -110,23 +108,7 @@ def names() -> list[str]:
 
 def known() -> dict[str, Any]:
     """Classes by name; of other packages also functions, as methods. What cannot be imported is left out."""
-    return METHODS | {name: one for name in names() if name not in METHODS and (one := _plugin(name)) is not None}
-
-
-def _plugin(name: str) -> Any | None:
-    """The class that another package registers under a name, or its function as a method; None if there is none."""
-    found = plugins.load(plugins.METHODS, name, _fault)
-    return found if found is None or isinstance(found, type) else function_method(found, name)
-
-
-def _fault(loaded: Any) -> str | None:
-    """What is wrong with something that a package registers as a method."""
-    if not isinstance(loaded, type):
-        function_method(loaded)
-        return None
-    if not dataclasses.is_dataclass(loaded) or not callable(getattr(loaded, "attribute", None)):
-        return f"{loaded.__name__} is no dataclass with a method attribute(batch)"
-    return None if isinstance(getattr(loaded, "card", None), Card) else f"{loaded.__name__}.card is no Card"
+    return METHODS | {name: one for name in names() if name not in METHODS and (one := registered(name)) is not None}
 
 
 def needs_base(cls: type) -> bool:
@@ -173,7 +155,7 @@ def build_method(text: str, options: dict[str, Any] | None = None) -> Method:
 
 def _build(expression: Expression, options: dict[str, Any]) -> Method:
     name = expression.name
-    cls = METHODS.get(name) or _plugin(name)
+    cls = METHODS.get(name) or registered(name)
     if cls is None:
         raise AttribevalError(f"{unknown('method', name, [*names(), *ALIASES])}{plugins.fault(plugins.METHODS, name)}")
     twice = set(expression.options) & set(options)
@@ -191,34 +173,6 @@ def _build(expression: Expression, options: dict[str, Any]) -> Method:
     if expression.base is not None:
         values = {"base": _build(expression.base, {})} | values
     return make(cls, name, values)
-
-
-def written(method: Method) -> str | None:
-    """The text of which `build_method` makes this method again, options that are not the defaults in brackets.
-
-    None if there is no such text: the class is in no registry, or an option is an array or another object.
-    """
-    name = method.card.name
-    if (METHODS.get(name) or _plugin(name)) is not type(method):
-        return None
-    words = []
-    for field in dataclasses.fields(method):
-        value = getattr(method, field.name)
-        if field.name == "base":
-            words.insert(0, written(value))
-        elif field.init and not _same(value, field.default):
-            words.append(f"{field.name}={list(value) if isinstance(value, tuple) else value!r}")
-    if None in words:
-        return None
-    text = f"{name}({', '.join(words)})" if words else name
-    try:
-        return text if build_method(text) == method else None
-    except (AttribevalError, ValueError):
-        return None
-
-
-def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(np.all(one == other))
 
 
 def make(cls: type, name: str, options: dict[str, Any]) -> Method:

@@ -10,7 +10,7 @@ from attribeval.benchmarks.bam.nets import Net, find_net
 from attribeval.benchmarks.bam.region import PROTOCOLS
 from attribeval.datasets.bam import Bam, digits
 from attribeval.errors import AttribevalError
-from attribeval.methods import given
+from attribeval.methods import abilities, given
 from attribeval.methods.card import Method
 
 PAPER_METHODS = (
@@ -68,7 +68,7 @@ def make_plan(
             f"Expected rising commonalities that end with 1, to which all are compared. Received: {list(ks)}."
         )
     built = given.methods_of(methods)
-    given.refuse(built, "bam", model=True)
+    abilities.refuse(built, "bam", model=True)
     if isinstance(data, str):
         if data != "digits":
             raise AttribevalError(

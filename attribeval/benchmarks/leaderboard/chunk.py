@@ -17,8 +17,8 @@ from attribeval.benchmarks.leaderboard.memory import PeakMemory
 from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
+from attribeval.methods.abilities import at, unable
 from attribeval.methods.card import Method
-from attribeval.methods.given import at, unable
 from attribeval.methods.reading import ranking
 from attribeval.models.classifier import Classifier
 from attribeval.runs.keys import digest_of, file_name, image_keys

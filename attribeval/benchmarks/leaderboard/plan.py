@@ -7,6 +7,7 @@ from typing import Any
 
 from attribeval.benchmarks import registry
 from attribeval.benchmarks.card import Benchmark
+from attribeval.benchmarks.function import function_metric
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods import given
@@ -37,30 +38,25 @@ def choose_methods(methods: Given | Sequence[Given] | Mapping[str, Given] | None
 
 
 def choose_benchmarks(
-    benchmarks: Sequence[str] | Mapping[str, Benchmark] | None, dataset: Samples | None
+    benchmarks: Any | Sequence[Any] | Mapping[str, Any] | None, dataset: Samples | None
 ) -> dict[str, Benchmark]:
     """Benchmarks by label.
 
     Args:
-        benchmarks: Names as `registry.build_benchmark` reads them, or a mapping from labels to benchmarks; None: all
-            for which the data have what they need, and which run without an option that must be given.
+        benchmarks: Names as `registry.build_benchmark` reads them, benchmark objects, and functions
+            `f(maps, images, targets)` or `f(maps, images, targets, predict)` (see `function.metric`), also as
+            "file.py:function"; all kinds mixed, in a list or in a mapping from labels. None: all of this package for
+            which the data have what they need, and which run without an option that must be given.
         dataset: Of the run; None if there are images alone.
 
     Raises:
         AttribevalError: If there is none, a name is unknown (nearest listed), or the data lack what one needs.
     """
     have = {need for need in _FROM_DATA if dataset is not None and getattr(dataset, need) is not None}
-    if isinstance(benchmarks, str):
-        raise AttribevalError(f"Expected a list of benchmarks. Received a text: [{benchmarks!r}] is a list.")
     if benchmarks is None:
         cards = [cls.card for cls in registry.BENCHMARKS.values()]
         benchmarks = [card.name for card in cards if not lacking(card, have) and not set(card.needs) & set(_BY_HAND)]
-    if not benchmarks:
-        raise AttribevalError("Expected at least one benchmark. Received none.")
-    if isinstance(benchmarks, Mapping):
-        built = dict(benchmarks)
-    else:
-        built = {name: registry.build_benchmark(name) for name in benchmarks}
+    built = {label: benchmark_of(one, label) for label, one in given.labelled(benchmarks, "benchmark").items()}
     for label, benchmark in built.items():
         lacks = lacking(benchmark.card, have)
         if lacks:
@@ -69,6 +65,21 @@ def choose_benchmarks(
                 "read it with annotations, or leave the benchmark out."
             )
     return built
+
+
+def benchmark_of(one: Any, label: str) -> Benchmark:
+    """One benchmark; see `choose_benchmarks`.
+
+    Args:
+        one: What was passed.
+        label: What tables call it.
+    """
+    if isinstance(one, str):
+        function = given.placed(one)
+        return registry.build_benchmark(one) if function is None else function_metric(function, label)
+    if hasattr(one, "card") and hasattr(one, "score") and not isinstance(one, type):
+        return one
+    return function_metric(one, label)
 
 
 def lacking(card: Any, have: set[str]) -> list[str]:

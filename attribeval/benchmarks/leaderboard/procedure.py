@@ -20,8 +20,9 @@ from attribeval.benchmarks.leaderboard.summary import summarise
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError
+from attribeval.methods.abilities import of_images
 from attribeval.methods.card import Method
-from attribeval.methods.given import Given, of_images
+from attribeval.methods.given import Given
 from attribeval.methods.options import check_count, options_of
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
@@ -34,7 +35,7 @@ def run_leaderboard(
     attributer: Attributer,
     dataset: Samples | Any,
     methods: Given | Sequence[Given] | Mapping[str, Given] | None = None,
-    benchmarks: Sequence[str] | Mapping[str, Benchmark] | None = None,
+    benchmarks: Any | Sequence[Any] | Mapping[str, Any] | None = None,
     *,
     targets: Literal["predicted", "label"] = "predicted",
     seed: int = 0,
@@ -55,8 +56,9 @@ def run_leaderboard(
         methods: Names, objects, functions and ready maps, all kinds mixed, in a list or in a mapping from labels: see
             `methods.given.methods_of`; None: `plan.DEFAULT_METHODS`. Random noise and Sobel edges are always among
             them. A benchmark that explains other images or models has no number for ready maps, and says so.
-        benchmarks: Names of benchmarks (`attribeval bench --list`), or a mapping from labels to benchmarks; None: all
-            that the data allow.
+        benchmarks: Names of benchmarks (`attribeval bench --list`), objects, and functions `f(maps, images, targets)`
+            or `f(maps, images, targets, predict)`, all kinds mixed, in a list or in a mapping from labels: see
+            `plan.choose_benchmarks`; None: all that the data allow.
         targets: Class explained: the model's own, or the data set's.
         seed: Seed of everything random.
         batch_size: Images that the model takes at a time. Never changes a result beyond rounding.

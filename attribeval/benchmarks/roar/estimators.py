@@ -13,13 +13,14 @@ from attribeval.benchmarks.roar.grid import Estimator, spelt
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.importable import function_in_file, place_of
-from attribeval.methods import given
+from attribeval.methods import abilities, given
 from attribeval.methods.card import Method
 from attribeval.methods.function import FunctionMethod, function_method
 from attribeval.methods.given import Given
 from attribeval.methods.options import options_of
 from attribeval.methods.ready import ReadyMaps
-from attribeval.methods.registry import build_method, written
+from attribeval.methods.registry import build_method
+from attribeval.methods.spelling import written
 
 Own = Method | dict[str, ReadyMaps]
 
@@ -56,7 +57,7 @@ def read_estimators(
         method = kept if kept is not None or isinstance(one, str) else given.method_of(one, label)
         if "recursive" in controls and estimator.kind == "method":
             _check_recursive(estimator, method)
-        why = None if isinstance(method, dict | None) else given.unable(method, model=True)
+        why = None if isinstance(method, dict | None) else abilities.unable(method, model=True)
         if why is not None and explained == "unmodified":
             raise AttribevalError(
                 f"Expected methods that can explain the model that roar trains. Received {label!r}: {why}, or give the "
@@ -90,7 +91,7 @@ def _read(label: str, one: Any, splits: Mapping[str, Samples], shape: tuple[int,
         pair = _pair(label, one, splits, shape)
         return Estimator(label, "method", "maps", f"arrays {' '.join(str(m.content) for m in pair.values())}"), pair
     method = given.method_of(one, label)
-    if given.unable(method, images=True) is not None:
+    if abilities.unable(method, images=True) is not None:
         raise AttribevalError(
             f"Expected ready maps of training and of test images. Received {label!r} as one: give a pair, "
             "(maps of train, maps of test), or a function f(model, images, targets, seed)."
@@ -152,7 +153,7 @@ def _check_recursive(estimator: Estimator, method: Any) -> None:
     if isinstance(method, dict):
         why = "ready maps are of one model: give a function f(model, images, targets, seed)"
     elif method is not None:
-        why = given.unable(method, model=True)
+        why = abilities.unable(method, model=True)
     if why is None and estimator.source == "maps":
         why = "other processes call it, and cannot find it: define it at the top of a .py file that is imported"
     if why is not None:

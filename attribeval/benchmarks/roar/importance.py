@@ -15,8 +15,8 @@ from attribeval.benchmarks.roar.ranks import levels, pack, packed_bytes
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.errors import AttribevalError
+from attribeval.methods.abilities import at
 from attribeval.methods.card import Method
-from attribeval.methods.given import at
 from attribeval.models.classifier import Classifier
 
 _AT_ONCE = 64 * 224 * 224  # pixels of the images whose maps are in memory at the same time

@@ -21,7 +21,7 @@ from attribeval.benchmarks.roar.ranks import levels, mask_table, pack, packed_by
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.errors import AttribevalError
-from attribeval.methods.given import refuse
+from attribeval.methods.abilities import refuse
 from attribeval.models.classifier import Classifier
 
 _AT_ONCE = 64  # images whose maps are in memory at the same time
@@ -89,10 +89,9 @@ def _rank_split(
         original = images.read(first, first + len(shown))
         gone = None if removed is None else removed.read(first, first + len(shown))
         targets = None if grid.targets == "predicted" else labels
-        maps = attributer.explain_many(shown, {"": method}, targets, seed=grid.seed, progress=False, remarks=False)[
-            ""
-        ].values
-        rows = np.concatenate([rows, _packed(maps, gone, original, grid, cell.fraction)])
+        named = {cell.estimator: method}
+        (made,) = attributer.explain_many(shown, named, targets, seed=grid.seed, progress=False, remarks=False).values()
+        rows = np.concatenate([rows, _packed(made.values, gone, original, grid, cell.fraction)])
         first += len(shown)
         while shard < ranks.shards and len(rows) >= (size := np.diff(ranks.span(shard))[0]):
             ranks.write_shard(shard, rows[:size])

@@ -10,7 +10,7 @@ import numpy as np
 from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
 from attribeval.errors import AttribevalError
-from attribeval.methods import given
+from attribeval.methods import abilities, given
 from attribeval.methods.card import Method
 from attribeval.methods.given import Given
 
@@ -25,7 +25,7 @@ def chosen_methods(methods: Given | Sequence[Given] | Mapping[str, Given]) -> di
         AttribevalError: If there is none, a name is unknown, or one cannot explain a changed model.
     """
     built = given.methods_of(methods)
-    given.refuse(built, "sanity checks", model=True)
+    abilities.refuse(built, "sanity checks", model=True)
     return given.with_controls(built, CONTROLS)
 
 

@@ -24,7 +24,7 @@ from attribeval.benchmarks.wsol.summary import Scored, folds, summarise
 from attribeval.benchmarks.wsol.views import GEOMETRIES
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError, unknown
-from attribeval.methods import given
+from attribeval.methods import abilities, given
 from attribeval.methods.given import Given
 from attribeval.methods.options import options_of
 from attribeval.results.result import Result
@@ -99,8 +99,8 @@ def run_wsol(
     check_options(protocol, iou, held_out, tolerance)
     built = given.with_controls(given.methods_of(methods), _CONTROLS)
     if geometry == "cropped":
-        given.refuse(built, "wsol with geometry='cropped'", images=True)
-    built = given.of_images(built, dataset, len(dataset))
+        abilities.refuse(built, "wsol with geometry='cropped'", images=True)
+    built = abilities.of_images(built, dataset, len(dataset))
     taken = sorted(set(BASELINES) & set(built))
     if taken:
         raise AttribevalError(f"Expected labels of methods other than the baselines'. Received: {taken[0]!r}.")
@@ -108,7 +108,7 @@ def run_wsol(
     have = {"labels", "top1"} | ({"top5"} if five and targets == "label" else set())
     truth = {name for name in ("boxes", "masks") if getattr(dataset, name) is not None}
     kept, skipped = split_by_boxes(dataset.boxes, dataset.ids, strict)
-    dataset, built = dataset[kept], given.at(built, kept)
+    dataset, built = dataset[kept], abilities.at(built, kept)
     chosen = choose_metrics(metrics, have | {"folds"}, truth)
     settings: dict[str, Any] = {
         "model": attributer.classifier.name,

@@ -1,0 +1,106 @@
+"""What methods can explain: all of them the caller's images, functions and ready maps not always more than these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import PurePath
+from typing import Any
+
+from attribeval.datasets.samples import Samples
+from attribeval.errors import AttribevalError
+from attribeval.methods.card import Method
+from attribeval.methods.function import FunctionMethod
+from attribeval.methods.ready import ReadyMaps
+
+_PATHS = (str, PathLike)
+
+
+def of_images(methods: Mapping[str, Method], images: Any, count: int) -> dict[str, Method]:
+    """The same methods; ready maps among them are found for their images and counted.
+
+    Args:
+        methods: By label.
+        images: As the caller passed them: their names find files of folders.
+        count: How many there are.
+
+    Raises:
+        AttribevalError: If there is not one map for each image, naming the method.
+    """
+    ids = _ids(images)
+    return {label: _ready(method, lambda maps: maps.of_images(ids, count)) for label, method in methods.items()}
+
+
+def at(methods: Mapping[str, Method], rows: Any) -> dict[str, Method]:
+    """The methods for some of the images that `of_images` knows: ready maps are those of these images.
+
+    Args:
+        methods: As `of_images` returned them.
+        rows: Places of the images, ints or a slice.
+    """
+    return {label: _ready(method, lambda maps: maps.at(rows)) for label, method in methods.items()}
+
+
+def unable(method: Method, *, images: bool = False, model: bool = False) -> str | None:
+    """Why a method cannot explain further images, or another model; None if it can.
+
+    Args:
+        method: A method, or a wrapper of one.
+        images: Whether images are explained that are not the caller's own.
+        model: Whether the model is changed, or another one is explained.
+    """
+    base = getattr(method, "base", None)
+    if base is not None:
+        return unable(base, images=images, model=model)
+    what = "changed or other models" if model else "changed images"
+    if isinstance(method, ReadyMaps) and (images or model):
+        form = "f(model, images, targets, seed)" if model else "f(images, targets)"
+        return f"{what} are explained, and ready maps are of one model and its images: give a function {form}"
+    ignores = method.card.family == "control"  # it has nothing of any model
+    if isinstance(method, FunctionMethod) and model and not method.takes_model and not ignores:
+        return (
+            f"{what} are explained, and a function f(images, targets) does not get the model: give one "
+            "f(model, images, targets, seed)"
+        )
+    return None
+
+
+def refuse(methods: Mapping[str, Method], study: str, *, images: bool = False, model: bool = False) -> None:
+    """Raise if a study needs what a function or ready maps cannot give.
+
+    Args:
+        methods: By label.
+        study: Its name, for the message.
+        images, model: As in `unable`.
+
+    Raises:
+        AttribevalError: Naming the first such method and the form that is needed.
+    """
+    for label, method in methods.items():
+        why = unable(method, images=images, model=model)
+        if why is not None:
+            raise AttribevalError(f"Expected methods that {study} can use. Received {label!r}: {why}.")
+
+
+def needs_one_device(method: Method) -> bool:
+    """Whether a method, or what it wraps, must be called by one thread alone."""
+    base = getattr(method, "base", None)
+    return getattr(method, "one_device", False) or (base is not None and needs_one_device(base))
+
+
+def _ready(method: Any, change: Any) -> Any:
+    if isinstance(method, ReadyMaps):
+        return change(method)
+    base = getattr(method, "base", None)
+    changed = base if base is None else _ready(base, change)
+    return method if changed is base else replace(method, base=changed)
+
+
+def _ids(images: Any) -> list[str] | None:
+    if isinstance(images, Samples):
+        return images.ids
+    several = [images] if isinstance(images, _PATHS) else images
+    if isinstance(several, Sequence) and several and all(isinstance(one, _PATHS) for one in several):
+        return [PurePath(one).stem for one in several]
+    return None
