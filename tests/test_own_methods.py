@@ -213,7 +213,7 @@ def test_wrappers_of_a_function_and_of_ready_maps(attributer, samples):
 
 
 def test_random_functions_get_a_seed_of_each_image(attributer, samples):
-    @attribeval.method(random=True)
+    @attribeval.method(one_by_one=True)
     def noise(model, images, targets, seed):
         assert len(images) == 1 and isinstance(seed, int) and 0 <= seed < 2**31
         return np.random.default_rng(seed).normal(size=images.shape)
@@ -292,8 +292,11 @@ def test_wsol(attributer, samples, of_images, tmp_path):
     again = evaluator.wsol(methods, run_dir=tmp_path / "run", progress=False)
     assert _rows(again, "folder") == one
     changed = {"name": "gradient", "array": maps.values * 2}
-    with pytest.raises(AttribevalError, match="another run's folder"):
-        evaluator.wsol(changed, run_dir=tmp_path / "run", progress=False)
+    renewed = evaluator.wsol(changed, run_dir=tmp_path / "run", progress=False)
+    assert _rows(renewed, "array") == _rows(renewed, "name")  # another scale is nothing to heat maps
+    changed["array"] = np.square(maps.values)
+    renewed = evaluator.wsol(changed, run_dir=tmp_path / "run", progress=False)
+    assert _rows(renewed, "array") == _rows(evaluator.wsol(changed, progress=False), "array") != one
     with pytest.raises(AttribevalError, match=r"'maps': changed images are explained.*a function f"):
         evaluator.wsol({"maps": maps}, geometry="cropped", progress=False)
     with pytest.raises(AttribevalError, match=r"is of class .*explain these classes"):

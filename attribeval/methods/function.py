@@ -24,7 +24,7 @@ def method(
     name: str | None = None,
     signed: bool = True,
     shares: bool = False,
-    random: bool = False,
+    one_by_one: bool = False,
     family: str = "own",
     summary: str = "",
     paper: str = "",
@@ -47,8 +47,9 @@ def method(
         signed: Whether values can be negative with a meaning.
         shares: Whether values are shares of a score, which can be summed: places are then ranked by their sum over
             channels, of which a negative one speaks against the class; otherwise by the sum of absolute values.
-        random: Whether it draws from `seed`: it then gets one image at a time with a seed of that image, so that a map
-            does not depend on the images beside it. Otherwise `seed` is that of the first image of the call.
+        one_by_one: Whether it gets one image at a time, with a seed of that image: for functions that draw from `seed`,
+            or that mix the images of a batch, whose maps would depend on the images beside them. Otherwise it gets a
+            batch, and the seed of its first image.
         family: Kind of method; "control" for what knows nothing of the model.
         summary, paper: For tables.
 
@@ -66,7 +67,7 @@ def method(
         (2, 4, 4)
     """
     facts = {
-        "name": name, "signed": signed, "shares": shares, "random": random, "family": family, "summary": summary,
+        "name": name, "signed": signed, "shares": shares, "one_by_one": one_by_one, "family": family, "summary": summary,
         "paper": paper,
     }  # fmt: skip
 
@@ -130,7 +131,7 @@ class FunctionMethod:
         """
         images = np.array(batch.x if self.takes_model else batch.raw, np.float32)  # a copy: it may write into it
         targets = np.array(batch.targets, np.int32)
-        if not self.facts["random"]:
+        if not self.facts["one_by_one"]:
             return self._call(batch, images, targets, 0)
         parts = [self._call(batch, images[i : i + 1], targets[i : i + 1], i) for i in range(len(images))]
         return np.concatenate(parts)
@@ -166,7 +167,7 @@ def function_method(function: Callable, name: str | None = None) -> FunctionMeth
         AttribevalError: If it cannot be called in one of the forms.
     """
     name = name or name_of(function)
-    usual = {"signed": True, "shares": False, "random": False, "family": "own", "summary": "", "paper": ""}
+    usual = {"signed": True, "shares": False, "one_by_one": False, "family": "own", "summary": "", "paper": ""}
     facts = usual | {key: value for key, value in getattr(function, _FACTS, {}).items() if key != "name"}
     return FunctionMethod(name, code_of(function), _form(function, name), facts, function)
 

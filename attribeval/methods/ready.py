@@ -35,7 +35,7 @@ class ReadyMaps:
     content: str | None
     maps: Any = field(metadata={"described": False})
     targets: np.ndarray | None = field(default=None, metadata={"described": False})
-    rows: np.ndarray | None = field(default=None, metadata={"described": False})
+    rows: np.ndarray | None = None
     shares: bool = False
 
     @property

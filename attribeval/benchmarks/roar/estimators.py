@@ -122,7 +122,7 @@ def _place(one: Any, method: FunctionMethod) -> str | None:
 
 def _identity(method: FunctionMethod) -> str:
     """What tells it from another function, without a space."""
-    return f"{method.code}{'-each' if method.facts['random'] else ''}"
+    return f"{method.code}{'-each' if method.facts['one_by_one'] else ''}"
 
 
 def _pair(label: str, halves: Sequence[Any], splits: Mapping[str, Samples], shape: tuple[int, ...]) -> dict[str, Any]:
