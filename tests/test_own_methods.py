@@ -265,6 +265,9 @@ def test_files_beside_photographs_are_found_by_the_photographs_names(tmp_path):
     folder = _saved(maps, tmp_path / "maps", "cab", ".npy")
     again = attributer.explain([paths[2], paths[0]], folder, progress=False)
     np.testing.assert_array_equal(again.values, maps.values[[2, 0]])
+    folder = _saved(maps, tmp_path / "as the command writes them", ["c.png.npz", "a.png.npz", "b.png.npz"], ".npz")
+    for images in (paths, Samples(paths, [0, 1, 2], ids=["x", "y", "z"])):
+        np.testing.assert_array_equal(attributer.explain(images, folder, progress=False).values, maps.values)
 
 
 # ------------------------------------------------------------------------------------------------------ studies

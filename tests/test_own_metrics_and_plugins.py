@@ -249,13 +249,19 @@ def test_commands_take_functions_of_files_and_maps(tmp_path, capsys):
     model = ["--model", "digit_objects"]
     out = tmp_path / "out"
     assert main(["explain", *photographs, "--method", f"mine={file}:gradient", "gradient", *model, "-o", str(out)]) == 0
-    mine, ours = (attribeval.Attributions.load(out / f"{name}.npz").values for name in ("mine", "gradient"))
-    np.testing.assert_array_equal(mine, ours)
+    for i in range(3):
+        mine, ours = (attribeval.Attributions.load(out / name / f"{i}.png.npz") for name in ("mine", "gradient"))
+        np.testing.assert_array_equal(mine.values, ours.values)
     assert main(["explain", *photographs, "--method", f"{file}:gradient", *model, "-o", str(out / "one")]) == 0
-    assert (out / "one" / "gradient.npz").is_file()
+    assert (out / "one" / "gradient" / "2.png.npz").is_file()
+    file.write_text(OWN.replace(".values", ".values * 2"))
+    assert main(["explain", *photographs, "--method", f"mine={file}:gradient", *model, "-o", str(out)]) == 2
+    assert "options of mine was" in capsys.readouterr().err  # an edited function is another method
+    file.write_text(OWN)
     methods = ["--methods", f"mine={file}:gradient", "gradient"]
     words = ["bench", "--limit", "3"]
-    ready = [f"ready={out / 'gradient.npz'}"]
+    maps = Attributer("digit_objects").explain(samples, "gradient", progress=False).save(tmp_path / "maps.npz")
+    ready = [f"ready={maps}"]
     benchmarks = ["--benchmarks", "sparseness", f"peak={file}:peak"]
     assert main([*words, *model, *methods, *ready, *benchmarks, "-o", str(tmp_path / "bench")]) == 0
     table = _table(tmp_path / "bench")

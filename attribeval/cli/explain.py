@@ -41,10 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if len(args.methods) > 1 and (options or args.backend):
         raise AttribevalError("--option and --backend go with a single --method: call again for each method.")
     attributer = make_attributer(args)
-    from attribeval.methods.registry import build_method
-
-    for name in [] if args.backend else args.methods:
-        build_method(name, options)  # what is wrong with methods and classes is said before any work
+    built = _methods(args, options)  # what is wrong with methods and classes is said before any work
     files = list_images(args.images, leave_out=[args.output, Path(args.output) / "pictures"])
     classes = attributer.classifier.read_targets(targets, len(files))
     rows = attributer.classifier.extra.read(read_extra(args.extra), len(files))
@@ -52,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
     from attribeval.explain_files import explain_files
     from attribeval.map_folder import MapFolder
 
-    methods = {name: {"options": options, "backend": args.backend} for name in args.methods}
+    methods = {name: {"options": options, "backend": args.backend} | _identity(one) for name, one in built.items()}
     explainer = _explainer(
-        attributer, args, options, None if classes is None else dict(zip(files, classes, strict=True)), beside
+        attributer, args, built, options, None if classes is None else dict(zip(files, classes, strict=True)), beside
     )
     with MapFolder(Path(args.output), _settings(attributer, args, beside), methods) as folder:
         draw = None if args.no_pictures else _draw
@@ -64,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         table = folder.write_table(name for name in files if name not in report.failed)
     before = f" ({report.found} of them before)" if report.found else ""
     print(f"{report.done} of {len(files)} images explained{before}")
-    places = [*args.methods] if args.no_pictures else [*args.methods, "pictures"]
+    places = [*built] if args.no_pictures else [*built, "pictures"]
     for place in [*(folder.root / name for name in places), table]:
         print(place)
     for name, zeros in report.zeros.items():
@@ -75,9 +72,33 @@ def run(args: argparse.Namespace) -> int:
     return int(bool(report.failed))
 
 
+def _methods(args: argparse.Namespace, options: dict[str, Any]) -> dict[str, Any]:
+    """Methods by label; None for one that a library computes."""
+    from attribeval.methods.abilities import refuse
+    from attribeval.methods.given import is_name, labelled, method_of
+    from attribeval.methods.registry import build_method
+
+    if args.backend:
+        return dict.fromkeys(args.methods)
+    built = {}
+    for label, one in labelled(args.methods).items():
+        named = is_name(one) and options
+        built[label] = build_method(one, options) if named else method_of(one, label)
+    refuse(built, "attribeval explain", images=True)
+    return built
+
+
+def _identity(method: Any) -> dict[str, Any]:
+    """What tells a function of a file from the same one edited."""
+    from attribeval.methods.function import FunctionMethod
+
+    return {"code": method.code} if isinstance(method, FunctionMethod) else {}
+
+
 def _explainer(
     attributer: Any,
     args: argparse.Namespace,
+    built: dict[str, Any],
     options: dict[str, Any],
     classes: dict[str, int] | None,
     beside: dict[str, dict[str, Any]] | None,
@@ -106,8 +127,8 @@ def _explainer(
             given["extra"] = {one: np.concatenate([beside[name][one] for name in names]) for one in beside[names[0]]}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of maps that are 0: they are counted over all images
-            if len(args.methods) > 1:
-                return attributer.explain_many(images, args.methods, targets, **given)
+            if not args.backend:
+                return attributer.explain_many(images, built, targets, **given)
             (name,) = args.methods
             return {name: attributer.explain(images, name, targets, backend=args.backend, **given, **options)}
 

@@ -79,7 +79,8 @@ def add_seed(command: argparse.ArgumentParser) -> None:
 
 
 def add_methods(command: argparse._ActionsContainer, **about: Any) -> None:
-    """Add --methods, also as --method."""
+    """Add --methods, also as --method; a function of a file, or maps of files, stand where a name does."""
+    about["help"] += "; a name, or [LABEL=]FILE.py:FUNCTION"
     command.add_argument("--methods", "--method", nargs="+", metavar="NAME", **about)
 
 

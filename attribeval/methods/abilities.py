@@ -28,8 +28,8 @@ def of_images(methods: Mapping[str, Method], images: Any, count: int) -> dict[st
     Raises:
         AttribevalError: If there is not one map for each image, naming the method.
     """
-    ids = _ids(images)
-    return {label: _ready(method, lambda maps: maps.of_images(ids, count)) for label, method in methods.items()}
+    names = names_of(images)
+    return {label: _ready(method, lambda maps: maps.of_images(names, count)) for label, method in methods.items()}
 
 
 def at(methods: Mapping[str, Method], rows: Any) -> dict[str, Method]:
@@ -97,10 +97,20 @@ def _ready(method: Any, change: Any) -> Any:
     return method if changed is base else replace(method, base=changed)
 
 
-def _ids(images: Any) -> list[str] | None:
-    if isinstance(images, Samples):
-        return images.ids
+def names_of(images: Any) -> list[tuple[str, ...]] | None:
+    """Under which names the map file of each image may lie: its id, and the name of its file with and without ending.
+
+    Args:
+        images: As callers pass them; arrays have no names, which is None.
+    """
     several = [images] if isinstance(images, _PATHS) else images
+    if isinstance(several, Samples):
+        paths = several.images if isinstance(several.images, list) else [None] * len(several)
+        return [(one, *_of_file(path)) for one, path in zip(several.ids, paths, strict=True)]
     if isinstance(several, Sequence) and several and all(isinstance(one, _PATHS) for one in several):
-        return [PurePath(one).stem for one in several]
+        return [_of_file(one) for one in several]
     return None
+
+
+def _of_file(path: Any) -> tuple[str, ...]:
+    return () if path is None else (PurePath(path).stem, PurePath(path).name)

@@ -67,8 +67,8 @@ def method(
         (2, 4, 4)
     """
     facts = {
-        "name": name, "signed": signed, "shares": shares, "one_by_one": one_by_one, "family": family, "summary": summary,
-        "paper": paper,
+        "name": name, "signed": signed, "shares": shares, "one_by_one": one_by_one, "family": family,
+        "summary": summary, "paper": paper,
     }  # fmt: skip
 
     def decorate(function: Callable) -> Callable:

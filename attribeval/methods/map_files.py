@@ -17,23 +17,23 @@ class MapFiles:
     """Map files of a folder, read when they are indexed.
 
     Args:
-        folder: Holds for each image `<id>.npy`, an array (H, W) or (H, W, C), or `<id>.npz`, one map as
-            `Attributions.save` writes it; an id may hold folders of its own.
-        ids: Of the images.
+        folder: Holds for each image `<name>.npy`, an array (H, W) or (H, W, C), or `<name>.npz`, one map as
+            `Attributions.save` and `attribeval explain` write it; a name may hold folders of its own.
+        names: Of each image, those that its file may have.
         name: What tables call the maps.
 
     Raises:
         AttribevalError: If the images have no ids, or files are missing, which are named.
     """
 
-    def __init__(self, folder: Path, ids: Sequence[str] | None, name: str):
-        if ids is None:
+    def __init__(self, folder: Path, names: Sequence[tuple[str, ...]] | None, name: str):
+        if names is None:
             raise AttribevalError(
                 f"Expected images with names, by which the files of {name!r} are found. Received an array: pass "
                 "Samples or paths, or the maps as an array."
             )
-        self._paths = [next((p for p in _candidates(folder, one) if p.is_file()), None) for one in ids]
-        missing = [one for one, path in zip(ids, self._paths, strict=True) if path is None]
+        self._paths = [next((p for p in _candidates(folder, one) if p.is_file()), None) for one in names]
+        missing = [one[0] for one, path in zip(names, self._paths, strict=True) if path is None]
         if missing:
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise AttribevalError(
@@ -72,5 +72,5 @@ def load(path: Path) -> np.ndarray:
         raise AttribevalError(f"Expected {str(path)!r} to hold maps (N, H, W, C). Received: {error}.") from error
 
 
-def _candidates(folder: Path, one: str) -> list[Path]:
-    return [folder / f"{one}{ending}" for ending in ENDINGS]
+def _candidates(folder: Path, names: tuple[str, ...]) -> list[Path]:
+    return [folder / f"{name}{ending}" for name in names for ending in ENDINGS]

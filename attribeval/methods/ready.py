@@ -55,11 +55,11 @@ class ReadyMaps:
             shares=self.shares,
         )
 
-    def of_images(self, ids: Sequence[str] | None, count: int) -> ReadyMaps:
+    def of_images(self, names: Sequence[tuple[str, ...]] | None, count: int) -> ReadyMaps:
         """The same maps, known to belong to these images, one to each.
 
         Args:
-            ids: Names of the images, by which files of a folder are found; None: they have none.
+            names: Of each image, by which its file in a folder is found, see `MapFiles`; None: they have none.
             count: How many images there are.
 
         Raises:
@@ -70,7 +70,7 @@ class ReadyMaps:
                 raise self._wrong_number(len(self.rows), count)
             return self
         if isinstance(self.maps, Path):
-            files = MapFiles(self.maps, ids, self.name)
+            files = MapFiles(self.maps, names, self.name)
             targets = files.targets()
             return replace(self, maps=files, content=_hash(files), targets=targets, rows=np.arange(len(files)))
         if len(self.maps) != count:

@@ -143,7 +143,7 @@ def _pair(label: str, halves: Sequence[Any], splits: Mapping[str, Samples], shap
             raise AttribevalError(
                 f"Expected {split} maps of {label} of shape {wanted} or {(*wanted[:3], 1)}. Received: {there}."
             )
-        found[split] = maps.of_images(samples.ids, len(samples))
+        found[split] = maps.of_images(abilities.names_of(samples), len(samples))
     return found
 
 
