@@ -150,8 +150,7 @@ class FunctionMethod:
         except Exception as error:
             where = "" if first is None else f" for images {first} to {first + len(images) - 1}"
             raise AttribevalError(
-                f"The function {self.name!r} failed{where}: {type(error).__name__}: {error}. It got images of shape "
-                f"{shape} and targets of shape {targets.shape}."
+                f"The function {self.name!r} failed{where}: {type(error).__name__}: {error}. It got images {shape}."
             ) from error
         return checked(maps, shape, f"the function {self.name!r}", first)
 
@@ -178,7 +177,7 @@ def _form(function: Any, name: str) -> bool:
         raise AttribevalError(f"Expected a function {FORMS}. Received for {name!r}: {type(function).__name__}.")
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # of compiled code nothing is known
+    except ValueError:  # of compiled code nothing is known
         return False
     names = list(signature.parameters)
     with_model = bool(names) and names[0] == "model"
@@ -194,6 +193,8 @@ def _form(function: Any, name: str) -> bool:
 
 def _takes(signature: inspect.Signature, count: int) -> bool:
     """Whether so many arguments, by their places, are what it needs."""
+    if not callable(function):
+        raise AttribevalError(f"Expected a function {FORMS}. Received for {name!r}: {type(function).__name__}.")
     try:
         signature.bind(*range(count))
     except TypeError:
