@@ -193,8 +193,6 @@ def _form(function: Any, name: str) -> bool:
 
 def _takes(signature: inspect.Signature, count: int) -> bool:
     """Whether so many arguments, by their places, are what it needs."""
-    if not callable(function):
-        raise AttribevalError(f"Expected a function {FORMS}. Received for {name!r}: {type(function).__name__}.")
     try:
         signature.bind(*range(count))
     except TypeError:
