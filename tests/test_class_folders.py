@@ -9,10 +9,12 @@ import pytest
 from PIL import Image
 
 from attribeval import datasets
+from attribeval.benchmarks.wsol.evaluate import evaluate
+from attribeval.benchmarks.wsol.reference import drawn_mask, reference_map
 from attribeval.benchmarks.wsol.views import view
 from attribeval.cli import main
 from attribeval.datasets.class_labels import read_class_index
-from attribeval.datasets.masks import PolygonMask
+from attribeval.datasets.masks import ArrayMask, FileMask, Layers, PolygonMask
 from attribeval.errors import AttribevalError
 
 
@@ -204,6 +206,28 @@ def test_metadata_with_masks_needs_no_sizes(tmp_path):
     (tmp_path / "localization.txt").write_text("a.png,1,1,4,4\n")
     with pytest.raises(AttribevalError, match=r"image_sizes\.txt"):
         datasets.wsol_metadata(tmp_path)
+
+
+@pytest.mark.parametrize("side", [(300, 410), (100, 90), (224, 224)])
+def test_the_reference_protocol_samples_masks_as_opencv_does(tmp_path, side):
+    cv2 = pytest.importorskip("cv2")
+    draw = np.random.default_rng(0)
+    files = [tmp_path / "m0.png", tmp_path / "m1.png"]
+    for file in files:
+        Image.fromarray((draw.random(side) < 0.3).astype(np.uint8) * 255).save(file)
+    resized = [cv2.resize(cv2.imread(str(f), 0), (224, 224), interpolation=cv2.INTER_NEAREST) > 127 for f in files]
+    expected = np.where(resized[0], 1, np.where(resized[1], 255, 0))  # the object, and what is not scored
+    samples = datasets.Samples([files[0]], [0], masks=[FileMask([files[0]], files[1])])
+    np.testing.assert_array_equal(drawn_mask(samples, 0), expected)
+    array = (draw.random(side) < 0.3).astype(np.uint8)
+    samples = datasets.Samples([files[0]], [0], masks=[Layers([ArrayMask(array)])])
+    drawn = drawn_mask(samples, 0)
+    np.testing.assert_array_equal(drawn, cv2.resize(array, (224, 224), interpolation=cv2.INTER_NEAREST))
+    maps = draw.random((1, 56, 56), np.float32)  # smaller than the mask, which is not made smaller with it
+    scores = evaluate(maps, masks=[drawn], metrics=["PxAP"], protocol="reference").table
+    large = evaluate([reference_map(maps[0])], masks=[drawn], metrics=["PxAP"], protocol="reference").table
+    mine, theirs = (table.set_index("method").loc["maps", "value"] for table in (scores, large))
+    assert abs(mine - theirs) < 1e-6
 
 
 @pytest.mark.real

@@ -134,19 +134,23 @@ def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:
     if dataset.boxes is not None:
         boxes = [scale_boxes(of_one, (1, 1), size) for of_one, size in zip(dataset.boxes, sizes, strict=True)]
     if dataset.masks is not None:
-        masks = _Drawn(dataset, sizes)
+        masks = _Drawn(dataset, sizes, args.protocol)
     name = Path(args.maps).resolve().name
     return evaluate({name: maps}, boxes=boxes, masks=masks, labels=dataset.labels, ids=dataset.ids, **options)
 
 
 class _Drawn:
-    """Masks of the maps' sizes, drawn when they are indexed."""
+    """Masks of the maps' sizes (for the reference code those that it makes), drawn when they are indexed."""
 
-    def __init__(self, dataset: Any, sizes: list[tuple[int, int]]):
-        self._dataset, self._sizes = dataset, sizes
+    def __init__(self, dataset: Any, sizes: list[tuple[int, int]], protocol: str):
+        self._dataset, self._sizes, self._protocol = dataset, sizes, protocol
 
     def __len__(self) -> int:
         return len(self._sizes)
 
     def __getitem__(self, item: int) -> Any:
+        from attribeval.benchmarks.wsol.reference import drawn_mask
+
+        if self._protocol == "reference":
+            return drawn_mask(self._dataset, item)
         return self._dataset.mask_at(item, self._sizes[item])

@@ -40,6 +40,7 @@ class ArrayMask:
         if array.dtype != bool and not np.isin(array, (0, 1, IGNORE)).all():
             raise AttribevalError("Expected a mask of 0 (background), 1 (object) and 255 (ignore). Received others.")
         self._array = array.astype(np.uint8)
+        self.native = self._array.shape  # (height, width) that it was made at
 
     def at(self, size: tuple[int, int]) -> np.ndarray:
         """Each pixel is the one of the array in which its centre lies."""
@@ -61,7 +62,7 @@ class PolygonMask:
         self._polygons = [np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in polygons]
         if any(len(polygon) < 3 or not np.isfinite(polygon).all() for polygon in self._polygons):
             raise AttribevalError("Expected polygons of three or more finite corners x, y. Received fewer, or NaN.")
-        self._size = size
+        self._size = self.native = size
 
     def at(self, size: tuple[int, int]) -> np.ndarray:
         from skimage.draw import polygon as inside
@@ -86,7 +87,7 @@ class RunLengthMask:
 
     def __init__(self, counts: Sequence[int] | str | bytes, size: tuple[int, int]):
         self._counts = decode_counts(counts) if isinstance(counts, str | bytes) else [int(n) for n in counts]
-        self._size = (int(size[0]), int(size[1]))
+        self._size = self.native = (int(size[0]), int(size[1]))
         if min(self._counts, default=0) < 0 or sum(self._counts) != self._size[0] * self._size[1]:
             raise AttribevalError(
                 f"Expected run lengths that cover the image, {self._size[0]} × {self._size[1]} pixels. Received a sum "
@@ -135,6 +136,13 @@ class FileMask:
     def __init__(self, objects: Sequence[str | PathLike], ignored: str | PathLike | None = None):
         self._objects, self._ignored = list(objects), ignored
 
+    @property
+    def native(self) -> tuple[int, int]:
+        """(height, width) of the first file."""
+        from attribeval.datasets.images import image_size
+
+        return image_size(self._objects[0])
+
     def at(self, size: tuple[int, int]) -> np.ndarray:
         return Layers(
             [_Grey(path) for path in self._objects], [] if self._ignored is None else [_Grey(self._ignored)]
@@ -161,6 +169,11 @@ class Layers:
 
     def __init__(self, objects: Sequence[Mask], ignored: Sequence[Mask] = ()):
         self._objects, self._ignored = list(objects), list(ignored)
+
+    @property
+    def native(self) -> tuple[int, int]:
+        """(height, width) that the first object was made at."""
+        return self._objects[0].native
 
     def at(self, size: tuple[int, int]) -> np.ndarray:
         mask = np.zeros(size, np.uint8)

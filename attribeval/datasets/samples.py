@@ -245,6 +245,14 @@ class Samples:
         mask = self.masks[item]
         return (ArrayMask(mask) if isinstance(mask, np.ndarray) else mask).at(size)
 
+    def native_mask(self, item: int) -> np.ndarray | None:
+        """As `mask_at`, at the size that the mask was made at; None if a mask of one's own does not say it."""
+        mask = None if self.masks is None else self.masks[item]
+        if isinstance(mask, np.ndarray):
+            mask = ArrayMask(mask)
+        size = getattr(mask, "native", None)
+        return None if size is None else mask.at(size)
+
     def sizes(self) -> list[tuple[int, int]]:
         """(height, width) of every image as it is; of files the header is read, and with `exif` the turn is made."""
         if isinstance(self.images, np.ndarray):

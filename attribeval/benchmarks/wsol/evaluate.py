@@ -14,6 +14,7 @@ from attribeval.benchmarks.wsol.measure import Protocol, check_map, measure
 from attribeval.benchmarks.wsol.metrics import PER_IMAGE, Metric, choose_metrics
 from attribeval.benchmarks.wsol.pixels import check_mask
 from attribeval.benchmarks.wsol.pointing import TOLERANCE, check_tolerance
+from attribeval.benchmarks.wsol.reference import REFERENCE_SIZE
 from attribeval.benchmarks.wsol.summary import Scored, Unpacked, folds, pack, summarise
 from attribeval.errors import AttribevalError, unknown
 from attribeval.results.result import Result
@@ -51,7 +52,8 @@ def evaluate(
             (H, W) of any sizes (anything with a length and an index: they are read one at a time); or a mapping from
             names to such.
         boxes: For each image its true boxes (k, 4): edges x0, y0, x1, y1 in pixels of *its map*. k = 0: none.
-        masks: For each image its mask, of its map's size: bool, or 0 (background), 1 (object), 255 (not scored).
+        masks: For each image its mask, of its map's size (with protocol "reference" also (224, 224), see
+            `reference.drawn_mask`): bool, or 0 (background), 1 (object), 255 (not scored).
         labels: Class of each image, ints (N,): the pointing game is the mean of classes. None: all are one class.
         top1, top5: Whether the model's first (one of its first five) predictions is right, bool (N,), for Top1Loc and
             Top5Loc.
@@ -116,7 +118,7 @@ def evaluate(
         of_methods = {name: [read_map(of_one, i, ids[i], name) for i in items] for name, of_one in maps.items()}
         sizes = [heatmap.shape for heatmap in next(iter(of_methods.values()))]
         check_sizes(of_methods, sizes, [ids[i] for i in items])
-        some_boxes, some_masks = ground_truth_of(items, sizes, boxes, masks, ids)
+        some_boxes, some_masks = ground_truth_of(items, sizes, boxes, masks, ids, protocol)
         controls = {"random": random_maps(items, sizes, seed)}
         if images is not None:
             controls["sobel"] = sobel_maps(items, sizes, images, ids)
@@ -174,7 +176,12 @@ def split_by_boxes(boxes: Sequence[np.ndarray] | None, ids: Sequence[str], stric
 
 
 def ground_truth_of(
-    items: Sequence[int], sizes: Sequence[tuple[int, int]], boxes: Any, masks: Any, ids: Sequence[str]
+    items: Sequence[int],
+    sizes: Sequence[tuple[int, int]],
+    boxes: Any,
+    masks: Any,
+    ids: Sequence[str],
+    protocol: str,
 ) -> tuple[list[np.ndarray] | None, list[np.ndarray] | None]:
     """Checked boxes and masks of some images."""
     some_boxes = some_masks = None
@@ -190,7 +197,9 @@ def ground_truth_of(
         some_masks = []
         for i, size in zip(items, sizes, strict=True):
             try:
-                some_masks.append(check_mask(masks[i], size))
+                mask = masks[i]
+                drawn = protocol == "reference" and np.shape(mask) == (REFERENCE_SIZE, REFERENCE_SIZE)
+                some_masks.append(check_mask(mask, np.shape(mask) if drawn else size))
             except AttribevalError as error:
                 raise AttribevalError(f"Image {ids[i]!r}: {error}") from None
     return some_boxes, some_masks

@@ -6,6 +6,7 @@ The differences to our own protocol, all of them:
   and a map with NaN become 0;
 * levels are ⌊255 · value⌋ in the map's own precision;
 * V1 takes the contour of the largest polygon area, not the component of most pixels; V2 tries holes too;
+* masks are resized from their own size to 224, each pixel the one at ⌊its place⌋;
 * true boxes are scaled to 224 and cut to whole numbers, and count their last pixels in;
 * drawn boxes end one pixel farther to the right and the bottom, unless at the border;
 * where nothing is above the threshold, the box is the first pixel;
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 
 REFERENCE_SIZE = 224
@@ -65,9 +67,24 @@ def reference_boxes(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def reference_mask(mask: np.ndarray) -> np.ndarray:
-    """A mask at 224 × 224, each pixel the one at ⌊its place⌋, as OpenCV's INTER_NEAREST takes it."""
-    rows, columns = (np.arange(REFERENCE_SIZE) * side // REFERENCE_SIZE for side in mask.shape)
+    """A mask at 224 × 224, each pixel the one at ⌊its place⌋, as OpenCV's INTER_NEAREST takes it.
+
+    It multiplies by the inverse of the inverse in float64: a place that is a whole number may fall below itself.
+    """
+    rows, columns = (
+        np.minimum((np.arange(REFERENCE_SIZE) * (1 / (REFERENCE_SIZE / side))).astype(int), side - 1)
+        for side in mask.shape
+    )
     return mask[rows[:, None], columns]
+
+
+def drawn_mask(samples: Samples, item: int) -> np.ndarray:
+    """The mask of one image as the reference code scores it, (224, 224).
+
+    It resizes the file, which is as large as it is; a mask that does not know its own size is drawn at 224.
+    """
+    native = samples.native_mask(item)
+    return samples.mask_at(item, (REFERENCE_SIZE, REFERENCE_SIZE)) if native is None else reference_mask(native)
 
 
 def bicubic(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:

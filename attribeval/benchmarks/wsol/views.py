@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.attributer import Attributer
-from attribeval.benchmarks.wsol.reference import REFERENCE_SIZE
+from attribeval.benchmarks.wsol.reference import drawn_mask
 from attribeval.datasets.geometry import centre_crop, crop_relative_boxes, scale_boxes
 from attribeval.datasets.images import resize
 from attribeval.datasets.samples import Samples
@@ -73,7 +73,7 @@ def view(attributer: Attributer, part: Samples, geometry: str, protocol: str) ->
         boxes = [scale_boxes(b, (1, 1), s) for b, s in zip(part.boxes, sizes, strict=True)]
     masks = None if part.masks is None else [part.mask_at(i, sizes[i]) for i in items]
     if masks is not None and protocol == "reference":
-        masks = [part.mask_at(i, (REFERENCE_SIZE, REFERENCE_SIZE)) for i in items]
+        masks = [drawn_mask(part, i) for i in items]
     return _with_objects(View(items, images, sizes, boxes, masks))
 
 
