@@ -113,7 +113,7 @@ class MapFolder:
         file = self.map_file(maps.method, name)
         file.parent.mkdir(parents=True, exist_ok=True)
         arrays = maps.arrays() | {_DIGEST: np.array(digest)}
-        write_atomic(file, lambda f: np.savez_compressed(f, **arrays))
+        write_atomic(file, lambda f: np.savez(f, **arrays))  # a gradient's map hardly shrinks, and that takes longest
 
     def write_picture(self, figure: Any, name: str, digest: str) -> None:
         """Keep the picture of one image."""

@@ -27,7 +27,8 @@ CODE = """
 import resource, sys
 from attribeval.cli import main
 code = main(sys.argv[1:])
-print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print("peak", used.ru_maxrss / 1024, used.ru_utime + used.ru_stime, file=sys.stderr)
 sys.exit(code)
 """
 
@@ -53,17 +54,18 @@ def make_folder(folder: Path, count: int) -> None:
         small.resize((320, 256), Image.Resampling.BICUBIC).save(folder / f"{i:06d}.jpg", quality=90)
 
 
-def explain(folder: Path, net: Path, output: Path) -> tuple[float, float]:
-    """Seconds and peak MiB of one process."""
+def explain(folder: Path, net: Path, output: Path) -> tuple[float, float, float]:
+    """Seconds, peak MiB and seconds of processor time of one process."""
     words = ["explain", folder, "--model", net, "--methods", "gradient", "--no-pictures", "-o", output]
     words += ["--batch-size", BATCH]
     begun = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", CODE, *map(str, words)], capture_output=True, text=True, check=True)
-    return time.perf_counter() - begun, float(done.stderr.split("peak")[-1])
+    peak, processor = map(float, done.stderr.split("peak")[-1].split())
+    return time.perf_counter() - begun, peak, processor
 
 
-def bare_gradient(net: Path) -> float:
-    """Seconds per image of the highest output's gradient, and nothing else."""
+def bare_gradient(net: Path) -> tuple[float, float]:
+    """Seconds and processor time per image of the highest output's gradient, and nothing else."""
     import keras
     import tensorflow as tf
 
@@ -78,10 +80,10 @@ def bare_gradient(net: Path) -> float:
 
     images = tf.constant(np.random.default_rng(0).random((BATCH, SIZE, SIZE, 3), np.float32) * 255)
     gradient(images)
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     for _ in range(BARE // BATCH):
         gradient(images).numpy()
-    return (time.perf_counter() - begun) / BARE
+    return (time.perf_counter() - begun) / BARE, (time.process_time() - used) / BARE
 
 
 def main() -> None:
@@ -92,17 +94,19 @@ def main() -> None:
         net = root / "net.keras"
         make_net(net)
         make_folder(root / "one", 1)
-        start, base = explain(root / "one", net, root / "out-one")
-        print(f"one image: {start:.1f} s, peak {base:.0f} MiB")
-        print(f"bare gradient: {bare_gradient(net) * 1e3:.1f} ms per image, batches of {BATCH} in memory")
+        start, base, used = explain(root / "one", net, root / "out-one")
+        print(f"one image: {start:.1f} s, {used:.1f} s of processor time, peak {base:.0f} MiB")
+        wall, processor = (1e3 * seconds for seconds in bare_gradient(net))
+        print(f"bare gradient: {wall:.1f} ms per image, {processor:.1f} ms of processor time, batches of {BATCH}")
         for count in counts:
             folder, output = root / f"in-{count}", root / f"out-{count}"
             make_folder(folder, count)
-            seconds, peak = explain(folder, net, output)
-            again, _ = explain(folder, net, output)
+            seconds, peak, processor = explain(folder, net, output)
+            again, _, used_again = explain(folder, net, output)
             print(
-                f"{count} images: {seconds:.1f} s, {(seconds - start) / count * 1e3:.1f} ms per image after the start; "
-                f"peak {peak:.0f} MiB, {peak - base:+.0f} to one image; called again {again:.1f} s",
+                f"{count} images: {seconds:.1f} s, {(seconds - start) / count * 1e3:.1f} ms per image after the start, "
+                f"{(processor - used) / count * 1e3:.1f} ms of processor time; peak {peak:.0f} MiB, {peak - base:+.0f} "
+                f"to one image; called again {again:.1f} s, {used_again:.1f} s of processor time",
                 flush=True,
             )
 
