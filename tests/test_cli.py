@@ -291,6 +291,17 @@ def test_interruption_is_exit_code_130_and_says_how_to_go_on(model_file, monkeyp
     assert "--run-dir runs/here" in capsys.readouterr().err
 
 
+def test_an_interrupted_explain_says_that_the_same_command_goes_on(model_file, monkeypatch, capsys):
+    from attribeval.cli import explain
+
+    def interrupted(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(explain, "run", interrupted)
+    assert main(["explain", "scans", "--model", str(model_file)]) == 130
+    assert "Continue with the same command." in capsys.readouterr().err
+
+
 def test_options_are_read_as_python_literals():
     assert parse_options(["samples=5", "sigma=0.1", "layer=conv1", "on=True", "name=a=b"]) == {
         "samples": 5, "sigma": 0.1, "layer": "conv1", "on": True, "name": "a=b",

@@ -100,8 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"attribeval {args.command}: {error}", file=sys.stderr)
         return 3 if is_disk_full(error) else 2
     except KeyboardInterrupt:
-        folder = getattr(args, "run_dir", None)
-        there = "" if args.command in ("roar", "bam") else f" and --run-dir {folder}"
+        folder = args.output if args.command == "explain" else getattr(args, "run_dir", None)
+        there = "" if args.command in ("explain", "roar", "bam") else f" and --run-dir {folder}"
         hint = f" Continue with the same command{there}." if folder else ""
         print(f"attribeval {args.command}: interrupted.{hint}", file=sys.stderr)
         return 130
