@@ -47,7 +47,7 @@ def apart(a, b):
     return float(np.abs(np.asarray(a) - np.asarray(b)).max() / np.abs(np.asarray(b)).max())
 
 def lanes():
-    return [t.name for t in threading.enumerate() if t.name.startswith("attribeval")]
+    return [t.name for t in threading.enumerate() if t.name.startswith("attribeval-device")]
 
 two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 net = model()
