@@ -106,7 +106,7 @@ def test_classes_are_indices_names_or_predicted():
 def test_images_are_one_folder_where_a_file_names_them():
     from attribeval.cli.data import read_data
 
-    empty = dict.fromkeys(("imagenet", "metadata", "coco", "boxes", "limit", "masks"))
+    empty = dict.fromkeys(("imagenet", "folders", "metadata", "coco", "boxes", "limit", "masks"))
     for given in ({"boxes": "b.csv", "images": ["a", "b"]}, {"imagenet": "x", "images": ["a"]}, {"images": ["a.png"]}):
         with pytest.raises(AttribevalError, match="one folder"):
             read_data(argparse.Namespace(**{**empty, **given}))
