@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ import tensorflow as tf
 from PIL import Image
 
 from attribeval import AttribevalError, Attributer, Attributions
-from attribeval.attributer import image_seeds
+from attribeval.attributer import _Results, image_seeds
+from attribeval.datasets.source import ImageSource
 from attribeval.methods.registry import build_method
+from attribeval.models import fields
 
 FIRST = ["gradient", "gradcam", "random", "sobel"]
 
@@ -343,6 +347,41 @@ def test_a_score_without_a_derivative_is_said():
     model = keras.Sequential([keras.Input((32, 32, 3)), Step(), keras.layers.Flatten(), keras.layers.Dense(2)])
     with pytest.raises(AttribevalError, match="no derivative"):
         Attributer(model).explain(np.zeros((1, 32, 32, 3)), "gradient")
+
+
+def test_the_next_images_are_read_and_the_last_maps_come_back_while_these_are_explained(
+    attributer, images, monkeypatch
+):
+    """Micro-batches of 2, 2 and 1: each is read before its forerunner is asked for, and asked for before that ends."""
+    read = [threading.Event() for _ in range(3)]
+    events = []
+    load, explain, write = ImageSource.load, Attributer._explain_some, _Results._write
+
+    def loaded(self, start, stop):
+        found = load(self, start, stop)
+        read[start // 2].set()
+        return found
+
+    def asked(self, raw, start, *rest):
+        events.append(("next is there", start == 4 or read[start // 2 + 1].wait(20)))
+        return explain(self, raw, start, *rest)
+
+    def gradient(*given):
+        events.append(("asked", None))
+        return plain(*given)
+
+    def written(self, arrays, label, start, part):
+        events.append(("back", start))
+        return write(self, arrays, label, start, part)
+
+    plain = fields.gradient_and_scores
+    monkeypatch.setattr(fields, "gradient_and_scores", gradient)
+    monkeypatch.setattr(ImageSource, "load", loaded)
+    monkeypatch.setattr(Attributer, "_explain_some", asked)
+    monkeypatch.setattr(_Results, "_write", written)
+    attributer.explain(images[:5], "gradient", 0, batch_size=2)
+    there, more = ("next is there", True), ("asked", None)
+    assert events == [there, more, there, more, ("back", 0), there, more, ("back", 2), ("back", 4)]
 
 
 def test_out_of_memory_halves_the_batch_again_and_again_and_says_so(attributer, images, monkeypatch):
