@@ -34,7 +34,7 @@ class Damaged(ValueError):
     """Bytes that are not what was written."""
 
 
-def checksum(data: bytes) -> str:
+def checksum(data: bytes | memoryview) -> str:
     """A short hash of bytes."""
     return hashlib.blake2b(data, digest_size=_DIGEST).hexdigest()
 

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
+from attribeval.runs.locks import try_lock
 from attribeval.sealed import Damaged, array_bytes, json_bytes, read_arrays, read_json
 
 LAYOUT = 1
@@ -76,20 +77,12 @@ class Store:
 
     @contextmanager
     def try_lock(self, name: str) -> Iterator[bool]:
-        """Try to take a lock; yields whether it was free. It goes with its process, however that ends."""
+        """Try to take a lock; yields whether it was free, which it always is in memory."""
         if self.folder is None:
             yield True
             return
-        lock = FileLock(self.folder / "locks" / f"{name}.lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        with try_lock(self.folder / "locks" / f"{name}.lock") as free:
+            yield free
 
     def _read(self, name: str, decode: Callable[[bytes], Any]) -> Any:
         if self.folder is None:

@@ -23,6 +23,7 @@ import numpy as np
 
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
+from attribeval.sealed import checksum
 
 HEADER_BYTES = 256
 _SHARD_BYTES = 2**26
@@ -202,7 +203,7 @@ class Records:
         except CorruptRecords:
             pass
         data = memoryview(np.ascontiguousarray(array, dtype=self.dtype)).cast("B")
-        header = json.dumps({"records": stop - start, "blake2b": _checksum(data)}).encode().ljust(HEADER_BYTES)
+        header = json.dumps({"records": stop - start, "blake2b": checksum(data)}).encode().ljust(HEADER_BYTES)
 
         def write(file) -> None:
             file.write(header)
@@ -330,12 +331,6 @@ def _read_header(raw: bytes) -> dict:
 
 def _blake2b():
     return hashlib.blake2b(digest_size=16)
-
-
-def _checksum(data: memoryview) -> str:
-    digest = _blake2b()
-    digest.update(data)
-    return digest.hexdigest()
 
 
 def _write(path: Path, size: int, write) -> None:

@@ -15,13 +15,13 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from attribeval.benchmarks.roar.fills import channel_mean
 from attribeval.benchmarks.roar.grid import Cell, Grid, file_name
@@ -29,6 +29,7 @@ from attribeval.benchmarks.roar.records import Records
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full, write_atomic
 from attribeval.runs.keys import file_digest
+from attribeval.runs.locks import try_lock
 from attribeval.runs.store import claim
 from attribeval.sealed import Damaged, array_bytes, json_bytes, read_arrays, read_json
 
@@ -103,19 +104,9 @@ class RunDir:
         with FileLock(self._lock_file(name)):
             yield
 
-    @contextmanager
-    def try_lock(self, name: str) -> Iterator[bool]:
-        """Try to take a lock; yields whether it was free. It goes with its process, however that ends."""
-        lock = FileLock(self._lock_file(name))
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+    def try_lock(self, name: str) -> AbstractContextManager[bool]:
+        """Try to take a lock; yields whether it was free."""
+        return try_lock(self._lock_file(name))
 
     def is_locked(self, name: str) -> bool:
         """Whether some process is at work on a task. (Who asks holds the lock for a moment, and may be seen at it.)"""
