@@ -8,10 +8,11 @@ In the other package's pyproject.toml:
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.metadata
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 METHODS, METRICS = "attribeval.methods", "attribeval.metrics"
@@ -62,6 +63,32 @@ def load(group: str, name: str, check: Callable[[Any], str | None]) -> Any | Non
     _broken[group, name] = wrong
     _warn(entry, wrong)
     return None
+
+
+def load_class_or_function(
+    group: str, name: str, card: type, asked: Sequence[str], called: str, wrap: Callable[..., Any]
+) -> Any | None:
+    """The class that another package registers under a name, or its function, wrapped; None if there is none.
+
+    Args:
+        group: `METHODS` or `METRICS`.
+        name: As users type it.
+        card: Class of the card that a class must have.
+        asked: Names of methods that a class must have.
+        called: What messages call these.
+        wrap: Makes a function one of ours, as `wrap(function)` or `wrap(function, name)`; raises if it cannot.
+    """
+
+    def check(loaded: Any) -> str | None:
+        if not isinstance(loaded, type):
+            wrap(loaded)
+            return None
+        if not dataclasses.is_dataclass(loaded) or not all(callable(getattr(loaded, one, None)) for one in asked):
+            return f"{loaded.__name__} is no dataclass with {called}"
+        return None if isinstance(getattr(loaded, "card", None), card) else f"{loaded.__name__}.card is no Card"
+
+    found = load(group, name, check)
+    return found if found is None or isinstance(found, type) else wrap(found, name)
 
 
 def fault(group: str, name: str) -> str:

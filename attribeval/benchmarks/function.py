@@ -13,6 +13,7 @@ from attribeval.benchmarks.card import Card
 from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.errors import AttribevalError
 from attribeval.methods.code import code_of
+from attribeval.methods.function import takes
 
 FORMS = "f(maps, images, targets) or f(maps, images, targets, predict)"
 _FACTS = "attribeval_metric"  # where the decorator leaves what it was told
@@ -145,11 +146,8 @@ def _asks(function: Any, name: str) -> bool:
     except (TypeError, ValueError):  # of compiled code nothing is known
         return False
     for count in (3, 4):
-        try:
-            signature.bind(*range(count))
-        except TypeError:
-            continue
-        return count == 4
+        if takes(signature, count):
+            return count == 4
     raise AttribevalError(
         f"Expected the metric {name!r} as {FORMS}. Received one with the parameters "
         f"({', '.join(signature.parameters)}): wrap it, lambda maps, images, targets: …"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from attribeval import plugins
@@ -93,19 +92,9 @@ def cards() -> list[Card]:
 
 def _plugin(name: str) -> Any | None:
     """The class that another package registers under a name, or its function as a benchmark; None if there is none."""
-    found = plugins.load(plugins.METRICS, name, _fault)
-    return found if found is None or isinstance(found, type) else function_metric(found, name)
-
-
-def _fault(loaded: Any) -> str | None:
-    """What is wrong with something that a package registers as a metric."""
-    if not isinstance(loaded, type):
-        function_metric(loaded)
-        return None
-    able = all(callable(getattr(loaded, name, None)) for name in ("prepare", "score"))
-    if not dataclasses.is_dataclass(loaded) or not able:
-        return f"{loaded.__name__} is no dataclass with the methods prepare and score"
-    return None if isinstance(getattr(loaded, "card", None), Card) else f"{loaded.__name__}.card is no Card"
+    asked = ["prepare", "score"]
+    called = f"the methods {' and '.join(asked)}"
+    return plugins.load_class_or_function(plugins.METRICS, name, Card, asked, called, function_metric)
 
 
 def build_benchmark(text: str, options: dict[str, Any] | None = None) -> Benchmark:

@@ -181,9 +181,9 @@ def _form(function: Any, name: str) -> bool:
         return False
     names = list(signature.parameters)
     with_model = bool(names) and names[0] == "model"
-    if not with_model and _takes(signature, 2):
+    if not with_model and takes(signature, 2):
         return False
-    if _takes(signature, 4):
+    if takes(signature, 4):
         return True
     raise AttribevalError(
         f"Expected the function {name!r} as {FORMS}. Received one with the parameters ({', '.join(names)}): wrap it, "
@@ -191,8 +191,8 @@ def _form(function: Any, name: str) -> bool:
     )
 
 
-def _takes(signature: inspect.Signature, count: int) -> bool:
-    """Whether so many arguments, by their places, are what it needs."""
+def takes(signature: inspect.Signature, count: int) -> bool:
+    """Whether so many arguments, by their places, are what a function needs."""
     try:
         signature.bind(*range(count))
     except TypeError:
