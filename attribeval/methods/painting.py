@@ -100,7 +100,7 @@ class Painter:
 
         def build(owners, colours, images, hidden, targets, *described):
             shown = self._drawn(owners, images, described)
-            x = _blended(images, hidden, colours, shown)
+            x = self._blended(images, hidden, colours, shown)
             x = preprocessed(classifier, x) if traced else x
             return _answer(classifier, answer, x, tf.gather(targets, owners)), shown
 
@@ -113,7 +113,7 @@ class Painter:
 
         def build(owners, colours, images, hidden, *described):
             shown = self._drawn(owners, images, described)
-            return _blended(images, hidden, colours, shown), shown
+            return self._blended(images, hidden, colours, shown), shown
 
         ints = tf.TensorSpec([None], tf.int32)
         specs = ints, ints, self._spec, self._spec, *masks.given, *masks.rows
@@ -124,14 +124,23 @@ class Painter:
         by_value = self._inside and shown.shape.rank == 4  # the model may take its channels in another order
         return self._batch.classifier.restore_channels(shown) if by_value else shown
 
+    def _blended(self, images: Any, hidden: Any, colours: Any, shown: Any) -> Any:
+        if self._masks.binary:
+            return _looked_up(images, hidden, colours, shown)
+        shown = shown[..., None] if shown.shape.rank == 3 else shown
+        return shown * tf.gather(images, colours) + (1 - shown) * tf.gather(hidden, colours)
+
     @property
     def _spec(self) -> Any:
         return tf.TensorSpec([None, *self._batch.classifier.input_shape], self._pair[0].dtype)
 
 
-def _blended(images: Any, hidden: Any, colours: Any, shown: Any) -> Any:
-    shown = shown[..., None] if shown.shape.rank == 3 else shown
-    return shown * tf.gather(images, colours) + (1 - shown) * tf.gather(hidden, colours)
+def _looked_up(images: Any, hidden: Any, colours: Any, shown: Any) -> Any:
+    """Each place looked up in a table of its two colours, which takes half the time of mixing them."""
+    sides = tf.shape(images)
+    table = tf.reshape(tf.stack([hidden, images], axis=3), [-1, sides[3]])
+    first = 2 * tf.reshape(tf.range(tf.reduce_prod(sides[:3])), sides[:3])
+    return tf.gather(table, tf.gather(first, colours) + tf.cast(shown, tf.int32))
 
 
 def _answer(classifier: Classifier, answer: str, x: Any, targets: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from attribeval.methods.card import Method
 
 _BASELINES = ("baseline", "reference", "references", "fill", "blur")  # options that say what is compared with
+_STEP = 101
 _NAMED = 3  # so many images and classes are named
 
 
@@ -30,8 +31,12 @@ def remark_on_zeros(
         layer: The target layer of the model, which class activation maps look at unless they were given another.
         class_names: Names by class index.
     """
-    empty = np.flatnonzero(~values.any(axis=(1, 2, 3)))
-    if not empty.size or method.card.family == "control":
+    if method.card.family == "control":
+        return None
+    flat = values.reshape(len(values), -1)
+    empty = np.flatnonzero(~flat[:, ::_STEP].any(axis=1))  # a few values tell of nearly every map that it is not empty
+    empty = empty[~flat[empty].any(axis=1)]
+    if not empty.size:
         return None
     base = method
     while hasattr(base, "base"):
