@@ -20,6 +20,7 @@ from attribeval.errors import AttribevalError
 from attribeval.map_folder import MapFolder
 
 Explain = Callable[[np.ndarray, list[str]], Mapping[str, Attributions]]
+Answer = Callable[[np.ndarray, list[str]], np.ndarray]
 Draw = Callable[[np.ndarray, Mapping[str, Attributions], str], Any]
 _READERS, _WRITERS, _TOGETHER = 4, 1, 32
 
@@ -55,6 +56,7 @@ def explain_files(
     attributer: Attributer,
     files: Mapping[str, Path],
     explain: Explain,
+    answer: Answer,
     folder: MapFolder,
     *,
     draw: Draw | None = None,
@@ -66,9 +68,10 @@ def explain_files(
     together in `files`, whatever is there already, so a run that was killed and called again writes the same bytes.
 
     Args:
-        attributer: Of the model; what `explain` uses.
+        attributer: Of the model; what `explain` and `answer` use.
         files: Path of each image by id.
         explain: Maps by method of raw images, float32 (B, H, W, C), and their ids.
+        answer: Probabilities of the same, float32 (B, classes), asked where the maps do not know them.
         folder: Where files go.
         draw: The figure of one image: of its pixels (1, H, W, C), its maps by method, and its id; None: no pictures.
         progress: Show a progress bar; None shows it on a terminal.
@@ -91,7 +94,7 @@ def explain_files(
         writing: list[Future] = []
         for chunk in _ahead(attributer, files, folder, draw is not None, together, readers):
             images = [image for image in (_settled(one, report) for one in chunk) if image is not None]
-            maps = _explained(images, attributer, explain, report) if any(_is_open(one) for one in images) else {}
+            maps = _explained(images, explain, answer, report) if any(_is_open(one) for one in images) else {}
             for before in writing:
                 before.result()
             explained = [one for one in images if one.name in maps]
@@ -163,18 +166,18 @@ def _settled(one: tuple[_Image, Future], report: Report) -> _Image | None:
 
 
 def _explained(
-    images: list[_Image], attributer: Attributer, explain: Explain, report: Report
+    images: list[_Image], explain: Explain, answer: Answer, report: Report
 ) -> dict[str, dict[str, Attributions]]:
     """Maps by method of each image, by its id; images that fail are told to the report."""
     try:
-        return _together(images, attributer, explain)
+        return _together(images, explain, answer)
     except AttribevalError as error:
         first = error
     found: dict[str, dict[str, Attributions]] = {}
     failed: dict[str, str] = {}
     for image in images:
         try:
-            found |= _together([image], attributer, explain)
+            found |= _together([image], explain, answer)
         except AttribevalError as error:
             failed[image.name] = str(error)
     if not found and not report.done:
@@ -183,17 +186,18 @@ def _explained(
     return found
 
 
-def _together(images: list[_Image], attributer: Attributer, explain: Explain) -> dict[str, dict[str, Attributions]]:
+def _together(images: list[_Image], explain: Explain, answer: Answer) -> dict[str, dict[str, Attributions]]:
     found: dict[str, dict[str, Attributions]] = {}
     shapes = dict.fromkeys(image.pixels.shape for image in images)  # several where a model takes any size
     for shape in shapes:
         same = [image for image in images if image.pixels.shape == shape]
         pixels = np.stack([image.pixels for image in same])
-        by_method = explain(pixels, [image.name for image in same])
+        names = [image.name for image in same]
+        by_method = explain(pixels, names)
         said = None
         for name, maps in by_method.items():
             if maps.probabilities is None:
-                said = attributer.answer(pixels)[1] if said is None else said
+                said = answer(pixels, names) if said is None else said
                 times = len(maps) // len(same)
                 maps = replace(maps, probabilities=np.repeat(said, times, axis=0))
             for image, own in zip(same, _split(maps, same), strict=True):

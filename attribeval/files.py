@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,15 @@ def write_atomic(path: Path, write: Callable[[Any], Any]) -> None:
         raise
 
 
-def write_picture(figure: Any, path: Path, dpi: int = 150) -> None:
-    """Write a figure of matplotlib as PNG, whole or not at all."""
-    write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=dpi))
+def write_picture(figure: Any, path: Path, about: Mapping[str, str] | None = None) -> None:
+    """Write a figure of matplotlib as PNG, whole or not at all.
+
+    Args:
+        figure: The figure.
+        path: The file; its folder exists.
+        about: What the file says of itself, by the keys of PNG.
+    """
+    write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=150, metadata=about))
 
 
 def is_disk_full(error: BaseException | None) -> bool:

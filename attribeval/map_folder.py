@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,9 @@ from filelock import FileLock, Timeout
 
 from attribeval.attributions import Attributions
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
+from attribeval.files import write_atomic, write_picture
 from attribeval.map_rows import map_rows
+from attribeval.sealed import UNREADABLE
 
 _PICTURES = "pictures"
 _DIGEST = "image_digest"
@@ -103,8 +102,9 @@ class MapFolder:
         """Whether there is a map of this very image."""
         try:
             with np.load(self.map_file(method, name), allow_pickle=False) as data:
-                return str(data[_DIGEST]) == digest
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+                arrays = {one: data[one] for one in data.files}  # all of it: reading is what finds a changed byte
+                return str(arrays[_DIGEST]) == digest
+        except UNREADABLE:
             return False  # not there, or damaged: it is made again
 
     def write_map(self, maps: Attributions, name: str, digest: str) -> None:
@@ -119,8 +119,7 @@ class MapFolder:
         """Keep the picture of one image."""
         file = self.picture_file(name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        about = {"Source": self.picture_source(digest)}
-        write_atomic(file, lambda f: figure.savefig(f, format="png", dpi=150, metadata=about))
+        write_picture(figure, file, {"Source": self.picture_source(digest)})
 
     def write_table(self, names: Iterable[str]) -> Path:
         """Write `table.csv`, what the model said of each image; the maps' files are read one by one.

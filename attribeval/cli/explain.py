@@ -50,12 +50,12 @@ def run(args: argparse.Namespace) -> int:
     from attribeval.map_folder import MapFolder
 
     methods = {name: {"options": options, "backend": args.backend} | _identity(one) for name, one in built.items()}
-    explainer = _explainer(
+    explain, answer = _explainer(
         attributer, args, built, options, None if classes is None else dict(zip(files, classes, strict=True)), beside
     )
     with MapFolder(Path(args.output), _settings(attributer, args, beside), methods) as folder:
         draw = None if args.no_pictures else _draw
-        report = explain_files(attributer, files, explainer, folder, draw=draw)
+        report = explain_files(attributer, files, explain, answer, folder, draw=draw)
         if not report.done:
             raise AttribevalError(next(iter(report.failed.values())))
         table = folder.write_table(name for name in files if name not in report.failed)
@@ -102,29 +102,20 @@ def _explainer(
     options: dict[str, Any],
     classes: dict[str, int] | None,
     beside: dict[str, dict[str, Any]] | None,
-) -> Any:
-    """Maps by method of raw images, which are told by their ids."""
+) -> tuple[Any, Any]:
+    """Functions of raw images and their ids: maps by method, and probabilities."""
     import warnings
-    from dataclasses import replace
 
     import numpy as np
 
-    given = {"seed": args.seed, "progress": False}
+    def extra(names: list[str]) -> dict[str, Any] | None:
+        if beside is None:
+            return None
+        return {one: np.concatenate([beside[name][one] for name in names]) for one in beside[names[0]]}
 
     def explain(images: Any, names: list[str]) -> dict[str, Any]:
-        found = maps_of(images, names)
-        if beside is not None and any(maps.probabilities is None for maps in found.values()):
-            said = attributer.answer(images, extra=given["extra"])[1]
-            found = {
-                name: replace(maps, probabilities=np.repeat(said, len(maps) // len(images), axis=0))
-                for name, maps in found.items()
-            }
-        return found
-
-    def maps_of(images: Any, names: list[str]) -> dict[str, Any]:
         targets = None if classes is None else [classes[name] for name in names]
-        if beside is not None:
-            given["extra"] = {one: np.concatenate([beside[name][one] for name in names]) for one in beside[names[0]]}
+        given = {"extra": extra(names), "seed": args.seed, "progress": False}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of maps that are 0: they are counted over all images
             if not args.backend:
@@ -132,18 +123,19 @@ def _explainer(
             (name,) = args.methods
             return {name: attributer.explain(images, name, targets, backend=args.backend, **given, **options)}
 
-    return explain
+    def answer(images: Any, names: list[str]) -> Any:
+        return attributer.answer(images, extra=extra(names))[1]
+
+    return explain, answer
 
 
 def _settings(attributer: Any, args: argparse.Namespace, beside: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
     """All that changes a map, beside its method's options."""
-    import hashlib
-
     from attribeval import __version__
     from attribeval.models.preprocessing import preprocessing_name
+    from attribeval.runs.keys import digest_of
 
     one = attributer.classifier
-    names = None if one.class_names is None else hashlib.blake2b(repr(one.class_names).encode(), digest_size=8)
     return {
         "model": one.name,
         "weights": one.fingerprint(),
@@ -152,7 +144,7 @@ def _settings(attributer: Any, args: argparse.Namespace, beside: dict[str, dict[
         "preprocessing": preprocessing_name(one.preprocess),
         "target layer": one.target_layer,
         "precision": args.precision,
-        "class names": names and names.hexdigest(),
+        "class names": one.class_names and digest_of(one.class_names),
         "targets": args.targets,
         "seed": args.seed,
         **_input_settings(one, beside),
@@ -162,13 +154,12 @@ def _settings(attributer: Any, args: argparse.Namespace, beside: dict[str, dict[
 
 def _input_settings(classifier: Any, beside: dict[str, dict[str, Any]] | None) -> dict[str, str]:
     """Which input is explained, and what stands beside each image, hashed; nothing of a model with one input."""
-    import hashlib
+    from attribeval.runs.keys import digest_of
 
     if beside is None:
         return {}
     values = {name: {one: row.tolist() for one, row in rows.items()} for name, rows in beside.items()}
-    digest = hashlib.blake2b(repr(values).encode(), digest_size=8).hexdigest()
-    return {"image input": classifier.image_input, "extra": digest}
+    return {"image input": classifier.image_input, "extra": digest_of(values)}
 
 
 def _draw(image: Any, maps: Any, name: str) -> Any:
