@@ -65,9 +65,9 @@ class ImageSource:
             raise AttribevalError("Expected real pixel values. Received: complex numbers.")
         if array.size == 0 and (array.ndim != 4 or len(array) == 0):
             raise AttribevalError(f"Expected at least one image. Received an empty batch of shape {array.shape}.")
-        if array.ndim == 3 and _fits(array.shape, self.shape):
+        if array.ndim == 3 and fits(array.shape, self.shape):
             array = array[None]
-        if array.ndim != 4 or not _fits(array.shape[1:], self.shape):
+        if array.ndim != 4 or not fits(array.shape[1:], self.shape):
             want = ", ".join("any" if side is None else str(side) for side in self.shape)
             raise AttribevalError(
                 f"Expected images of shape (N, {want}), channels last, the size that the model takes. "
@@ -104,7 +104,7 @@ class ImageSource:
             batch = self._images[start:stop].load(size=self._size, channels=self._channels)
         else:
             batch = _stack([self._read(image) for image in self._images[start:stop]])
-        if not _fits(batch.shape[1:], self.shape):
+        if not fits(batch.shape[1:], self.shape):
             raise AttribevalError(f"Expected images of shape {self.shape}. Received: {batch.shape[1:]}.")
         if not all_finite(batch):
             finite = np.isfinite(batch).all(axis=(1, 2, 3))
@@ -160,7 +160,8 @@ def _is_pil(image: Any) -> bool:
     return type(image).__module__.startswith("PIL.")
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+def fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    """Whether a shape is the one wanted; None there is any length."""
     return len(shape) == len(wanted) and all(w is None or s == w for s, w in zip(shape, wanted, strict=True))
 
 
@@ -175,7 +176,7 @@ def _stack(arrays: list[np.ndarray]) -> np.ndarray:
 
 def _remedy(shape: tuple[int, ...], wanted: tuple[int | None, ...], stream: bool) -> str:
     channels = wanted[-1]
-    if channels == 1 and len(shape) in (2, 3) and _fits(shape[-2:], wanted[:2]):
+    if channels == 1 and len(shape) in (2, 3) and fits(shape[-2:], wanted[:2]):
         return " Grey images have a channel, too: images[..., None]."
     if len(shape) >= 3 and channels == 3 and (shape[-1] == 1 or shape[1:] == wanted[:2]):
         repeat = "" if shape[-1] == 1 else "[..., None]"

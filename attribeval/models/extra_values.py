@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from attribeval.datasets.source import fits
 from attribeval.errors import AttribevalError
 
 
@@ -35,9 +36,9 @@ def read_values(name: str, given: Any, spec: Any, n: int) -> np.ndarray:
         array = array[:, None]
     if array.ndim == 0 and shape == (1,):
         array = array[None]
-    if _fits(array.shape, shape):
+    if fits(array.shape, shape):
         array = array[None]
-    if not _fits(array.shape[1:], shape) or array.ndim != 1 + len(shape) or len(array) not in (1, n):
+    if not fits(array.shape[1:], shape) or array.ndim != 1 + len(shape) or len(array) not in (1, n):
         one, several = (_written(sides) for sides in (shape, (n, *shape)))
         raise AttribevalError(
             f"Expected extra[{name!r}] of shape {several}, a row for each image, or {one}, one value for all. "
@@ -55,10 +56,6 @@ def read_values(name: str, given: Any, spec: Any, n: int) -> np.ndarray:
             f"Expected {what} as extra[{name!r}]. Received {np.ravel(array[bad[0]])[:4].tolist()} for image {bad[0]}."
         )
     return cast
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(w is None or s == w for s, w in zip(shape, wanted, strict=True))
 
 
 def _written(sides: tuple[int | None, ...]) -> str:

@@ -82,11 +82,11 @@ class Chunk:
         """Cells without scores that are still to be tried."""
         return [(m, b) for m in self._methods for b in self._benchmarks if not self._is_tried(start, m, b)]
 
-    def is_done(self, start: int) -> bool:
-        """Whether nothing is left to do."""
+    def lacks_more(self, start: int) -> bool:
+        """Whether anything beside the cells is still to be made."""
         if self._store.read(self.images(start)) is None or self._store.read_arrays(self.agreement(start)) is None:
-            return False
-        return not self.missing(start) and not self._without_costs(start)
+            return True
+        return bool(self._without_costs(start))
 
     def _without_costs(self, start: int) -> list[str]:
         """Methods that have scores, but no record of what their maps cost."""

@@ -115,8 +115,9 @@ def run_leaderboard(
             raw = source.load(start, min(start + chunk, len(source)))
             some = None if samples is None else samples[start : start + chunk]
             names[start] = f"{common}/images-{start:07d}-{_content(attributer.classifier, raw, some)}"
-            bar.update(cells - len(work.missing(start)))
-            if not work.is_done(start):
+            missing = work.missing(start)
+            bar.update(cells - len(missing))
+            if missing or work.lacks_more(start):
                 work.run(start, raw, some, bar.update)
     settings |= {
         "target_layer": attributer.classifier.target_layer,

@@ -9,7 +9,7 @@ import numpy as np
 from attribeval.benchmarks.leaderboard.agreement import kendall_tau, weighted_means
 from attribeval.benchmarks.leaderboard.scores import Scores
 from attribeval.benchmarks.leaderboard.sentences import sentences
-from attribeval.methods.card import Method
+from attribeval.methods.given import kind_of
 from attribeval.results.comparisons import groups, holm
 from attribeval.results.over_images import mean_interval, sign_flip_test
 from attribeval.results.result import Result
@@ -61,7 +61,7 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     settings = settings | {
         "families": {label: one.card.family for label, one in scores.benchmarks.items()},
         "better": {label: one.card.better for label, one in scores.benchmarks.items()},
-        "kinds": {label: _kind(one) for label, one in scores.methods.items()},
+        "kinds": {label: kind_of(one) for label, one in scores.methods.items()},
         "prepared": {
             label: {"seconds": round(float(seconds), 2), "passes_per_image": round(float(passes) / n, 2)}
             for label, seconds, passes in zip(
@@ -140,7 +140,7 @@ def _rows_of_benchmark(
     return [
         {
             "method": names[i],
-            "kind": _kind(scores.methods[names[i]]),
+            "kind": kind_of(scores.methods[names[i]]),
             "benchmark": label,
             "family": benchmark.card.family,
             "better": benchmark.card.better,
@@ -184,7 +184,7 @@ def _average_ranks(scores: Scores, ranks: np.ndarray, resampled: np.ndarray) -> 
                 {
                     "family": family,
                     "method": name,
-                    "kind": _kind(scores.methods[name]),
+                    "kind": kind_of(scores.methods[name]),
                     "value": _plain(averages[0][i]),
                     "low": _plain(low[i]),
                     "high": _plain(high[i]),
@@ -227,7 +227,3 @@ def _total(values: np.ndarray) -> float:
 
 def _plain(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _kind(method: Method) -> str:
-    return "control" if method.card.family == "control" else "method"
