@@ -17,6 +17,7 @@ import numpy as np
 from attribeval import __version__, progress
 from attribeval import _tf as tf
 from attribeval.attributions import Attributions
+from attribeval.common.options import options_of
 from attribeval.datasets.photographs import Photographs
 from attribeval.datasets.source import ImageSource, Repeated, all_finite
 from attribeval.errors import AttribevalError
@@ -24,7 +25,6 @@ from attribeval.methods.abilities import needs_one_device, of_images
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
 from attribeval.methods.given import Given, labelled, method_of, methods_of
-from attribeval.methods.options import options_of
 from attribeval.methods.registry import build_method, names
 from attribeval.methods.zeros import remark_on_zeros
 from attribeval.models.classifier import Classifier

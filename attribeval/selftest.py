@@ -15,11 +15,11 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.attributer import Attributer
 from attribeval.benchmarks.bam.idr import depends
-from attribeval.benchmarks.registry import BENCHMARKS, build_benchmark
-from attribeval.benchmarks.subject import Explained, Subject
-from attribeval.benchmarks.wsol.energy import energy_inside
-from attribeval.benchmarks.wsol.maxboxacc import hits
 from attribeval.errors import AttribevalError
+from attribeval.metrics.localisation.energy import energy_inside
+from attribeval.metrics.localisation.maxboxacc import hits
+from attribeval.metrics.registry import BENCHMARKS, build_benchmark
+from attribeval.metrics.subject import Explained, Subject
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pictures import NET, Picture
 
-from attribeval.benchmarks import registry
-from attribeval.methods.grammar import parse
+from attribeval.common.grammar import parse
 from attribeval.methods.registry import METHODS as KNOWN
+from attribeval.metrics import registry
 
 IMAGES = 16
 METHODS = ("gradient", "gradcam", "guided_backprop", "integrated_gradients", "vargrad(gradient)")

@@ -5,6 +5,7 @@ walkthroughs; with both, the build needs no TensorFlow.
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -48,3 +49,15 @@ nb_ipywidgets_js = {}  # nothing from other servers; walkthroughs run without pr
 os.environ["ATTRIBEVAL_QUIET"] = "1"
 
 generate.write_all(with_pictures=os.environ.get("ATTRIBEVAL_DOCS_PICTURES", "1") != "0")
+
+
+def _bars(app, what, name, obj, options, lines):
+    """|a| in a docstring is a size, not a substitution; code keeps its bars."""
+    for i, line in enumerate(lines):
+        pieces = re.split(r"(`+[^`]+`+)", line)
+        code = line.lstrip().startswith((">>>", "..."))
+        lines[i] = line if code else "".join(p if p.startswith("`") else p.replace("|", r"\|") for p in pieces)
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", _bars)

@@ -23,10 +23,10 @@ import board_pictures
 import pictures
 from docstrings import cell, described, markdown, parts, resolved, table
 
-from attribeval import plots
-from attribeval.benchmarks import registry as benchmarks
+from attribeval import metrics, plots
+from attribeval.common.grammar import ALIASES, parse
 from attribeval.methods import registry as methods
-from attribeval.methods.grammar import ALIASES, parse
+from attribeval.metrics import registry as benchmarks
 
 DOCS = Path(__file__).resolve().parent
 GENERATED = DOCS / "generated"
@@ -170,7 +170,7 @@ def benchmark_page(cls: type, picture: pictures.Picture | None = None) -> str:
         signature = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(function)))  # annotations are strings
         text += [
             f"### {function.__name__}\n",
-            f"`{function.__module__}.{function.__name__}`\n",
+            f"`{home(function)}`\n",
             f"```python\n{function.__name__}{signature}\n```\n",
             markdown(parts(function).prose) + "\n",
         ]
@@ -186,6 +186,12 @@ def benchmark_page(cls: type, picture: pictures.Picture | None = None) -> str:
     elif picture is not None:
         text.append(_figure(picture))
     return "\n".join(text)
+
+
+def home(function: Any) -> str:
+    """Where users find a function: its short public name, if it has one."""
+    short = getattr(metrics, function.__name__, None) if function.__name__ in metrics.__all__ else None
+    return f"attribeval.{'metrics' if short is function else function.__module__.split('.', 1)[1]}.{function.__name__}"
 
 
 def metric_functions(cls: type) -> list[Any]:

@@ -12,12 +12,11 @@ import sys
 
 import numpy as np
 
-from attribeval import Attributer, Evaluator
+from attribeval import Attributer, Evaluator, Recipe
 from attribeval.benchmarks.bam.idr import depends
 from attribeval.benchmarks.bam.mcs import contrast
 from attribeval.benchmarks.bam.nets import find_net
 from attribeval.benchmarks.bam.region import heat, region_average
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.concepts.tcav import tcav
 from attribeval.datasets import bam
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from attribeval import Attributer, Evaluator, datasets
-from attribeval.benchmarks.faithfulness.fills import filled
+from attribeval.metrics.faithfulness.fills import filled
 from attribeval.plots import overlays
 
 METHODS = ["gradcam", "gradient", "integrated_gradients", "deeplift", "occlusion"]

@@ -13,8 +13,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from attribeval import Evaluator, datasets
-from attribeval.benchmarks.roar.recipe import Recipe
+from attribeval import Evaluator, Recipe, datasets
 from attribeval.models.small_net import small_net
 
 

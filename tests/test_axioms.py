@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from attribeval.attributer import image_seeds
-from attribeval.benchmarks.axioms.completeness import Completeness, completeness
-from attribeval.benchmarks.axioms.non_sensitivity import NonSensitivity, non_sensitivity
-from attribeval.benchmarks.axioms.symmetry import FUNCTIONS, PAIR, SIDE, known_model, symmetry
-from attribeval.benchmarks.subject import Explained, Subject
+from attribeval.common.fills import filled
 from attribeval.errors import AttribevalError
-from attribeval.methods.fills import filled
+from attribeval.metrics.axioms.completeness import Completeness, completeness
+from attribeval.metrics.axioms.non_sensitivity import NonSensitivity, non_sensitivity
+from attribeval.metrics.axioms.symmetry import FUNCTIONS, PAIR, SIDE, known_model, symmetry
+from attribeval.metrics.subject import Explained, Subject
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.uniform(0, 9, size=(3, 8, 12, 2)).astype(np.float32)

@@ -23,12 +23,12 @@ from attribeval.benchmarks.bam.nets import Net, find_net
 from attribeval.benchmarks.bam.procedure import run_bam
 from attribeval.benchmarks.bam.region import heat, region_average
 from attribeval.benchmarks.bam.relative_importance import feature_items, relative_importance
-from attribeval.benchmarks.roar.augment import Augment
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.datasets.bam import Bam, BamPart
 from attribeval.errors import AttribevalError
 from attribeval.results.result import Result
 from attribeval.runs.store import Store
+from attribeval.training.augment import Augment
+from attribeval.training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")

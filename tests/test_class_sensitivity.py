@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from attribeval.benchmarks.class_sensitivity.random_logit import RandomLogit, other_classes, random_logit
-from attribeval.benchmarks.class_sensitivity.repeatability import Repeatability, repeatability
-from attribeval.benchmarks.class_sensitivity.similarity import SIMILARITIES, similarity
-from attribeval.benchmarks.subject import Explained, Subject
+from attribeval.common.seeds import uniform
 from attribeval.errors import AttribevalError
-from attribeval.methods.seeds import uniform
+from attribeval.metrics.class_sensitivity.random_logit import RandomLogit, other_classes, random_logit
+from attribeval.metrics.class_sensitivity.repeatability import Repeatability, repeatability
+from attribeval.metrics.class_sensitivity.similarity import SIMILARITIES, similarity
+from attribeval.metrics.subject import Explained, Subject
 
 RNG = np.random.default_rng(0)
 WEIGHTS = RNG.normal(size=(4, 12, 12, 2)).astype(np.float32)  # a linear model's, by class

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from attribeval.benchmarks.complexity.effective_complexity import EffectiveComplexity, effective_complexity
-from attribeval.benchmarks.complexity.entropy import Entropy, entropy
-from attribeval.benchmarks.complexity.sparseness import Sparseness, sparseness
-from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.errors import AttribevalError
+from attribeval.metrics.complexity.effective_complexity import EffectiveComplexity, effective_complexity
+from attribeval.metrics.complexity.entropy import Entropy, entropy
+from attribeval.metrics.complexity.sparseness import Sparseness, sparseness
+from attribeval.metrics.subject import Explained, Subject
 
 METRICS = [sparseness, entropy, effective_complexity]
 

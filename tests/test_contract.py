@@ -8,8 +8,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from attribeval import Attributer
+from attribeval.common.seeds import fold
 from attribeval.methods.registry import METHODS, build_method
-from attribeval.methods.seeds import fold
 from attribeval.models import classifier
 
 # Cheap options for methods that need many model evaluations; and a base for those that wrap one.

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from attribeval import AttribevalError, Attributer
 from attribeval.benchmarks.roar.importance import images_at_once
-from attribeval.benchmarks.roar.strategies import strategy_of_maps
 from attribeval.models.devices import devices_of
+from attribeval.training.strategies import strategy_of_maps
 
 SEEN = """
 import argparse, json, os, signal, sys, tempfile, threading, warnings

@@ -17,9 +17,9 @@ import pytest
 
 import attribeval
 from attribeval import benchmarks, datasets
-from attribeval.benchmarks import registry as benchmark_registry
 from attribeval.errors import AttribevalError
 from attribeval.methods import registry as method_registry
+from attribeval.metrics import registry as benchmark_registry
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -283,7 +283,7 @@ def test_the_gallery_links_every_method_and_benchmark_with_its_picture(generate)
 
 
 def test_see_another_function_becomes_what_that_says(generate):
-    from attribeval.benchmarks.faithfulness import deletion, road
+    from attribeval.metrics.faithfulness import deletion, road
 
     option, there = generate.described(deletion.Deletion, "Attributes"), generate.described(deletion.deletion, "Args")
     assert option["steps"] == "See `deletion`."

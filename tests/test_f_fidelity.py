@@ -7,13 +7,13 @@ import pytest
 from scipy import stats
 
 from attribeval.attributer import image_seeds
-from attribeval.benchmarks.faithfulness.cells import grid_cells
-from attribeval.benchmarks.faithfulness.f_fidelity import FFidelity, f_fidelity, removed_count
-from attribeval.benchmarks.faithfulness.fine_tuning import RECIPES, fine_tune, patch_holes, pixel_holes
-from attribeval.benchmarks.faithfulness.idsds import IDSDS, single_deletion
-from attribeval.benchmarks.roar.recipe import Recipe
-from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.errors import AttribevalError
+from attribeval.metrics.faithfulness.cells import grid_cells
+from attribeval.metrics.faithfulness.f_fidelity import FFidelity, f_fidelity, removed_count
+from attribeval.metrics.faithfulness.fine_tuning import RECIPES, fine_tune, patch_holes, pixel_holes
+from attribeval.metrics.faithfulness.idsds import IDSDS, single_deletion
+from attribeval.metrics.subject import Explained, Subject
+from attribeval.training.recipe import Recipe
 
 RNG = np.random.default_rng(8)
 IMAGES = RNG.uniform(1, 9, size=(3, 10, 8, 2)).astype(np.float32)

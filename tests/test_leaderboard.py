@@ -17,8 +17,6 @@ from scipy.stats import kendalltau, permutation_test, rankdata, spearmanr
 
 from attribeval import AttribevalError, Attributer, Evaluator, Result
 from attribeval.attributer import image_seeds
-from attribeval.benchmarks import registry
-from attribeval.benchmarks.card import Card
 from attribeval.benchmarks.leaderboard.agreement import kendall_tau, map_correlations, standard_ranks
 from attribeval.benchmarks.leaderboard.memory import PeakMemory
 from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
@@ -28,6 +26,8 @@ from attribeval.benchmarks.leaderboard.summary import average_ranks, summarise
 from attribeval.datasets import Samples
 from attribeval.methods.card import Card as MethodCard
 from attribeval.methods.registry import build_method
+from attribeval.metrics import registry
+from attribeval.metrics.card import Card
 from attribeval.results.comparisons import holm, t_interval
 from attribeval.results.over_images import sign_flip_test, wilson_interval
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attribeval.benchmarks.localisation.box_iou import BoxIoU, box_iou
-from attribeval.benchmarks.localisation.energy_in_box import EnergyInBox, energy_in_box
-from attribeval.benchmarks.localisation.pointing_game import PointingGame, pointing_game
-from attribeval.benchmarks.localisation.relevance_rank_accuracy import RelevanceRank, relevance_rank_accuracy
-from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.benchmarks.wsol.measure import measure
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
+from attribeval.metrics.localisation.box_iou import BoxIoU, box_iou
+from attribeval.metrics.localisation.energy_in_box import EnergyInBox, energy_in_box
+from attribeval.metrics.localisation.pointing_game import PointingGame, pointing_game
+from attribeval.metrics.localisation.relevance_rank_accuracy import RelevanceRank, relevance_rank_accuracy
+from attribeval.metrics.subject import Explained, Subject
 
 SIZE = (8, 10)
 # In relative coordinates; the second image has two boxes, the third none.

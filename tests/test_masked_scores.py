@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attribeval.benchmarks.faithfulness.average_drop import (
+from attribeval.errors import AttribevalError
+from attribeval.metrics.faithfulness.average_drop import (
     AverageDrop,
     AverageGain,
     AverageIncrease,
     changes,
     confidence_change,
 )
-from attribeval.benchmarks.faithfulness.fills import filled
-from attribeval.benchmarks.faithfulness.irof import Irof, irof, segment_labels
-from attribeval.benchmarks.faithfulness.sufficiency import Sufficiency, sufficiency
-from attribeval.benchmarks.subject import Explained, Subject
-from attribeval.errors import AttribevalError
+from attribeval.metrics.faithfulness.fills import filled
+from attribeval.metrics.faithfulness.irof import Irof, irof, segment_labels
+from attribeval.metrics.faithfulness.sufficiency import Sufficiency, sufficiency
+from attribeval.metrics.subject import Explained, Subject
 
 RNG = np.random.default_rng(7)
 IMAGES = RNG.uniform(0, 255, (4, 8, 10, 3)).astype(np.float32)

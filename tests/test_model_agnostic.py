@@ -13,10 +13,10 @@ from scipy.ndimage import gaussian_filter
 
 from attribeval import AttribevalError, Attributer
 from attribeval.attributer import image_seeds
+from attribeval.common.fills import filled
 from attribeval.methods.anchor_search import Search, answered, kl_bounds
 from attribeval.methods.anchors import Anchors
 from attribeval.methods.batch import Batch
-from attribeval.methods.fills import filled
 from attribeval.methods.kernel_shap import kernel_values
 from attribeval.methods.lime import draw_masks, fit
 from attribeval.methods.registry import build_method

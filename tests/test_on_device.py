@@ -12,10 +12,10 @@ from scipy.ndimage import gaussian_filter
 
 from attribeval import AttribevalError, Attributer
 from attribeval.attributer import image_seeds
-from attribeval.benchmarks.faithfulness import on_device
-from attribeval.benchmarks.registry import build_benchmark
-from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.methods.painting import Painter
+from attribeval.metrics.faithfulness import on_device
+from attribeval.metrics.registry import build_benchmark
+from attribeval.metrics.subject import Explained, Subject
 
 SIZE = (12, 9)
 BENCHMARKS = (

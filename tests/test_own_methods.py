@@ -11,11 +11,11 @@ import tensorflow as tf
 
 import attribeval
 from attribeval import Attributer, Attributions, Evaluator
+from attribeval.common.code import code_of
 from attribeval.datasets import Samples
 from attribeval.errors import AttribevalError
 from attribeval.importable import function_in_file
 from attribeval.methods import given
-from attribeval.methods.code import code_of
 from attribeval.methods.function import function_method
 from attribeval.methods.registry import build_method
 from attribeval.methods.spelling import written

@@ -10,11 +10,11 @@ import pytest
 
 import attribeval
 from attribeval import Attributer, Evaluator
-from attribeval.benchmarks.localisation.energy_in_box import EnergyInBox
 from attribeval.cli import main
 from attribeval.datasets import digit_scenes
 from attribeval.errors import AttribevalError
 from attribeval.methods.given import labelled
+from attribeval.metrics.localisation.energy_in_box import EnergyInBox
 
 
 @pytest.fixture(scope="module")

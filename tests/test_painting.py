@@ -12,9 +12,9 @@ from scipy.special import softmax
 
 from attribeval import Attributer
 from attribeval.attributer import image_seeds
+from attribeval.common.fills import filled
 from attribeval.methods import descriptions
 from attribeval.methods.batch import Batch
-from attribeval.methods.fills import filled
 from attribeval.methods.painting import Painter
 from attribeval.methods.rise import bilinear, enlargements
 from attribeval.models.classifier import Classifier

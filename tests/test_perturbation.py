@@ -14,13 +14,13 @@ from skimage.transform import resize
 
 from attribeval import Attributer
 from attribeval.attributer import image_seeds
+from attribeval.common.seeds import generators
 from attribeval.errors import AttribevalError
 from attribeval.methods.extremal_perturbation import area_loss, smooth_mask
 from attribeval.methods.hsic import HSIC, draw_cells, hsic, kernel_width
 from attribeval.methods.meaningful_perturbation import MeaningfulPerturbation, penalty
 from attribeval.methods.occlusion import Occlusion, starts
 from attribeval.methods.rise import RISE, draw_masks
-from attribeval.methods.seeds import generators
 from attribeval.methods.sobol import Design, Sobol, total_indices
 
 

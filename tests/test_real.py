@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from attribeval import Attributer, Evaluator
-from attribeval.benchmarks.wsol.boxes import box_error, centred_box, whole_image_box
 from attribeval.datasets import imagenet
+from attribeval.metrics.localisation.boxes import box_error, centred_box, whole_image_box
 
 pytestmark = pytest.mark.real
 NETS = {"mobilenet_075_imagenet": ("mobilenet", 0.753), "squeezenet_1_0_imagenet": ("squeezenet", 0.717)}

@@ -7,15 +7,15 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from attribeval.benchmarks.faithfulness.deletion import Deletion, deletion
-from attribeval.benchmarks.faithfulness.fills import filled
-from attribeval.benchmarks.faithfulness.insertion import Insertion, insertion
-from attribeval.benchmarks.faithfulness.paths import Path, curves, ends_of
-from attribeval.benchmarks.faithfulness.pixel_flipping import Abpc, Lerf, Morf, aopc
-from attribeval.benchmarks.faithfulness.ranking import ranks, region_ranks
-from attribeval.benchmarks.faithfulness.removal import evenly, of_targets, removal_curve
-from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.errors import AttribevalError
+from attribeval.metrics.faithfulness.deletion import Deletion, deletion
+from attribeval.metrics.faithfulness.fills import filled
+from attribeval.metrics.faithfulness.insertion import Insertion, insertion
+from attribeval.metrics.faithfulness.paths import Path, curves, ends_of
+from attribeval.metrics.faithfulness.pixel_flipping import Abpc, Lerf, Morf, aopc
+from attribeval.metrics.faithfulness.ranking import ranks, region_ranks
+from attribeval.metrics.faithfulness.removal import evenly, of_targets, removal_curve
+from attribeval.metrics.subject import Explained, Subject
 
 RNG = np.random.default_rng(3)
 WEIGHTS = RNG.normal(size=(6 * 7 * 3, 4))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attribeval.benchmarks.faithfulness.imputation import impute
-from attribeval.benchmarks.faithfulness.relaxation import gather, spread
-from attribeval.benchmarks.faithfulness.road import Road, RoadLerf, RoadMorf, _noise, imputed, road, road_curves
-from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.errors import AttribevalError
+from attribeval.metrics.faithfulness.imputation import impute
+from attribeval.metrics.faithfulness.relaxation import gather, spread
+from attribeval.metrics.faithfulness.road import Road, RoadLerf, RoadMorf, _noise, imputed, road, road_curves
+from attribeval.metrics.subject import Explained, Subject
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.uniform(0, 255, (2, 9, 8, 3)).astype(np.float32)

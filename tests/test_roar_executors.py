@@ -7,11 +7,11 @@ import pytest
 
 from attribeval import Evaluator
 from attribeval.benchmarks.roar.executors.slurm import Slurm
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.benchmarks.roar.tasks import Setup
 from attribeval.datasets import Samples, TrainTest
 from attribeval.errors import AttribevalError
+from attribeval.training.recipe import Recipe
 
 
 def net():

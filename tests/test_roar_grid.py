@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from attribeval.benchmarks.roar.augment import Augment
 from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS, Estimator, Grid, file_name, spelt
-from attribeval.benchmarks.roar.recipe import RECIPES, Recipe
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.errors import AttribevalError
+from attribeval.training.augment import Augment
+from attribeval.training.recipe import RECIPES, Recipe
 
 
 def estimators(*labels):

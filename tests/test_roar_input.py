@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from attribeval import Evaluator
-from attribeval.benchmarks.roar.builder import build, describe
 from attribeval.benchmarks.roar.executors.choose import check_executor, make_executor, portable
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.benchmarks.roar.source import Source, read_source
 from attribeval.benchmarks.roar.tasks import Setup
 from attribeval.datasets import Samples, TrainTest
 from attribeval.errors import AttribevalError
 from attribeval.importable import function_in_file
+from attribeval.training.builder import build, describe
+from attribeval.training.recipe import Recipe
 
 layers = keras.layers
 

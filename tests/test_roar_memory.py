@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attribeval.benchmarks.roar.memory import grow_memory, lack_of_memory
 from attribeval.benchmarks.roar.procedure import run_roar
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.datasets import Samples, TrainTest
 from attribeval.errors import AttribevalError
+from attribeval.training.memory import grow_memory, lack_of_memory
+from attribeval.training.recipe import Recipe
 
 OOM = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[256,56,56,64]\nHint: …")
 images = np.random.default_rng(0).integers(0, 256, (48, 8, 8, 3), np.uint8)

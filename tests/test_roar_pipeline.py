@@ -9,11 +9,12 @@ import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 
 from attribeval import AttribevalError
-from attribeval.benchmarks.roar.augment import Augment
 from attribeval.benchmarks.roar.fills import channel_mean, impute
 from attribeval.benchmarks.roar.pipeline import masked_dataset
-from attribeval.benchmarks.roar.ranks import counts, decode, levels, mask_table, pack
+from attribeval.benchmarks.roar.ranks import decode, levels, mask_table, pack
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
+from attribeval.metrics.faithfulness.ranking import counts
+from attribeval.training.augment import Augment
 
 N, SHAPE = 37, (12, 10, 3)
 FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)

@@ -6,11 +6,11 @@ import tensorflow as tf
 
 from attribeval.benchmarks.roar import plan
 from attribeval.benchmarks.roar.plan import make_plan
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.request import make_request
-from attribeval.benchmarks.roar.training import steps_per_call
 from attribeval.datasets import Samples, TrainTest
 from attribeval.errors import AttribevalError
+from attribeval.training.loop import steps_per_call
+from attribeval.training.recipe import Recipe
 
 images = np.random.default_rng(0).integers(0, 256, (48, 8, 8, 3), np.uint8)
 DATA = TrainTest(Samples(images[:32], np.arange(32) % 2), Samples(images[32:], np.arange(16) % 2))

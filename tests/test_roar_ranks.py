@@ -10,7 +10,6 @@ import pytest
 from attribeval import AttribevalError
 from attribeval.benchmarks.roar.ranks import (
     check_fractions,
-    counts,
     decode,
     levels,
     mask_table,
@@ -19,6 +18,7 @@ from attribeval.benchmarks.roar.ranks import (
     unpack,
     values_per_byte,
 )
+from attribeval.metrics.faithfulness.ranking import counts
 
 FIVE = (0.1, 0.3, 0.5, 0.7, 0.9)
 GRIDS = {m: tuple(np.linspace(0.05, 0.95, m).round(3).tolist()) if m > 1 else (0.4,) for m in range(1, 16)}

@@ -18,7 +18,6 @@ from attribeval.benchmarks.roar import procedure
 from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.executors.local import Local
 from attribeval.benchmarks.roar.ranks import unpack
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.benchmarks.roar.status import status
@@ -26,6 +25,7 @@ from attribeval.benchmarks.roar.tasks import Setup, is_maps, record_death, run_t
 from attribeval.datasets import Samples, TrainTest
 from attribeval.errors import AttribevalError
 from attribeval.methods.registry import build_method
+from attribeval.training.recipe import Recipe
 
 SIZE, CLASSES, VALUES = 16, 3, 16 * 16 * 3
 RECIPE = Recipe(epochs=8, batch_size=16, learning_rate=0.05)

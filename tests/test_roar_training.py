@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attribeval.benchmarks.roar.augment import Augment
-from attribeval.benchmarks.roar.recipe import RECIPES, Recipe, find_recipe
-from attribeval.benchmarks.roar.training import evaluate, score, train
 from attribeval.errors import AttribevalError
 from attribeval.sealed import read_json
+from attribeval.training.augment import Augment
+from attribeval.training.loop import evaluate, score, train
+from attribeval.training.recipe import RECIPES, Recipe, find_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 N, CLASSES, BATCH = 48, 3, 8
@@ -267,7 +267,7 @@ def test_callbacks_hear_what_fit_tells_and_may_stop(data):
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_many_steps_in_one_call_are_the_same_steps(data, optimizer, monkeypatch):
     """Bit for bit, with BatchNorm, over epochs that no number of steps divides; the step is traced once."""
-    from attribeval.benchmarks.roar import training
+    from attribeval.training import loop as training
 
     traced, plain = [], training.logits_of
     monkeypatch.setattr(training, "logits_of", lambda *a, **k: traced.append(1) or plain(*a, **k))
@@ -290,7 +290,7 @@ def test_the_number_of_steps_in_a_call(data, monkeypatch):
     """As given, up to the end of the epoch; else as many as take a quarter second, by the fastest of four."""
     import tensorflow as tf
 
-    from attribeval.benchmarks.roar import training
+    from attribeval.training import loop as training
 
     calls, clock = [], iter(np.cumsum([0, 9.0, 0, 0.02, 0, 0.01, 0, 0.03] + [0] * 20).tolist())
     monkeypatch.setattr(training.time, "perf_counter", lambda: next(clock))
@@ -369,7 +369,7 @@ def test_tf32_is_on_where_the_recipe_says_so_and_as_before_afterwards(data, prec
 def test_machines_talk_by_nccl_where_they_have_gpus(gpus, chosen, monkeypatch):
     import tensorflow as tf
 
-    from attribeval.benchmarks.roar.strategies import make_strategy
+    from attribeval.training.strategies import make_strategy
 
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["gpu"] * gpus)
     monkeypatch.setattr(
@@ -381,7 +381,7 @@ def test_machines_talk_by_nccl_where_they_have_gpus(gpus, chosen, monkeypatch):
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_computes_low_and_keeps_high(data, policy):
     """The model made anew computes in 16 bits, its variables are float32, and it still learns."""
-    from attribeval.benchmarks.roar.builder import build, describe
+    from attribeval.training.builder import build, describe
 
     seeds = iter(range(9))
     model = build(describe(lambda: _model(seed=next(seeds))), 0, policy)
@@ -403,7 +403,7 @@ from test_roar_training import *
 from test_roar_training import _model
 from attribeval.benchmarks.roar.pipeline import masked_dataset
 from attribeval.benchmarks.roar.records import Records
-from attribeval.benchmarks.roar.strategies import make_strategy
+from attribeval.training.strategies import make_strategy
 rng = np.random.default_rng(0)
 labels = rng.integers(0, CLASSES, N)
 images = (rng.normal(size=(N, 8, 8, 3)) + labels[:, None, None, None]).astype(np.float32)
@@ -454,7 +454,7 @@ _CELLS = """
 import json, sys
 import numpy as np
 from attribeval import Evaluator
-from attribeval.benchmarks.roar.recipe import Recipe
+from attribeval.training.recipe import Recipe
 from attribeval.datasets import Samples, TrainTest
 def build():
     import keras

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attribeval.benchmarks.robustness.average_sensitivity import AverageSensitivity, average_sensitivity
-from attribeval.benchmarks.robustness.input_invariance import InputInvariance, input_invariance, shifted_classifier
-from attribeval.benchmarks.robustness.local_lipschitz import LocalLipschitz, local_lipschitz
-from attribeval.benchmarks.robustness.max_sensitivity import MaxSensitivity, max_sensitivity
-from attribeval.benchmarks.robustness.neighbourhood import draw_neighbours
-from attribeval.benchmarks.robustness.relative_input_stability import RelativeInputStability, relative_input_stability
-from attribeval.benchmarks.robustness.relative_output_stability import (
+from attribeval.common.seeds import normal
+from attribeval.errors import AttribevalError
+from attribeval.metrics.robustness.average_sensitivity import AverageSensitivity, average_sensitivity
+from attribeval.metrics.robustness.input_invariance import InputInvariance, input_invariance, shifted_classifier
+from attribeval.metrics.robustness.local_lipschitz import LocalLipschitz, local_lipschitz
+from attribeval.metrics.robustness.max_sensitivity import MaxSensitivity, max_sensitivity
+from attribeval.metrics.robustness.neighbourhood import draw_neighbours
+from attribeval.metrics.robustness.relative_input_stability import RelativeInputStability, relative_input_stability
+from attribeval.metrics.robustness.relative_output_stability import (
     RelativeOutputStability,
     relative_output_stability,
 )
-from attribeval.benchmarks.subject import Explained, Subject
-from attribeval.errors import AttribevalError
-from attribeval.methods.seeds import normal
+from attribeval.metrics.subject import Explained, Subject
 
 SHAPE = (4, 5, 2)
 WEIGHTS = np.random.default_rng(3).normal(size=(3, *SHAPE)).astype(np.float32)  # a linear model's, by class

@@ -12,12 +12,16 @@ from scipy.stats import pearsonr, rankdata, spearmanr
 
 from attribeval import AttribevalError, Attributer, Evaluator, Result
 from attribeval.attributer import image_seeds
-from attribeval.benchmarks.registry import build_benchmark
 from attribeval.benchmarks.sanity import procedure
 from attribeval.benchmarks.sanity.data_randomisation import run_data_randomisation, train_pair
 from attribeval.benchmarks.sanity.procedure import run_sanity
-from attribeval.benchmarks.sanity.randomisation import Randomisation, likeness_to_random_model
-from attribeval.benchmarks.sanity.similarity import (
+from attribeval.benchmarks.sanity.summary import interval
+from attribeval.cli import main
+from attribeval.datasets import Samples, imagenet
+from attribeval.methods.registry import build_method
+from attribeval.metrics.registry import build_benchmark
+from attribeval.metrics.sanity.randomisation import Randomisation, likeness_to_random_model
+from attribeval.metrics.sanity.similarity import (
     SIMILARITIES,
     choose_similarities,
     hog_correlation,
@@ -25,11 +29,7 @@ from attribeval.benchmarks.sanity.similarity import (
     spearman_absolute,
     ssim,
 )
-from attribeval.benchmarks.sanity.summary import interval
-from attribeval.benchmarks.subject import Explained, Subject
-from attribeval.cli import main
-from attribeval.datasets import Samples, imagenet
-from attribeval.methods.registry import build_method
+from attribeval.metrics.subject import Explained, Subject
 from attribeval.models.randomised import randomised, weighted_layers
 from attribeval.plots import more_pictures
 from attribeval.report.sanity_terminal import sanity_text

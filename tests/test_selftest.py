@@ -10,9 +10,9 @@ import pytest
 
 from attribeval import Attributer, selftest
 from attribeval.attributer import _Results
-from attribeval.benchmarks import registry
-from attribeval.benchmarks.card import Card
 from attribeval.cli import main
+from attribeval.metrics import registry
+from attribeval.metrics.card import Card
 
 NAMES = [check.__name__ for check in (*selftest.KNOWN, *selftest.OF_MODEL)]
 

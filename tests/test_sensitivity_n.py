@@ -9,18 +9,18 @@ import pytest
 from scipy import stats
 
 from attribeval.attributer import image_seeds
-from attribeval.benchmarks.faithfulness.cells import grid_cells
-from attribeval.benchmarks.faithfulness.faithfulness_correlation import (
+from attribeval.errors import AttribevalError
+from attribeval.metrics.faithfulness.cells import grid_cells
+from attribeval.metrics.faithfulness.faithfulness_correlation import (
     FaithfulnessCorrelation,
     faithfulness_correlation,
 )
-from attribeval.benchmarks.faithfulness.idsds import IDSDS, single_deletion
-from attribeval.benchmarks.faithfulness.infidelity import Infidelity, infidelity
-from attribeval.benchmarks.faithfulness.mu_fidelity import MuFidelity, mu_fidelity
-from attribeval.benchmarks.faithfulness.sensitivity_n import SensitivityN, mean_over_sizes, sensitivity_n, subset_sizes
-from attribeval.benchmarks.faithfulness.subsets import subsets
-from attribeval.benchmarks.subject import Explained, Subject
-from attribeval.errors import AttribevalError
+from attribeval.metrics.faithfulness.idsds import IDSDS, single_deletion
+from attribeval.metrics.faithfulness.infidelity import Infidelity, infidelity
+from attribeval.metrics.faithfulness.mu_fidelity import MuFidelity, mu_fidelity
+from attribeval.metrics.faithfulness.sensitivity_n import SensitivityN, mean_over_sizes, sensitivity_n, subset_sizes
+from attribeval.metrics.faithfulness.subsets import subsets
+from attribeval.metrics.subject import Explained, Subject
 
 RNG = np.random.default_rng(3)
 N, SHAPE, CLASSES = 4, (9, 10, 3), 5

@@ -7,12 +7,12 @@ import pytest
 from scipy import stats
 
 from attribeval.attributer import image_seeds
-from attribeval.benchmarks.faithfulness.cells import cell_sums, grid_cells
-from attribeval.benchmarks.faithfulness.correlation import pearson, spearman
-from attribeval.benchmarks.faithfulness.scoring import clean_scores, target_scores
-from attribeval.benchmarks.faithfulness.subsets import shared_drops, subset_drops, subset_sums, subsets
-from attribeval.benchmarks.subject import Subject
 from attribeval.errors import AttribevalError
+from attribeval.metrics.faithfulness.cells import cell_sums, grid_cells
+from attribeval.metrics.faithfulness.correlation import pearson, spearman
+from attribeval.metrics.faithfulness.scoring import clean_scores, target_scores
+from attribeval.metrics.faithfulness.subsets import shared_drops, subset_drops, subset_sums, subsets
+from attribeval.metrics.subject import Subject
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(3, 6, 5, 2)).astype(np.float32)

@@ -11,11 +11,11 @@ from test_contract import OPTIONS
 
 from attribeval import AttribevalError, Attributer, Attributions, Evaluator
 from attribeval.attributer import image_seeds
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.datasets import Samples, TrainTest
 from attribeval.methods.registry import METHODS
 from attribeval.models.classifier import Classifier
 from attribeval.models.task import TASKS
+from attribeval.training.recipe import Recipe
 
 NAMES = [OPTIONS.get(name, name) for name in METHODS]
 X = np.random.default_rng(4).normal(size=(3, 16, 16, 3)).astype(np.float32) * 2

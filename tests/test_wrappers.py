@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from attribeval import AttribevalError, Attributer, Attributions
 from attribeval.attributer import image_seeds
+from attribeval.common.seeds import fold, normal
 from attribeval.methods import drawing
 from attribeval.methods.moments import Moments
 from attribeval.methods.registry import build_method
-from attribeval.methods.seeds import fold, normal
 from attribeval.models import fields
 
 GRID = [prefix + base for base in ("GRAD", "IG", "GB") for prefix in ("", "SG-", "SG-SQ-", "VAR-", "SQ-")]

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from attribeval.benchmarks.wsol.boxes import iou
-from attribeval.benchmarks.wsol.contours import best_overlaps, largest_contours, reference_contours
 from attribeval.benchmarks.wsol.measure import measure
 from attribeval.benchmarks.wsol.metrics import METRICS
 from attribeval.benchmarks.wsol.reference import bicubic, reference_boxes, reference_map
 from attribeval.errors import AttribevalError
+from attribeval.metrics.localisation.boxes import iou
+from attribeval.metrics.localisation.contours import best_overlaps, largest_contours, reference_contours
 
 cv2 = pytest.importorskip("cv2")
 DELTAS = (0.3, 0.5, 0.7)

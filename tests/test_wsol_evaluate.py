@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from attribeval.benchmarks.wsol.boxes import iou
-from attribeval.benchmarks.wsol.component_tree import largest_components
 from attribeval.benchmarks.wsol.evaluate import evaluate
-from attribeval.benchmarks.wsol.maxboxacc import hits, max_box_acc, quantise
 from attribeval.benchmarks.wsol.metrics import METRICS
-from attribeval.benchmarks.wsol.pixels import histograms, pixel_auc, pxap
-from attribeval.benchmarks.wsol.pointing import pointing_hit
 from attribeval.benchmarks.wsol.summary import Unpacked, compare, folds, pack
 from attribeval.errors import AttribevalError
+from attribeval.metrics.localisation.boxes import iou
+from attribeval.metrics.localisation.component_tree import largest_components
+from attribeval.metrics.localisation.maxboxacc import hits, max_box_acc, quantise
+from attribeval.metrics.localisation.pixels import histograms, pixel_auc, pxap
+from attribeval.metrics.localisation.pointing import pointing_hit
 from attribeval.results.comparisons import holm, t_interval
 from attribeval.results.over_images import wilson_interval
 from attribeval.results.result import Result

@@ -13,10 +13,10 @@ import pytest
 from defusedxml import ElementTree
 from scipy import ndimage
 
-from attribeval.benchmarks.wsol.boxes import box_error, centred_box, iou, whole_image_box
-from attribeval.benchmarks.wsol.component_tree import largest_components
-from attribeval.benchmarks.wsol.maxboxacc import hits, max_box_acc, predicted_boxes, quantise
 from attribeval.errors import AttribevalError
+from attribeval.metrics.localisation.boxes import box_error, centred_box, iou, whole_image_box
+from attribeval.metrics.localisation.component_tree import largest_components
+from attribeval.metrics.localisation.maxboxacc import hits, max_box_acc, predicted_boxes, quantise
 
 EDGES_ONLY = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
 
@@ -116,7 +116,7 @@ def refuse(*args, **kwargs):
     raise PermissionError("read-only")
 tempfile.TemporaryFile = refuse  # with this numba tests whether a folder can be written
 import numpy as np
-from attribeval.benchmarks.wsol import component_tree
+from attribeval.metrics.localisation import component_tree
 assert component_tree._largest_of_each_level.stats.cache_path is None
 boxes, areas = component_tree.largest_components(np.array([[0, 5, 5]], np.uint8))
 print(boxes[4].tolist(), areas[4], boxes[5].tolist())

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from attribeval.benchmarks.wsol import colour_model
 from attribeval.benchmarks.wsol.baselines import BASELINES, baseline
-from attribeval.benchmarks.wsol.energy import energy_inside, relevance_rank
-from attribeval.benchmarks.wsol.heuristics import (
+from attribeval.benchmarks.wsol.measure import largest_box
+from attribeval.errors import AttribevalError
+from attribeval.metrics.localisation import colour_model
+from attribeval.metrics.localisation.boxes import fill_boxes
+from attribeval.metrics.localisation.energy import energy_inside, relevance_rank
+from attribeval.metrics.localisation.heuristics import (
     ENERGIES,
     MEANS,
     VALUES,
@@ -21,8 +24,7 @@ from attribeval.benchmarks.wsol.heuristics import (
     fong_boxes,
     region_boxes,
 )
-from attribeval.benchmarks.wsol.measure import fill_boxes, largest_box
-from attribeval.benchmarks.wsol.pixels import (
+from attribeval.metrics.localisation.pixels import (
     check_mask,
     histograms,
     mask_ious,
@@ -30,9 +32,8 @@ from attribeval.benchmarks.wsol.pixels import (
     pxap,
     reference_bins,
 )
-from attribeval.benchmarks.wsol.pointing import hits_by_class, pointing_hit
-from attribeval.benchmarks.wsol.saliency_metric import saliency_metric, salient_box
-from attribeval.errors import AttribevalError
+from attribeval.metrics.localisation.pointing import hits_by_class, pointing_hit
+from attribeval.metrics.localisation.saliency_metric import saliency_metric, salient_box
 
 
 def slow_extent(mask: np.ndarray) -> list[int]:

@@ -16,9 +16,9 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.backends.columns import check_columns
+from attribeval.common.options import check_choice
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
-from attribeval.methods.options import check_choice
 from attribeval.methods.shap_bridge import read_reference, references, score_differences
 from attribeval.models.classifier import Classifier
 

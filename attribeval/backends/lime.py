@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from attribeval.common.seeds import generators
 from attribeval.methods import lime as ours
 from attribeval.methods.batch import Batch
-from attribeval.methods.seeds import generators
 from attribeval.methods.segments import Regions
 
 

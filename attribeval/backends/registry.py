@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from attribeval.backends import deeplift, lime, shap, tf_keras_vis
+from attribeval.common.grammar import parse
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.card import Method
-from attribeval.methods.grammar import parse
 from attribeval.methods.registry import METHODS, make
 
 BACKENDS: dict[str, dict[str, type]] = {

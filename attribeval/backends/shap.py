@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from attribeval.common.fills import filled
 from attribeval.methods import deep_shap, kernel_shap, partition_shap
 from attribeval.methods.batch import Batch
-from attribeval.methods.fills import filled
 from attribeval.methods.segments import Regions
 from attribeval.methods.shap_bridge import global_seed
 

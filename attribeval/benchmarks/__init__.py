@@ -1,1 +1,1 @@
-"""Benchmarks: pure metrics on arrays first, then the procedure that needs a model."""
+"""The five studies: each asks which methods to trust, with a procedure of its own, and answers with one table."""

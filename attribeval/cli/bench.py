@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     width = shutil.get_terminal_size((120, 24)).columns
     if args.list:
-        from attribeval.benchmarks.registry import cards
+        from attribeval.metrics.registry import cards
 
         print(cards_text(cards(), width))
         return 0

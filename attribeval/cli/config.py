@@ -118,8 +118,8 @@ def dry_run(args: argparse.Namespace) -> None:
 
 def _check_name(option: str, name: str) -> None:
     from attribeval.benchmarks.leaderboard.plan import benchmark_of
+    from attribeval.common.grammar import parse
     from attribeval.methods.given import is_name, labelled, method_of
-    from attribeval.methods.grammar import parse
 
     ((label, given),) = labelled(name).items()
     if option == "benchmarks":

@@ -202,7 +202,7 @@ def _arguments(args: argparse.Namespace) -> dict[str, Any]:
     import dataclasses
 
     from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS
-    from attribeval.benchmarks.roar.recipe import find_recipe
+    from attribeval.training.recipe import find_recipe
 
     dataset = _dataset(args)
     builder, preprocess = _builder(args, dataset)
@@ -232,8 +232,8 @@ def _arguments(args: argparse.Namespace) -> dict[str, Any]:
 def _dataset(args: argparse.Namespace) -> Any:
     from pathlib import Path
 
+    from attribeval.common.options import check_count
     from attribeval.datasets import TrainTest, digit_scenes, folders, npz
-    from attribeval.methods.options import check_count
 
     for name in ("train", "test"):
         if getattr(args, name) is not None:

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from attribeval.common.fills import Fill
+from attribeval.common.options import check_count
+from attribeval.common.seeds import generators
 from attribeval.errors import AttribevalError
 from attribeval.methods.anchor_search import PULL, Search, answered
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.fills import Fill
-from attribeval.methods.options import check_count
-from attribeval.methods.seeds import generators
 from attribeval.methods.segments import Regions, check_regions
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.blur import gaussian_blur
+from attribeval.common.options import FrozenArray
+from attribeval.common.seeds import fold
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.batch import Batch
-from attribeval.methods.blur import gaussian_blur
 from attribeval.methods.drawing import uniform
-from attribeval.methods.options import FrozenArray
-from attribeval.methods.seeds import fold
 
 BASELINES = ("black", "mean", "blur", "random")
 _STREAM = 2**33  # random numbers of baselines; samples are folded in with small numbers

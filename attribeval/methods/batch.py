@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.seeds import fold
 from attribeval.errors import AttribevalError
-from attribeval.methods.seeds import fold
 from attribeval.models import fields
 from attribeval.models.classifier import Classifier
 

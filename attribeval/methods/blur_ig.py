@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from attribeval.common.blur import gaussian_blur
+from attribeval.common.options import check_count, check_positive
 from attribeval.methods.batch import Batch
-from attribeval.methods.blur import gaussian_blur
 from attribeval.methods.card import Card
-from attribeval.methods.options import check_count, check_positive
 from attribeval.methods.path import completeness_gap, sum_of_gradients
 
 

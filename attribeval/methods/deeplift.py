@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from attribeval import _tf as tf
+from attribeval.common.options import FrozenArray, check_choice, check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.baselines import baseline_input, read_baseline
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.options import FrozenArray, check_choice, check_count
 from attribeval.models.propagation.deeplift import MaxPool, Rule, contributions
 
 

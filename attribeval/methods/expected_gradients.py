@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.options import FrozenArray, check_count
+from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.options import FrozenArray, check_count
 from attribeval.methods.path import completeness_gap, sum_of_gradients
-from attribeval.methods.seeds import fold, generators
 
 _STREAM = 2**34  # random numbers of the draws; samples are folded in with small numbers
 

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.blur import gaussian_blur
+from attribeval.common.options import check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
-from attribeval.methods.blur import gaussian_blur
 from attribeval.methods.card import Card
 from attribeval.methods.masking import slope_of_score
-from attribeval.methods.options import check_count
 from attribeval.methods.side_by_side import check_side_by_side, groups
 
 # Constants of the authors' code (TorchRay); lengths in pixels of an image of 224.

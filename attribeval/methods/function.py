@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.code import code_of
 from attribeval.errors import AttribevalError
 from attribeval.methods.card import Card
-from attribeval.methods.code import code_of
 from attribeval.methods.handed import checked
 
 FORMS = "f(images, targets) or f(model, images, targets, seed)"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from attribeval import _tf as tf
+from attribeval.common.options import check_choice
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.enlarge import enlarge
-from attribeval.methods.options import check_choice
 
 Alphas = Literal["paper", "normalised"]
 

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from attribeval.common.options import check_count
+from attribeval.common.seeds import fold
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.options import check_count
-from attribeval.methods.seeds import fold
 from attribeval.methods.shap_bridge import (
     Reference,
     global_seed,

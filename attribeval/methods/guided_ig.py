@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.options import check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.baselines import baseline_input, baseline_scores, read_baseline
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.guided_path import Path, advanced
-from attribeval.methods.options import check_count
 from attribeval.methods.path import completeness_gap
 from attribeval.methods.side_by_side import check_side_by_side, groups
 from attribeval.models import fields

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from attribeval.common.fills import Fill, check_fill
+from attribeval.common.options import check_count
+from attribeval.common.seeds import generators
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.descriptions import cells, cells_of
-from attribeval.methods.fills import Fill, check_fill
 from attribeval.methods.masking import FILLS, hidden_images
-from attribeval.methods.options import check_count
 from attribeval.methods.painting import Painter
-from attribeval.methods.seeds import generators
 
 _BLOCK = 256  # rows of the kernel matrix held at a time
 _PAIRS = 1000  # outputs whose pairwise distances give the kernel's width

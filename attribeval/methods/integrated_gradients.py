@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.options import check_choice, check_count
 from attribeval.methods.baselines import baseline_input, baseline_scores, read_baseline
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.options import check_choice, check_count
 from attribeval.methods.path import completeness_gap, sum_of_gradients
 
 Rule = Literal["left", "right", "midpoint", "trapezoid", "gauss_legendre"]

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from attribeval.common.fills import Fill
+from attribeval.common.options import check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.fills import Fill
-from attribeval.methods.options import check_count
 from attribeval.methods.segments import Regions, check_regions
 from attribeval.methods.shap_bridge import global_seed
 

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from attribeval.common.fills import Fill
+from attribeval.common.options import check_choice, check_count, check_positive
+from attribeval.common.seeds import generators
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.fills import Fill
-from attribeval.methods.options import check_choice, check_count, check_positive
-from attribeval.methods.seeds import generators
 from attribeval.methods.segments import Regions, check_regions
 
 DISTANCES = ("cosine", "euclidean", "cityblock", "hamming")

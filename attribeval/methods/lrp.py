@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.options import check_choice
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.conservation import remark_on_loss
-from attribeval.methods.options import check_choice
 from attribeval.methods.path import completeness_gap
 from attribeval.methods.pixel_bounds import Bounds, check_bounds, model_bounds
 from attribeval.models.propagation.explain import pixel_relevance

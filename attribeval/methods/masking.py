@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.fills import FILLS as ALL_FILLS
+from attribeval.common.fills import Fill, filled
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
-from attribeval.methods.fills import FILLS as ALL_FILLS
-from attribeval.methods.fills import Fill, filled
 
 FILLS = tuple(name for name in ALL_FILLS if name != "segment_mean")  # masks here know no segments
 SCORES = ("logit", "probability")

@@ -9,15 +9,15 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from attribeval import _tf as tf
+from attribeval.common.blur import gaussian_blur
+from attribeval.common.options import check_choice, check_count, check_positive
+from attribeval.common.seeds import generators
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
-from attribeval.methods.blur import gaussian_blur
 from attribeval.methods.card import Card
 from attribeval.methods.descriptions import stencils
 from attribeval.methods.masking import slope_of_score
-from attribeval.methods.options import check_choice, check_count, check_positive
 from attribeval.methods.painting import Painter
-from attribeval.methods.seeds import generators
 from attribeval.methods.side_by_side import check_side_by_side, groups
 
 STARTS = ("circle", "image")

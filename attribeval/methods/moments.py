@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.options import check_count, check_positive
+from attribeval.common.seeds import fold
 from attribeval.methods import drawing
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
-from attribeval.methods.options import check_count, check_positive
-from attribeval.methods.seeds import fold
 
 _STREAM = 2**32  # random numbers of the noise; samples are folded in with small numbers
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from attribeval.common.fills import FILLS, Fill, check_fill
+from attribeval.common.options import check_count
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.fills import FILLS, Fill, check_fill
-from attribeval.methods.options import check_count
 from attribeval.methods.segments import Regions
 from attribeval.methods.shap_bridge import global_seed
 

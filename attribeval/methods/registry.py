@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from attribeval import plugins
+from attribeval.common.grammar import ALIASES, Expression, parse
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.absolute import Absolute
 from attribeval.methods.anchors import Anchors
@@ -24,7 +25,6 @@ from attribeval.methods.gradcam_plus_plus import GradCAMPlusPlus
 from attribeval.methods.gradient import Gradient
 from attribeval.methods.gradient_shap import GradientSHAP
 from attribeval.methods.gradient_x_input import GradientXInput
-from attribeval.methods.grammar import ALIASES, Expression, parse
 from attribeval.methods.guided_backprop import GuidedBackprop
 from attribeval.methods.guided_gradcam import GuidedGradCAM
 from attribeval.methods.guided_ig import GuidedIG

@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.fills import Fill, check_fill
+from attribeval.common.options import check_choice, check_count
+from attribeval.common.seeds import generators
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.descriptions import shifted_cells
-from attribeval.methods.fills import Fill, check_fill
 from attribeval.methods.masking import FILLS, SCORES, hidden_images
-from attribeval.methods.options import check_choice, check_count
 from attribeval.methods.painting import Painter
-from attribeval.methods.seeds import generators
 
 
 def bilinear(cells: int, length: int) -> np.ndarray:

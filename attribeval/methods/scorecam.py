@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.options import check_choice, check_count
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.enlarge import enlarge
-from attribeval.methods.options import check_choice, check_count
 from attribeval.models.placement import interpolation
 
 Weights = Literal["probability", "softmax"]

@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
+from attribeval.common.fills import Fill, check_fill, filled
+from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.descriptions import segments as by_segments
-from attribeval.methods.fills import Fill, check_fill, filled
-from attribeval.methods.options import check_choice, check_count
 from attribeval.methods.painting import Painter
 
 ALGORITHMS = ("slic", "quickshift", "grid")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.fills import FILLS, Fill, check_fill, filled
+from attribeval.common.options import FrozenArray
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
-from attribeval.methods.fills import FILLS, Fill, check_fill, filled
-from attribeval.methods.options import FrozenArray
 from attribeval.models.classifier import Classifier
 
 Reference = Fill | np.ndarray | FrozenArray

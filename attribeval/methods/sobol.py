@@ -7,15 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from attribeval.common.fills import Fill, check_fill
+from attribeval.common.options import check_count
+from attribeval.common.seeds import generators
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.descriptions import cells, cells_of
-from attribeval.methods.fills import Fill, check_fill
 from attribeval.methods.masking import FILLS, hidden_images
-from attribeval.methods.options import check_count
 from attribeval.methods.painting import Painter
-from attribeval.methods.seeds import generators
 
 _ROUNDING = 1e-6  # differences below this share of the largest score are float32 rounding, not variance
 

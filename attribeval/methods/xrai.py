@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.options import check_count
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.integrated_gradients import quadrature
-from attribeval.methods.options import check_count
 from attribeval.methods.path import completeness_gap, sum_of_gradients
 
 # Of the authors' code, for images that are seen at 224 × 224.

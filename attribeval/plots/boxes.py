@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from attribeval.benchmarks.wsol.boxes import check_ground_truth, iou
 from attribeval.errors import AttribevalError
+from attribeval.metrics.localisation.boxes import check_ground_truth, iou
 from attribeval.plots.heat import flat_name
 from attribeval.plots.style import (
     PER_LINE,

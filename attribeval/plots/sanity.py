@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from attribeval.benchmarks.sanity.similarity import SIMILARITIES
 from attribeval.errors import AttribevalError
+from attribeval.metrics.sanity.similarity import SIMILARITIES
 from attribeval.plots.style import (
     INK,
     LINES,

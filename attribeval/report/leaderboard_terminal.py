@@ -12,7 +12,7 @@ from attribeval.results.numbers import number, rank_text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from attribeval.benchmarks.card import Card
+    from attribeval.metrics.card import Card
     from attribeval.results.result import Result
 
 

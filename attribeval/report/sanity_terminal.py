@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attribeval.benchmarks.sanity.similarity import SIMILARITIES
 from attribeval.benchmarks.sanity.summary import halfway, holds_until
+from attribeval.metrics.sanity.similarity import SIMILARITIES
 from attribeval.report.terminal import text_table
 from attribeval.results.numbers import interval_text, number
 

@@ -33,8 +33,8 @@ def bootstrap_interval(
         values: One number or bool per image (N,), or one row per image (N, K). Finite.
         statistic: "mean": the mean over images, of each column for (N, K).
             "max_mean": for (N, K), the largest of the K column means, the column chosen again in every resample. With
-            the hits of `wsol.maxboxacc.hits` this is MaxBoxAcc with its threshold chosen again. A maximum is biased
-            upwards, in the resamples as in the score itself: the interval is not centred on it.
+            the hits of MaxBoxAcc this is that score with its threshold chosen again. A maximum is biased upwards, in
+            the resamples as in the score itself: the interval is not centred on it.
             A function: called with the drawn values, shape of `values` (images in any order), returns a number or (M,).
         level: In (0, 1).
         resamples: At least 1; 1000 for 95 %.

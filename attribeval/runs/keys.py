@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from attribeval.methods.options import options_of
+from attribeval.common.options import options_of
 from attribeval.models.classifier import Classifier
 
 

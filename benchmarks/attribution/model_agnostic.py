@@ -18,9 +18,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from timing import NETWORKS, best, network
 
-from attribeval.benchmarks.faithfulness.deletion import Deletion
-from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.methods.occlusion import starts
+from attribeval.metrics.faithfulness.deletion import Deletion
+from attribeval.metrics.subject import Explained, Subject
 
 
 def main() -> None:

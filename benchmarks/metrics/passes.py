@@ -21,10 +21,10 @@ import numpy as np
 
 from attribeval import Attributer, datasets
 from attribeval.attributer import image_seeds
-from attribeval.benchmarks.registry import BENCHMARKS, build_benchmark
-from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.methods.reading import ranking
 from attribeval.methods.registry import build_method
+from attribeval.metrics.registry import BENCHMARKS, build_benchmark
+from attribeval.metrics.subject import Explained, Subject
 
 METHODS = ("gradient", "gradcam", "guided_backprop", "random")
 

@@ -59,7 +59,7 @@ def time_ours(model: Any, recipe: Any, x: Any, y: Any, steps: int) -> tuple[floa
     """The same of `train`: an epoch of `steps` that also compiles, then another."""
     import tensorflow as tf
 
-    from attribeval.benchmarks.roar.training import train
+    from attribeval.training.loop import train
 
     stream = tf.data.Dataset.from_tensors((x, y)).repeat()
     seconds = []
@@ -85,10 +85,10 @@ def main() -> None:
 
     import tensorflow as tf
 
-    from attribeval.benchmarks.roar.builder import build, describe
-    from attribeval.benchmarks.roar.recipe import Recipe
+    from attribeval import Recipe
     from attribeval.models.run_options import tf32
     from attribeval.models.small_net import small_net
+    from attribeval.training.builder import build, describe
 
     gpus = tf.config.list_physical_devices("GPU")
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]

@@ -41,8 +41,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=48)
     parser.add_argument("--epochs", type=int, default=8)
     arguments = parser.parse_args()
-    from attribeval import Evaluator
-    from attribeval.benchmarks.roar.recipe import Recipe
+    from attribeval import Evaluator, Recipe
     from attribeval.benchmarks.roar.run_dir import RunDir
     from attribeval.datasets import TrainTest, digit_scenes
     from attribeval.models.small_net import small_net

@@ -24,11 +24,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from attribeval.benchmarks.roar.augment import Augment
 from attribeval.benchmarks.roar.fills import channel_mean
 from attribeval.benchmarks.roar.pipeline import masked_dataset
 from attribeval.benchmarks.roar.ranks import levels, mask_table, pack, packed_bytes
 from attribeval.benchmarks.roar.records import Records
+from attribeval.training.augment import Augment
 
 FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
 M = len(FRACTIONS)

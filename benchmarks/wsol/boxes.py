@@ -17,8 +17,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from attribeval.benchmarks.wsol.component_tree import largest_components
-from attribeval.benchmarks.wsol.maxboxacc import quantise
+from attribeval.metrics.localisation.component_tree import largest_components
+from attribeval.metrics.localisation.maxboxacc import quantise
 
 try:
     import cv2

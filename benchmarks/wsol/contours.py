@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from attribeval.benchmarks.wsol.boxes import iou
-from attribeval.benchmarks.wsol.contours import reference_contours
-from attribeval.benchmarks.wsol.maxboxacc import quantise
+from attribeval.metrics.localisation.boxes import iou
+from attribeval.metrics.localisation.contours import reference_contours
+from attribeval.metrics.localisation.maxboxacc import quantise
 
 KINDS = {"as smooth as an upsampled CAM": 14.0, "as rough as a smoothed gradient": 1.5, "plain noise": 0.0}
 TRUTH = np.array([[40.0, 30, 150, 180], [120, 100, 201, 210]])  # edges: last pixels counted in

@@ -23,15 +23,15 @@ from attribeval import _tf as tf
 from attribeval import progress as progress_bars
 from attribeval.attributer import versions
 from attribeval.benchmarks.bam.nets import Net
-from attribeval.benchmarks.roar.recipe import Recipe
-from attribeval.benchmarks.roar.strategies import is_chief, make_strategy, workers
-from attribeval.benchmarks.roar.training import train
 from attribeval.datasets.bam import Bam, BamView
 from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier
 from attribeval.models.preprocessing import find_preprocessing
 from attribeval.runs.keys import file_digest
 from attribeval.runs.store import Store
+from attribeval.training.loop import train
+from attribeval.training.recipe import Recipe
+from attribeval.training.strategies import is_chief, make_strategy, workers
 
 _BATCH = 256
 OBJECT, SCENE, SCENE_ONLY = "object", "scene", "scene_only"
@@ -85,7 +85,7 @@ def train_models(
         sets: By name, as of `training_sets`.
         net: How to build and train.
         store: Models go into its folder `models`.
-        strategy: As in `roar.strategies.make_strategy`.
+        strategy: As in `training.strategies.make_strategy`.
         seed: Of the starting weights and the order of the images.
         progress: Show a progress bar.
 

@@ -8,9 +8,9 @@ from os import PathLike
 from typing import Any
 
 from attribeval import _tf as tf
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.concepts.activations import LOGITS
 from attribeval.errors import AttribevalError, unknown
+from attribeval.training.recipe import Recipe
 
 Builder = Callable[[tuple[int, int, int], int], Any]
 

@@ -22,11 +22,11 @@ from attribeval.benchmarks.bam.relative_importance import feature_items, relativ
 from attribeval.benchmarks.bam.scoring import Averages, averages
 from attribeval.benchmarks.bam.stimuli import SMALLER, Stimulus, moved, of_part, patched
 from attribeval.benchmarks.bam.summary import Concepts, Evidence, summarise
+from attribeval.common.options import options_of
 from attribeval.concepts.tcav import ConceptVectors, Tcav, score_concept
 from attribeval.datasets.bam import Bam
 from attribeval.errors import AttribevalError
 from attribeval.methods.given import Given
-from attribeval.methods.options import options_of
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
 from attribeval.runs.keys import content_of, digest_of, model_key
@@ -80,7 +80,7 @@ def run_bam(
             series over k.
         random_sets: Sets of 100 random examples for TCAV.
         protocol: "fixed", "paper" or "reference", see `region.heat` and `iir.unchanged`.
-        strategy: For the trainings, as in `roar.strategies.make_strategy`.
+        strategy: For the trainings, as in `training.strategies.make_strategy`.
         seed: Of everything random.
         batch_size: Images that a model explains at a time.
         progress: Show progress bars.

@@ -11,15 +11,15 @@ import numpy as np
 
 from attribeval.attributer import Attributer, image_seeds
 from attribeval.attributions import Attributions
-from attribeval.benchmarks.card import Benchmark
 from attribeval.benchmarks.leaderboard.agreement import map_correlations, standard_ranks
 from attribeval.benchmarks.leaderboard.memory import PeakMemory
-from attribeval.benchmarks.subject import Explained, Subject
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import at, unable
 from attribeval.methods.card import Method
 from attribeval.methods.reading import ranking
+from attribeval.metrics.card import Benchmark
+from attribeval.metrics.subject import Explained, Subject
 from attribeval.models.classifier import Classifier
 from attribeval.runs.keys import digest_of, file_name, image_keys
 from attribeval.runs.maps_cache import Maps, MapsCache

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attribeval.benchmarks import registry
-from attribeval.benchmarks.card import Benchmark
-from attribeval.benchmarks.function import function_metric
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods import given
 from attribeval.methods.card import Method
 from attribeval.methods.given import Given
+from attribeval.metrics import registry
+from attribeval.metrics.card import Benchmark
+from attribeval.metrics.function import function_metric
 
 CONTROLS = ("random", "sobel")
 # Every family of methods that needs at most some 50 model evaluations an image.

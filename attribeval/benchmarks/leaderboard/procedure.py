@@ -12,18 +12,18 @@ import numpy as np
 
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
-from attribeval.benchmarks.card import Benchmark
 from attribeval.benchmarks.leaderboard.chunk import Chunk
 from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
 from attribeval.benchmarks.leaderboard.scores import Scores
 from attribeval.benchmarks.leaderboard.summary import summarise
+from attribeval.common.options import check_count, options_of
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import of_images
 from attribeval.methods.card import Method
 from attribeval.methods.given import Given
-from attribeval.methods.options import check_count, options_of
+from attribeval.metrics.card import Benchmark
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
 from attribeval.runs.keys import content_of, digest_of, model_key

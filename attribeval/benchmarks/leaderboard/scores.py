@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribeval.benchmarks.card import Benchmark
 from attribeval.methods.card import Method
+from attribeval.metrics.card import Benchmark
 
 
 @dataclass(eq=False)

@@ -12,19 +12,19 @@ from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.attributer import versions
-from attribeval.benchmarks.roar.builder import build
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.pipeline import masked_dataset
 from attribeval.benchmarks.roar.ranks import mask_table
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.recursion import rank_again
 from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir
-from attribeval.benchmarks.roar.strategies import is_chief
-from attribeval.benchmarks.roar.training import evaluate, train
 from attribeval.models.preprocessing import find_preprocessing
 from attribeval.models.run_options import tf32
 from attribeval.runs.keys import file_digest
+from attribeval.training.builder import build
+from attribeval.training.loop import evaluate, train
+from attribeval.training.recipe import Recipe
+from attribeval.training.strategies import is_chief
 
 _EVALUATED_AT_ONCE = 256
 

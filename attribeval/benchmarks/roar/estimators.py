@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from attribeval.benchmarks.roar.grid import Estimator, spelt
+from attribeval.common.options import options_of
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.importable import function_in_file, place_of
@@ -17,7 +18,6 @@ from attribeval.methods import abilities, given
 from attribeval.methods.card import Method
 from attribeval.methods.function import FunctionMethod, function_method
 from attribeval.methods.given import Given
-from attribeval.methods.options import options_of
 from attribeval.methods.ready import ReadyMaps
 from attribeval.methods.registry import build_method
 from attribeval.methods.spelling import written

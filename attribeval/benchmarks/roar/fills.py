@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from attribeval.benchmarks.roar.records import Records
+from attribeval.common.fills import Fill, check_fill
+from attribeval.common.seeds import normal
 from attribeval.errors import AttribevalError
-from attribeval.methods.fills import Fill, check_fill
-from attribeval.methods.seeds import normal
 
 FILLS = ("mean", "blur", "linear")
 BLUR = 1 / 10  # σ as a part of the shorter side, as wherever else an image is blurred to nothing

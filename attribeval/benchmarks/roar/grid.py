@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from attribeval.benchmarks.roar.ranks import check_fractions
+from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
-from attribeval.methods.options import check_choice, check_count
 
 # Hooker et al. 2019, section 4.1 and appendix 6.4: three bases, each raw, squared, and in three ensembles.
 PAPER_ESTIMATORS = tuple(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from attribeval.attributer import Attributer, image_seeds
-from attribeval.benchmarks.roar.builder import build
 from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.ranks import levels, pack, packed_bytes
@@ -18,6 +17,7 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import at
 from attribeval.methods.card import Method
 from attribeval.models.classifier import Classifier
+from attribeval.training.builder import build
 
 _AT_ONCE = 64 * 224 * 224  # pixels of the images whose maps are in memory at the same time
 

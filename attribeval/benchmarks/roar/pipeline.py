@@ -15,14 +15,14 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.attributer import image_seeds
-from attribeval.benchmarks.roar.augment import Augment
 from attribeval.benchmarks.roar.fills import BLUR, constant_fill, impute
 from attribeval.benchmarks.roar.ranks import PER, decode, table_rule
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.render import render
+from attribeval.common.blur import gaussian_blur
+from attribeval.common.fills import Fill
 from attribeval.errors import AttribevalError, unknown
-from attribeval.methods.blur import gaussian_blur
-from attribeval.methods.fills import Fill
+from attribeval.training.augment import Augment
 
 _WINDOW_BYTES = 2**31  # of images that are shuffled together, where not said otherwise
 _NOTHING = (2, 0, 0, True)  # the rule that replaces no value

@@ -12,18 +12,18 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.attributer import Attributer
-from attribeval.benchmarks.roar.builder import build
 from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.importance import ranked_values
 from attribeval.benchmarks.roar.ranks import packed_bytes
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.request import Request
-from attribeval.benchmarks.roar.strategies import make_strategy, strategy_of_maps, workers
-from attribeval.benchmarks.roar.training import evaluate, steps_per_call, train
 from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier
 from attribeval.models.preprocessing import find_preprocessing
 from attribeval.models.run_options import tf32
+from attribeval.training.builder import build
+from attribeval.training.loop import evaluate, steps_per_call, train
+from attribeval.training.recipe import Recipe
+from attribeval.training.strategies import make_strategy, strategy_of_maps, workers
 
 _SECONDS = 3.0  # of measuring, for each figure
 _AT_ONCE = 16  # images that the estimators explain in the sample

@@ -15,23 +15,23 @@ from os import PathLike
 from typing import Any
 
 from attribeval import progress as progress_bars
-from attribeval.benchmarks.roar.builder import refuse_start_within_file
 from attribeval.benchmarks.roar.executors.choose import check_executor, make_executor, portable
 from attribeval.benchmarks.roar.executors.cooperative import Cooperative
 from attribeval.benchmarks.roar.executors.inline import Inline
 from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS, Cell, Grid
-from attribeval.benchmarks.roar.memory import grow_memory
 from attribeval.benchmarks.roar.own_maps import store_own_maps
-from attribeval.benchmarks.roar.recipe import Recipe
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.request import Request, make_request
 from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir, disk_full
-from attribeval.benchmarks.roar.strategies import check_strategy, make_strategy, workers
 from attribeval.benchmarks.roar.tasks import Setup, is_finished, map_tasks
 from attribeval.benchmarks.roar.verdict import result as make_result
 from attribeval.errors import AttribevalError
 from attribeval.methods.given import Given
 from attribeval.results.result import Result
+from attribeval.training.builder import refuse_start_within_file
+from attribeval.training.memory import grow_memory
+from attribeval.training.recipe import Recipe
+from attribeval.training.strategies import check_strategy, make_strategy, workers
 
 _POLL = 1.0  # seconds between looks at what other processes do
 

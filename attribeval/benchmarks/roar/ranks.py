@@ -16,8 +16,9 @@ from typing import Literal
 
 import numpy as np
 
+from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError, unknown
-from attribeval.methods.seeds import fold, generators
+from attribeval.metrics.faithfulness.ranking import counts
 
 PER = ("value", "pixel")
 MODES = ("remove", "keep")
@@ -59,24 +60,6 @@ def check_fractions(fractions: Sequence[float]) -> tuple[float, ...]:
                 f"Expected fractions that increase. Received: {fraction} after {checked[i - 1]}: sort them."
             )
     return checked
-
-
-def counts(fractions: Sequence[float], n: int) -> np.ndarray:
-    """How many of n values each fraction takes: t · n without its decimals, as the reference code counts.
-
-    0.29 · 100 is 28.999999999999996 in binary and means 29: a product within rounding of a whole number is that number.
-
-    Args:
-        fractions: Shares, 0 to 1.
-        n: Number of values.
-
-    Returns:
-        int64 (m,).
-    """
-    product = np.asarray(fractions, dtype=np.float64) * n
-    nearest = np.rint(product)
-    whole = np.abs(product - nearest) <= 1e-12 * max(n, 1)
-    return np.where(whole, nearest, np.floor(product)).astype(np.int64)
 
 
 def levels(

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from attribeval.attributer import Attributer, image_seeds
-from attribeval.benchmarks.roar.builder import build
 from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.importance import explained_model, ranked_values
@@ -23,6 +22,7 @@ from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import refuse
 from attribeval.models.classifier import Classifier
+from attribeval.training.builder import build
 
 _AT_ONCE = 64  # images whose maps are in memory at the same time
 

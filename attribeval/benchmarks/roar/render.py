@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attribeval.benchmarks.compiled import compiled
+from attribeval.metrics.compiled import compiled
 
 
 @compiled

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from attribeval.benchmarks.roar.builder import describe
 from attribeval.benchmarks.roar.estimators import read_estimators
 from attribeval.benchmarks.roar.fills import constant_fill
 from attribeval.benchmarks.roar.grid import Grid
 from attribeval.benchmarks.roar.ranks import check_fractions
-from attribeval.benchmarks.roar.recipe import Recipe, find_recipe
 from attribeval.benchmarks.roar.source import Source, read_source
 from attribeval.errors import AttribevalError
 from attribeval.methods.given import Given
 from attribeval.models.classifier import Classifier
 from attribeval.models.preprocessing import find_preprocessing
+from attribeval.training.builder import describe
+from attribeval.training.recipe import Recipe, find_recipe
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from attribeval.benchmarks.roar.grid import Cell, Grid
-from attribeval.benchmarks.roar.memory import grow_memory, lack_of_memory
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full
 from attribeval.importable import function_in_file
+from attribeval.training.memory import grow_memory, lack_of_memory
 
 Outcome = Literal["done", "failed", "busy", "full"]
 
@@ -143,7 +143,7 @@ def run_one(path: str, task: str, setup: dict[str, Any]) -> Outcome:
 
 def _run_cell(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
     from attribeval.benchmarks.roar.cell import failed_record, run_cell
-    from attribeval.benchmarks.roar.strategies import is_chief, make_strategy
+    from attribeval.training.strategies import is_chief, make_strategy
 
     cell = cells_by_name(grid)[task]
     begun = time.perf_counter()
@@ -170,7 +170,7 @@ def _refuse_failed_maps(run_dir: RunDir, cell: Cell) -> None:
 
 def _run_maps(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
     from attribeval.benchmarks.roar.importance import explained_model, rank_shard
-    from attribeval.benchmarks.roar.strategies import strategy_of_maps
+    from attribeval.training.strategies import strategy_of_maps
 
     _, split, shard = task.split("_")
     try:

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attribeval.benchmarks.roar.memory import remedy
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.benchmarks.roar.tasks import Setup, record_death, run_one
 from attribeval.quiet import load_tensorflow
+from attribeval.training.memory import remedy
 
 _NEEDED = ("attribeval.benchmarks.roar.cell", "attribeval.benchmarks.roar.importance")
 _CODES = {"done": 0, "failed": 10, "busy": 11, "full": 12}

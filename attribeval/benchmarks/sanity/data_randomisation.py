@@ -15,14 +15,14 @@ from attribeval import _tf as tf
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each
-from attribeval.benchmarks.sanity.similarity import SIMILARITIES, choose_similarities
 from attribeval.benchmarks.sanity.summary import Curve, summarise
+from attribeval.common.options import check_count, options_of
 from attribeval.datasets.digit_scenes import OBJECTS, digit_scenes
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError
 from attribeval.methods.given import Given, kind_of
-from attribeval.methods.options import check_count, options_of
+from attribeval.metrics.sanity.similarity import SIMILARITIES, choose_similarities
 from attribeval.models.classifier import Classifier
 from attribeval.models.randomised import draw_weights
 from attribeval.models.small_net import small_net

@@ -13,13 +13,13 @@ from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.attributions import Attributions
 from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each, small_map
-from attribeval.benchmarks.sanity.similarity import SIMILARITIES, choose_similarities
 from attribeval.benchmarks.sanity.summary import Curve, summarise
+from attribeval.common.options import check_count, options_of
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.card import Method
 from attribeval.methods.given import Given, kind_of
-from attribeval.methods.options import check_count, options_of
+from attribeval.metrics.sanity.similarity import SIMILARITIES, choose_similarities
 from attribeval.models.randomised import WeightedLayer, choose_layers, randomised, weighted_layers
 from attribeval.results.result import Result
 from attribeval.runs.keys import content_of, digest_of, method_key, model_key, slug

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attribeval.benchmarks.sanity.similarity import SIMILARITIES
+from attribeval.metrics.sanity.similarity import SIMILARITIES
 from attribeval.results.numbers import interval_text, number
 from attribeval.results.result import Result
 from attribeval.results.statistics import bootstrap_estimates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attribeval.benchmarks.wsol.boxes import centred_box, whole_image_box
+from attribeval.metrics.localisation.boxes import centred_box, whole_image_box
 
 # As maps (for scores of pixels) and as boxes (for scores of boxes); None: boxes come from the map as for a method.
 BASELINES = ("whole image", "centred box", "centred Gaussian")

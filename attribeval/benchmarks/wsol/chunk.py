@@ -9,17 +9,17 @@ import numpy as np
 
 from attribeval.attributer import Attributer, versions
 from attribeval.benchmarks.wsol.baselines import baseline
-from attribeval.benchmarks.wsol.colour_model import colour_model_hit
 from attribeval.benchmarks.wsol.evaluate import measure_baselines, wanted_arrays
 from attribeval.benchmarks.wsol.measure import measure
 from attribeval.benchmarks.wsol.metrics import Metric
-from attribeval.benchmarks.wsol.saliency_metric import saliency_metric, salient_box
 from attribeval.benchmarks.wsol.summary import pack
 from attribeval.benchmarks.wsol.views import View, view
 from attribeval.datasets.images import resize
 from attribeval.datasets.samples import Samples
 from attribeval.methods.abilities import at
 from attribeval.methods.card import Method
+from attribeval.metrics.localisation.colour_model import colour_model_hit
+from attribeval.metrics.localisation.saliency_metric import saliency_metric, salient_box
 from attribeval.runs.keys import content_of, digest_of, file_name, model_key
 from attribeval.runs.store import Store
 

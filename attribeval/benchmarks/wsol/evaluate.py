@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from attribeval.benchmarks.wsol.baselines import BASELINES, baseline
-from attribeval.benchmarks.wsol.boxes import check_ground_truth, check_iou_threshold
-from attribeval.benchmarks.wsol.maxboxacc import check_inside
 from attribeval.benchmarks.wsol.measure import Protocol, check_map, measure
 from attribeval.benchmarks.wsol.metrics import PER_IMAGE, Metric, choose_metrics
-from attribeval.benchmarks.wsol.pixels import check_mask
-from attribeval.benchmarks.wsol.pointing import TOLERANCE, check_tolerance
 from attribeval.benchmarks.wsol.reference import REFERENCE_SIZE
 from attribeval.benchmarks.wsol.summary import Scored, Unpacked, folds, pack, summarise
 from attribeval.errors import AttribevalError, unknown
+from attribeval.metrics.localisation.boxes import check_ground_truth, check_iou_threshold
+from attribeval.metrics.localisation.maxboxacc import check_inside
+from attribeval.metrics.localisation.pixels import check_mask
+from attribeval.metrics.localisation.pointing import TOLERANCE, check_tolerance
 from attribeval.results.result import Result
 
 PROTOCOLS = ("fixed", "reference")

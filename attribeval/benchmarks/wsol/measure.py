@@ -9,17 +9,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from attribeval.benchmarks.wsol.boxes import iou as box_iou
-from attribeval.benchmarks.wsol.component_tree import largest_components
-from attribeval.benchmarks.wsol.contours import best_overlaps, reference_contours
-from attribeval.benchmarks.wsol.energy import energy_inside, relevance_rank
-from attribeval.benchmarks.wsol.heuristics import READINGS, cam_box, fong_boxes, region_boxes
-from attribeval.benchmarks.wsol.maxboxacc import quantise
 from attribeval.benchmarks.wsol.metrics import IOUS
-from attribeval.benchmarks.wsol.pixels import histograms, pixel_auc, reference_bins
-from attribeval.benchmarks.wsol.pointing import TOLERANCE, pointing_hit
 from attribeval.benchmarks.wsol.reference import REFERENCE_SIZE, reference_boxes, reference_map, reference_mask
 from attribeval.errors import AttribevalError
+from attribeval.metrics.localisation.boxes import fill_boxes
+from attribeval.metrics.localisation.boxes import iou as box_iou
+from attribeval.metrics.localisation.component_tree import largest_components
+from attribeval.metrics.localisation.contours import best_overlaps, reference_contours
+from attribeval.metrics.localisation.energy import energy_inside, relevance_rank
+from attribeval.metrics.localisation.heuristics import READINGS, cam_box, fong_boxes, region_boxes
+from attribeval.metrics.localisation.maxboxacc import quantise
+from attribeval.metrics.localisation.pixels import histograms, pixel_auc, reference_bins
+from attribeval.metrics.localisation.pointing import TOLERANCE, pointing_hit
 
 Protocol = Literal["fixed", "reference"]
 
@@ -148,7 +149,7 @@ def _hits_of_map(heatmap, levels, boxes, wanted, iou, protocol) -> dict[str, Any
 
 def _hits_of_one_box(box, boxes, wanted, iou) -> dict[str, Any]:
     """The same arrays for one box that holds at every threshold."""
-    from attribeval.benchmarks.wsol.heuristics import ENERGIES, MEANS, VALUES
+    from attribeval.metrics.localisation.heuristics import ENERGIES, MEANS, VALUES
 
     overlap = float(box_iou(box[None], boxes).max())
     right, largest = overlap >= iou, float(box_iou(box[None], largest_box(boxes)).max()) >= iou
@@ -169,17 +170,6 @@ def _right(drawn: np.ndarray, boxes: np.ndarray, iou: float) -> np.ndarray:
 def largest_box(boxes: np.ndarray) -> np.ndarray:
     """The true box of the largest area (the first of equals), (1, 4)."""
     return boxes[(boxes[:, 2:] - boxes[:, :2]).prod(1).argmax()][None]
-
-
-def fill_boxes(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The pixels whose centres lie in any of some boxes, bool (H, W); at least the pixel nearest to each box."""
-    inside = np.zeros(size, bool)
-    for x0, y0, x1, y1 in boxes:
-        # A centre k + ½ lies in x0..x1 for k from ⌈x0 − ½⌉ to ⌈x1 − ½⌉ − 1.
-        left, top, right, bottom = np.ceil(np.array([x0, y0, x1, y1]) - 0.5).astype(int)
-        left, top = min(left, size[1] - 1), min(top, size[0] - 1)
-        inside[top : max(bottom, top + 1), left : max(right, left + 1)] = True
-    return inside
 
 
 def check_map(heatmap: np.ndarray) -> np.ndarray:

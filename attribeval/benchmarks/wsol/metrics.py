@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribeval.benchmarks.wsol.heuristics import ENERGIES, MEANS, VALUES
-from attribeval.benchmarks.wsol.pixels import mask_ious, pxap_by_image
-from attribeval.benchmarks.wsol.pointing import hits_by_class
 from attribeval.errors import AttribevalError, unknown
+from attribeval.metrics.localisation.heuristics import ENERGIES, MEANS, VALUES
+from attribeval.metrics.localisation.pixels import mask_ious, pxap_by_image
+from attribeval.metrics.localisation.pointing import hits_by_class
 
 IOUS = (0.3, 0.5, 0.7)  # of MaxBoxAccV2
 Arrays = Mapping[str, np.ndarray]

@@ -19,14 +19,14 @@ from attribeval.benchmarks.wsol.evaluate import (
 )
 from attribeval.benchmarks.wsol.measure import Protocol
 from attribeval.benchmarks.wsol.metrics import Metric, choose_metrics
-from attribeval.benchmarks.wsol.pointing import TOLERANCE
 from attribeval.benchmarks.wsol.summary import Scored, folds, summarise
 from attribeval.benchmarks.wsol.views import GEOMETRIES
+from attribeval.common.options import options_of
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods import abilities, given
 from attribeval.methods.given import Given
-from attribeval.methods.options import options_of
+from attribeval.metrics.localisation.pointing import TOLERANCE
 from attribeval.results.result import Result
 from attribeval.runs.store import Store
 

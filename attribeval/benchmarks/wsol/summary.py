@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.benchmarks.wsol.metrics import PER_IMAGE, Metric
-from attribeval.benchmarks.wsol.pixels import mask_ious, pxap
 from attribeval.benchmarks.wsol.sentences import paired_differences, sentences
 from attribeval.errors import AttribevalError, unknown
+from attribeval.metrics.localisation.pixels import mask_ious, pxap
 from attribeval.results.over_images import mean_interval
 from attribeval.results.result import Result
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from attribeval.benchmarks.roar.executors.local import Local
 from attribeval.benchmarks.roar.tasks import Setup
+from attribeval.common.options import check_count
 from attribeval.errors import AttribevalError, unknown
 from attribeval.importable import place_of
-from attribeval.methods.options import check_count
 
 EXECUTORS = ("local", "ray", "slurm")
 

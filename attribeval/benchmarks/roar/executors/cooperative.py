@@ -9,8 +9,8 @@ from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.benchmarks.roar.run_dir import RunDir
-from attribeval.benchmarks.roar.strategies import is_chief
 from attribeval.benchmarks.roar.tasks import Setup, is_finished, is_maps, run_task
+from attribeval.training.strategies import is_chief
 
 _NOTHING_LEFT = -1
 _POLL = 1.0  # seconds between looks at a task that a process outside the cluster holds

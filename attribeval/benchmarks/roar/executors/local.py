@@ -13,8 +13,8 @@ from typing import Any
 
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.benchmarks.roar.tasks import Setup
+from attribeval.common.options import check_count
 from attribeval.errors import AttribevalError
-from attribeval.methods.options import check_count
 
 
 class Local:

@@ -1,0 +1,166 @@
+"""Non-sensitivity: is a map zero exactly where the score depends on nothing? (Nguyen & Martínez 2020)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attribeval.common.options import check_count, check_positive
+from attribeval.common.seeds import fold, generators
+from attribeval.metrics.card import Card
+from attribeval.metrics.faithfulness.cells import cell_sums, grid_cells
+from attribeval.metrics.faithfulness.scoring import (
+    BATCH_SIZE,
+    checked_images,
+    clean_scores,
+    seeds_for,
+    subject_scores,
+    target_scores,
+)
+from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
+
+_STREAM = 2**34 + 2**31  # random numbers of replaced patches
+
+
+def non_sensitivity(
+    maps: np.ndarray,
+    images: np.ndarray,
+    predict: Predict,
+    targets: np.ndarray,
+    *,
+    grid: int = 7,
+    draws: int = 1,
+    map_tolerance: float = 1e-5,
+    score_tolerance: float = 1e-4,
+    seeds: np.ndarray | None = None,
+    clean: np.ndarray | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> np.ndarray:
+    """|A₀ Δ X₀| / features: A₀ those without attribution, X₀ those without effect (Nguyen & Martínez 2020).
+
+    Features are the patches of a grid. A patch has no attribution if the sum of its |values| is at most
+    `map_tolerance` of the largest patch's. It has no effect if the score stays within `score_tolerance` whatever is
+    put in its place: `draws` times uniform noise over the image's own range.
+
+    Args:
+        maps: Maps (N, H, W), or (N, H, W, C).
+        images: Raw images, float32 (N, H, W, C).
+        predict: Raw images -> (B, classes); the paper has a scalar f.
+        targets: Class explained for each image, ints (N,).
+        grid: Patches along each side.
+        draws: How often each patch is replaced.
+        map_tolerance: As a share of the largest patch.
+        score_tolerance: In units of the score.
+        seeds: One per image, int32 (N, 2); None makes them from the images.
+        clean: Scores of the images, (N,), if known.
+        batch_size: Images that `predict` gets at a time.
+
+    Returns:
+        float64 (N,), 0..1; low is right. A map of zeros has the share of patches with an effect.
+
+    Raises:
+        AttribevalError: If shapes do not match, or a map or score is not finite (naming the item).
+
+    Differs from Quantus: a share and not a count; patches of a partition instead of single pixels; random values in
+    their place instead of one colour, with which a patch of that colour seems without effect. In its
+    code as read, the two sets hold truth values (of indices below the threshold), not features.
+    """
+    images, targets = checked_images(images, targets)
+    maps = checked_maps(maps, images, channels=True)
+    check_count("draws", draws, 1)
+    check_positive("map_tolerance", map_tolerance)
+    check_positive("score_tolerance", score_tolerance)
+    cells = grid_cells(images.shape[1:3], grid)
+    clean = clean_scores(predict, images, targets, clean, batch_size)
+    changes = _changes(images, predict, targets, cells, draws, seeds_for(images, seeds), clean, batch_size)
+    return _disagreement(maps, cells, changes, map_tolerance, score_tolerance)
+
+
+def _changes(
+    images: np.ndarray,
+    predict: Predict,
+    targets: np.ndarray,
+    cells: np.ndarray,
+    draws: int,
+    seeds: np.ndarray,
+    clean: np.ndarray,
+    batch_size: int,
+) -> np.ndarray:
+    """Largest |change of the score| over the draws when a patch is replaced, float64 (N, patches)."""
+    patches = int(cells.max()) + 1
+
+    def modified() -> Iterator[tuple[int, np.ndarray]]:
+        for i, generator in enumerate(generators(fold(seeds, _STREAM))):
+            low, high = images[i].min(), images[i].max()
+            low, high = (low, high) if low < high else (low - 1, high + 1)  # an image of one value has no range
+            for _ in range(draws):
+                noise = low + (high - low) * generator.random(images.shape[1:], dtype=np.float32)
+                for patch in range(patches):
+                    yield i, np.where((cells == patch)[..., None], noise, images[i])
+
+    scores = target_scores(predict, modified(), targets, batch_size).reshape(len(images), draws, patches)
+    return np.abs(scores - clean[:, None, None]).max(1)
+
+
+def _disagreement(
+    maps: np.ndarray, cells: np.ndarray, changes: np.ndarray, map_tolerance: float, score_tolerance: float
+) -> np.ndarray:
+    strengths = cell_sums(np.abs(maps) if maps.ndim == 3 else np.abs(maps).sum(-1), cells)
+    silent = strengths <= map_tolerance * strengths.max(1, keepdims=True)
+    return (silent != (changes <= score_tolerance)).mean(1)
+
+
+@dataclass(frozen=True)
+class NonSensitivity:
+    """`non_sensitivity` of the logit.
+
+    Attributes:
+        grid: Patches along each side.
+        draws: How often each patch is replaced by noise.
+        map_tolerance: Below this share of the largest patch's, attribution counts as none.
+        score_tolerance: Below this, in logits, a change counts as none.
+    """
+
+    grid: int = 7
+    draws: int = 1
+    map_tolerance: float = 1e-5
+    score_tolerance: float = 1e-4
+
+    card: ClassVar[Card] = Card(
+        name="non_sensitivity",
+        family="axiom",
+        summary="share of patches, 0 to 1, that have attribution without effect on the logit, or effect without any",
+        better="low",
+        passes="49 + 0",
+        paper="Nguyen & Martínez 2020 (arXiv:2007.07584)",
+        maths=(
+            r"\frac{|A_0 \, \Delta \, X_0|}{n}, \qquad A_0 = \{k : a_k \leq \tau_a \max_l a_l\}, "
+            r"\quad a_k = \sum_{u \in P_k} |\varphi(u)| \\ "
+            r"X_0 = \{k : \max_z |f(x_{P_k \leftarrow z}) - f(x)| \leq \tau_f\}, \qquad z \sim U(\min x, \max x)"
+        ),
+        misleads=(
+            "Every patch of a photograph has some effect on a deep net, so that any map without zeros, a random one "
+            "too, is perfect: it finds maps that are cut off, and models with blind spots."
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_count("grid", self.grid, 1)
+        check_count("draws", self.draws, 1)
+        check_positive("map_tolerance", self.map_tolerance)
+        check_positive("score_tolerance", self.score_tolerance)
+
+    def prepare(self, subject: Subject) -> np.ndarray:
+        """Largest change of the logit when a patch is replaced, float64 (N, grid²)."""
+        cells, clean = grid_cells(subject.images.shape[1:3], self.grid), subject_scores(subject)
+        given = subject.images, subject.logits_of, subject.targets
+        return _changes(*given, cells, self.draws, subject.seeds, clean, BATCH_SIZE)
+
+    def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
+        """Share of patches that disagree, float64 (N,)."""
+        maps = checked_maps(explained.values, subject.images, channels=True)
+        cells = grid_cells(subject.images.shape[1:3], self.grid)
+        return _disagreement(maps, cells, prepared, self.map_tolerance, self.score_tolerance)

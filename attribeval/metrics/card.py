@@ -1,0 +1,60 @@
+"""What is known about a benchmark of the leaderboard before it runs, and what it can be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+
+from attribeval.metrics.subject import Explained, Subject
+
+Family = Literal["faithfulness", "robustness", "complexity", "axiom", "class sensitivity", "sanity", "localisation"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """Facts about a benchmark.
+
+    Attributes:
+        name: The name that users type.
+        family: What kind of question it asks.
+        summary: One line: what one number per image means, with its range and unit.
+        better: Whether a high or a low number speaks for a method.
+        passes: Model evaluations per image at the default options, as "shared + per method": those of the first kind do
+            not depend on the map and are made once for all methods.
+        paper: Author, year, section or equation.
+        maths: The number of one image at the default options, in LaTeX, a line or two; symbols as in the docstring, or
+            as the page of benchmarks has them.
+        misleads: One sentence: when the number says something else than its name.
+        needs: Beyond images and a model: "boxes", "masks", "explain" (maps of other images), "classifier" (the weights
+            themselves), "fine-tuned" (a second model).
+    """
+
+    name: str
+    family: Family
+    summary: str
+    better: Literal["high", "low"]
+    passes: str
+    paper: str
+    maths: str
+    misleads: str
+    needs: tuple[str, ...] = ()
+
+
+class Benchmark(Protocol):
+    """A benchmark of the leaderboard: a frozen dataclass whose fields are its options.
+
+    The metric itself is a function on arrays in the same file; these two methods call it. A field `images` means that
+    only the first so many images are judged: the leaderboard lowers it chunk by chunk, so that it counts the run's.
+    """
+
+    card: ClassVar[Card]
+
+    def prepare(self, subject: Subject) -> Any:
+        """What does not depend on the map: computed once for all methods. None if there is nothing."""
+        ...
+
+    def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
+        """One number per image, float64 (N,); NaN where the definition has none (the file says when)."""
+        ...

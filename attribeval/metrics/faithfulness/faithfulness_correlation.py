@@ -1,0 +1,140 @@
+"""Faithfulness correlation (Bhatt et al. 2020): attribution and drop of the score over subsets of one size."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attribeval.common.fills import FILLS, Fill, check_fill
+from attribeval.common.options import check_choice, check_count
+from attribeval.errors import AttribevalError
+from attribeval.metrics.card import Card
+from attribeval.metrics.faithfulness.correlation import CORRELATIONS
+from attribeval.metrics.faithfulness.scoring import BATCH_SIZE, checked_images, seeds_for
+from attribeval.metrics.faithfulness.subsets import (
+    FEATURES,
+    check_channels,
+    feature_count,
+    shared_drops,
+    subset_drops,
+    subset_sums,
+)
+from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
+
+_FILLS = tuple(name for name in FILLS if name != "segment_mean")
+
+
+def faithfulness_correlation(
+    maps: np.ndarray,
+    images: np.ndarray,
+    predict: Predict,
+    targets: np.ndarray,
+    *,
+    share: float = 0.2,
+    subsets: int = 50,
+    correlation: str = "pearson",
+    fill: Fill = "black",
+    per: str = "pixel",
+    seeds: np.ndarray | None = None,
+    clean: np.ndarray | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> np.ndarray:
+    """Correlation of Σ attribution and drop of the score over random subsets of one size (Bhatt et al. 2020, def. 3).
+
+    It is one point of `sensitivity_n`, of the size that is chosen here, and sees the same subsets.
+
+    Args:
+        maps: Attributions (N, H, W); (N, H, W, C) for per="value".
+        images: Raw images, float32 (N, H, W, C).
+        predict: Raw images -> (B, classes); logits or probabilities, the paper has a scalar f.
+        targets: Class explained for each image, ints (N,).
+        share: Features in a subset, as a share of all, above 0 and below 1; at least one.
+        subsets: Random subsets.
+        correlation: "pearson" (the paper's) or "spearman".
+        fill: What replaces removed features, in raw space; the paper names 0 and the mean of the data set (a tuple).
+        per: What a feature is: "pixel" (all channels together) or "value" (each by itself).
+        seeds: One per image, int32 (N, 2); None makes them from the images.
+        clean: Scores of the images, (N,), if known.
+        batch_size: Images that `predict` gets at a time.
+
+    Returns:
+        float64 (N,), -1..1; NaN where the sums or the drops of all subsets are the same, as for a constant map.
+
+    Raises:
+        AttribevalError: If shapes do not match, or a map or score is not finite (naming the item).
+
+    Differs from Quantus: its subsets have 224 features whatever the size of the image, and a map's positive and
+    negative values are scaled by themselves before, which changes the correlation of maps that have both.
+    """
+    images, targets = checked_images(images, targets)
+    maps = checked_maps(maps, images, channels=per == "value")
+    if per == "value":
+        check_channels(maps, images)
+    check_choice("per", per, FEATURES)
+    check_choice("correlation", correlation, tuple(CORRELATIONS))
+    check_count("subsets", subsets, 2)
+    sizes, seeds = [_size(images.shape[1:], share, per)], seeds_for(images, seeds)
+    options = {"fill": fill, "per": per, "clean": clean, "batch_size": batch_size}
+    drops = subset_drops(images, predict, targets, sizes, range(subsets), seeds, **options)
+    return CORRELATIONS[correlation](subset_sums(maps, sizes, subsets, seeds)[:, :, 0], drops[:, :, 0])
+
+
+def _size(shape: tuple[int, ...], share: float, per: str) -> int:
+    return max(1, round(share * feature_count(shape, per)))
+
+
+@dataclass(frozen=True)
+class FaithfulnessCorrelation:
+    """`faithfulness_correlation` of the logit; beside `sensitivity_n` it needs 34 passes per image of its own, not 50.
+
+    Attributes:
+        share: Features in a subset, as a share of all; .2 is a size that `sensitivity_n` asks for as well.
+        subsets: Random subsets.
+        correlation: "pearson" or "spearman".
+        fill: What replaces removed features, in raw space.
+        per: "pixel" or "value"; "value" needs methods with a value for every channel.
+    """
+
+    share: float = 0.2
+    subsets: int = 50
+    correlation: str = "pearson"
+    fill: Fill = "black"
+    per: str = "pixel"
+
+    card: ClassVar[Card] = Card(
+        name="faithfulness_correlation",
+        family="faithfulness",
+        summary="correlation, -1 to 1, of attribution and drop of the logit over random fifths of the pixels",
+        better="high",
+        passes="50 + 0",
+        paper="Bhatt et al. 2020, def. 3",
+        maths=r"\mathrm{corr}_{|S| = n} \left(\sum_{i \in S} M_i, \; f(x) - f(x_{-S})\right)",
+        misleads="Any scattered fifth of a large image's pixels does about the same: every map correlates little.",
+    )
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.share, (int, float)) and not isinstance(self.share, bool)
+        if not number or not math.isfinite(self.share) or not 0 < self.share < 1:
+            raise AttribevalError(f"Expected share above 0 and below 1. Received: {self.share!r}.")
+        check_count("subsets", self.subsets, 2)
+        check_choice("correlation", self.correlation, tuple(CORRELATIONS))
+        check_fill(self.fill, allowed=_FILLS)
+        check_choice("per", self.per, FEATURES)
+
+    def prepare(self, subject: Subject) -> np.ndarray:
+        """Drops of the logit, float64 (N, subsets)."""
+        size = _size(subject.images.shape[1:], self.share, self.per)
+        return shared_drops(subject, [size], self.subsets, self.fill, self.per)[:, :, 0]
+
+    def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
+        """Correlation by image, float64 (N,); NaN for a constant map or model."""
+        maps = explained.heat
+        if self.per == "value":
+            check_channels(maps := explained.values, subject.images)
+        maps = checked_maps(maps, subject.images, channels=self.per == "value")
+        size = _size(subject.images.shape[1:], self.share, self.per)
+        sums = subset_sums(maps, [size], self.subsets, subject.seeds)[:, :, 0]
+        return CORRELATIONS[self.correlation](sums, prepared)

@@ -1,0 +1,159 @@
+"""μFidelity (Bhatt et al. 2020, on the cells of a grid): as faithfulness correlation, of regions instead of pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attribeval.common.fills import FILLS, Fill, check_fill, filled
+from attribeval.common.options import check_choice, check_count
+from attribeval.common.seeds import fold, generators
+from attribeval.errors import AttribevalError
+from attribeval.metrics.card import Card
+from attribeval.metrics.faithfulness.cells import cell_sums, grid_cells
+from attribeval.metrics.faithfulness.correlation import CORRELATIONS
+from attribeval.metrics.faithfulness.scoring import (
+    BATCH_SIZE,
+    checked_images,
+    clean_scores,
+    gone_cells,
+    logits_on,
+    scores_without,
+    seeds_for,
+    subject_scores,
+)
+from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
+
+_STREAM = 2**34 + 2**32  # random numbers of subsets of cells
+_FILLS = tuple(name for name in FILLS if name != "segment_mean")
+
+
+def mu_fidelity(
+    maps: np.ndarray,
+    images: np.ndarray,
+    predict: Predict,
+    targets: np.ndarray,
+    *,
+    grid: int = 9,
+    share: float = 0.2,
+    subsets: int = 100,
+    correlation: str = "spearman",
+    fill: Fill = "black",
+    seeds: np.ndarray | None = None,
+    clean: np.ndarray | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> np.ndarray:
+    """Correlation of Σ attribution and drop of the score over random sets of cells (Bhatt et al. 2020, def. 3).
+
+    Args:
+        maps: Attributions (N, H, W).
+        images: Raw images, float32 (N, H, W, C).
+        predict: Raw images -> (B, classes); logits or probabilities, the paper has a scalar f.
+        targets: Class explained for each image, ints (N,).
+        grid: Cells along each side.
+        share: Cells in a set, as a share of all; at least one, not all.
+        subsets: Random sets.
+        correlation: "spearman" (Xplique's) or "pearson" (the paper's).
+        fill: What replaces hidden cells, in raw space.
+        seeds: One per image, int32 (N, 2); None makes them from the images.
+        clean: Scores of the images, (N,), if known.
+        batch_size: Images that `predict` gets at a time.
+
+    Returns:
+        float64 (N,), -1..1; NaN where the sums or the drops of all sets are the same, as for a constant map on cells of
+        one size.
+
+    Raises:
+        AttribevalError: If shapes do not match, or a map or score is not finite (naming the item).
+
+    Differs from Xplique: every set has the same number of cells, as in the paper's definition (there each cell is
+    hidden with the probability `share`, so that the number of hidden pixels alone makes maps and drops correlate); an
+    undefined correlation is NaN and not 0; 100 sets instead of 200.
+    """
+    images, targets = checked_images(images, targets)
+    maps = checked_maps(maps, images)
+    check_choice("correlation", correlation, tuple(CORRELATIONS))
+    check_count("subsets", subsets, 2)
+    cells, hidden = grid_cells(images.shape[1:3], grid), filled(images, fill)
+    masks = _masks(seeds_for(images, seeds), grid, share, subsets)
+    scores = scores_without(predict, images, hidden, gone_cells(masks, cells, len(images)), targets, batch_size)
+    drops = clean_scores(predict, images, targets, clean, batch_size)[:, None] - scores.reshape(len(images), subsets)
+    return _correlated(maps, cells, masks, drops, correlation)
+
+
+def _masks(seeds: np.ndarray, grid: int, share: float, subsets: int) -> np.ndarray:
+    """Which cells are hidden, bool (N, subsets, grid²), as many in each set."""
+    cells = grid**2
+    size = max(1, round(share * cells))
+    if not size < cells:
+        raise AttribevalError(
+            f"Expected sets of fewer than all {cells} cells. Received: share={share} of grid={grid}: take more "
+            "cells or a smaller share."
+        )
+    keys = np.stack([generator.random((subsets, cells)) for generator in generators(fold(seeds, _STREAM))])
+    return keys.argsort(-1).argsort(-1) < size
+
+
+def _correlated(
+    maps: np.ndarray, cells: np.ndarray, masks: np.ndarray, drops: np.ndarray, correlation: str
+) -> np.ndarray:
+    sums = np.einsum("nsc,nc->ns", masks, cell_sums(maps, cells))
+    return CORRELATIONS[correlation](sums, drops)
+
+
+@dataclass(frozen=True)
+class MuFidelity:
+    """`mu_fidelity` of the logit.
+
+    Attributes:
+        grid: Cells along each side.
+        share: Cells in a set, as a share of all.
+        subsets: Random sets.
+        correlation: "spearman" or "pearson".
+        fill: What replaces hidden cells, in raw space.
+    """
+
+    grid: int = 9
+    share: float = 0.2
+    subsets: int = 100
+    correlation: str = "spearman"
+    fill: Fill = "black"
+
+    card: ClassVar[Card] = Card(
+        name="mu_fidelity",
+        family="faithfulness",
+        summary="rank correlation, -1 to 1, of attribution and drop of the logit over random sets of grid cells",
+        better="high",
+        passes="100 + 0",
+        paper="Bhatt et al. 2020, def. 3; grid as in Xplique",
+        maths=(
+            r"\rho_S \left(\sum_{u \in S} M(u), \; f(x) - f(x_{-S})\right), \qquad S: "
+            r"\mathrm{a\ fifth\ of\ the\ cells\ of\ a\ grid}"
+        ),
+        misleads="A map is judged by its sums over cells alone: what it says within a cell does not count.",
+    )
+
+    def __post_init__(self) -> None:
+        check_count("grid", self.grid, 2)
+        number = isinstance(self.share, (int, float)) and not isinstance(self.share, bool)
+        if not number or not math.isfinite(self.share) or not 0 < self.share < 1:
+            raise AttribevalError(f"Expected share above 0 and below 1. Received: {self.share!r}.")
+        check_count("subsets", self.subsets, 2)
+        check_choice("correlation", self.correlation, tuple(CORRELATIONS))
+        check_fill(self.fill, allowed=_FILLS)
+
+    def prepare(self, subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Cells (H, W), hidden cells (N, subsets, grid²), and drops of the logit (N, subsets)."""
+        cells, hidden = grid_cells(subject.images.shape[1:3], self.grid), filled(subject.images, self.fill)
+        masks = _masks(subject.seeds, self.grid, self.share, self.subsets)
+        gone = gone_cells(masks, cells, len(subject))
+        scores = scores_without(logits_on(subject), subject.images, hidden, gone, subject.targets)
+        return cells, masks, subject_scores(subject)[:, None] - scores.reshape(masks.shape[:2])
+
+    def score(self, subject: Subject, prepared: tuple, explained: Explained) -> np.ndarray:
+        """Correlation by image, float64 (N,); NaN for a constant map or model."""
+        cells, masks, drops = prepared
+        return _correlated(checked_maps(explained.heat, subject.images), cells, masks, drops, self.correlation)

@@ -1,0 +1,52 @@
+"""The energy-based pointing game (Wang et al. 2020), image by image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attribeval.metrics.card import Card
+from attribeval.metrics.localisation.energy import energy_inside
+from attribeval.metrics.localisation.truth import Regions, per_region
+from attribeval.metrics.subject import Explained, Subject
+
+
+def energy_in_box(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """The share of each map's positive sum that lies on the object; see `localisation.energy.energy_inside`.
+
+    Args:
+        maps: (N, H, W), high where the object is supposed to be; negative values count as 0.
+        regions: The objects' pixels, bool (N, H, W).
+
+    Returns:
+        float64 (N,), 0 to 1; the object's share of the area for a map without positive values. NaN for an image
+        without object pixels.
+
+    Raises:
+        AttribevalError: If shapes do not match, or a map is not finite (naming it).
+    """
+    return per_region(maps, regions, energy_inside)
+
+
+@dataclass(frozen=True)
+class EnergyInBox(Regions):
+    """The energy-based pointing game on the leaderboard."""
+
+    card: ClassVar[Card] = Card(
+        name="energy_in_box",
+        family="localisation",
+        summary="share of the map's sum that lies on the object, 0 to 1",
+        better="high",
+        passes="0 + 0",
+        paper="Wang et al. 2020, sec. 4.3",
+        maths=r"\frac{\sum_{u \in B} M^+(u)}{\sum_u M^+(u)}, \qquad M^+ = \max(M, 0)",
+        misleads="Large objects and maps that are exactly 0 elsewhere score high by themselves; a constant map scores "
+        "the object's share of the area.",
+        needs=("boxes",),
+    )
+
+    def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
+        """As `energy_in_box`, (N,)."""
+        return energy_in_box(explained.heat, prepared)

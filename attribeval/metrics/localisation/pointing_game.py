@@ -1,0 +1,65 @@
+"""The pointing game (Zhang et al. 2018), image by image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+
+from attribeval.common.options import check_positive
+from attribeval.metrics.card import Card
+from attribeval.metrics.localisation.pointing import TOLERANCE, pointing_hit
+from attribeval.metrics.localisation.truth import Regions, per_region
+from attribeval.metrics.subject import Explained, Subject
+
+
+def pointing_game(maps: np.ndarray, regions: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
+    """Whether each map's highest pixel lies on the object, or at most `tolerance` pixels beside it.
+
+    See `localisation.pointing.pointing_hit`, which decides.
+
+    Args:
+        maps: (N, H, W), high where the object is supposed to be.
+        regions: The objects' pixels, bool (N, H, W).
+        tolerance: In pixels of the map.
+
+    Returns:
+        float64 (N,), 1 or 0; of several highest pixels the share that hits. NaN for an image without object pixels.
+
+    Raises:
+        AttribevalError: If shapes do not match, or a map is not finite (naming it).
+    """
+    return per_region(maps, regions, partial(pointing_hit, tolerance=tolerance))
+
+
+@dataclass(frozen=True)
+class PointingGame(Regions):
+    """The pointing game on the leaderboard, mean of images (the published number is the mean of classes).
+
+    Attributes:
+        tolerance: In pixels of the map.
+    """
+
+    tolerance: float = TOLERANCE
+
+    card: ClassVar[Card] = Card(
+        name="pointing_game",
+        family="localisation",
+        summary="share of images whose strongest pixel is on the object or 15 pixels beside it, 0 to 1",
+        better="high",
+        passes="0 + 0",
+        paper="Zhang et al. 2018, sec. 4.2",
+        maths=r"1\left[\min_{v \in B} \Vert \hat u - v \Vert_2 \leq t\right], \qquad \hat u = \arg\max_u M(u)",
+        misleads="The centre of a photograph often hits; and a model may rightly look at something else.",
+        needs=("boxes",),
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive("tolerance", self.tolerance)
+
+    def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
+        """As `pointing_game`, (N,)."""
+        return pointing_game(explained.heat, prepared, self.tolerance)

@@ -1,0 +1,56 @@
+"""Relevance rank accuracy (Arras et al. 2022), image by image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attribeval.metrics.card import Card
+from attribeval.metrics.localisation.energy import relevance_rank
+from attribeval.metrics.localisation.truth import Regions, per_region
+from attribeval.metrics.subject import Explained, Subject
+
+
+def relevance_rank_accuracy(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Of each map's K highest pixels the share on the object, K its number of pixels.
+
+    `localisation.energy.relevance_rank` decides.
+
+    Args:
+        maps: (N, H, W), high where the object is supposed to be.
+        regions: The objects' pixels, bool (N, H, W).
+
+    Returns:
+        float64 (N,), 0 to 1; pixels with the K-th value count in the proportion in which they lie on the object. NaN
+        for an image without object pixels.
+
+    Raises:
+        AttribevalError: If shapes do not match, or a map is not finite (naming it).
+    """
+    return per_region(maps, regions, relevance_rank)
+
+
+@dataclass(frozen=True)
+class RelevanceRank(Regions):
+    """Relevance rank accuracy on the leaderboard."""
+
+    card: ClassVar[Card] = Card(
+        name="relevance_rank",
+        family="localisation",
+        summary="share of the strongest pixels that lie on the object, as many as it has, 0 to 1",
+        better="high",
+        passes="0 + 0",
+        paper="Arras et al. 2022, eq. 2",
+        maths=(
+            r"\frac{|T_K \cap B|}{K}, \qquad K = |B|, \quad T_K: \mathrm{the\ } K "
+            r"\mathrm{\ pixels\ with\ the\ highest\ } M"
+        ),
+        misleads="A large object is hit by chance, and its whole box counts as object, corners and all.",
+        needs=("boxes",),
+    )
+
+    def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
+        """As `relevance_rank_accuracy`, (N,)."""
+        return relevance_rank_accuracy(explained.heat, prepared)

@@ -1,0 +1,96 @@
+"""Where the object is, for the scores of the leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from attribeval.common.options import check_choice
+from attribeval.datasets.samples import Samples
+from attribeval.errors import AttribevalError
+from attribeval.metrics.localisation.boxes import fill_boxes
+from attribeval.metrics.subject import Subject, checked_maps
+
+
+def per_image(maps: np.ndarray, truths: list, score: Callable[[np.ndarray, Any], float]) -> np.ndarray:
+    """Score each map against what is known of its image.
+
+    Args:
+        maps: (N, H, W).
+        truths: N entries that `score` takes; None where nothing is known.
+        score: (map, truth) -> number.
+
+    Returns:
+        float64 (N,), NaN where the truth is None.
+
+    Raises:
+        AttribevalError: If there is not one truth per map, or a map is not finite (naming it).
+    """
+    maps = checked_maps(maps)
+    if len(truths) != len(maps):
+        raise AttribevalError(f"Expected one truth per map ({len(maps)}). Received: {len(truths)}.")
+    pairs = zip(maps, truths, strict=True)
+    return np.array([np.nan if truth is None else score(heat, truth) for heat, truth in pairs], np.float64)
+
+
+def per_region(maps: np.ndarray, regions: np.ndarray, score: Callable[[np.ndarray, np.ndarray], float]) -> np.ndarray:
+    """Score each map against its object's pixels.
+
+    Args:
+        maps: (N, H, W).
+        regions: bool (N, H, W).
+        score: (map, region) -> number.
+
+    Returns:
+        float64 (N,), NaN where the region has no pixel.
+
+    Raises:
+        AttribevalError: If shapes do not match, regions are not bools, or a map is not finite (naming it).
+    """
+    maps, regions = checked_maps(maps), np.asarray(regions)
+    if regions.shape != maps.shape or regions.dtype != bool:
+        raise AttribevalError(
+            f"Expected regions as bools of the maps' shape {maps.shape}. Received: {regions.dtype} {regions.shape}."
+        )
+    return per_image(maps, [region if region.any() else None for region in regions], score)
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The option that scores of pixels have in common.
+
+    Attributes:
+        truth: "boxes": the object's pixels are those in any of its boxes. "masks": those of its mask; pixels that the
+            mask says are not to be scored count as background.
+    """
+
+    truth: Literal["boxes", "masks"] = "boxes"
+
+    def __post_init__(self):
+        check_choice("truth", self.truth, ("boxes", "masks"))
+
+    def prepare(self, subject: Subject) -> np.ndarray:
+        """The object's pixels in each image, bool (N, H, W), the same array for all who ask."""
+        samples, size = known(subject), subject.images.shape[1:3]
+
+        def compute() -> np.ndarray:
+            if self.truth == "boxes":
+                return np.stack([fill_boxes(boxes, size) for boxes in samples.boxes_at(size)])
+            masks = [samples.mask_at(item, size) for item in range(len(subject))]
+            return np.stack([mask == 1 for mask in masks])
+
+        return subject.share(("regions", self.truth), compute)
+
+
+def known(subject: Subject) -> Samples:
+    """The subject's boxes and masks.
+
+    Raises:
+        AttribevalError: If it has none.
+    """
+    if subject.samples is None:
+        raise AttribevalError("Expected images with boxes or masks. Received: images alone: pass Samples with boxes=.")
+    return subject.samples

@@ -1,0 +1,62 @@
+"""Average sensitivity (Bhatt et al. 2020): the mean change of the map among images next to the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attribeval.metrics.card import Card
+from attribeval.metrics.robustness.distances import distances, norms, ratio
+from attribeval.metrics.robustness.neighbourhood import Neighbourhood, checked_neighbour_maps
+from attribeval.metrics.subject import Explained, Subject, checked_maps
+
+
+def average_sensitivity(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.ndarray:
+    """mean over neighbours of ‖φ(x + δ) − φ(x)‖ / ‖φ(x)‖ (Bhatt et al. 2020, definition 2, divided by the map's norm).
+
+    Other than the maximum it does not grow with the number of neighbours, more of them only make it more exact.
+
+    Differs from Quantus: it divides by the norm of the image, which leaves the unit of the map in. From Xplique, which
+    takes the distance undivided.
+
+    Args:
+        maps: φ(x), (N, H, W) or (N, H, W, C), signed as the method gave them.
+        neighbour_maps: φ(x + δ) for S neighbours of each image, (N, S, ...), for the same class and with the same
+            random numbers.
+
+    Returns:
+        float64 (N,), 0 or more, low is robust. NaN for a map of zeros, relative to which no change has a size.
+
+    Raises:
+        AttribevalError: If shapes do not match, or a map is not finite (naming it).
+    """
+    maps = checked_maps(maps, channels=True)
+    neighbour_maps = checked_neighbour_maps(maps, neighbour_maps)
+    return ratio(distances(maps, neighbour_maps).mean(1), norms(maps))
+
+
+@dataclass(frozen=True)
+class AverageSensitivity(Neighbourhood):
+    """Average sensitivity on the leaderboard; options and sharing: `Neighbourhood`."""
+
+    card: ClassVar[Card] = Card(
+        name="average_sensitivity",
+        family="robustness",
+        summary="mean change of the map among 4 images within 2 %, as a share of its norm; 0 is robust",
+        better="low",
+        passes="0 + 4 maps",
+        paper="Bhatt et al. 2020, def. 2",
+        maths=(
+            r"E_\delta \left[\frac{\Vert \varphi(x + \delta) - \varphi(x) \Vert_2}{\Vert \varphi(x) \Vert_2}\right],"
+            r" \qquad \Vert \delta \Vert_\infty \leq r \, (\max x - \min x)"
+        ),
+        misleads="A map that hardly looks at the image, such as noise with a fixed seed, is perfectly robust.",
+        needs=("explain",),
+    )
+
+    def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
+        """As `average_sensitivity`, (N,); NaN also for images that were not judged or have one value only."""
+        maps = self.maps(subject, explained)
+        return self.finish(average_sensitivity(explained.values[: self.images], maps), subject)

@@ -1,0 +1,82 @@
+"""Relative input stability (Agarwal et al. 2022): relative change of the map per relative change of the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attribeval.metrics.card import Card
+from attribeval.metrics.robustness.distances import relative_change
+from attribeval.metrics.robustness.stability import Stability, checked_all, largest_kept, same_class
+from attribeval.metrics.subject import Explained, Subject
+
+
+def relative_input_stability(
+    maps: np.ndarray,
+    neighbour_maps: np.ndarray,
+    images: np.ndarray,
+    neighbours: np.ndarray,
+    kept: np.ndarray,
+    floor: float = 0.01,
+    epsilon: float = 1e-6,
+) -> np.ndarray:
+    """RIS: max of ‖(φ − φ′) / φ‖₂ / max(‖(x − x′) / x‖₂, ε) over neighbours of the same class (Agarwal 2022, eq. 2).
+
+    Both divisions are element by element.
+
+    Differs from the paper and from Quantus: the paper does not say what a change relative to 0 is; Quantus divides by
+    1e-6 instead, whatever the unit, and one pixel without attribution is then the whole number. Here no element is
+    divided by less than `floor` times the largest. Quantus gives NaN as soon as one neighbour changes the class; here
+    such neighbours are left out, as the paper's definition of the neighbourhood says.
+
+    Args:
+        maps: φ, (N, H, W) or (N, H, W, C), signed as the method gave them.
+        neighbour_maps: φ′, (N, S, ...), for the same class and with the same random numbers.
+        images: x, raw, (N, H, W, C).
+        neighbours: x′, raw, (N, S, H, W, C).
+        kept: Whether the model predicts the same class for x′ as for x, bool (N, S).
+        floor: See `distances.relative_change`.
+        epsilon: Smallest divisor.
+
+    Returns:
+        float64 (N,), 0 or more, low is stable. NaN where no neighbour is kept, and for a map or an image of zeros.
+
+    Raises:
+        AttribevalError: If shapes do not match, or a map is not finite (naming it).
+    """
+    maps, neighbour_maps = checked_all(maps, neighbour_maps, images, neighbours, kept)
+    changes = relative_change(maps, neighbour_maps, floor)
+    return largest_kept(changes / np.maximum(relative_change(images, neighbours, floor), epsilon), kept)
+
+
+@dataclass(frozen=True)
+class RelativeInputStability(Stability):
+    """RIS on the leaderboard; options: `Stability`. The neighbours' logits are asked for once for all methods."""
+
+    card: ClassVar[Card] = Card(
+        name="relative_input_stability",
+        family="robustness",
+        summary="largest element-wise relative change of the map per that of the image, class kept; 0 is stable",
+        better="low",
+        passes="4 + 4 maps",
+        paper="Agarwal et al. 2022, eq. 2",
+        maths=(
+            r"\max_{x^\prime : \hat y(x^\prime) = \hat y(x)} \frac{D(\varphi, \varphi^\prime)}{\max(D(x, x^\prime),"
+            r" \epsilon)}, \qquad D(a, a^\prime) = \left\Vert \frac{a - a^\prime}{\max(|a|, \,"
+            r" \eta \max_i |a_i|)} \right\Vert_2"
+        ),
+        misleads="Each pixel counts relative to itself: the many with next to no attribution make up the number, not "
+        "those that one sees.",
+        needs=("explain",),
+    )
+
+    def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
+        """As `relative_input_stability`, (N,); NaN also for images that were not judged or have one value only."""
+        judged = slice(self.images)
+        scores = relative_input_stability(
+            explained.values[judged], self.maps(subject, explained), subject.images[judged], prepared,
+            same_class(*self.logits(subject)), self.floor, self.epsilon,
+        )  # fmt: skip
+        return self.finish(scores, subject)

@@ -1,0 +1,77 @@
+"""Relative output stability (Agarwal et al. 2022): relative change of the map per change of the model's output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from attribeval.metrics.card import Card
+from attribeval.metrics.robustness.distances import distances, relative_change
+from attribeval.metrics.robustness.stability import Stability, checked_all, largest_kept, same_class
+from attribeval.metrics.subject import Explained, Subject
+
+
+def relative_output_stability(
+    maps: np.ndarray,
+    neighbour_maps: np.ndarray,
+    logits: np.ndarray,
+    neighbour_logits: np.ndarray,
+    floor: float = 0.01,
+    epsilon: float = 1e-6,
+) -> np.ndarray:
+    """ROS: max of ‖(φ − φ′) / φ‖₂ / max(‖h(x) − h(x′)‖₂, ε) over neighbours of the same class (Agarwal 2022, eq. 5).
+
+    The division in the numerator is element by element; the logits' distance is not relative.
+
+    Differs from the paper and from Quantus as `relative_input_stability` does.
+
+    Args:
+        maps: φ, (N, H, W) or (N, H, W, C), signed as the method gave them.
+        neighbour_maps: φ′, (N, S, ...), for the same class and with the same random numbers.
+        logits: h(x), (N, classes).
+        neighbour_logits: h(x′), (N, S, classes); neighbours with another largest logit are left out.
+        floor: See `distances.relative_change`.
+        epsilon: Smallest divisor, in logits.
+
+    Returns:
+        float64 (N,), 0 or more, per logit, low is stable. NaN where no neighbour is kept, and for a map of zeros.
+
+    Raises:
+        AttribevalError: If shapes do not match, or a map is not finite (naming it).
+    """
+    kept = same_class(logits, neighbour_logits)
+    maps, neighbour_maps = checked_all(maps, neighbour_maps, logits, neighbour_logits, kept)
+    changes = relative_change(maps, neighbour_maps, floor)
+    return largest_kept(changes / np.maximum(distances(logits, neighbour_logits), epsilon), kept)
+
+
+@dataclass(frozen=True)
+class RelativeOutputStability(Stability):
+    """ROS on the leaderboard; options: `Stability`. The neighbours' logits are asked for once for all methods."""
+
+    card: ClassVar[Card] = Card(
+        name="relative_output_stability",
+        family="robustness",
+        summary="largest element-wise relative change of the map per change of the logits, class kept; 0 is stable",
+        better="low",
+        passes="4 + 4 maps",
+        paper="Agarwal et al. 2022, eq. 5",
+        maths=(
+            r"\max_{x^\prime : \hat y(x^\prime) = \hat y(x)} \frac{D(\varphi, \varphi^\prime)}{\max(\Vert h(x) "
+            r"- h(x^\prime) \Vert_2, \epsilon)}, \qquad D(a, a^\prime) = \left\Vert \frac{a - a^\prime}{\max(|a|, \,"
+            r" \eta \max_i |a_i|)} \right\Vert_2"
+        ),
+        misleads="Where the noise leaves the logits as they are, the divisor is almost 0 and the score explodes; "
+        "it has the unit of the logits, so it compares no two models.",
+        needs=("explain",),
+    )
+
+    def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
+        """As `relative_output_stability`, (N,); NaN also for images that were not judged or have one value only."""
+        maps = self.maps(subject, explained)
+        scores = relative_output_stability(
+            explained.values[: self.images], maps, *self.logits(subject), self.floor, self.epsilon
+        )
+        return self.finish(scores, subject)

@@ -1,0 +1,1 @@
+"""One training and one evaluation, on any strategy: recipe, loop, augmentation, builder."""
