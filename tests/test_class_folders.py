@@ -161,7 +161,9 @@ def test_coco_categories_become_the_models_classes(net, tmp_path, capsys):
     assert "--class-names or --class-index FILE" in capsys.readouterr().err
     index.write_text(json.dumps({"0": ["n02084071", "dog"], "1": ["n02121808", "cat"]}))
     assert main([*words, "--class-index", str(index)]) == 0
-    assert "1 of 3 categories are no classes of the model and left out: kite" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "1 of 3 categories are no classes of the model and left out: kite" in said.err
+    assert "of 2 image–class pairs" in said.out and "2 image–class pairs of 1 image." in said.out
     samples = datasets.coco(file, tmp_path / "images", class_index=read_class_index(index))
     assert samples.ids == ["a_cat", "a_n02084071"] and samples.labels.tolist() == [1, 0]
     index.write_text('{"ox": 1}')
@@ -189,6 +191,8 @@ def test_an_object_too_small_for_the_models_size_is_left_out(net, geometry):
         seen = view(attributer, samples, geometry, "fixed")
         assert seen.items == [0, 2] and len(seen.images) == len(seen.masks) == len(seen.sizes) == 2
         result = Evaluator(attributer, samples).wsol(["gradient"], geometry=geometry, progress=False)
+        with pytest.raises(AttribevalError, match="none for '1' at the size scored"):
+            Evaluator(attributer, samples).wsol(["gradient"], geometry=geometry, progress=False, strict=True)
     assert result.settings["skipped"] == ["1"] and result.settings["images"] == 2
 
 

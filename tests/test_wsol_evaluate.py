@@ -214,7 +214,7 @@ def test_images_without_a_box_are_left_out_and_counted_or_an_error(data):
     ids = [f"photo {i}" for i in range(30)]
     result = evaluate(data["maps"], boxes=boxes, labels=data["labels"], ids=ids)
     assert (result.table["images"] == 28).all() and result.settings["skipped"] == ["photo 4", "photo 9"]
-    assert any("Left out, for want of a box: 2 of the images (photo 4, photo 9)" in line for line in result.summary)
+    assert any("where it is scored: 2 of 30 images (photo 4, photo 9)" in line for line in result.summary)
     kept = [i for i in range(30) if i not in (4, 9)]
     without = evaluate({k: v[kept] for k, v in data["maps"].items()}, boxes=[boxes[i] for i in kept])
     assert value(result, "poor", "MaxBoxAccV2") == value(without, "poor", "MaxBoxAccV2")
@@ -222,6 +222,30 @@ def test_images_without_a_box_are_left_out_and_counted_or_an_error(data):
         evaluate(data["maps"], boxes=boxes, ids=ids, strict=True)
     with pytest.raises(AttribevalError, match=r"none for 30 of 30: .*: score images of which some have boxes\."):
         evaluate(data["maps"], boxes=[np.zeros((0, 4))] * 30)
+
+
+def test_masks_without_a_pixel_of_the_object_are_left_out_and_counted(data):
+    masks = np.where(np.isin(np.arange(30), (4, 9))[:, None, None], False, data["masks"])
+    result = evaluate(data["maps"], boxes=data["boxes"], masks=masks, labels=data["labels"], seed=3)
+    kept = [i for i in range(30) if i not in (4, 9)]
+    without = evaluate(
+        {name: maps[kept] for name, maps in data["maps"].items()}, boxes=[data["boxes"][i] for i in kept],
+        masks=data["masks"][kept], labels=data["labels"][kept], seed=3,
+    )  # fmt: skip
+    assert result.settings["skipped"] == ["4", "9"] and result.settings["images"] == 28
+    of_maps = [one.table[one.table["kind"] != "control"].reset_index(drop=True) for one in (result, without)]
+    assert of_maps[0].equals(of_maps[1])
+    assert any("where it is scored: 2 of 30 images (4, 9)" in line for line in result.summary)
+
+
+def test_pairs_of_one_photograph_are_called_pairs(data):
+    """Two classes of one photograph are two items; words count both."""
+    photographs = [f"{i // 2}.jpg" for i in range(30)]
+    said = evaluate(data["maps"], boxes=data["boxes"], photographs=photographs).summary
+    assert "30 image–class pairs" in said[0] and " images" not in said[0]
+    assert any(line.endswith("30 image–class pairs of 15 images.") for line in said)
+    alone = evaluate(data["maps"], boxes=data["boxes"], photographs=[f"{i}.jpg" for i in range(30)]).summary
+    assert "30 images" in alone[0] and not any("pairs of 30" in line for line in alone)
 
 
 def test_nan_is_an_error_but_scores_as_nothing_in_the_reference(data):
@@ -249,7 +273,8 @@ def test_bad_input_is_named(data):
         ({"boxes": bad_boxes([4, 2, 4, 8])}, "Image '5': .*empty box"),
         ({"boxes": bad_boxes([4, 2, 9, 80])}, "Image '5': .*inside the heatmap of 24×24.*scale"),
         ({"masks": masks[:, :20]}, r"Image '0': .*\(24, 24\). Received: \(20, 24\)"),
-        ({"masks": np.where(np.arange(30)[:, None, None] == 6, False, masks)}, "Image '6': .*without"),
+        ({"masks": np.where(np.arange(30)[:, None, None] == 6, False, masks), "strict": True}, "none for '6'.*strict"),
+        ({"masks": np.zeros_like(masks)}, "pixel of the object. Received none among 30"),
         ({}, "boxes or masks. Received neither"),
         ({"boxes": boxes, "metrics": ["PxAP"]}, "PxAP needs masks"),
         ({"boxes": boxes, "metrics": ["Top1Loc"]}, "Top1Loc needs top1"),
@@ -360,7 +385,9 @@ def test_ties_are_ties_and_best_is_tested_against_its_neighbours():
     assert result.summary[0].startswith(
         "a and b localise equally well, best: their boxes meet the object in 100.0 % of 40"
     )
-    assert "Not told apart from the best by these images: near (p corrected for 6 pairs)." in result.summary[0]
+    assert (
+        "Not told apart from the best by these images: near (p corrected for 6 pairs of" in result.summary[0]
+    )
     alone = evaluate({"a": maps["a"], "far": maps["far"]}, boxes=boxes_of(n), metrics=["MaxBoxAcc"])
     assert (
         alone.summary[0].startswith("a localises best")

@@ -195,7 +195,7 @@ def test_images_without_a_box_are_left_out_and_counted(looks_at_brightness, brig
         ["gradcam"], targets="predicted"
     )
     assert (result.table["images"] == 19).all() and result.settings["skipped"] == ["1"]
-    assert any("Left out, for want of a box: 1 of the images (1)" in line for line in result.summary)
+    assert any("where it is scored: 1 of 20 images (1)" in line for line in result.summary)
     np.testing.assert_array_equal(result.table["value"], kept.table["value"])
 
 

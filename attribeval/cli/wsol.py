@@ -136,7 +136,10 @@ def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:
     if dataset.masks is not None:
         masks = _Drawn(dataset, sizes, args.protocol)
     name = Path(args.maps).resolve().name
-    return evaluate({name: maps}, boxes=boxes, masks=masks, labels=dataset.labels, ids=dataset.ids, **options)
+    return evaluate(
+        {name: maps}, boxes=boxes, masks=masks, labels=dataset.labels, ids=dataset.ids,
+        photographs=dataset.images if isinstance(dataset.images, list) else None, **options,
+    )  # fmt: skip
 
 
 class _Drawn:

@@ -10,12 +10,10 @@ import numpy as np
 from attribeval.benchmarks.wsol.baselines import BASELINES, baseline
 from attribeval.benchmarks.wsol.measure import Protocol, check_map, measure
 from attribeval.benchmarks.wsol.metrics import PER_IMAGE, Metric, choose_metrics
-from attribeval.benchmarks.wsol.reference import REFERENCE_SIZE
 from attribeval.benchmarks.wsol.summary import Scored, Unpacked, folds, pack, summarise
+from attribeval.benchmarks.wsol.truth import check_sizes, ground_truth_of, split_by_boxes, with_objects
 from attribeval.errors import AttribevalError, unknown
-from attribeval.metrics.localisation.boxes import check_ground_truth, check_iou_threshold
-from attribeval.metrics.localisation.maxboxacc import check_inside
-from attribeval.metrics.localisation.pixels import check_mask
+from attribeval.metrics.localisation.boxes import check_iou_threshold
 from attribeval.metrics.localisation.pointing import TOLERANCE, check_tolerance
 from attribeval.results.result import Result
 
@@ -33,6 +31,7 @@ def evaluate(
     top5: np.ndarray | None = None,
     images: Sequence[np.ndarray] | None = None,
     ids: Sequence[str] | None = None,
+    photographs: Sequence[Any] | None = None,
     metrics: Sequence[str] | None = None,
     protocol: Protocol = "fixed",
     iou: float = 0.5,
@@ -59,13 +58,16 @@ def evaluate(
             Top5Loc.
         images: For the Sobel row: N images (H, W) or (H, W, C) of the maps' sizes.
         ids: Names of the images for messages.
+        photographs: What each image was made of, such as its file, where one stands for several classes and comes
+            once for each: words then speak of pairs. None: each is one of its own.
         metrics: Names from `metrics.METRICS`; None: all that the given ground truth allows.
         protocol: "fixed", or "reference": maps and boxes as the code of Choe et al. 2020 treats them, faults included
             (`attribeval.benchmarks.wsol.reference` lists the differences).
         iou: Overlap at which a box is right, in all scores but V2.
         tolerance: Of the pointing game, pixels of the map.
         held_out: For scores with a threshold chosen on other images: number of folds, or share of images that choose.
-        strict: An image without a box is an error; otherwise it is left out and counted.
+        strict: An image without a box, or whose mask has no pixel of the object, is an error; otherwise it is left
+            out and counted.
         seed: Of folds and the random row.
         n_jobs: Threads, None for one per CPU.
 
@@ -79,8 +81,8 @@ def evaluate(
 
     Raises:
         AttribevalError: If lengths or sizes disagree, a map has NaN (with protocol "fixed") or infinite values, a box
-            is inverted, empty or outside its map, a mask has no object (naming the item), an image has no box and
-            `strict`, or a metric is unknown or needs what is not given.
+            is inverted, empty or outside its map (naming the item), an image has no box or object and `strict`, no
+            image is left, or a metric is unknown or needs what is not given.
     """
     if not isinstance(maps, Mapping):
         maps = {"maps": maps}
@@ -89,7 +91,7 @@ def evaluate(
     check_options(protocol, iou, held_out, tolerance)
     n = len(next(iter(maps.values())))
     entries = {"labels": labels, "top1": top1, "top5": top5, "ids": ids, "boxes": boxes, "masks": masks,
-               "images": images}  # fmt: skip
+               "images": images, "photographs": photographs}  # fmt: skip
     for what, values in [*((f"maps of {name!r}", of_one) for name, of_one in maps.items()), *entries.items()]:
         if values is not None and len(values) != n:
             raise AttribevalError(f"Expected {what} of {n} images. Received: {len(values)}.")
@@ -99,12 +101,9 @@ def evaluate(
         **{name: np.asarray(v, bool) for name, v in [("top1", top1), ("top5", top5)] if v is not None},
     }
     kept, skipped = split_by_boxes(boxes, ids, strict)
-    shared = {name: values[kept] for name, values in shared.items()}
-    folds_of_images = folds(len(kept), held_out, seed)
-    if folds_of_images is not None:
-        shared["folds"] = folds_of_images
     truth = {name for name, values in [("boxes", boxes), ("masks", masks)] if values is not None}
-    chosen = choose_metrics(metrics, set(shared), truth)
+    with_folds = {"folds"} if folds(len(kept), held_out, seed) is not None else set()
+    chosen = choose_metrics(metrics, set(shared) | with_folds, truth)
     for metric in chosen:
         if metric.asked:
             raise AttribevalError(
@@ -113,12 +112,17 @@ def evaluate(
     wanted = wanted_arrays(chosen)
     options = {"iou": iou, "protocol": protocol, "tolerance": tolerance, "n_jobs": n_jobs}
     parts: dict[str, list[dict[str, np.ndarray]]] = {}
+    visible: list[int] = []
     for start in range(0, len(kept), _CHUNK):
-        items = kept[start : start + _CHUNK]
+        drawn = None if masks is None else {i: masks[i] for i in kept[start : start + _CHUNK]}
+        items = with_objects(kept[start : start + _CHUNK], drawn, ids, strict)
+        visible += items
+        if not items:
+            continue
         of_methods = {name: [read_map(of_one, i, ids[i], name) for i in items] for name, of_one in maps.items()}
         sizes = [heatmap.shape for heatmap in next(iter(of_methods.values()))]
         check_sizes(of_methods, sizes, [ids[i] for i in items])
-        some_boxes, some_masks = ground_truth_of(items, sizes, boxes, masks, ids, protocol)
+        some_boxes, some_masks = ground_truth_of(items, sizes, boxes, drawn, ids, protocol)
         controls = {"random": random_maps(items, sizes, seed)}
         if images is not None:
             controls["sobel"] = sobel_maps(items, sizes, images, ids)
@@ -126,12 +130,22 @@ def evaluate(
             parts.setdefault(name, []).append(pack(measure(of_one, some_boxes, some_masks, wanted, **options)))
         for name, measured in measure_baselines(sizes, some_boxes, some_masks, wanted, **options).items():
             parts.setdefault(name, []).append(pack(measured))
+    if not visible:
+        raise AttribevalError(
+            f"Expected a mask with a pixel of the object. Received none among {len(kept)}: make maps of more pixels."
+        )
+    skipped += [ids[i] for i in sorted(set(kept) - set(visible))]
+    shared = {name: values[visible] for name, values in shared.items()}
+    folds_of_images = folds(len(visible), held_out, seed)
+    if folds_of_images is not None:
+        shared["folds"] = folds_of_images
     kinds = {name: "control" for name in ("random", "sobel")} | {name: "baseline" for name in BASELINES}
     scored = [Scored(name, "method" if name in maps else kinds[name], joined(of_one)) for name, of_one in parts.items()]
     settings = {
-        "images": len(kept), "methods": list(maps), "metrics": [metric.name for metric in chosen],
+        "images": len(visible), "methods": list(maps), "metrics": [metric.name for metric in chosen],
         "protocol": protocol, "iou": iou, "tolerance": tolerance, "held_out": held_out, "seed": seed,
         "skipped": skipped,
+        "photographs": len(visible) if photographs is None else len({str(photographs[i]) for i in visible}),
     }  # fmt: skip
     return summarise(scored, shared, chosen, settings)
 
@@ -151,70 +165,6 @@ def check_options(protocol: str, iou: float, held_out: int | float, tolerance: f
     check_iou_threshold(iou)
     folds(10, held_out, 0)
     check_tolerance(tolerance)
-
-
-def split_by_boxes(boxes: Sequence[np.ndarray] | None, ids: Sequence[str], strict: bool) -> tuple[list[int], list[str]]:
-    """Indices of images with a box (all, if boxes are not asked for), and names of those without.
-
-    Raises:
-        AttribevalError: If `strict` and an image has none, or none has any.
-    """
-    without = [] if boxes is None else [i for i in range(len(ids)) if len(boxes[i]) == 0]
-    names = [ids[i] for i in without]
-    if without and (strict or len(without) == len(ids)):
-        some = len(without) < len(ids)
-        remedy = "leave these images out or pass strict=False" if some else "score images of which some have boxes"
-        raise AttribevalError(
-            f"Expected a box for every image. Received none for {len(without)} of {len(ids)}: {', '.join(names[:5])}"
-            f"{', …' if len(names) > 5 else ''}: {remedy}."
-        )
-    left_out = set(without)
-    kept = [i for i in range(len(ids)) if i not in left_out]
-    if not kept:
-        raise AttribevalError("Expected at least one image. Received none.")
-    return kept, names
-
-
-def ground_truth_of(
-    items: Sequence[int],
-    sizes: Sequence[tuple[int, int]],
-    boxes: Any,
-    masks: Any,
-    ids: Sequence[str],
-    protocol: str,
-) -> tuple[list[np.ndarray] | None, list[np.ndarray] | None]:
-    """Checked boxes and masks of some images."""
-    some_boxes = some_masks = None
-    if boxes is not None:
-        some_boxes = []
-        for i, size in zip(items, sizes, strict=True):
-            try:
-                some_boxes += check_ground_truth([boxes[i]])
-                check_inside(some_boxes[-1:], size)
-            except AttribevalError as error:
-                raise AttribevalError(f"Image {ids[i]!r}: {str(error).replace(' of item 0', '')}") from None
-    if masks is not None:
-        some_masks = []
-        for i, size in zip(items, sizes, strict=True):
-            try:
-                mask = masks[i]
-                drawn = protocol == "reference" and np.shape(mask) == (REFERENCE_SIZE, REFERENCE_SIZE)
-                some_masks.append(check_mask(mask, np.shape(mask) if drawn else size))
-            except AttribevalError as error:
-                raise AttribevalError(f"Image {ids[i]!r}: {error}") from None
-    return some_boxes, some_masks
-
-
-def check_sizes(of_methods: Mapping[str, list[np.ndarray]], sizes: list[tuple[int, int]], ids: Sequence[str]) -> None:
-    """Raise `AttribevalError` unless all methods' maps of an image have one size."""
-    first = next(iter(of_methods))
-    for name, heatmaps in of_methods.items():
-        for heatmap, size, image in zip(heatmaps, sizes, ids, strict=True):
-            if heatmap.shape != size:
-                raise AttribevalError(
-                    f"Expected maps of one size per image: {size} as of {first!r} for image {image!r}. Received: "
-                    f"{heatmap.shape} of {name!r}."
-                )
 
 
 def random_maps(items: Sequence[int], sizes: Sequence[tuple[int, int]], seed: int) -> list[np.ndarray]:

@@ -12,14 +12,11 @@ from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.benchmarks.wsol.baselines import BASELINES
 from attribeval.benchmarks.wsol.chunk import Chunk
-from attribeval.benchmarks.wsol.evaluate import (
-    check_options,
-    joined,
-    split_by_boxes,
-)
+from attribeval.benchmarks.wsol.evaluate import check_options, joined
 from attribeval.benchmarks.wsol.measure import Protocol
 from attribeval.benchmarks.wsol.metrics import Metric, choose_metrics
 from attribeval.benchmarks.wsol.summary import Scored, folds, summarise
+from attribeval.benchmarks.wsol.truth import split_by_boxes
 from attribeval.benchmarks.wsol.views import GEOMETRIES
 from attribeval.common.options import options_of
 from attribeval.datasets.samples import Samples
@@ -74,7 +71,8 @@ def run_wsol(
         tolerance: Of the pointing game, pixels of the scored map.
         held_out: Folds (int), or the share of images that choose thresholds (float), for the scores whose threshold is
             chosen on other images.
-        strict: An image without a box is an error; otherwise it is left out and counted.
+        strict: An image without a box, or whose object has no pixel at the size scored, is an error; otherwise it is
+            left out and counted.
         seed: Seed of everything random.
         batch_size: Images that the model takes at a time.
         run_dir: A folder for what is measured. The same call continues there after an interruption; methods, metrics
@@ -136,6 +134,12 @@ def run_wsol(
             part = dataset[starts[number] : starts[number] + _CHUNK]
             chunks[number] = work.score(part, slice(starts[number], starts[number] + _CHUNK))
             bar.update(len(part))
+            lost = chunks[number]["images|skipped"]
+            if strict and len(lost):
+                raise AttribevalError(
+                    f"Expected an object to see in every image. Received none for {str(lost[0])!r} at the size scored: "
+                    "leave it out or pass strict=False."
+                )
     return _summarise(chunks, built, chosen, settings, skipped, dataset)
 
 
@@ -193,8 +197,17 @@ def _summarise(
     settings = settings | {
         "images": n,
         "skipped": skipped,
+        "photographs": _photographs(dataset, skipped),
         "top1_accuracy": float(shared["top1"].mean()),
     }
     if "top5" in shared:
         settings["top5_accuracy"] = float(shared["top5"].mean())
     return summarise(scored, shared, metrics, settings)
+
+
+def _photographs(dataset: Samples, skipped: Sequence[str]) -> int:
+    """How many different images were scored: where an image shows several classes, it comes once for each."""
+    left_out = set(skipped)
+    if isinstance(dataset.images, np.ndarray):
+        return sum(name not in left_out for name in dataset.ids)
+    return len({str(path) for path, name in zip(dataset.images, dataset.ids, strict=True) if name not in left_out})

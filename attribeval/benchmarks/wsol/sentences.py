@@ -54,26 +54,35 @@ def sentences(
         metrics: That were scored.
     """
     first = metrics[0]
+    items = _items(settings)
     rows = table[(table["metric"] == first.name) & table["value"].notna()]
     methods = list(rows[rows["kind"] == "method"].itertuples())
     controls = [name for name in CONTROLS if name in set(rows["method"])]
-    said = _best(methods, first, arrays) if methods else []
+    said = _best(methods, first, arrays, items) if methods else []
     if methods and controls:
-        said += _against(methods, controls, first, arrays)
+        said += _against(methods, controls, first, arrays, items)
     fewest = int(rows["images"].min()) if len(rows) else 0
     if fewest < FEW:
         said.append(
-            f"{fewest} {'image is' if fewest == 1 else 'images are'} few: intervals of scores that are not hits may be "
-            "too narrow, and only large differences can show."
+            f"{fewest} {items[:-1] + ' is' if fewest == 1 else items + ' are'} few: intervals of scores that are not hits "
+            "may be too narrow, and only large differences can show."
         )
-    said += _without_score(table, settings["images"])
+    said += _without_score(table, settings["images"], items)
+    if items != "images":
+        said.append(
+            f"An image of several classes counts once for each: {settings['images']} {items} of "
+            f"{settings['photographs']} image{'' if settings['photographs'] == 1 else 's'}."
+        )
     if "top1_accuracy" in settings:
         five = f" (top-5: {share(settings['top5_accuracy'])})" if "top5_accuracy" in settings else ""
         right = share(settings["top1_accuracy"])
-        said.append(f"The model {settings['model']} is right on {right} of the images{five}.")
+        said.append(f"The model {settings['model']} is right on {right} of the {items}{five}.")
     skipped = settings.get("skipped", [])
     if skipped:
-        said.append(f"Left out, for want of a box: {len(skipped)} of the images ({_names(skipped)}).")
+        of_all = f"{len(skipped)} of {settings['images'] + len(skipped)} {items}"
+        said.append(
+            f"Left out, without a box or a pixel of the object where it is scored: {of_all} ({_names(skipped)})."
+        )
     if "MaxBoxAcc" in {metric.name for metric in metrics}:
         honest = " BoxAcc is the same at thresholds chosen on other images." if "BoxAcc" in set(table["metric"]) else ""
         said.append("Each method's threshold is the best one for these very images, as MaxBoxAcc is defined." + honest)
@@ -82,17 +91,22 @@ def sentences(
     return said
 
 
-def _best(methods: Sequence[Any], metric: Metric, arrays: Mapping[str, np.ndarray]) -> list[str]:
+def _items(settings: Mapping[str, Any]) -> str:
+    """What was scored, in words."""
+    return "image–class pairs" if settings.get("photographs", settings["images"]) < settings["images"] else "images"
+
+
+def _best(methods: Sequence[Any], metric: Metric, arrays: Mapping[str, np.ndarray], items: str) -> list[str]:
     """The best method, those that share its value, and those that cannot be told from it."""
     best = methods[0]
     ties = [row.method for row in methods if np.isclose(row.value, best.value, rtol=1e-9, atol=0)]
     who = _listed(ties)
     if metric.name == "MaxBoxAcc":
         verb = "localises best: its box meets" if len(ties) == 1 else "localise equally well, best: their boxes meet"
-        line = f"{who} {verb} the object in {share(best.value)} of {best.images} images"
+        line = f"{who} {verb} the object in {share(best.value)} of {best.images} {items}"
     else:
         verb = f"is best by {metric.name}" if len(ties) == 1 else f"are equal and best by {metric.name}"
-        line = f"{who} {verb}: {value_text(metric.name, best.value)} on {best.images} images"
+        line = f"{who} {verb}: {value_text(metric.name, best.value)} on {best.images} {items}"
     if np.isfinite(best.low):
         line += f" (95 % interval {interval_text(metric.name, best.low, best.high)})"
     others = [row.method for row in methods if row.method not in ties]
@@ -103,14 +117,15 @@ def _best(methods: Sequence[Any], metric: Metric, arrays: Mapping[str, np.ndarra
     clear = {(row.method, row.other) for row in pairs.itertuples() if row.p_holm < _ALPHA}
     alike = [name for name in others if (best.method, name) not in clear]
     if not alike:
-        return [f"{line}; these images tell it from every other method."]
+        return [f"{line}; these {items} tell it from every other method."]
     return [
-        f"{line}. Not told apart from the best by these images: {_names(alike)} (p corrected for {len(pairs)} pairs)."
+        f"{line}. Not told apart from the best by these {items}: {_names(alike)} "
+        f"(p corrected for {len(pairs)} pairs of methods)."
     ]
 
 
 def _against(
-    methods: Sequence[Any], controls: Sequence[str], metric: Metric, arrays: Mapping[str, np.ndarray]
+    methods: Sequence[Any], controls: Sequence[str], metric: Metric, arrays: Mapping[str, np.ndarray], items: str
 ) -> list[str]:
     """The methods beside what knows nothing of the model: a sentence for all with the same verdicts."""
     pairs = paired_differences(arrays, metric.name, [(row.method, name) for row in methods for name in controls])
@@ -128,7 +143,7 @@ def _against(
     images = max(int(row.images) for row in methods)
     if images > 1 and tests * 2.0 ** (1 - images) >= _ALPHA:
         said.append(
-            f"{images} images cannot show any difference at 5 %: the smallest p that they can give is "
+            f"{images} {items} cannot show any difference at 5 %: the smallest p that they can give is "
             f"{2.0 ** (1 - images):.3g}, before it is corrected."
         )
     return said
@@ -164,7 +179,7 @@ def _by(least: float, most: float, metric: Metric) -> str:
     return f"{' to '.join(ends)} points of {metric.name}"
 
 
-def _without_score(table: pd.DataFrame, images: int) -> list[str]:
+def _without_score(table: pd.DataFrame, images: int, items: str) -> list[str]:
     """Scores that some image lacks; a share of the images that only chooses thresholds lacks none."""
     lacking = {}
     held_out = [name for name, metric in METRICS.items() if "folds" in metric.needs]
@@ -174,8 +189,8 @@ def _without_score(table: pd.DataFrame, images: int) -> list[str]:
             lacking[metric] = images - fewest
     if not lacking:
         return []
-    listed = ", ".join(f"{metric} ({count} of {images} images)" for metric, count in lacking.items())
-    return [f"Images without a score, as one whose mask leaves no background, are left out: {listed}."]
+    listed = ", ".join(f"{metric} ({count} of {images} {items})" for metric, count in lacking.items())
+    return [f"{items.capitalize()} without a score, as one whose mask leaves no background, are left out: {listed}."]
 
 
 def _listed(parts: Sequence[str]) -> str:
