@@ -385,9 +385,7 @@ def test_ties_are_ties_and_best_is_tested_against_its_neighbours():
     assert result.summary[0].startswith(
         "a and b localise equally well, best: their boxes meet the object in 100.0 % of 40"
     )
-    assert (
-        "Not told apart from the best by these images: near (p corrected for 6 pairs of" in result.summary[0]
-    )
+    assert "Not told apart from the best by these images: near (p corrected for 6 pairs of" in result.summary[0]
     alone = evaluate({"a": maps["a"], "far": maps["far"]}, boxes=boxes_of(n), metrics=["MaxBoxAcc"])
     assert (
         alone.summary[0].startswith("a localises best")

@@ -63,9 +63,10 @@ def sentences(
         said += _against(methods, controls, first, arrays, items)
     fewest = int(rows["images"].min()) if len(rows) else 0
     if fewest < FEW:
+        few = f"{items[:-1]} is" if fewest == 1 else f"{items} are"
         said.append(
-            f"{fewest} {items[:-1] + ' is' if fewest == 1 else items + ' are'} few: intervals of scores that are not hits "
-            "may be too narrow, and only large differences can show."
+            f"{fewest} {few} few: intervals of scores that are not hits may be too narrow, "
+            "and only large differences can show."
         )
     said += _without_score(table, settings["images"], items)
     if items != "images":
