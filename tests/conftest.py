@@ -14,6 +14,7 @@ os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several workers sh
 
 import numpy as np
 import pytest
+from helpers.nets import randomise_batch_norm
 
 
 @pytest.fixture(scope="session")
@@ -45,24 +46,6 @@ def docs_html(tmp_path_factory) -> Path:
             assert done.returncode == 0, done.stderr
             (shared / "unchecked").rename(built)
     return built
-
-
-def randomise_batch_norm(model, seed: int = 0):
-    """Give every BatchNormalization random statistics, so that a fault in them cannot hide behind 0 and 1."""
-    import keras
-
-    rng = np.random.default_rng(seed)
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            positive = [variable.name in ("gamma", "moving_variance") for variable in layer.weights]
-            shapes = [w.shape for w in layer.get_weights()]
-            layer.set_weights(
-                [
-                    rng.uniform(0.5, 1.5, shape) if above_zero else rng.normal(0, 0.2, shape)
-                    for shape, above_zero in zip(shapes, positive, strict=True)
-                ]
-            )
-    return model
 
 
 @pytest.fixture(scope="session")

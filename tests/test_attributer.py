@@ -160,7 +160,7 @@ def test_nested_model_gives_the_maps_of_the_flat_one(small_model, nested, images
 @pytest.mark.parametrize("builder", ["VGG16", "ResNet50", "InceptionV3"])
 def test_named_architectures_at_native_size(builder, monkeypatch):
     """Every first method, by the network's name, with the loading code that real weights take."""
-    from conftest import randomise_batch_norm
+    from helpers.nets import randomise_batch_norm
 
     name = {"VGG16": "vgg16", "ResNet50": "resnet50", "InceptionV3": "inception_v3"}[builder]
     keras.utils.set_random_seed(0)  # of some random nets, more ReLUs flip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browser import CHROMIUM, WHY_NOT, chromium
+from helpers.browser import CHROMIUM, WHY_NOT, chromium
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT)
 PAGES = [

@@ -1,0 +1,25 @@
+"""LayerCAM: its formula written slowly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers.cams import SIZE, TARGETS, assert_close, by_tape, cams_gap_model, cams_images, cams_vgg_like, upsampled  # noqa: F401
+
+from attribeval import Attributer
+
+
+def slow_layercam(a, g):
+    out = np.zeros(a.shape[:3])
+    for b, y, x, k in np.ndindex(a.shape):
+        out[b, y, x] += max(g[b, y, x, k], 0) * a[b, y, x, k]
+    return np.maximum(out, 0)
+
+
+@pytest.mark.parametrize("model", ["vgg_like", "gap_model"])
+def test_layercam_equals_its_formula(model, images, request):
+    model = request.getfixturevalue(model)
+    a, g, _ = by_tape(model, images)
+    ours = Attributer(model).explain(images, "layercam", TARGETS).values
+    assert (ours >= 0).all()
+    assert_close(ours, upsampled(slow_layercam(a, g), SIZE))
