@@ -53,13 +53,17 @@ def _add_grid(command: argparse.ArgumentParser, needs_data: bool = True) -> None
         "--data",
         required=needs_data,
         metavar="WHAT",
-        help="digits (embedded), a .npz file with x_train …, or a folder with train/ and test/ by class",
+        help="digits (embedded), a .npz file with x_train …, a folder with train/ and test/ by class, or an official "
+        "set as its archive unpacks, its split: imagenet:DIR, birdsnap:DIR, food101:DIR, cub:DIR, cifar10:DIR",
     )
     data.add_argument("--size", type=int, default=48, help="side in pixels of digits, and of files for the small net")
     data.add_argument("--train", type=int, metavar="N", help="so many training images, spread evenly (digits: 5000)")
     data.add_argument("--test", type=int, metavar="N", help="so many test images, spread evenly (digits: 1000)")
-    data.add_argument("--builder", default="small", help="small, resnet50, vgg16, inception_v3, or FILE.py:FUNCTION")
+    data.add_argument("--builder", help="small, resnet50, vgg16, inception_v3, or FILE.py:FUNCTION (default: small; "
+                      "resnet50 for official sets but cifar10)")  # fmt: skip
     data.add_argument("--preprocess", help="between raw images and the model: caffe, tf, … (resnet50 … know theirs)")
+    data.add_argument("--geometry", choices=["resized", "cropped"], help="how files become squares: squashed whole, or "
+                      "centre, the short side 8/7 of it (default: resized; of official sets cropped)")  # fmt: skip
     data.add_argument("--checkpoint", metavar="FILE", help="trained .keras model to explain (default: trained here)")
     grid = command.add_argument_group("grid")
     add_methods(grid, help="default: the paper's 15, random and sobel")
@@ -67,8 +71,11 @@ def _add_grid(command: argparse.ArgumentParser, needs_data: bool = True) -> None
     grid.add_argument("--modes", nargs="+", choices=["remove", "keep"], default=["remove", "keep"])
     grid.add_argument("--repeats", type=int, default=5, help="trainings of each (default: 5)")
     grid.add_argument("--controls", nargs="+", choices=["leakage", "max_filter", "recursive"], default=[])
-    grid.add_argument("--recipe", default="small", help="small, cifar10, imagenet, birdsnap or food101")
+    grid.add_argument("--recipe", help="small, cifar10, imagenet, birdsnap or food101 (default: the official set's, "
+                      "else small)")  # fmt: skip
     grid.add_argument("--epochs", type=float, help="instead of the recipe's")
+    grid.add_argument("--learning-rate", type=float, help="the schedule's peak, instead of the recipe's")
+    grid.add_argument("--batch-size", type=int, metavar="N", help="images per step, instead of the recipe's")
     grid.add_argument("--precision", choices=["float32", "tf32", "bfloat16", "float16"], help="instead of the recipe's")
     grid.add_argument("--per", choices=["value", "pixel"], default="value", help="what is ranked (default: value)")
     grid.add_argument("--fill", default="mean", help="mean, blur, linear or a number (default: mean)")
@@ -202,15 +209,19 @@ def _arguments(args: argparse.Namespace) -> dict[str, Any]:
     import dataclasses
 
     from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS
+    from attribeval.benchmarks.roar.paper import TREATMENTS, Treatment
+    from attribeval.datasets.official import official_name
     from attribeval.training.recipe import find_recipe
 
+    name = official_name(args.data)
+    usual = Treatment() if name is None else TREATMENTS[name]
     dataset = _dataset(args)
-    builder, preprocess = _builder(args, dataset)
-    recipe = find_recipe(args.recipe)
+    builder, preprocess = _builder(args, dataset, usual)
+    recipe = find_recipe(args.recipe or usual.recipe)
     if args.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=args.epochs, steps=None)
-    if args.precision is not None:
-        recipe = dataclasses.replace(recipe, precision=args.precision)
+    given = {key: getattr(args, key) for key in ("learning_rate", "batch_size", "precision")}
+    recipe = dataclasses.replace(recipe, **{key: value for key, value in given.items() if value is not None})
     return {
         "build_model": builder,
         "dataset": dataset,
@@ -221,6 +232,7 @@ def _arguments(args: argparse.Namespace) -> dict[str, Any]:
         "controls": args.controls,
         "recipe": recipe,
         "preprocess": preprocess,
+        "geometry": args.geometry or usual.geometry,
         "per": args.per,
         "fill": _fill(args.fill),
         "targets": args.targets,
@@ -234,6 +246,7 @@ def _dataset(args: argparse.Namespace) -> Any:
 
     from attribeval.common.options import check_count
     from attribeval.datasets import TrainTest, digit_scenes, folders, npz
+    from attribeval.datasets.official import official, official_name
 
     for name in ("train", "test"):
         if getattr(args, name) is not None:
@@ -242,7 +255,10 @@ def _dataset(args: argparse.Namespace) -> Any:
         train, test = (default if n is None else n for n, default in ((args.train, 5000), (args.test, 1000)))
         made = digit_scenes(size=args.size, n_train=train, n_test=test)
         return TrainTest(made.train.samples(), made.test.samples())
-    parts = folders(args.data) if Path(args.data).is_dir() else npz(args.data)
+    if official_name(args.data) is not None:
+        parts = official(args.data)
+    else:
+        parts = folders(args.data) if Path(args.data).is_dir() else npz(args.data)
     return TrainTest(_spread(parts.train, args.train), _spread(parts.test, args.test))
 
 
@@ -251,32 +267,32 @@ def _spread(samples: Any, n: int | None) -> Any:
     return samples if n is None or n >= len(samples) else samples[[len(samples) * i // n for i in range(n)]]
 
 
-def _builder(args: argparse.Namespace, dataset: Any) -> tuple[Any, str | None]:
+def _builder(args: argparse.Namespace, dataset: Any, usual: Any) -> tuple[Any, str | None]:
     """A function that returns the untrained model, and the preprocessing that goes with it."""
     import numpy as np
 
     from attribeval.errors import AttribevalError
 
-    train = dataset.train
+    train, word = dataset.train, args.builder or usual.builder
     classes = len(train.class_names) if train.class_names is not None else int(train.labels.max()) + 1
-    if args.builder == "small":
+    if word == "small":
         from attribeval.models.small_net import small_net
 
         in_memory = isinstance(train.images, np.ndarray)
         shape = train.images.shape[1:] if in_memory else (args.size, args.size, 3)
         return lambda: small_net(shape, classes), args.preprocess
-    if ":" in args.builder:
+    if ":" in word:
         from attribeval.importable import function_in_file
 
-        file, _, name = args.builder.rpartition(":")
+        file, _, name = word.rpartition(":")
         return function_in_file(file, name), args.preprocess
     from attribeval.models.zoo import NETWORKS, untrained
 
-    if args.builder not in NETWORKS:
+    if word not in NETWORKS:
         raise AttribevalError(
-            f"Expected --builder small, {', '.join(NETWORKS)} or FILE.py:FUNCTION. Received: {args.builder!r}."
+            f"Expected --builder small, {', '.join(NETWORKS)} or FILE.py:FUNCTION. Received: {word!r}."
         )
-    return lambda: untrained(args.builder, classes), args.preprocess or NETWORKS[args.builder].preprocess
+    return lambda: untrained(word, classes), args.preprocess or usual.preprocess or NETWORKS[word].preprocess
 
 
 def _fill(text: str) -> Any:

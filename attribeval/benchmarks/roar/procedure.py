@@ -48,6 +48,7 @@ def run_roar(
     controls: Sequence[str] = (),
     recipe: str | Recipe = "small",
     preprocess: str | None = None,
+    geometry: str = "resized",
     per: str = "value",
     fill: Any = "mean",
     targets: str = "predicted",
@@ -83,6 +84,9 @@ def run_roar(
         recipe: A `Recipe`, or the name of one of `RECIPES`.
         preprocess: Name of the preprocessing between raw images and the model's input; None: the model takes raw
             images.
+        geometry: How image files become squares: "resized" squashes the whole image to the model's size; "cropped" is
+            the paper's, the short side resized to 8/7 of the model's (256 for 224) and the centred square cut out.
+            Arrays are taken as they are.
         per: "value" ranks each channel of each pixel by itself (as the reference code), "pixel" the channels' sum.
         fill: What removed values become: "mean" (the training set's, by channel), "blur", "linear" (ROAD's noisy
             linear imputation), a number, or a tuple with a number per channel.
@@ -118,7 +122,8 @@ def run_roar(
         grow_memory()  # this process builds the model too, and must leave the GPU to those that train
     request = make_request(
         build_model, dataset, methods, fractions=fractions, modes=modes, repeats=repeats, controls=controls,
-        recipe=recipe, preprocess=preprocess, per=per, fill=fill, targets=targets, checkpoint=checkpoint, seed=seed,
+        recipe=recipe, preprocess=preprocess, geometry=geometry, per=per, fill=fill, targets=targets,
+        checkpoint=checkpoint, seed=seed,
     )  # fmt: skip
     working = RunDir(run_dir)
     grid = working.claim(request.grid)

@@ -50,6 +50,7 @@ def make_request(
     controls: Sequence[str],
     recipe: str | Recipe,
     preprocess: str | None,
+    geometry: str,
     per: str,
     fill: Any,
     targets: str,
@@ -68,7 +69,7 @@ def make_request(
             raise AttribevalError(f"Expected {name} as a list. Received one name: {given!r}: put it in a list.")
     find_preprocessing(preprocess)
     model = describe(build_model)
-    source = read_source(dataset, tuple(model["input_shape"]), model["classes"])
+    source = read_source(dataset, tuple(model["input_shape"]), model["classes"], geometry)
     fill = tuple(np.ravel(fill).tolist()) if isinstance(fill, (list, tuple, np.ndarray)) else fill
     constant_fill(fill, source.shape[2], np.zeros(source.shape[2], np.float32))
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):

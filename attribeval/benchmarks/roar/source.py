@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from attribeval import progress as progress_bars
+from attribeval.benchmarks.roar.paper import GEOMETRIES, Geometry, short_side
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
+from attribeval.datasets.crops import load_crops
 from attribeval.datasets.samples import Samples
-from attribeval.errors import AttribevalError
+from attribeval.errors import AttribevalError, unknown
 
 _SHARDS = 16  # at least about so many, so that several processes share the maps of a small set
 _SMALLEST, _LARGEST = 64, 1024  # images per shard
@@ -27,11 +29,13 @@ class Source:
         splits: `Samples` by "train" and "test".
         shape: (H, W, C) of the records.
         classes: Number of classes.
+        geometry: How files become squares, see `paper.Treatment`.
     """
 
     splits: dict[str, Samples]
     shape: tuple[int, int, int]
     classes: int
+    geometry: Geometry = "resized"
 
     @property
     def dtype(self) -> str:
@@ -52,11 +56,16 @@ class Source:
             "shape": list(self.shape),
             "classes": self.classes,
             "fingerprint": digest.hexdigest(),
+            **({} if self.geometry == "resized" else {"geometry": self.geometry}),
         }
 
     def load(self, samples: Samples) -> np.ndarray:
         """Images as they are stored, (N, H, W, C) of `dtype`."""
-        images = samples.load(size=self.shape[:2], channels=self.shape[2])
+        if self.geometry == "cropped" and not isinstance(samples.images, np.ndarray):
+            side = self.shape[0]
+            images = load_crops(samples, side, short_side(side), channels=self.shape[2])
+        else:
+            images = samples.load(size=self.shape[:2], channels=self.shape[2])
         if self.dtype == "uint8":
             return np.clip(np.rint(images), 0, 255).astype(np.uint8)
         _check_finite(images, samples)
@@ -83,18 +92,23 @@ class Source:
                         bar.update(stop - start)
 
 
-def read_source(dataset: Any, input_shape: tuple[int | None, ...], classes: int) -> Source:
+def read_source(
+    dataset: Any, input_shape: tuple[int | None, ...], classes: int, geometry: Geometry = "resized"
+) -> Source:
     """Find training and test images in what the user passed.
 
     Args:
         dataset: Something with `.train` and `.test`, or a pair: `Samples`, or what has `.samples()` (digit scenes).
         input_shape: (H, W, C) of the model; None for a side that is free.
         classes: Number of the model's outputs.
+        geometry: How files become squares, see `paper.Treatment`; arrays are taken as they are.
 
     Raises:
         AttribevalError: If there are no two splits, one is empty, pixels are not finite, or labels, channels or sizes
             do not fit the model.
     """
+    if geometry not in GEOMETRIES:
+        raise unknown("geometry of roar", str(geometry), GEOMETRIES)
     parts = (dataset.train, dataset.test) if hasattr(dataset, "train") and hasattr(dataset, "test") else dataset
     if not isinstance(parts, (tuple, list)) or len(parts) != 2:
         raise AttribevalError(
@@ -124,12 +138,16 @@ def read_source(dataset: Any, input_shape: tuple[int | None, ...], classes: int)
                 f"{split} image {samples.ids[i]!r}."
             )
     shape = _shape(splits, input_shape)
+    if geometry == "cropped" and shape[0] != shape[1]:
+        raise AttribevalError(
+            f"Expected a model of square images for geometry='cropped'. Received one of {shape[0]}×{shape[1]}."
+        )
     for samples in splits.values():
         if isinstance(samples.images, np.ndarray) and samples.images.dtype.kind == "f":
             for start in range(0, len(samples), _LARGEST):
                 part = samples[start : start + _LARGEST]
                 _check_finite(part.images, part)
-    return Source(splits, shape, classes)
+    return Source(splits, shape, classes, geometry)
 
 
 def _shape(splits: dict[str, Samples], input_shape: tuple[int | None, ...]) -> tuple[int, int, int]:

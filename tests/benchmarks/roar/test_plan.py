@@ -27,8 +27,8 @@ def net():
 def request_of():
     return lambda **recipe: make_request(
         net, DATA, ["sobel", "random"], fractions=[0.5], modes=["remove"], repeats=1, controls=[],
-        recipe=Recipe(epochs=1, batch_size=4, **recipe), preprocess=None, per="value", fill="mean", targets="predicted",
-        checkpoint=None, seed=0,
+        recipe=Recipe(epochs=1, batch_size=4, **recipe), preprocess=None, geometry="resized", per="value", fill="mean",
+        targets="predicted", checkpoint=None, seed=0,
     )  # fmt: skip
 
 

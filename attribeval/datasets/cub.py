@@ -1,0 +1,95 @@
+"""Caltech-UCSD Birds-200-2011 (Wah et al. 2011) as its archive is unpacked."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from attribeval.datasets.images import image_size
+from attribeval.datasets.listed import check_images, find_root, read_numbered
+from attribeval.datasets.samples import Samples
+from attribeval.datasets.train_test import TrainTest
+from attribeval.errors import AttribevalError
+
+_SLACK = 1.0  # pixels by which a box may leave its image, by rounding
+
+
+def cub(root: str | PathLike, *, boxes: bool = False) -> TrainTest:
+    """Read CUB-200-2011 in its official split.
+
+    Args:
+        root: The unpacked `CUB_200_2011` folder, or the one that it lies in: `images/`, `images.txt`, `classes.txt`,
+            `image_class_labels.txt`, `train_test_split.txt` (1: to train on), `bounding_boxes.txt`.
+        boxes: Whether the box of each bird is read, which looks into every image's header for its size.
+
+    Returns:
+        `TrainTest` of `Samples` of paths by image number, classes as numbered; ids are paths without ending.
+
+    Raises:
+        AttribevalError: If a list is missing or malformed (naming the line), lists disagree, an image is not there, or
+            a box leaves its image.
+
+    Warns:
+        If the folder has images that no list names.
+    """
+    root = find_root(root, ["CUB_200_2011"], "train_test_split.txt", "CUB-200-2011")
+    classes = read_numbered(root / "classes.txt")
+    paths = read_numbered(root / "images.txt")
+    labels = read_numbered(root / "image_class_labels.txt", int)
+    split = read_numbered(root / "train_test_split.txt", int)
+    where = read_numbered(root / "bounding_boxes.txt", float, 4) if boxes else None
+    _check(root, classes, paths, labels, split, where)
+    check_images(root / "images", [path for (path,) in paths.values()], "images.txt")
+    places = {number: place for place, number in enumerate(sorted(classes))}
+    parts = []
+    for part, flag in (("train", 1), ("test", 0)):
+        numbers = [number for number in sorted(paths) if split[number] == [flag]]
+        files = [root / "images" / paths[number][0] for number in numbers]
+        parts.append(
+            Samples(
+                files,
+                [places[labels[number][0]] for number in numbers],
+                boxes=None if where is None else [_box(f, where[n], n) for f, n in zip(files, numbers, strict=True)],
+                ids=[str(Path(paths[number][0]).with_suffix("")) for number in numbers],
+                class_names=[classes[number][0] for number in sorted(classes)],
+                name=f"cub-{part}",
+            )
+        )
+    return TrainTest(*parts)
+
+
+def _check(root: Path, classes: dict, paths: dict, labels: dict, split: dict, where: dict | None) -> None:
+    """Lists that speak of the same images, and known classes."""
+    others = {"image_class_labels.txt": labels, "train_test_split.txt": split, "bounding_boxes.txt": where}
+    for name, of_it in others.items():
+        odd = sorted(set(paths) ^ set(of_it)) if of_it is not None else []
+        if odd:
+            raise AttribevalError(
+                f"Expected the same image numbers in images.txt and {name} of {root}. Received number {odd[0]} in one."
+            )
+    for number, (label,) in labels.items():
+        if label not in classes:
+            raise AttribevalError(
+                f"Expected classes of classes.txt in {root / 'image_class_labels.txt'}. Received {label} for image "
+                f"{number}."
+            )
+    odd = next((number for number, (flag,) in split.items() if flag not in (0, 1)), None)
+    if odd is not None or len({flag for (flag,) in split.values()}) < 2:
+        what = "images of one part only" if odd is None else f"{split[odd][0]} for image {odd}"
+        raise AttribevalError(f"Expected 1 (train) and 0 (test) in {root / 'train_test_split.txt'}. Received {what}.")
+
+
+def _box(file: Path, box: list[float], number: int) -> np.ndarray:
+    """x, y, width, height in pixels as edges relative to the image, (1, 4)."""
+    height, width = image_size(file)
+    x, y, wide, high = box
+    if not (wide > 0 and high > 0 and x >= -_SLACK and y >= -_SLACK
+            and x + wide <= width + _SLACK and y + high <= height + _SLACK):  # fmt: skip
+        raise AttribevalError(
+            f"Expected the box of image {number} inside its {width} × {height} pixels. Received x, y, width, height "
+            f"{box} for {file}."
+        )
+    edges = np.array([[x / width, y / height, (x + wide) / width, (y + high) / height]])
+    return np.clip(edges, 0, 1)
