@@ -20,6 +20,8 @@ def add(commands: Any) -> None:
     command.add_argument("--table", metavar="FILE", help="also write the table: .tex, .md, .csv, .json or .parquet")
     command.add_argument("--columns", nargs="+", metavar="NAME", help="columns of --table, in this order; of .tex and "
                          ".md by the page's headings (default: all)")  # fmt: skip
+    command.add_argument("--figure", metavar="NUMBER", help="instead of the page: a figure of the study's paper, by "
+                         "its number there, as PNG: --figure 4 -o figure4.png")  # fmt: skip
     command.set_defaults(run=run)
 
 
@@ -34,11 +36,28 @@ def run(args: argparse.Namespace) -> None:
 
     folders = find_results(args.paths)
     results = [Result.load(folder) for folder in folders]
+    if args.figure is not None:
+        return _figure(args, results)
     names = _names(folders) if len(folders) > 1 else None
     pictures = [more_pictures(result) for result in results]
     for path in _tables(Path(args.table), results, names, args.columns) if args.table else ():
         print(path)
     print(write_report(args.output, results, pictures=pictures, title=args.title, names=names))
+
+
+def _figure(args: argparse.Namespace, results: list[Result]) -> None:
+    """Write one figure of one result."""
+    from pathlib import Path
+
+    from attribeval.errors import AttribevalError
+    from attribeval.files import write_picture
+
+    if len(results) != 1:
+        raise AttribevalError(f"Expected one result for --figure. Received {len(results)}: name its folder.")
+    default = args.output == "report.html"
+    path = Path(f"figure_{args.figure}.png" if default else args.output)
+    write_picture(results[0].figure(args.figure), path)
+    print(path)
 
 
 def _names(folders: list[Path]) -> list[str]:

@@ -10,6 +10,7 @@ from attribeval.errors import AttribevalError
 from attribeval.plots.bam import bam_pictures, plot_bam
 from attribeval.plots.leaderboard import leaderboard_pictures, plot_leaderboard
 from attribeval.plots.roar import plot_roar, roar_pictures
+from attribeval.plots.roar_figures import FIGURES as ROAR_FIGURES
 from attribeval.plots.sanity import plot_data_randomisation, plot_sanity, sanity_pictures
 from attribeval.plots.wsol import plot_wsol
 
@@ -24,6 +25,7 @@ RESULT_PLOTS = {
     "sanity": plot_sanity,
     "wsol": plot_wsol,
 }
+_FIGURES = {"roar": ROAR_FIGURES}
 _MORE = {
     "bam": bam_pictures,
     "leaderboard": leaderboard_pictures,
@@ -50,6 +52,28 @@ def plot_result(result: Result) -> Figure:
             "there is no plot: draw result.table yourself."
         )
     return RESULT_PLOTS[result.benchmark](result)
+
+
+def figure_of(result: Result, number: str) -> Figure:
+    """A figure of the benchmark's paper.
+
+    Args:
+        result: What a benchmark returned.
+        number: Of the figure in the paper.
+
+    Returns:
+        matplotlib Figure.
+
+    Raises:
+        AttribevalError: If there is none of that number (those there are listed), or the result lacks what it shows.
+    """
+    known = _FIGURES.get(result.benchmark, {})
+    if str(number) not in known:
+        listed = ", ".join(known) or "none"
+        raise AttribevalError(
+            f"Expected a figure of the paper of {result.benchmark!r}: {listed}. Received: {str(number)!r}."
+        )
+    return known[str(number)](result)
 
 
 def more_pictures(result: Result) -> dict[str, Figure]:

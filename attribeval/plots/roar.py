@@ -191,6 +191,7 @@ def _curves(ax: Axes, table: pd.DataFrame, methods: list[str]) -> None:
         if rows.empty:
             continue
         x, y, low, high = (rows[column].to_numpy(dtype=np.float64) for column in ("fraction", "value", "low", "high"))
+        marker = marker or "o" * (len(x) == 1)  # a line through one point is not seen
         ax.fill_between(x, low, high, color=colour, alpha=0.16, lw=0, zorder=2)
         ax.plot(
             x, y, color=colour, ls=dashes, lw=width, marker=marker, ms=4, mec="white", mew=0.5, zorder=3, label=label

@@ -59,6 +59,22 @@ class Result:
 
         return plot_result(self)
 
+    def figure(self, number: str | int):
+        """Draw a figure of the benchmark's paper, by its number there, from this result.
+
+        Args:
+            number: Of `roar` (Hooker et al. 2019): 1, 2, 3, 4, 5, 6, 7, 8.
+
+        Returns:
+            matplotlib Figure.
+
+        Raises:
+            AttribevalError: If there is no such figure, or the result lacks what it shows.
+        """
+        from attribeval.plots.results import figure_of
+
+        return figure_of(self, str(number))
+
     def save(self, folder: str | os.PathLike) -> Path:
         """Write `table.csv`, `result.json` (settings, summary, checksums), `arrays.npz` into a folder, each whole."""
         folder = Path(folder)

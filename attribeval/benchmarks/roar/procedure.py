@@ -15,6 +15,7 @@ from os import PathLike
 from typing import Any
 
 from attribeval import progress as progress_bars
+from attribeval.benchmarks.roar.example import example_arrays
 from attribeval.benchmarks.roar.executors.choose import check_executor, make_executor, portable
 from attribeval.benchmarks.roar.executors.cooperative import Cooperative
 from attribeval.benchmarks.roar.executors.inline import Inline
@@ -176,8 +177,16 @@ def continue_roar(
     return report(working)
 
 
-def report(run_dir: RunDir) -> Result:
-    """The answer, from the records that there are."""
+def report(run_dir: RunDir, example: int = 0) -> Result:
+    """The answer, from the records that there are.
+
+    Args:
+        run_dir: Of the run.
+        example: Number of the test image that pictures show.
+
+    Raises:
+        AttribevalError: If no training is finished, or there is no such image.
+    """
     grid = run_dir.grid()
     records = run_dir.records()
     done = [record for record in records if record["status"] == "done"]
@@ -194,7 +203,9 @@ def report(run_dir: RunDir) -> Result:
         "versions": done[0]["versions"],
     }
     settings["model"] = {key: value for key, value in settings["model"].items() if key != "architecture"}
-    return make_result(records, settings, planned=[cell.name for cell in grid.cells()])
+    made = make_result(records, settings, planned=[cell.name for cell in grid.cells()])
+    made.arrays |= example_arrays(run_dir, grid, example)
+    return made
 
 
 def prepare(run_dir: RunDir, grid: Grid, request: Request, progress: bool | None) -> None:
