@@ -36,6 +36,11 @@ class Preprocessing:
             images = images[..., ::-1]
         return (images / np.float32(self.scale) - np.float32(self.mean)) / np.float32(self.std)
 
+    def undo(self, inputs):
+        """Raw images (..., channels) of network inputs: the inverse of a call."""
+        pixels = (inputs * np.float32(self.std) + np.float32(self.mean)) * np.float32(self.scale)
+        return pixels[..., ::-1] if self.bgr else pixels
+
     def restore_channels(self, maps):
         """Put maps (..., channels) of the network's input back into the channel order of the raw images."""
         return maps[..., ::-1] if self.bgr and maps.shape[-1] == 3 else maps

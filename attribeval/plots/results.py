@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from attribeval.errors import AttribevalError
 from attribeval.plots.bam import bam_pictures, plot_bam
+from attribeval.plots.bam_figures import FIGURES as BAM_FIGURES
 from attribeval.plots.leaderboard import leaderboard_pictures, plot_leaderboard
 from attribeval.plots.roar import plot_roar, roar_pictures
 from attribeval.plots.roar_figures import FIGURES as ROAR_FIGURES
@@ -25,7 +26,7 @@ RESULT_PLOTS = {
     "sanity": plot_sanity,
     "wsol": plot_wsol,
 }
-_FIGURES = {"roar": ROAR_FIGURES}
+_FIGURES = {"bam": BAM_FIGURES, "roar": ROAR_FIGURES}
 _MORE = {
     "bam": bam_pictures,
     "leaderboard": leaderboard_pictures,

@@ -63,7 +63,7 @@ class Result:
         """Draw a figure of the benchmark's paper, by its number there, from this result.
 
         Args:
-            number: Of `roar` (Hooker et al. 2019): 1, 2, 3, 4, 5, 6, 7, 8.
+            number: Of `roar` (Hooker et al. 2019): 1 to 8. Of `bam` (Yang & Kim 2019): 2 to 13 and 16.
 
         Returns:
             matplotlib Figure.

@@ -13,6 +13,7 @@ from attribeval.models.classifier import Classifier
 
 _BATCH = 64
 RADIUS = 0.5
+PAPER_OPTIMISER = {"optimiser": "descent", "rate": 500.0, "eta1": 0.01}  # appendix A, and section 5.4 for eta1
 TOLERANCE = 0.1  # a patch is insignificant if ‖f(x + δ) − f(x)‖ is below this share of ‖f(x)‖
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from attribeval import progress as progress_bars
 from attribeval.attributer import versions
 from attribeval.benchmarks.bam.concept_contrast import EXAMPLES, concept_examples, kept_vectors
-from attribeval.benchmarks.bam.examples import example_panels
-from attribeval.benchmarks.bam.insignificant_patch import RADIUS, Patches, insignificant_patches
+from attribeval.benchmarks.bam.examples import example_panels, patch_panels, series_panels
+from attribeval.benchmarks.bam.insignificant_patch import PAPER_OPTIMISER, RADIUS, Patches, insignificant_patches
 from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, k_name, train_models, training_sets
 from attribeval.benchmarks.bam.nets import Net
 from attribeval.benchmarks.bam.plan import KS, PAPER_METHODS, Plan, make_plan
@@ -79,7 +79,8 @@ def run_bam(
             perturbation, model-agnostic and region, Score-CAM and guided IG); they have no robustness rows and no
             series over k.
         random_sets: Sets of 100 random examples for TCAV.
-        protocol: "fixed", "paper" or "reference", see `region.heat` and `iir.unchanged`.
+        protocol: "fixed", "paper" or "reference", see `region.heat` and `iir.unchanged`. "paper" also finds patches by
+            the article's update (appendix A), plain descent with λ = 500 and η₁ = .01, in place of Adam.
         strategy: For the trainings, as in `training.strategies.make_strategy`.
         seed: Of everything random.
         batch_size: Images that a model explains at a time.
@@ -134,7 +135,7 @@ def run_bam(
             evidence.series.append((one, beside))
     bare = Classifier(models[SCENE_ONLY].classifier.model, class_names=test.scene_names, name="bam_scene_only_inputs")
     having = np.flatnonzero(test.objects == feature)[:patch_images]
-    inputs, evidence.patches = _patches(models[SCENE_ONLY].classifier, bare, test, having, store, progress)
+    inputs, evidence.patches = _patches(models[SCENE_ONLY].classifier, bare, test, having, protocol, store, progress)
     evidence.without_patch = score(bare, patched(test, having, inputs, None, "inputs"))
     evidence.with_patch = score(bare, patched(test, having, inputs, evidence.patches, "inputs with patches"))
     evidence.concepts = _concepts(models, plan, test, feature, of_series, random_sets, store, seed, progress)
@@ -162,6 +163,8 @@ def run_bam(
     }
     result = summarise(evidence, settings)
     result.arrays |= example_panels(models, plan, test, items, evidence, seed)
+    result.arrays |= series_panels(models, plan, test, of_series[0], seed)
+    result.arrays |= patch_panels(bare, plan, test, having, inputs, evidence.patches, seed)
     return result
 
 
@@ -197,7 +200,13 @@ def _score(
 
 
 def _patches(
-    scene_only: Classifier, bare: Classifier, test: Any, items: np.ndarray, store: Store, progress: bool | None
+    scene_only: Classifier,
+    bare: Classifier,
+    test: Any,
+    items: np.ndarray,
+    protocol: Protocol,
+    store: Store,
+    progress: bool | None,
 ) -> tuple[np.ndarray, Patches]:
     """Model inputs of scenes, and the patches found in them; kept by content."""
     if not items.size:
@@ -208,15 +217,17 @@ def _patches(
     )
     shape = (1, *inputs.shape[1:])
     ends = [np.asarray(scene_only.prepare(np.full(shape, end, np.float32)))[0, 0, 0] for end in (0.0, 255.0)]
-    about = [model_key(bare), items.tolist(), RADIUS, versions(), content_of(inputs, pasted)]
+    options = PAPER_OPTIMISER if protocol == "paper" else {}
+    about = [model_key(bare), items.tolist(), RADIUS, versions(), content_of(inputs, pasted), *options.items()]
     name = f"patches/{digest_of(about)}"
     parts = ("images", "change", "before", "scale", "size")
     found = store.read_arrays(name)
     if found is None:
         with progress_bars.bar(len(items), "patches", progress) as bar:
             made = insignificant_patches(
-                bare, inputs, pasted, np.asarray(test.masks[items]), bounds=(np.minimum(*ends), np.maximum(*ends))
-            )
+                bare, inputs, pasted, np.asarray(test.masks[items]), bounds=(np.minimum(*ends), np.maximum(*ends)),
+                **options,
+            )  # fmt: skip
             bar.update(len(items))
         found = {part: np.asarray(getattr(made, part)) for part in parts}
         store.write_arrays(name, found)

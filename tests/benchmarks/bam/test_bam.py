@@ -303,3 +303,89 @@ def test_the_command_runs_and_reports(tmp_path, capsys):
     assert main([*arguments[:-1], "ten"]) == 2
     assert "Unknown object class" in capsys.readouterr().err
     assert main(["bam", "report", str(tmp_path / "nothing")]) == 2
+
+
+# --------------------------------------------------------------------------------------------- figures of the article
+
+
+@pytest.fixture(scope="module")
+def trained(data, run_dir, result):
+    """The models as the run directory holds them."""
+    return train_models(training_sets(data, KS, 0, None), NET, Store(run_dir, "bam"), progress=False)
+
+
+def heat_by_hand(values):
+    """Positive parts summed over channels, cut at the 99th percentile, from 0 to 1."""
+    positive = np.maximum(np.asarray(values, np.float64), 0).sum(-1)
+    top = np.sort(positive.ravel())
+    place = 0.99 * (top.size - 1)
+    top = top[int(place)] + (place % 1) * (top[int(place) + 1] - top[int(place)])
+    return (np.minimum(positive, top) - positive.min()) / (top - positive.min())
+
+
+def test_maps_over_k_are_those_of_each_model(data, result, trained):
+    image = result.arrays["over_k/image"]
+    (item,) = [i for i in range(len(data.test)) if np.array_equal(data.test.images[i], image)]
+    assert data.test.objects[item] == 0 and data.test.scenes[item] == 0  # a scene that has the feature for every k
+    names = [str(name) for name in result.arrays["over_k/methods"]]
+    for k, of_k in zip(KS, np.moveaxis(result.arrays["over_k/maps"], 1, 0), strict=True):
+        attributer = Attributer(trained[f"k{k:g}"].classifier)
+        values = attributer.explain(image[None].astype(np.float32), method="gradient", progress=False).values[0]
+        np.testing.assert_allclose(of_k[names.index("gradient")], heat_by_hand(values), atol=1e-4)
+    axes = result.figure(5).axes
+    assert len(axes) == len(names) * (len(KS) + 1)
+    np.testing.assert_array_equal(axes[0].images[0].get_array(), image)
+    assert [ax.get_title() for ax in axes[: len(KS) + 1]] == ["x", *(f"k = {k:g}" for k in KS)]
+
+
+def test_the_patch_that_is_shown_is_the_least_noticed(data, result, trained):
+    x, patched = result.arrays["patch/images"]
+    (item,) = [i for i in range(len(data.test)) if np.array_equal(data.test.scene_only[i], x)]
+    mask = data.test.masks[item]
+    assert (x[~mask] == patched[~mask]).all() and (x[mask] != patched[mask]).any()
+    logits = [np.asarray(answers) for answers in trained["scene_only"].classifier.forward(
+        trained["scene_only"].classifier.prepare(np.stack([x, patched]).astype(np.float32)))[0].numpy()]  # fmt: skip
+    change, scale = (float(result.arrays[f"patch/{name}"]) for name in ("change", "scale"))
+    assert np.linalg.norm(logits[0]) == pytest.approx(scale, rel=1e-4)
+    assert np.linalg.norm(logits[1] - logits[0]) == pytest.approx(change, abs=0.02 * scale)  # shown in whole bytes
+    ratio = result.arrays["patches/change"] / result.arrays["patches/scale"]
+    assert change / scale == ratio.min()
+    axes = result.figure(9).axes
+    np.testing.assert_array_equal(axes[0].images[0].get_array(), x)
+    across = len(axes) // 2
+    np.testing.assert_array_equal(axes[across].images[0].get_array(), patched)
+
+
+def test_figures_of_bars_have_the_tables_lengths(result):
+    for figure, metric in ((4, "MCS"), (8, "IDR"), (10, "IIR"), (11, "IIRChange")):
+        rows = result.table[(result.table["metric"] == metric) & np.isfinite(result.table["value"])]
+        ax = result.figure(figure).axes[0]
+        drawn = [bar.get_width() for bar in ax.patches]
+        order = sorted(rows["value"], reverse=figure != 11)
+        np.testing.assert_allclose(drawn, order)
+    for figure in (2, 3, 6, 7, 12, 13, 16):
+        assert result.figure(figure).axes
+    with pytest.raises(AttribevalError, match=r"paper of 'bam': 2, 3, .*16. Received: '1'"):
+        result.figure(1)
+    bare = Result("bam", result.table, result.settings)
+    for figure, said in ((5, "maps over k"), (9, "maps of a patch")):
+        with pytest.raises(AttribevalError, match=said):
+            bare.figure(figure)
+
+
+def test_the_papers_protocol_is_its_optimiser_as_well(data, run_dir, result, monkeypatch):
+    from attribeval.benchmarks.bam import procedure
+
+    asked = []
+    find = procedure.insignificant_patches
+
+    def listen(*given, **options):
+        asked.append(options)
+        return find(*given, **options)
+
+    monkeypatch.setattr(procedure, "insignificant_patches", listen)
+    few = {"images": 4, "robust_images": 0, "patch_images": 4, "series_images": 2, "random_sets": 2, "slow_images": 1}
+    for protocol in ("fixed", "paper"):
+        run_bam(data, ["gradient"], run_dir=run_dir, net=NET, ks=KS, protocol=protocol, progress=False, **few)
+    fixed, paper = ({key: value for key, value in one.items() if key != "bounds"} for one in asked)
+    assert fixed == {} and paper == {"optimiser": "descent", "rate": 500.0, "eta1": 0.01}

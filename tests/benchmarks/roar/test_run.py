@@ -16,6 +16,7 @@ from scipy.ndimage import maximum_filter
 from attribeval import Attributer, Evaluator
 from attribeval.benchmarks.roar import procedure
 from attribeval.benchmarks.roar.estimators import method_of
+from attribeval.benchmarks.roar.example import modified
 from attribeval.benchmarks.roar.executors.local import Local
 from attribeval.benchmarks.roar.ranks import unpack
 from attribeval.benchmarks.roar.records import Records
@@ -25,6 +26,7 @@ from attribeval.benchmarks.roar.tasks import Setup, is_maps, record_death, run_t
 from attribeval.datasets import Samples, TrainTest
 from attribeval.errors import AttribevalError
 from attribeval.methods.registry import build_method
+from attribeval.results.numbers import share
 from attribeval.training.recipe import Recipe
 
 SIZE, CLASSES, VALUES = 16, 3, 16 * 16 * 3
@@ -245,6 +247,20 @@ def test_the_result_has_every_row(finished):
 
 def times(run_dir):
     return {path.name: path.stat().st_mtime_ns for path in (run_dir.path / "cells").iterdir()}
+
+
+def test_the_result_holds_the_first_test_image_as_it_was_trained_on(finished):
+    run_dir, result = finished
+    image = DATA.test.images[0]
+    np.testing.assert_array_equal(result.arrays["example/image"], image)
+    mask = stored_mask(run_dir, run_dir.ranks_folder("GRAD"), "test", 2, 0)[:1]
+    found = modified(result.arrays, result.settings, "GRAD", 0.4, "remove")
+    np.testing.assert_array_equal(found, painted(image[None], mask)[0])
+    assert {ax.get_title() for ax in result.figure(7).axes} > {"unmodified\n" + share(_whole(result))}
+
+
+def _whole(result):
+    return float(result.table["value"][result.table["kind"] == "unmodified"].iloc[0])
 
 
 def test_a_second_call_trains_nothing(finished, monkeypatch):
