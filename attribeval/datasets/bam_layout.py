@@ -3,7 +3,7 @@
 obj/train/<object>/*.png, obj/val/*.png       composites by object class        (obj and scene are the same files)
 scene/train/<scene>/*.png, scene/val/*.png    composites by scene class
 scene_only/…                                  their scenes alone
-mask/train/*.png, mask/val/*.png              the object's pixels, white         (ours; the released masks are pickled)
+mask/train/*.png, mask/val/*.png              the object's pixels, white         (ours)
 obj/val.txt, …                                "<file> <class index>"
 obj/val_loc.txt, …                            "<file> <top>,<left>,<bottom>,<right>" in pixels, half-open
 bam.json                                      what made it
@@ -26,6 +26,7 @@ from PIL import Image
 
 from attribeval import progress as progress_bars
 from attribeval.datasets.bam import Bam, BamPart
+from attribeval.datasets.bam_released import is_released, read_released
 from attribeval.datasets.bam_sources import ObjectSource, check_enough
 from attribeval.datasets.compositing import drawn_size, paste, resized
 from attribeval.datasets.geometry import centre_crop
@@ -207,10 +208,11 @@ def _write_lists(folder: Path, about: dict[str, Any], locations: dict[str, str])
 
 
 def read_bam(folder: str | PathLike, jobs: int | None = None) -> Bam:
-    """Read what `build_bam` wrote. Images are decoded once, into memory-mapped arrays beside them.
+    """Read what `build_bam` wrote, or the authors' script. Images are decoded once, into memory-mapped arrays.
 
     Args:
-        folder: The folder with `bam.json`, `obj`, `scene`, `scene_only` and `mask`.
+        folder: The folder with `bam.json`, `obj`, `scene`, `scene_only` and `mask`; or of the released script, see
+            `bam_released.read_released`.
         jobs: Threads that decode; None: as many as cores.
 
     Returns:
@@ -220,12 +222,14 @@ def read_bam(folder: str | PathLike, jobs: int | None = None) -> Bam:
         AttribevalError: If it is no such folder, or an image is missing.
     """
     folder = Path(folder)
+    if not (folder / "bam.json").is_file() and is_released(folder):
+        return read_released(folder, jobs)
     try:
         about = json.loads((folder / "bam.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise AttribevalError(
-            f"Expected a folder that `attribeval bam build` wrote, with bam.json. Received {folder}: {error}. Folders "
-            "of the released script hold their masks as pickles, which are not read: build them anew."
+            f"Expected a folder that `attribeval bam build` wrote, with bam.json, or the released script, with obj, "
+            f"scene, scene_only and their val.txt. Received {folder}: {error}."
         ) from error
     return Bam(*(_read_part(folder, about, part, name, jobs) for part, name in _PARTS.items()))
 

@@ -1,19 +1,17 @@
 """CIFAR-10 (Krizhevsky 2009) as its archive is unpacked: the binary version, or the Python version.
 
-The Python version is pickled. A pickle can run any code when it is read, so that these are read by an unpickler that
-knows three names, those of NumPy's arrays, and refuses all others.
+The Python version is pickled, and read as `arrays_only` says.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from attribeval.datasets.arrays_only import unpickled
 from attribeval.datasets.listed import find_root, read_lines
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.train_test import TrainTest
@@ -110,34 +108,8 @@ def _bytes(file: Path) -> bytes:
         ) from error
 
 
-class _Arrays(pickle.Unpickler):
-    """Reads plain values and NumPy arrays; every other name that a pickle asks for is refused."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
-            return getattr(np, name)
-        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            return _empty_array
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch of CIFAR-10 needs")
-
-
-def _empty_array(kind: type, shape: tuple[int, ...], dtype: bytes) -> np.ndarray:
-    """What NumPy's `_reconstruct` makes of an array before its state is set."""
-    if kind is not np.ndarray:
-        raise pickle.UnpicklingError("it makes an array of another class")
-    return np.ndarray((0,), "b")
-
-
 def _unpickled(file: Path) -> dict[Any, Any]:
-    try:
-        found = _Arrays(io.BytesIO(_bytes(file)), encoding="bytes").load()
-    except AttribevalError:
-        raise
-    except Exception as error:  # a corrupted pickle raises anything
-        raise AttribevalError(
-            f"Expected a batch of CIFAR-10 in {file}, arrays and plain values. Received: {type(error).__name__}: "
-            f"{str(error).rstrip('.')}. Unpack the archive again, or take the binary version."
-        ) from error
+    found = unpickled(_bytes(file), f"{file}, a batch of CIFAR-10")
     if not isinstance(found, dict):
         raise AttribevalError(f"Expected a dictionary in {file}. Received: {type(found).__name__}.")
     return found
