@@ -74,7 +74,7 @@ def figure_5(result: Result) -> Figure:
             _map(ax, of_k, image, mask)
     axes[0, 0].set_title("x", fontsize=9, color=INK)
     for ax, k in zip(axes[0, 1:], ks, strict=True):
-        ax.set_title(f"k = {k:g}", fontsize=9, color=INK)
+        ax.set_title(f"k = {k:.3g}", fontsize=9, color=INK)
     return figure
 
 

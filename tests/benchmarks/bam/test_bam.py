@@ -335,7 +335,7 @@ def test_maps_over_k_are_those_of_each_model(data, result, trained):
     axes = result.figure(5).axes
     assert len(axes) == len(names) * (len(KS) + 1)
     np.testing.assert_array_equal(axes[0].images[0].get_array(), image)
-    assert [ax.get_title() for ax in axes[: len(KS) + 1]] == ["x", *(f"k = {k:g}" for k in KS)]
+    assert [ax.get_title() for ax in axes[: len(KS) + 1]] == ["x", *(f"k = {k:.3g}" for k in KS)]
 
 
 def test_the_patch_that_is_shown_is_the_least_noticed(data, result, trained):
