@@ -35,6 +35,8 @@ from attribeval.models.sharing import SharedOut, halved, share_out
 from attribeval.models.task import ScoreName, TaskName
 from attribeval.models.zoo import load_classifier
 
+Images = ImageSource | Repeated
+
 
 class Attributer:
     """Explains the decisions of one image classifier.
@@ -87,7 +89,7 @@ class Attributer:
         batch_size: int | None = None,
         strategy: Any = None,
     ):
-        options = {"target_layer": target_layer, "score": score, "precision": precision, "task": task}
+        options: dict[str, Any] = {"target_layer": target_layer, "score": score, "precision": precision, "task": task}
         options |= {"output": output, "inputs": inputs}
         if isinstance(model, (str, PathLike)):
             self.classifier = load_classifier(model, weights=weights, preprocess=preprocess, **options)
@@ -304,7 +306,7 @@ class Attributer:
             )
         return {label: build_method(one, options)}
 
-    def _capacity(self, source: ImageSource, batch_size: int | None) -> int:
+    def _capacity(self, source: Images, batch_size: int | None) -> int:
         """Images at a time: as given, or as fits the device: about 16 images of 224 × 224 on a CPU, 64 on a GPU."""
         given = batch_size if batch_size is not None else self.batch_size
         if given is not None:
@@ -317,7 +319,7 @@ class Attributer:
 
     def _in_batches(
         self,
-        source: ImageSource,
+        source: Images,
         batch_size: int | None,
         what: str,
         show: bool | None,
@@ -331,7 +333,7 @@ class Attributer:
         With several devices (unless `one_device`) both are called by a thread of each.
         """
         if self._copies is not None and not one_device:
-            self._share_out(source, batch_size, what, show, work, finish)
+            self._share_out(self._copies, source, batch_size, what, show, work, finish)
             return
         capacity, start = self._capacity(source, batch_size), 0
         with progress.bar(len(source), what, show) as bar, ThreadPoolExecutor(1, "attribeval-read") as reader:
@@ -353,13 +355,15 @@ class Attributer:
                 start = stop
         finish()
 
-    def _share_out(self, source: ImageSource, batch_size: Any, what: str, show: Any, work: Any, finish: Any) -> None:
+    def _share_out(
+        self, copies: Copies, source: Images, batch_size: Any, what: str, show: Any, work: Any, finish: Any
+    ) -> None:
         """`_in_batches` on several devices."""
         capacity = self._capacity(source, batch_size)
-        self._copies.update()
-        batches = SharedOut(len(source), capacity, source.load, ahead=len(self._copies.devices))
+        copies.update()
+        batches = SharedOut(len(source), capacity, source.load, ahead=len(copies.devices))
         with progress.bar(len(source), what, show) as bar, tf32(self.classifier.precision == "tf32"):
-            share_out(self._copies, batches, work, finish, bar.update)
+            share_out(copies, batches, work, finish, bar.update)
 
     def _run(
         self,
@@ -373,12 +377,13 @@ class Attributer:
         one_device: bool = False,
         remarks: bool = True,
     ) -> dict[str, Attributions]:
-        source = ImageSource(images, self.classifier.input_shape)
+        source: Images
+        source = read = ImageSource(images, self.classifier.input_shape)
         seeds = _read_seeds(seed, len(source))
         rows = self.classifier.extra.read(extra, len(source))
         given = self.classifier.read_targets(targets, len(source))
         if given is not None and given.ndim == 2:  # several classes of each image: it is explained for each
-            source, rows = Repeated(source, given.shape[1]), rows.repeated(given.shape[1])
+            source, rows = Repeated(read, given.shape[1]), rows.repeated(given.shape[1])
             seeds = np.repeat(seeds, given.shape[1], axis=0) if isinstance(seeds, np.ndarray) else seeds
             given = given.ravel()
         methods = of_images(methods, images, len(source))

@@ -107,10 +107,8 @@ class Attributions:
             completeness_gap=gap,
             photographs=photographs,
             probabilities=None if self.probabilities is None else self.probabilities[order],
-            **{
-                name: None if getattr(self, name) is None else [getattr(self, name)[i] for i in order]
-                for name in ("ids", "paths")
-            },
+            ids=None if self.ids is None else [self.ids[i] for i in order],
+            paths=None if self.paths is None else [self.paths[i] for i in order],
         )
 
     def __repr__(self) -> str:
@@ -215,7 +213,7 @@ class Attributions:
         if path.suffix == ".npy":
             write_atomic(path, lambda file: np.save(file, self.values, allow_pickle=False))
             return path
-        arrays = self.arrays()
+        arrays: dict[str, Any] = self.arrays()
         write_atomic(path, lambda file: np.savez_compressed(file, **arrays))
         return path
 

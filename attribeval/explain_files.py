@@ -49,7 +49,7 @@ class _Image:
     digest: str = ""
     missing: list[str] = field(default_factory=list)  # methods without a file
     pictured: bool = True
-    pixels: np.ndarray | None = None
+    pixels: Any = None  # raw (H, W, C), once it is read
 
 
 def explain_files(

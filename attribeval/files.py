@@ -29,6 +29,11 @@ def write_atomic(path: Path, write: Callable[[Any], Any]) -> None:
         raise
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """`write_atomic` of what is known already."""
+    write_atomic(path, lambda file: file.write(data))
+
+
 def write_picture(figure: Any, path: Path, about: Mapping[str, str] | None = None) -> None:
     """Write a figure of matplotlib as PNG, whole or not at all.
 

@@ -16,7 +16,7 @@ running: list[str] = []  # files that are being run to find a function
 def place_of(function: Callable) -> dict[str, str] | None:
     """The file and name of a function at the top of a `.py` file; None for any other."""
     name = getattr(function, "__qualname__", "<lambda>")
-    file = getattr(sys.modules.get(getattr(function, "__module__", None)), "__file__", None)
+    file = getattr(sys.modules.get(getattr(function, "__module__", None) or ""), "__file__", None)
     if "<" in name or "." in name or file is None:
         return None
     return {"file": str(Path(file).resolve()), "name": name}
@@ -29,7 +29,7 @@ def function_in_file(path: str, name: str) -> Callable[..., Any]:
         AttribevalError: If there is no such file or function, or the file cannot be run.
     """
     spec = importlib.util.spec_from_file_location(f"attribeval_builder_{Path(path).stem}", path)
-    if spec is None or not Path(path).is_file():
+    if spec is None or spec.loader is None or not Path(path).is_file():
         raise AttribevalError(f"Expected a Python file with the function {name}. Received: {path}, which is none.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module

@@ -112,7 +112,7 @@ class MapFolder:
         self._keep_settings()
         file = self.map_file(maps.method, name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        arrays = maps.arrays() | {_DIGEST: np.array(digest)}
+        arrays: dict[str, Any] = maps.arrays() | {_DIGEST: np.array(digest)}
         write_atomic(file, lambda f: np.savez(f, **arrays))  # a gradient's map hardly shrinks, and that takes longest
 
     def write_picture(self, figure: Any, name: str, digest: str) -> None:

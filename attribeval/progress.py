@@ -57,7 +57,8 @@ class Lines:
 
     def __init__(self, total: int, what: str, unit: str = "image"):
         self._total, self._what, self._unit = total, what, unit
-        self._done, self._at_start, self._ended = 0, None, threading.Event()
+        self._at_start: int | None = None
+        self._done, self._ended = 0, threading.Event()
 
     def __enter__(self) -> Lines:
         self._begun = time.monotonic()

@@ -82,7 +82,8 @@ def read_json(data: bytes) -> Any:
 def array_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Arrays as a sealed .npz file."""
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
+    named: dict[str, Any] = dict(arrays)
+    np.savez_compressed(file, **named)
     return seal(file.getvalue())
 
 

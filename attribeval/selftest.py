@@ -105,7 +105,7 @@ def gradient_is_slope(asked: Asked) -> Check:
         direction = direction / steepness
         slopes = []
         for share in _STEPS:
-            step = share * max(np.linalg.norm(x[n]), 1e-3)
+            step = share * max(float(np.linalg.norm(x[n])), 1e-3)
             ends = np.stack([x[n] + step * direction, x[n] - step * direction])
             scores = classifier.forward(tf.constant(ends, classifier.dtype))[0].numpy().astype(np.float64)
             upper, lower = scores[:, asked.targets[n]]
@@ -264,8 +264,8 @@ def selftest(attributer: Attributer, images: Any, *, seed: int = 0) -> Iterator[
         The checks as they are done; one that raises an error has failed, and says with what.
     """
     asked = Asked(attributer, images, seed)
-    for check in KNOWN:
-        yield _made(check)
+    for known in KNOWN:
+        yield _made(known)
     for check in OF_MODEL:
         yield _made(check, asked)
 

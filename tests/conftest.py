@@ -10,6 +10,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.pop("COLUMNS", None)  # tables are as in a pipe
+os.unsetenv("COLUMNS")  # readline may have set it behind Python's back, for processes that tests start
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several workers share a GPU
 
 import numpy as np

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ def _package() -> Any:
         raise AttribevalError(f"Could not import deeplift: {error}. pip install deeplift PyYAML.") from error
     for name, module in list(sys.modules.items()):
         if name.startswith("deeplift.") and hasattr(module, "tf"):
-            module.tf = tf.compat.v1
+            vars(module)["tf"] = tf.compat.v1
     return deeplift
 
 
@@ -62,7 +63,7 @@ def chain(model: Any) -> list[Any]:
     return layers
 
 
-def _activation(layer: Any, function: Any, last: bool, score: str) -> list[Any]:
+def _activation(layer: Any, function: Any, last: bool, score: Any) -> list[Any]:
     kinds = _package().layers
     name = getattr(function, "__name__", str(function))
     if name == "linear" or (last and score == "logit" and name in ("softmax", "sigmoid")):
@@ -75,7 +76,7 @@ def _activation(layer: Any, function: Any, last: bool, score: str) -> list[Any]:
     return [classes[name](nonlinear_mxts_mode="Rescale", name=f"{layer.name}_{name}", verbose=False)]
 
 
-def _convert(layer: Any, weights: dict[str, np.ndarray], last: bool, score: str) -> list[Any]:
+def _convert(layer: Any, weights: dict[str, np.ndarray], last: bool, score: Any) -> list[Any]:
     """One Keras layer as layers of the package; called inside the private graph, so it reads no Keras variable."""
     kinds, keras = _package().layers, tf.keras.layers
     common = {"name": layer.name, "verbose": False}
@@ -160,7 +161,8 @@ def build(classifier: Classifier, rule: str) -> Callable[[np.ndarray, np.ndarray
     """
     check_columns(classifier, "The deeplift package")
     parameters, shape = classifier.model.count_params(), classifier.input_shape
-    if None in shape or parameters > MAX_PARAMETERS or np.prod(shape) > MAX_VALUES:
+    values = math.prod(side or MAX_VALUES + 1 for side in shape)
+    if parameters > MAX_PARAMETERS or values > MAX_VALUES:
         raise AttribevalError(
             f"The deeplift package takes minutes and gigabytes on big nets: expected at most {MAX_PARAMETERS:,} "
             f"parameters and inputs of at most 128 × 128 × 3. Received: {parameters:,} parameters, input {shape}: "
@@ -181,7 +183,7 @@ def build(classifier: Classifier, rule: str) -> Callable[[np.ndarray, np.ndarray
                 package.util._SESS = kept
 
     def make() -> tuple[Any, Any]:
-        converted = [package.layers.Input(batch_shape=(None, *shape), name="input")]
+        converted: list[Any] = [package.layers.Input(batch_shape=(None, *shape), name="input")]
         for layer, own in zip(layers, weights, strict=True):
             converted += _convert(layer, own, layer is layers[-1], classifier.score)
         if not isinstance(converted[-1], package.layers.Dense):
@@ -194,7 +196,7 @@ def build(classifier: Classifier, rule: str) -> Callable[[np.ndarray, np.ndarray
         return converted, contributions
 
     converted, contributions = run(make)
-    probe = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    probe = np.random.default_rng(0).normal(size=(2, *(side or 1 for side in shape))).astype(np.float32)
     feed = {converted[0].get_activation_vars(): probe}
     theirs = session.run(converted[-1].get_activation_vars(), feed)
     ours = classifier.forward(tf.constant(probe, classifier.dtype))[0].numpy()

@@ -10,7 +10,7 @@ from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.card import Method
 from attribeval.methods.registry import METHODS, make
 
-BACKENDS: dict[str, dict[str, type]] = {
+BACKENDS: dict[str, dict[str, type[Any]]] = {
     "tf_keras_vis": {
         "gradient": tf_keras_vis.Gradient,
         "smoothgrad(gradient)": tf_keras_vis.SmoothGrad,

@@ -72,7 +72,10 @@ def places(parser: argparse.ArgumentParser, methods: tuple[str, ...], path: tupl
     """
     below: dict[str, argparse.ArgumentParser] = {}
     helps: dict[str, str] = {}
-    options, values, flags, words = {}, {}, set(), []
+    options: dict[str, str] = {}
+    values: dict[str, tuple[str, ...]] = {}
+    flags: set[str] = set()
+    words: list[str] = []
     for action in parser._actions:  # argparse has no public way to ask; these names are as old as the module
         if isinstance(action, argparse._SubParsersAction):
             below |= action.choices

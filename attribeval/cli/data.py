@@ -97,16 +97,19 @@ def _class_index(args: argparse.Namespace, classifier: Any) -> Any:
 
 def _folders(args: argparse.Namespace, index: Any, classifier: Any) -> Any:
     """One folder of class folders, with the boxes of a table, if there is one."""
+    import numpy as np
+
     from attribeval import datasets
     from attribeval.errors import AttribevalError
 
     samples = datasets.folder(args.folders, limit=args.limit)
     if index is not None:
         samples = datasets.to_classes(samples, index)
-    elif classifier is not None and len(samples.class_names) != classifier.classes:
+    names = samples.class_names or []
+    if index is None and classifier is not None and len(names) != classifier.classes:
         raise AttribevalError(
             f"Expected a folder for each of the model's {classifier.classes} classes, as their names are not known. "
-            f"Received {len(samples.class_names)} in {args.folders!r}: pass --class-names or --class-index FILE."
+            f"Received {len(names)} in {args.folders!r}: pass --class-names or --class-index FILE."
         )
     if not args.boxes:
         return samples
@@ -116,9 +119,10 @@ def _folders(args: argparse.Namespace, index: Any, classifier: Any) -> Any:
         raise AttribevalError(
             f"Expected images of {args.folders!r} in {args.boxes!r}, called class/file. Received {unknown[0]!r}."
         )
-    boxes = dict(zip(table.ids, table.boxes, strict=True))
+    known = dict(zip(table.ids, table.boxes or (), strict=True))
+    boxes = [known.get(name, np.empty((0, 4))) for name in samples.ids]
     return datasets.Samples(
-        samples.images, samples.labels, boxes=[boxes.get(name, []) for name in samples.ids], ids=samples.ids,
+        samples.images, samples.labels, boxes=boxes, ids=samples.ids,
         class_names=samples.class_names, exif=False, name=samples.name,
     )  # fmt: skip
 

@@ -71,5 +71,6 @@ def table(cards: Sequence[Any], width: int | None) -> str:
     text = text_table([_COLUMNS[column] for column in shown], rows, width=room)
     missing = [column for column in _COLUMNS if column not in shown]
     if missing:
-        text += "\n" + textwrap.fill(f"(not shown: {', '.join(missing)}; a wider terminal and --json show all)", room)
+        said = f"(not shown: {', '.join(missing)}; a wider terminal and --json show all)"
+        text += "\n" + (said if width is None else textwrap.fill(said, width))
     return text

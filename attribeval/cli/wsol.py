@@ -130,7 +130,8 @@ def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:
     dataset = read_data(args)
     maps = wsol_maps(args.maps, dataset.ids)
     sizes = [heatmap.shape for heatmap in maps]
-    boxes = masks = None
+    boxes = None
+    masks: Any = None
     if dataset.boxes is not None:
         boxes = [scale_boxes(of_one, (1, 1), size) for of_one, size in zip(dataset.boxes, sizes, strict=True)]
     if dataset.masks is not None:

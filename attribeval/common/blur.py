@@ -20,7 +20,7 @@ def _matrix(size: int, sigma: float) -> np.ndarray:
     return gaussian_filter1d(identity, sigma, axis=0, mode="reflect", truncate=4.0) if sigma > 0 else identity
 
 
-def gaussian_blur(x: Any, sigmas: Sequence[float]) -> Any:
+def gaussian_blur(x: Any, sigmas: Sequence[float] | np.ndarray) -> Any:
     """Blur every image with every width.
 
     The image is continued by its mirror image, so that a wide blur tends to the mean colour; padding with zeros, as

@@ -41,7 +41,8 @@ def activations_and_gradients(
     for start in range(0, len(images), _BATCH):
         x = classifier.prepare(np.asarray(images[start : start + _BATCH], np.float32))
         found.append(_of_batch(classifier, x, targets[start : start + _BATCH], layer, pool))
-    return tuple(np.concatenate(part) for part in zip(*found, strict=True))
+    activations, derivatives = (np.concatenate(part) for part in zip(*found, strict=True))
+    return activations, derivatives
 
 
 def _of_batch(

@@ -169,8 +169,8 @@ def concept_vectors(
             train_cav(negative, randoms[(i + 1) % len(randoms)], alpha=alpha, seed=seed + i)
             for i, negative in enumerate(randoms)
         ]
-        stacked = (np.stack([cav.vector for cav in of]) for of in (cavs, others))
-        found.append(ConceptVectors(layer, *stacked, np.array([cav.accuracy for cav in cavs])))
+        vectors, against_others = (np.stack([cav.vector for cav in of]) for of in (cavs, others))
+        found.append(ConceptVectors(layer, vectors, against_others, np.array([cav.accuracy for cav in cavs])))
     return found
 
 

@@ -17,6 +17,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from attribeval.datasets.compositing import drawn_size, paste, resized
 from attribeval.datasets.geometry import centre_crop
 from attribeval.datasets.images import read_image
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
+from attribeval.files import write_atomic, write_bytes
 
 _PARTS = {"train": "train", "val": "test"}
 
@@ -81,7 +82,7 @@ def build_bam(
             f"Expected test_share to leave images to train and to test. Received: {test_share} of {per_pair} per pair."
         )
     folder = Path(folder)
-    about = {
+    about: dict[str, Any] = {
         "objects": [_safe(name) for name in objects],
         "scenes": [_safe(name) for name in scenes],
         "size": size,
@@ -179,17 +180,17 @@ def _scene(path: str | PathLike, size: int) -> np.ndarray:
 def _write(files: dict[str, Path], image: np.ndarray, scene: np.ndarray, mask: np.ndarray) -> None:
     arrays = {"obj": image, "scene_only": scene, "mask": mask.astype(np.uint8) * 255}
     for kind, array in arrays.items():
-        write_atomic(files[kind], lambda f, array=array: Image.fromarray(array).save(f, format="PNG"))
+        write_atomic(files[kind], partial(Image.fromarray(array).save, format="PNG"))
     files["scene"].unlink(missing_ok=True)
     try:
         os.link(files["obj"], files["scene"])  # the same image under its other label takes no room
     except OSError:
-        write_atomic(files["scene"], lambda f: f.write(files["obj"].read_bytes()))
+        write_bytes(files["scene"], files["obj"].read_bytes())
 
 
 def _location(mask: Path) -> str:
     with Image.open(mask) as image:
-        left, top, right, bottom = image.getbbox()
+        left, top, right, bottom = image.getbbox() or (0, 0, 0, 0)
     return f"{top},{left},{bottom},{right}"
 
 
@@ -204,7 +205,7 @@ def _write_lists(folder: Path, about: dict[str, Any], locations: dict[str, str])
             "loc.txt": [f"{name} {where}" for name, where in sorted(locations.items())],
         }
         for file, lines in lists.items():
-            write_atomic(folder / kind / file, lambda f, lines=lines: f.write(("\n".join(lines) + "\n").encode()))
+            write_bytes(folder / kind / file, ("\n".join(lines) + "\n").encode())
 
 
 def read_bam(folder: str | PathLike, jobs: int | None = None) -> Bam:

@@ -27,7 +27,8 @@ _ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", 
 class ObjectSource(Protocol):
     """An object that is read when it is needed."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def load(self) -> Cutout: ...
 

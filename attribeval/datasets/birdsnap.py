@@ -49,10 +49,11 @@ def birdsnap(root: str | PathLike) -> TrainTest:
             f"Expected images of images.txt in {root / 'test_images.txt'}. Received: {some(unlisted)}."
         )
     places = {number: place for place, number in enumerate(sorted((number for number, _ in species), key=_number))}
+    number_of = {path: number for path, number in images}
     odd = next((path for path, number in images if number not in places), None)
     if odd is not None:
         raise AttribevalError(
-            f"Expected species of species.txt in {root / 'images.txt'}. Received {dict(images)[odd]!r} for {odd!r}."
+            f"Expected species of species.txt in {root / 'images.txt'}. Received {number_of[odd]!r} for {odd!r}."
         )
     folder = next((root / place for place in _IMAGES if (root / place / paths[0]).parent.is_dir()), root / _IMAGES[0])
     there = present(folder, paths)
@@ -63,7 +64,7 @@ def birdsnap(root: str | PathLike) -> TrainTest:
             f"{some(missing)}.",
             stacklevel=2,
         )
-    names = dict(species)
+    names = {number: name for number, name in species}
     class_names = [names[number] for number in places]
     parts = []
     for part in ("train", "test"):

@@ -84,11 +84,10 @@ def _python_names(root: Path) -> list[str]:
 def _read_python(root: Path, batch: str) -> tuple[np.ndarray, np.ndarray]:
     file = root / batch
     found = _unpickled(file)
-    data, labels = found.get(b"data"), found.get(b"labels")
     try:
-        data, labels = np.asarray(data), np.asarray(labels)
+        data, labels = np.asarray(found.get(b"data")), np.asarray(found.get(b"labels"))
         good = data.dtype == np.uint8 and data.shape == (len(labels), _PIXELS) and labels.dtype.kind == "i"
-        good = good and labels.ndim == 1 and len(labels) and labels.min() >= 0
+        good = good and labels.ndim == 1 and len(labels) > 0 and bool(labels.min() >= 0)
     except (TypeError, ValueError):
         good = False
     if not good:

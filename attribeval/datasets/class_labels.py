@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -114,7 +115,7 @@ def _text(name: object) -> str:
     return name
 
 
-def _index(value: object) -> int:
+def _index(value: Any) -> int:
     if isinstance(value, (bool, float)) or int(value) < 0:
         raise ValueError(f"{value!r} is no class index")
     return int(value)

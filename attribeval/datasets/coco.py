@@ -52,7 +52,7 @@ def coco(
             raise unknown("category of this COCO file", name, names.values())
     classes = _classes(names, class_index, path)
     wanted = {i for i, name in names.items() if (categories is None or name in categories) and name in classes}
-    pairs: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    pairs: dict[tuple[Any, Any], list[dict[str, Any]]] = {}
     for annotation in listed:
         key = annotation.get("image_id"), annotation.get("category_id")
         if not _hashable(key) or key[0] not in about or key[1] not in names:
@@ -179,6 +179,8 @@ def instance_mask(annotation: dict[str, Any], size: tuple[int, int], path: Path)
     try:
         if isinstance(shape, list):
             return PolygonMask([np.array(corners, np.float64).reshape(-1, 2) for corners in shape], size)
+        if not isinstance(shape, dict):
+            raise TypeError(f"{type(shape).__name__} instead of one of them")
         return RunLengthMask(shape["counts"], tuple(shape["size"]))
     except (AttribevalError, KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError) as error:
         raise AttribevalError(

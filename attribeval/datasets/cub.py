@@ -75,9 +75,9 @@ def _check(root: Path, classes: dict, paths: dict, labels: dict, split: dict, wh
                 f"Expected classes of classes.txt in {root / 'image_class_labels.txt'}. Received {label} for image "
                 f"{number}."
             )
-    odd = next((number for number, (flag,) in split.items() if flag not in (0, 1)), None)
-    if odd is not None or len({flag for (flag,) in split.values()}) < 2:
-        what = "images of one part only" if odd is None else f"{split[odd][0]} for image {odd}"
+    strange = next((number for number, (flag,) in split.items() if flag not in (0, 1)), None)
+    if strange is not None or len({flag for (flag,) in split.values()}) < 2:
+        what = "images of one part only" if strange is None else f"{split[strange][0]} for image {strange}"
         raise AttribevalError(f"Expected 1 (train) and 0 (test) in {root / 'train_test_split.txt'}. Received {what}.")
 
 

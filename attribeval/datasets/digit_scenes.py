@@ -255,7 +255,7 @@ def _glyphs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     fine = _weights(12, 0.0, 12.0, 12 * per_pixel, _cubic)
     inside = _upscale(ink, fine, fine) >= _INK
     extents = []
-    for along in (inside.any(1), inside.any(2)):  # columns with ink, rows with ink
+    for along in (np.asarray(inside.any(axis)) for axis in (1, 2)):  # columns with ink, rows with ink
         first, last = along.argmax(1), along.shape[1] - along[:, ::-1].argmax(1)
         extents.append((first / per_pixel, last / per_pixel))
     (x0, x1), (y0, y1) = extents

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
-from attribeval.datasets.listing import ENDINGS
+from attribeval.datasets.listing import ENDINGS, first_twice
 from attribeval.errors import AttribevalError
 
 _NAMED = 3  # of many, in a message
@@ -130,8 +130,7 @@ def check_twice(names: Sequence[str], lists: str) -> None:
     Raises:
         AttribevalError: Naming it.
     """
-    seen: set[str] = set()
-    twice = next((name for name in names if name in seen or seen.add(name)), None)
+    twice = first_twice(names)
     if twice is not None:
         raise AttribevalError(f"Expected every image once in {lists}. Received {twice!r} twice: a test image may not "
                               "be one to train on.")  # fmt: skip

@@ -13,6 +13,16 @@ from attribeval.errors import AttribevalError
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 
 
+def first_twice(names: Iterable[str]) -> str | None:
+    """The first name that came before; None: each comes once."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
 def list_images(given: Sequence[str | PathLike], leave_out: Iterable[str | PathLike] = ()) -> dict[str, Path]:
     """The image files that are meant.
 
@@ -31,7 +41,7 @@ def list_images(given: Sequence[str | PathLike], leave_out: Iterable[str | PathL
     hidden = {Path(folder).resolve() for folder in leave_out}
     found: dict[Path, None] = {}
     tops = []
-    for one in map(os.fspath, given):
+    for one in [os.fspath(entry) for entry in given]:
         plain = Path(one).exists() or not glob.has_magic(one)
         matches = [one] if plain else sorted(glob.glob(one, recursive=True))  # noqa: PTH207 (of absolute ones, too)
         of_one: list[Path] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -173,7 +173,8 @@ class Layers:
     @property
     def native(self) -> tuple[int, int]:
         """(height, width) that the first object was made at."""
-        return self._objects[0].native
+        first: Any = self._objects[0]
+        return first.native
 
     def at(self, size: tuple[int, int]) -> np.ndarray:
         mask = np.zeros(size, np.uint8)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribeval.datasets.source import ImageSource
+from attribeval.datasets.source import ImageSource, Repeated
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,11 +19,11 @@ class Photographs:
         order: Their numbers in the source, ints (N,).
     """
 
-    source: ImageSource
+    source: ImageSource | Repeated
     order: np.ndarray
 
     @classmethod
-    def of(cls, source: ImageSource) -> Photographs:
+    def of(cls, source: ImageSource | Repeated) -> Photographs:
         """All images of a source."""
         return cls(source, np.arange(len(source)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from os import PathLike
 from pathlib import PurePath
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from attribeval.datasets.images import image_size, read_image, resize
+from attribeval.datasets.listing import first_twice
 from attribeval.datasets.masks import ArrayMask, Mask
 from attribeval.datasets.streams import read_dataset
 from attribeval.errors import AttribevalError, unknown
@@ -118,43 +119,50 @@ class Samples:
             AttribevalError: If there are no labels, the data set has no end, or an element is none of the above.
         """
         read = read_dataset(dataset, size=size, limit=limit)
-        if labels is None and read.labels is None:
+        labels = read.labels if labels is None else labels
+        if labels is None:
             raise AttribevalError("Expected a data set of images and labels. Received images alone: pass labels=.")
         return cls(
             read.images,
-            read.labels if labels is None else labels,
+            labels,
             class_names=read.class_names if class_names is None else class_names,
             wnids=wnids,
             name=name,
         )
 
+    def _check_masks(self) -> None:
+        if isinstance(self.masks, list):
+            for name, mask in zip(self.ids, self.masks, strict=True):
+                if not isinstance(mask, Mask):
+                    raise AttribevalError(
+                        f"Expected masks with a method at(size). Received {type(mask).__name__} for image {name!r}: "
+                        "wrap arrays in datasets.masks.ArrayMask."
+                    )
+            return
+        if self.masks is None or not isinstance(self.images, np.ndarray):
+            return
+        sizes = self.images.shape[:3]
+        if self.masks.dtype != bool or self.masks.shape != sizes:
+            raise AttribevalError(
+                f"Expected masks of shape {sizes}, bool. Received: {self.masks.shape}, {self.masks.dtype}."
+            )
+
     def _check(self) -> None:
         n = len(self.images)
-        for what, values in [("labels", self.labels), ("ids", self.ids), ("boxes", self.boxes), ("masks", self.masks)]:
+        given: dict[str, Sized | None] = {"labels": self.labels, "ids": self.ids}
+        given |= {"boxes": self.boxes, "masks": self.masks}
+        for what, values in given.items():
             if values is not None and len(values) != n:
                 raise AttribevalError(f"Expected one entry of {what} per image ({n}). Received: {len(values)}.")
         if len(set(self.ids)) != n:
-            seen: set[str] = set()
-            twice = next(i for i in self.ids if i in seen or seen.add(i))
-            raise AttribevalError(f"Expected unique ids. Received {twice!r} more than once: pass ids=.")
+            raise AttribevalError(f"Expected unique ids. Received {first_twice(self.ids)!r} more than once: pass ids=.")
         if self.class_names is not None and n and self.labels.max() >= len(self.class_names):
             i = int(self.labels.argmax())
             raise AttribevalError(
                 f"Expected labels below {len(self.class_names)}, the number of class_names. Received {self.labels[i]} "
                 f"for image {self.ids[i]!r}."
             )
-        if isinstance(self.masks, list):
-            for i, mask in zip(self.ids, self.masks, strict=True):
-                if not isinstance(mask, Mask):
-                    raise AttribevalError(
-                        f"Expected masks with a method at(size). Received {type(mask).__name__} for image {i!r}: wrap "
-                        "arrays in datasets.masks.ArrayMask."
-                    )
-        elif self.masks is not None and (self.masks.dtype != bool or self.masks.shape != self.images.shape[:3]):
-            raise AttribevalError(
-                f"Expected masks of shape {self.images.shape[:3]}, bool. Received: {self.masks.shape}, "
-                f"{self.masks.dtype}."
-            )
+        self._check_masks()
         for name, boxes in zip(self.ids, self.boxes, strict=True) if self.boxes is not None else ():
             inside = (boxes[:, :2] >= 0).all(1) & (boxes[:, 2:] <= 1).all(1)
             bad = ~(inside & (boxes[:, :2] < boxes[:, 2:]).all(1))
@@ -251,7 +259,7 @@ class Samples:
         if isinstance(mask, np.ndarray):
             mask = ArrayMask(mask)
         size = getattr(mask, "native", None)
-        return None if size is None else mask.at(size)
+        return None if mask is None or size is None else mask.at(size)
 
     def sizes(self) -> list[tuple[int, int]]:
         """(height, width) of every image as it is; of files the header is read, and with `exif` the turn is made."""

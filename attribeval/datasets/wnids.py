@@ -85,7 +85,7 @@ def find_classes(
     cached = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models" / "imagenet_class_index.json"
     if cached.is_file():
         classes = _from_class_index(cached)
-        return _ranked(dict(zip(classes.wnids, classes.names, strict=True)), str(cached))
+        return _ranked(dict(zip(classes.wnids, classes.names or (), strict=True)), str(cached))
     raise AttribevalError(
         f"The {N_CLASSES} WNIDs that number the classes are not known: looked for {MAPPING}, the devkit's {META}, "
         f"{N_CLASSES} synset folders (found {len(folders)}) and {str(cached)!r}. Pass class_index=, the path of Keras' "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from os import PathLike
 from pathlib import Path
 from tokenize import TokenError
@@ -45,7 +45,9 @@ def wsol_metadata(
     places = _rows(folder / "localization.txt", (3, 5), numbers=None)
     sizes = {p[0]: (float(p[1]), float(p[2])) for p in _rows(folder / "image_sizes.txt", 3, numbers=2)}
     with_boxes = any(len(parts) == 5 for parts in places)  # masks alone, as OpenImages', need no sizes
-    for what, known in [("class_labels.txt", labels), *([("image_sizes.txt", sizes)] if with_boxes else [])]:
+    listed: list[tuple[str, Collection[str]]] = [("class_labels.txt", labels)]
+    listed += [("image_sizes.txt", sizes)] if with_boxes else []
+    for what, known in listed:
         missing = [name for name in ids if name not in known]
         if missing:
             raise AttribevalError(

@@ -65,12 +65,12 @@ def baseline_input(batch: Batch, baseline: str | FrozenArray) -> Any:
     shape = tuple(x.shape[1:])
     if baseline == "black":
         raw = np.zeros(shape, np.float32)
-    elif baseline.values.shape in ((), shape[-1:], shape):
+    elif isinstance(baseline, FrozenArray) and baseline.values.shape in ((), shape[-1:], shape):
         raw = np.broadcast_to(baseline.values, shape)
     else:
+        got = baseline.values.shape if isinstance(baseline, FrozenArray) else repr(baseline)
         raise AttribevalError(
-            f"Expected a baseline of shape {shape}, one colour ({shape[-1]},) or a number. "
-            f"Received: {baseline.values.shape}."
+            f"Expected a baseline of shape {shape}, one colour ({shape[-1]},) or a number. Received: {got}."
         )
     return batch.classifier.prepare(np.array(raw)[None])
 

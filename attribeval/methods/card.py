@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,10 @@ class Card:
 class Method(Protocol):
     """An attribution method: a frozen dataclass whose fields are its options."""
 
-    card: ClassVar[Card]
+    @property
+    def card(self) -> Card:
+        """What is known about it; a class has it as a constant."""
+        ...
 
     def attribute(self, batch: Any) -> Any:
         """Return the maps of a `Batch`, (B, H, W, C) or (B, H, W, 1), raw and signed, in score units."""

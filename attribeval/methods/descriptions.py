@@ -42,7 +42,8 @@ def cells() -> Masks:
 
 def cells_of(size: tuple[int, int], grid: int) -> tuple[np.ndarray, np.ndarray]:
     """Which of `grid` cells each row and each column of an image (H, W) lies in."""
-    return tuple(np.arange(side) * grid // side for side in size)
+    rows, columns = (np.arange(side) * grid // side for side in size)
+    return rows, columns
 
 
 def shifted_cells() -> Masks:

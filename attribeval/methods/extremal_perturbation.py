@@ -146,16 +146,17 @@ class ExtremalPerturbation:
         dtype = batch.classifier.dtype
         spacing = max(1, round(_STEP * max(batch.size) / _REFERENCE))
         count, images = len(self.areas), int(levels.shape[1])
-        shape = (images * count, *(-(-side // spacing) for side in batch.size))
+        height, width = (-(-side // spacing) for side in batch.size)
+        shape = images * count, height, width
         parameters, velocity = tf.ones(shape, dtype), tf.zeros(shape, dtype)
         areas = tf.tile(tf.constant(self.areas, dtype), [images])
         ends = tf.repeat(levels, count, axis=1), tf.repeat(batch.targets[some], count), areas
-        step = self._compiled(batch, shape[1:])
+        step = self._compiled(batch, (height, width))
         for t in range(self.iterations):
             flip, weight = tf.constant(t % 2 == 0), tf.constant(_WEIGHT * _GROWTH**t, dtype)
             tie = tf.constant(_TIE * max(0, 1 - 2 * t / self.iterations), dtype)
             parameters, velocity = step(parameters, velocity, flip, weight, tie, *ends)
-        return tf.reshape(smooth_mask(parameters), [images, count, *shape[1:]])
+        return tf.reshape(smooth_mask(parameters), [images, count, height, width])
 
     def _compiled(self, batch: Batch, cells: tuple[int, int]) -> Any:
         classifier, size = batch.classifier, batch.size

@@ -81,7 +81,7 @@ def method(
 
 def name_of(function: Callable) -> str:
     """What the user calls a function."""
-    name = getattr(function, _FACTS, {}).get("name") or getattr(function, "__name__", type(function).__name__)
+    name = str(getattr(function, _FACTS, {}).get("name") or getattr(function, "__name__", type(function).__name__))
     return "function" if name == "<lambda>" else name
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, sep
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -139,7 +139,7 @@ def with_controls(methods: Mapping[str, Method], controls: Sequence[str]) -> dic
     return found
 
 
-def kind_of(method: Method) -> str:
+def kind_of(method: Method) -> Literal["control", "method"]:
     """ "control" or "method"."""
     return "control" if method.card.family == "control" else "method"
 

@@ -81,10 +81,10 @@ class GuidedIG:
         start = baseline_input(batch, self.baseline)
         starts = np.broadcast_to(start, batch.x.shape).astype(np.float64)
         if self.side_by_side:
-            maps = [self._together(batch, some, starts[some]) for some in groups(batch, True)]
-            maps = np.concatenate(maps).astype(np.float32)
+            maps = np.concatenate([self._together(batch, some, starts[some]) for some in groups(batch, True)])
         else:
-            maps = np.stack([self._alone(batch, i, start) for i, start in enumerate(starts)]).astype(np.float32)
+            maps = np.stack([self._alone(batch, i, start) for i, start in enumerate(starts)])
+        maps = maps.astype(np.float32)
         return maps, completeness_gap(maps, batch.target_scores() - baseline_scores(batch, start))
 
     def _alone(self, batch: Batch, i: int, start: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,7 +37,7 @@ def kernel_values(
     """
     import shap
 
-    ends = []
+    ends: list[float] = []
 
     def model(coalitions: np.ndarray) -> np.ndarray:
         values = game(np.asarray(coalitions) > 0.5)
@@ -99,7 +100,7 @@ class KernelSHAP:
         for i, seed in enumerate(batch.seeds):
             players = regions.count(i)
             check_samples(self.samples, players)
-            phi, gap = kernel_values(lambda shown, i=i: regions.scores(i, shown), players, self.samples, seed)
+            phi, gap = kernel_values(partial(regions.scores, i), players, self.samples, seed)
             values.append(phi)
             gaps.append(gap)
         batch.completeness_gap = np.array(gaps, dtype=np.float32)

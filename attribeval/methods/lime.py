@@ -121,5 +121,5 @@ class LIME:
         shown = [
             draw_masks(generator, self.samples, regions.count(i)) for i, generator in enumerate(generators(batch.seeds))
         ]
-        how = self.kernel_width, self.alpha, self.distance
-        return regions.maps([fit(*pair, *how) for pair in zip(shown, regions.all_scores(shown), strict=True)])
+        pairs = zip(shown, regions.all_scores(shown), strict=True)
+        return regions.maps([fit(*pair, self.kernel_width, self.alpha, self.distance) for pair in pairs])

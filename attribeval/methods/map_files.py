@@ -32,8 +32,9 @@ class MapFiles:
                 f"Expected images with names, by which the files of {name!r} are found. Received an array: pass "
                 "Samples or paths, or the maps as an array."
             )
-        self._paths = [next((p for p in _candidates(folder, one) if p.is_file()), None) for one in names]
-        missing = [one[0] for one, path in zip(names, self._paths, strict=True) if path is None]
+        found = [next((p for p in _candidates(folder, one) if p.is_file()), None) for one in names]
+        self._paths = [path for path in found if path is not None]
+        missing = [one[0] for one, path in zip(names, found, strict=True) if path is None]
         if missing:
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise AttribevalError(

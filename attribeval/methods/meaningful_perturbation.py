@@ -148,11 +148,11 @@ class MeaningfulPerturbation:
             objectives.append(tf.stack(losses))
         return tf.concat(masks, axis=0).numpy(), tf.concat(objectives, axis=1).numpy()
 
-    def _cells(self, size: tuple[int, int]) -> tuple[int, int]:
-        return tuple(max(1, min(side, round(self.mask_size * side / max(size)))) for side in size)
+    def _cells(self, size: tuple[int, int]) -> list[int]:
+        return [max(1, min(side, round(self.mask_size * side / max(size)))) for side in size]
 
-    def _enlargements(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(enlargement(cells, side) for cells, side in zip(self._cells(size), size, strict=True))
+    def _enlargements(self, size: tuple[int, int]) -> list[np.ndarray]:
+        return [enlargement(cells, side) for cells, side in zip(self._cells(size), size, strict=True)]
 
     def _start(self, batch: Batch, hidden: np.ndarray) -> np.ndarray:
         """Masks to start from, float (B, h, w)."""

@@ -54,8 +54,8 @@ class Painter:
             Tensors, in the dtype of the model's input: answers (M,), for "both" (M, 2), and the masks.
         """
         classifier, targets = self._batch.classifier, self._batch.targets
-        specs = (spec.dtype.as_numpy_dtype for spec in self._masks.rows)
-        described = (*self._given, *map(np.asarray, rows, specs))
+        kinds = (spec.dtype.as_numpy_dtype for spec in self._masks.rows)
+        described = (*self._given, *map(np.asarray, rows, kinds))
         # One image is spread over its masks, which saves copies of it.
         colours = tf.constant(owners[:1] if (owners == owners[0]).all() else owners, tf.int32)
         owners = tf.constant(owners, tf.int32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from attribeval.methods.card import Method
+from attribeval.methods.smoothgrad import SmoothGrad
 
 
 def ranking(method: Method) -> Literal["sum", "abs_sum"]:
@@ -16,6 +17,6 @@ def ranking(method: Method) -> Literal["sum", "abs_sum"]:
     Returns:
         "sum" for shares of a score, of which a negative one speaks against the class; "abs_sum" for all others.
     """
-    if method.card.name == "smoothgrad":
+    if isinstance(method, SmoothGrad):
         return ranking(method.base)
     return "sum" if method.card.shares else "abs_sum"

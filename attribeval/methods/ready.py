@@ -79,7 +79,7 @@ class ReadyMaps:
 
     def at(self, rows: Any) -> ReadyMaps:
         """Those of some of the images, by their places."""
-        return replace(self, rows=self.rows[rows])
+        return self if self.rows is None else replace(self, rows=self.rows[rows])
 
     def attribute(self, batch: Any) -> np.ndarray:
         """Return the maps of the batch's images, (B, H, W, C) or (B, H, W, 1).

@@ -51,7 +51,7 @@ from attribeval.methods.squared import Squared
 from attribeval.methods.vargrad import VarGrad
 from attribeval.methods.xrai import XRAI
 
-_CLASSES: tuple[type, ...] = (
+_CLASSES: tuple[type[Any], ...] = (
     Gradient,
     GradientXInput,
     GuidedBackprop,
@@ -93,7 +93,7 @@ _CLASSES: tuple[type, ...] = (
     Squared,
     Absolute,
 )
-METHODS: dict[str, type] = {cls.card.name: cls for cls in _CLASSES}
+METHODS: dict[str, type[Any]] = {cls.card.name: cls for cls in _CLASSES}
 
 
 def cards() -> list[Card]:
@@ -175,7 +175,7 @@ def _build(expression: Expression, options: dict[str, Any]) -> Method:
     return make(cls, name, values)
 
 
-def make(cls: type, name: str, options: dict[str, Any]) -> Method:
+def make(cls: type[Any], name: str, options: dict[str, Any]) -> Any:
     """Make a method of class `cls`, called `name` in messages; an unknown option is an error with the valid ones."""
     valid = [field.name for field in dataclasses.fields(cls)]
     for option in options:

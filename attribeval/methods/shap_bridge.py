@@ -136,7 +136,7 @@ def read_reference(reference: Any) -> Fill | FrozenArray:
     return frozen
 
 
-def references(batch: Batch, reference: Fill | FrozenArray) -> list[Any]:
+def references(batch: Batch, reference: Reference) -> list[Any]:
     """The references of each image, as model inputs.
 
     Args:
@@ -153,6 +153,8 @@ def references(batch: Batch, reference: Fill | FrozenArray) -> list[Any]:
     if isinstance(reference, str) and reference != "black":
         prepared = batch.classifier.prepare(filled(batch.raw, reference))
         return [prepared[i : i + 1] for i in range(len(batch))]
+    if isinstance(reference, np.ndarray):
+        reference = FrozenArray(reference, "reference")
     if isinstance(reference, FrozenArray):
         given = reference.values.reshape(-1, *reference.values.shape[-3:])
     else:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from attribeval.errors import AttribevalError
-from attribeval.methods.card import Method
 from attribeval.methods.registered import registered
 from attribeval.methods.registry import METHODS, build_method
 
 
-def written(method: Method) -> str | None:
+def written(method: Any) -> str | None:
     """The text of which `build_method` makes this method again, options that are not the defaults in brackets.
 
     None if there is no such text: the class is in no registry, or an option is an array or another object.
@@ -21,16 +20,17 @@ def written(method: Method) -> str | None:
     name = method.card.name
     if (METHODS.get(name) or registered(name)) is not type(method):
         return None
-    words = []
+    words: list[str | None] = []
     for field in dataclasses.fields(method):
         value = getattr(method, field.name)
         if field.name == "base":
             words.insert(0, written(value))
         elif field.init and not _same(value, field.default):
             words.append(f"{field.name}={list(value) if isinstance(value, tuple) else value!r}")
-    if None in words:
+    told = [word for word in words if word is not None]
+    if len(told) < len(words):
         return None
-    text = f"{name}({', '.join(words)})" if words else name
+    text = f"{name}({', '.join(told)})" if told else name
     try:
         return text if build_method(text) == method else None
     except (AttribevalError, ValueError):

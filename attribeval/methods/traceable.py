@@ -25,7 +25,8 @@ def paints_inputs(classifier: Classifier) -> bool:
 
 def preprocessed(classifier: Classifier, raw: Any) -> Any:
     """A user's preprocessing inside a graph."""
-    x = tf.cast(tf.convert_to_tensor(classifier.preprocess(raw)), classifier.dtype)
+    x = raw if classifier.preprocess is None else classifier.preprocess(raw)
+    x = tf.cast(tf.convert_to_tensor(x), classifier.dtype)
     return tf.ensure_shape(x, [None, *classifier.input_shape])
 
 

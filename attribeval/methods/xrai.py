@@ -156,7 +156,7 @@ class XRAI:
     def _integrate(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Contributions of pixels (B, H, W) and what they should sum to (B,), means over both baselines."""
         places, weights = quadrature("midpoint", self.steps)
-        total, difference = 0.0, 0.0
+        total, difference = np.zeros(batch.raw.shape[:3]), np.zeros(len(batch))
         for extreme in (np.min, np.max):
             colour = extreme(batch.raw, axis=(1, 2, 3), keepdims=True)
             start = batch.classifier.prepare(np.broadcast_to(colour, batch.raw.shape).astype(np.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -38,10 +39,10 @@ def remark_on_zeros(
     empty = empty[~flat[empty].any(axis=1)]
     if not empty.size:
         return None
-    base = method
+    base: Any = method
     while hasattr(base, "base"):
         base = base.base
-    which = "" if len(empty) == len(values) else f" (number{'s' * (len(empty) > 1)} {_list(empty)})"
+    which = "" if len(empty) == len(values) else f" (number{'s' * (len(empty) > 1)} {_list(empty.tolist())})"
     classes = [_named(target, class_names) for target in np.unique(targets[empty])]
     found = f"{label} is 0 everywhere in {len(empty)} of {len(values)} maps{which}, for target {_list(classes)}"
     if base.card.family == "cam":
@@ -59,8 +60,9 @@ def remark_on_zeros(
 
 
 def _named(target: int, class_names: Sequence[str] | None) -> str:
-    known = class_names is not None and 0 <= target < len(class_names)
-    return f"{target} ({class_names[target]!r})" if known else str(target)
+    if class_names is None or not 0 <= target < len(class_names):
+        return str(target)
+    return f"{target} ({class_names[target]!r})"
 
 
 def _list(items: Sequence) -> str:

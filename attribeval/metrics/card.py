@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from attribeval.metrics.subject import Explained, Subject
-
-Family = Literal["faithfulness", "robustness", "complexity", "axiom", "class sensitivity", "sanity", "localisation"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +16,8 @@ class Card:
 
     Attributes:
         name: The name that users type.
-        family: What kind of question it asks.
+        family: What kind of question it asks: "faithfulness", "robustness", "complexity", "axiom", "class sensitivity",
+            "sanity", "localisation"; or one of the user's own.
         summary: One line: what one number per image means, with its range and unit.
         better: Whether a high or a low number speaks for a method.
         passes: Model evaluations per image at the default options, as "shared + per method": those of the first kind do
@@ -32,7 +31,7 @@ class Card:
     """
 
     name: str
-    family: Family
+    family: str
     summary: str
     better: Literal["high", "low"]
     passes: str
@@ -49,7 +48,10 @@ class Benchmark(Protocol):
     only the first so many images are judged: the leaderboard lowers it chunk by chunk, so that it counts the run's.
     """
 
-    card: ClassVar[Card]
+    @property
+    def card(self) -> Card:
+        """What is known about it; a class has it as a constant."""
+        ...
 
     def prepare(self, subject: Subject) -> Any:
         """What does not depend on the map: computed once for all methods. None if there is nothing."""

@@ -63,7 +63,7 @@ def metric(
     facts = {"name": name, "better": better, "family": family, "summary": summary, "paper": paper}
 
     def decorate(function: Callable) -> Callable:
-        _asks(function, name or getattr(function, "__name__", "function"))
+        _asks(function, name or _own_name(function))
         setattr(function, _FACTS, facts)
         return function
 
@@ -91,8 +91,8 @@ class FunctionMetric:
     @property
     def card(self) -> Card:
         """What is known about it."""
-        unknown = dict.fromkeys(("maths", "misleads"), "")
-        return Card(name=self.name, passes="0 + its own" if self.asks else "0 + 0", **self.facts, **unknown)
+        passes = "0 + its own" if self.asks else "0 + 0"
+        return Card(name=self.name, passes=passes, maths="", misleads="", **self.facts)
 
     def prepare(self, subject: Subject) -> None:
         """Nothing is shared."""
@@ -128,10 +128,14 @@ def function_metric(function: Callable, name: str | None = None) -> FunctionMetr
         AttribevalError: If it cannot be called in one of the forms.
     """
     told = getattr(function, _FACTS, {})
-    name = name or told.get("name") or getattr(function, "__name__", type(function).__name__)
-    facts = {"better": "high", "family": "own", "summary": "", "paper": ""}
+    name = name or told.get("name") or _own_name(function)
+    facts: dict[str, Any] = {"better": "high", "family": "own", "summary": "", "paper": ""}
     facts |= {key: value for key, value in told.items() if key != "name"}
     return FunctionMetric(name, code_of(function), _asks(function, name), facts, function)
+
+
+def _own_name(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def _asks(function: Any, name: str) -> bool:

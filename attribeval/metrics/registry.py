@@ -42,7 +42,7 @@ from attribeval.metrics.robustness.relative_input_stability import RelativeInput
 from attribeval.metrics.robustness.relative_output_stability import RelativeOutputStability
 from attribeval.metrics.sanity.randomisation import Randomisation
 
-_CLASSES: tuple[type, ...] = (
+_CLASSES: tuple[type[Any], ...] = (
     Deletion,
     Insertion,
     Morf,
@@ -81,7 +81,7 @@ _CLASSES: tuple[type, ...] = (
     RelevanceRank,
     BoxIoU,
 )
-BENCHMARKS: dict[str, type] = {cls.card.name: cls for cls in _CLASSES}
+BENCHMARKS: dict[str, type[Any]] = {cls.card.name: cls for cls in _CLASSES}
 
 
 def cards() -> list[Card]:

@@ -60,6 +60,17 @@ class Subject(_Shared):
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def model(self) -> Classifier:
+        """The classifier, for benchmarks that cannot do without.
+
+        Raises:
+            AttribevalError: If there is none.
+        """
+        if self.classifier is None:
+            raise AttribevalError("Expected the model itself. Received a subject without a classifier: pass one.")
+        return self.classifier
+
     def ask(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Logits and probabilities of raw images (B, H, W, C), float64 (B, classes) each; one pass of the model."""
         self.passes += len(images)

@@ -182,7 +182,7 @@ class Classifier:
         answer = tf.cast(self.task.answer(scores, trace.output), self.dtype)
         return self.task.probabilities(scores, answer)
 
-    def compiled(self, key: Any, build: Callable, *specs: Any) -> Callable:
+    def compiled(self, key: Any, build: Callable, *specs: Any) -> Any:
         """Compile `build` once per `key` and keep it; the batch size stays free, so nothing is traced twice.
 
         Args:
@@ -228,8 +228,9 @@ class Classifier:
         Raises:
             AttribevalError: If the preprocessing changes the shape or returns values that are not finite.
         """
-        if isinstance(self.preprocess, Preprocessing):  # on the device; a pure function that keeps the shape
-            return self.compiled("prepare", lambda raw: tf.cast(self.preprocess(raw), self.dtype), self._raw_spec)(raw)
+        preprocess = self.preprocess
+        if isinstance(preprocess, Preprocessing):  # on the device; a pure function that keeps the shape
+            return self.compiled("prepare", lambda raw: tf.cast(preprocess(raw), self.dtype), self._raw_spec)(raw)
         x = raw if self.preprocess is None else self.preprocess(np.array(raw, dtype=np.float32))
         x = tf.convert_to_tensor(np.asarray(x) if not tf.is_tensor(x) else x)
         x = tf.cast(x, self.dtype)

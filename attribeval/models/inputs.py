@@ -146,11 +146,11 @@ def _other(name: str, tensor: Any) -> OtherInput:
 def _checked_shape(model: Any, shape: tuple[int | None, ...]) -> tuple[int | None, int | None, int]:
     """(height, width, channels) of an image input."""
     _refuse_channels_first(model, shape)
-    if len(shape) != 4 or shape[-1] is None:
+    if len(shape) != 4 or (channels := shape[-1]) is None:
         raise AttribevalError(
             f"Expected an image input (batch, height, width, channels), channels last. Received: {shape}."
         )
-    return shape[1:]
+    return shape[1], shape[2], channels
 
 
 def _refuse_channels_first(model: Any, shape: tuple[int | None, ...]) -> None:

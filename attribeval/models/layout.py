@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 ROWS, COLUMNS = "rows", "columns"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,19 @@ def has_places(axis: Axis | None) -> bool:
     return axis is not None and any(unit.placed or unit.of == "tokens" for unit in axis)
 
 
+def all_known(values: Sequence[T | None]) -> TypeGuard[Sequence[T]]:
+    """Whether none of several is None."""
+    return None not in values
+
+
 def grid_of(axes: Axes) -> Grid | None:
     """The grid of a picture of more than one row and column, or of tokens that are one; None for anything else."""
-    if len(axes) not in (3, 4) or None in axes or [unit.of for unit in axes[0]] != ["batch"]:
+    if len(axes) not in (3, 4) or not all_known(axes) or [unit.of for unit in axes[0]] != ["batch"]:
         return None
     if any(unit.of in ("batch", "tokens") for unit in axes[-1]):
         return None
-    extra, places = None, tuple(unit for axis in axes[1:-1] for unit in merged(axis))
+    extra: int | None = None
+    places = tuple(unit for axis in axes[1:-1] for unit in merged(axis))
     if len(axes) == 3:
         extra = 0
         if len(places) == 1 and places[0].of == "tokens":
@@ -100,23 +106,28 @@ def grid_of(axes: Axes) -> Grid | None:
         return None
     if len(axes) == 4 and len(merged(axes[1])) != 1:
         return None
-    (rows, columns) = centred((places,), axes[-1])[0]
+    rows, columns = _centred(places, axes[-1])
     return Grid(rows, columns, extra)
 
 
 def centred(axes: Axes, lost: Axis) -> Axes:
     """Axes whose entries now stand for all of the places of an axis that was summed over: they lie at its middle."""
+    return tuple(None if axis is None else _centred(axis, lost) for axis in axes)
+
+
+def _centred(axis: Axis, lost: Axis) -> Axis:
     for unit in lost:
         if unit.placed:
-            axes = tuple(axis and tuple(_further(one, unit) for one in axis) for axis in axes)
-    return axes
+            axis = tuple(_further(one, unit) for one in axis)
+    return axis
 
 
 def _further(unit: Unit, lost: Unit) -> Unit:
     if unit.of != lost.of:
         return unit
-    known = None not in (unit.start, lost.size)
-    return replace(unit, start=unit.start + (lost.size - 1) / 2 * lost.step if known else None)
+    if unit.start is None or lost.size is None:
+        return replace(unit, start=None)
+    return replace(unit, start=unit.start + (lost.size - 1) / 2 * lost.step)
 
 
 def merged(axis: Axis) -> Axis:
@@ -124,11 +135,12 @@ def merged(axis: Axis) -> Axis:
     units: list[Unit] = []
     for unit in axis:
         last = units[-1] if units else None
-        if last is not None and last.of == unit.of == "channels" and None not in (last.size, unit.size):
-            units[-1] = replace(unit, size=last.size * unit.size)
+        size = None if last is None or last.size is None or unit.size is None else last.size * unit.size
+        if last is not None and last.of == unit.of == "channels" and size is not None:
+            units[-1] = replace(unit, size=size)
         elif last is not None and last.of == unit.of and unit.placed and last.step == unit.step * (unit.size or 0):
-            start = None if None in (last.start, unit.start) else last.start + unit.start
-            units[-1] = replace(unit, size=last.size * unit.size, start=start)
+            start = None if last.start is None or unit.start is None else last.start + unit.start
+            units[-1] = replace(unit, size=size, start=start)
         elif unit.size != 1 or unit.of != "channels":
             units.append(unit)
     return tuple(units)
@@ -137,20 +149,20 @@ def merged(axis: Axis) -> Axis:
 def reshaped(axes: Axes, shape: Sequence[int | None]) -> Axes:
     """Axes after a reshape to a shape of which one size may be unknown."""
     unknown = (None,) * len(shape)
-    if None in axes or list(shape).count(None) > 1:
+    if not all_known(axes) or list(shape).count(None) > 1:
         return unknown
     units = [unit for axis in axes for unit in axis if unit.size != 1]
     free = list(shape).index(None) if None in shape else -1
     right: list[Axis] = []
     for size in reversed(shape[free + 1 :]):
-        taken = _take_last(units, size)
+        taken = None if size is None else _take_last(units, size)
         if taken is None:
             return unknown
         right.insert(0, taken)
     left: list[Axis] = []
     for size in shape[: max(free, 0)]:
         units.reverse()
-        mirrored = _take_last(units, size, reverse=True)
+        mirrored = None if size is None else _take_last(units, size, reverse=True)
         units.reverse()
         if mirrored is None:
             return unknown
@@ -163,21 +175,25 @@ def reshaped(axes: Axes, shape: Sequence[int | None]) -> Axes:
 def _take_last(units: list[Unit], size: int, reverse: bool = False) -> Axis | None:
     """Take units worth `size` from the end of a list, splitting one where it must be; None: they do not fit."""
     taken: list[Unit] = []
-    while prod(unit.size for unit in taken) < size:
-        if not units or units[-1].size is None:
+    worth = 1
+    while worth < size:
+        if not units:
             return None
-        need = size // prod(unit.size for unit in taken)
-        unit = units.pop()
-        if unit.size > need:
-            if need == 1 or unit.of == "tokens" or unit.size % need:
+        need, unit = size // worth, units.pop()
+        has = unit.size
+        if has is None:
+            return None
+        worth *= min(has, need)
+        if has > need:
+            if need == 1 or unit.of == "tokens" or has % need:
                 return None
-            within = unit.size // need if reverse else need
-            outer = replace(unit, size=unit.size // within, step=unit.step * within)
+            within = has // need if reverse else need
+            outer = replace(unit, size=has // within, step=unit.step * within)
             inner = replace(unit, size=within, start=0.0)
             rest, unit = (inner, outer) if reverse else (outer, inner)
             units.append(rest)
         taken.append(unit) if reverse else taken.insert(0, unit)
-    return tuple(taken) if prod(unit.size for unit in taken) == size else None
+    return tuple(taken) if worth == size else None
 
 
 def cut(axis: Axis | None, begin: int, step: int, size: int | None, whole: int | None) -> Axis | None:
@@ -204,7 +220,7 @@ def cut(axis: Axis | None, begin: int, step: int, size: int | None, whole: int |
 def joined(parts: Sequence[Axis | None], sizes: Sequence[int | None]) -> Axis | None:
     """One axis from several, end to end: channels, or tokens and then a picture."""
     placed = [k for k, part in enumerate(parts) if has_places(part)]
-    if None in sizes or None in parts or len(placed) > 1:
+    if not all_known(sizes) or not all_known(parts) or len(placed) > 1:
         return None
     if not placed:
         return channel_axis(sum(sizes))
@@ -232,4 +248,4 @@ def _starts_apart(axis: Axis) -> list[Unit]:
 
 def _mean_start(units: Sequence[Unit]) -> Unit:
     starts = [unit.start for unit in units]
-    return replace(units[0], start=None if None in starts else sum(starts) / len(starts))
+    return replace(units[0], start=sum(starts) / len(starts) if all_known(starts) else None)

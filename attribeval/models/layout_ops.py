@@ -72,9 +72,9 @@ def _elementwise(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]]) 
     axes: list[Axis | None] = []
     for back in range(output.shape.rank, 0, -1):
         size = output.shape[-back]
-        parts = [a[-back] for _, tensor, a in inputs if len(a) >= back and tensor.shape[-back] == size]
-        spread = not parts  # over what does not depend on the image
-        parts = [part for part in parts if part is not None]
+        full = [a[-back] for _, tensor, a in inputs if len(a) >= back and tensor.shape[-back] == size]
+        spread = not full  # over what does not depend on the image
+        parts = [part for part in full if part is not None]
         axes.append(met(parts) if parts else channel_axis(size) if spread else None)
     return tuple(axes)
 
@@ -121,7 +121,7 @@ def _concat(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]]) -> Ax
 def _elementwise_but(where: int, output: Any, inputs: Sequence[tuple[int, Any, Axes]]) -> Axes:
     axes = []
     for k in range(output.shape.rank):
-        parts = [of_input[k] for _, _, of_input in inputs if of_input[k] is not None]
+        parts = [axis for _, _, of_input in inputs if (axis := of_input[k]) is not None]
         axes.append(met(parts) if parts and k != where else None)
     return tuple(axes)
 

@@ -21,7 +21,7 @@ def by_size(axes: Axes, before: list, after: list, known: bool) -> Axes:
         (unit,) = axis
         if old == new and old is not None:
             return axis
-        if None in (old, new) or new == 0:
+        if old is None or new is None or new == 0:
             return (replace(unit, size=new, start=None),)
         ratio = old / new
         start = unit.start + unit.step * (ratio - 1) / 2 if known and unit.start is not None else None
@@ -51,7 +51,7 @@ def after_windows(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]])
     dilations = op.get_attr(wide)[1:3] if wide else [1, 1]
     padding = op.get_attr("padding").decode()
     explicit = list(op.get_attr("explicit_paddings"))[2::2] if padding == "EXPLICIT" else [None, None]
-    new = []
+    new: list[Axis | None] = []
     for k in (0, 1):
         axis, size = axes[k + 1], tensor.shape[k + 1]
         if axis is not None and len(axis) == 1 and axis[0].placed:
@@ -69,13 +69,13 @@ def after_windows(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]])
 def _same_padding(size: int | None, cells: int | None, reach: int, stride: int) -> int | None:
     if stride == 1:
         return reach // 2
-    return None if None in (size, cells) else max((cells - 1) * stride + reach + 1 - size, 0) // 2
+    return None if size is None or cells is None else max((cells - 1) * stride + reach + 1 - size, 0) // 2
 
 
 def _moved(unit: Unit, size: int | None, before: int | None, reach: int, stride: int, transposed: bool) -> Unit:
     """The unit after windows of `reach` + 1 entries, `before` of which lie before the first entry."""
     step = unit.step / stride if transposed else unit.step * stride
-    if None in (unit.start, before):
+    if unit.start is None or before is None:
         return replace(unit, size=size, step=step, start=None)
     shift = (before - reach / 2) * step if transposed else (reach / 2 - before) * unit.step
     return replace(unit, size=size, step=step, start=unit.start + shift)

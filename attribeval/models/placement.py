@@ -68,7 +68,7 @@ def centres(
             trace, _ = classifier.trace(x)
             tensor = find_target_layer(trace, wanted).output
             grid = grid_of(layouts(Path(trace.input, tensor))[tensor.name])
-            if grid is None or None in (grid.rows.start, grid.columns.start):
+            if grid is None or grid.rows.start is None or grid.columns.start is None:
                 raise AttribevalError(
                     f"Expected a layer whose cells' places follow from strides and paddings, as align=True needs. "
                     f"Received {wanted!r}, behind an operation that hides them: use align=False."

@@ -139,14 +139,18 @@ def randomised(
             cannot be seeded; nothing has been changed then. Variables that are not trainable and have no initialiser
             stay.
     """
-    if layers is None or any(isinstance(layer, str) for layer in layers):
-        found = weighted_layers(classifier)
-        layers = found if layers is None else choose_layers(found, [getattr(one, "path", one) for one in layers])
-    planned = _plan(layers, seed, statistics)
+    if layers is None:
+        chosen = weighted_layers(classifier)
+    elif any(isinstance(layer, str) for layer in layers):
+        wanted = [layer if isinstance(layer, str) else layer.path for layer in layers]
+        chosen = choose_layers(weighted_layers(classifier), wanted)
+    else:
+        chosen = [layer for layer in layers if not isinstance(layer, str)]
+    planned = _plan(chosen, seed, statistics)
     kept = [(variable, np.array(variable.numpy())) for variable, _ in planned]
     try:
         _draw(planned)
-        yield [layer.path for layer in layers]
+        yield [layer.path for layer in chosen]
     finally:
         _put_back(kept)
 

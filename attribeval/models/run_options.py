@@ -94,7 +94,23 @@ def _has(graph: Any, kind: str) -> bool:
     return any(node.op == kind for function in library for node in function.node_def)
 
 
-def with_run_options(function: Any, precision: Precision) -> Callable:
+class Ready:
+    """A compiled function that runs right.
+
+    Attributes:
+        function: The concrete function.
+        graph: Its graph, of which some methods read the operations.
+    """
+
+    def __init__(self, call: Callable, function: Any):
+        self._call = call
+        self.function, self.graph = function, function.graph
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+
+def with_run_options(function: Any, precision: Precision) -> Ready:
     """Make a compiled function run in a precision, and right.
 
     Args:
@@ -115,5 +131,4 @@ def with_run_options(function: Any, precision: Precision) -> Callable:
                 options.enter_context(_unfused)
             return function(*arguments)
 
-    call.function, call.graph = function, function.graph  # some methods read the operations
-    return call
+    return Ready(call, function)

@@ -40,7 +40,7 @@ class Target:
     grid: Grid | None = None
 
     @property
-    def tokens(self) -> tuple[int, int] | None:
+    def tokens(self) -> tuple[int | None, int | None] | None:
         """Rows and columns of the tokens; None: the output has the shape of a picture."""
         return None if self.grid is None or self.grid.extra is None else (self.grid.rows.size, self.grid.columns.size)
 
@@ -77,7 +77,8 @@ def default_target(trace: Trace, scores: Any) -> Target | None:
     except AttribevalError:  # a model that does not look at its input has no picture either
         return None
     known = layouts(path)
-    learnt, seen = set(), False
+    learnt: set[str] = set()
+    seen = False
     for op in path.ops:
         seen = seen or op.type in _LEARNING
         if seen:

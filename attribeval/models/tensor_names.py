@@ -45,7 +45,8 @@ def _named_operations(trace: Trace) -> list[tuple[str, Any]]:
     ends: dict[str, LayerCall] = {}
     for call in trace.calls:
         ends.setdefault(call.output.op.name, call)
-    before, counts, named = _FIRST, {}, []
+    counts: dict[str, int] = {}
+    before, named = _FIRST, []
     for op in needed([*tf.nest.flatten(trace.output), *(call.output for call in trace.calls)]):
         key = f"{before}:{op.type}"
         counts[key] = counts.get(key, 0) + 1

@@ -278,7 +278,7 @@ def plot_patches(result: Result) -> Figure:
         (before, "‖f(x+δ)−f(x)‖, the object as pasted", LINES[1]),
         (change, "‖f(x+δ)−f(x)‖, optimised", LINES[0]),
     ):
-        ax.hist(np.maximum(values, low), bins, histtype="step", color=colour, ls=dash, lw=1.8, label=label)
+        ax.hist(np.maximum(values, low), bins.tolist(), histtype="step", color=colour, ls=dash, lw=1.8, label=label)
     ax.set_xscale("log")
     ax.legend(frameon=False, fontsize=8)
     decorate(ax, "Functionally insignificant patches", "y")

@@ -23,6 +23,7 @@ from attribeval.plots.style import (
     draw_photograph,
     new_figure,
     panel_size,
+    split,
     to_photographs,
     write_below,
 )
@@ -74,7 +75,7 @@ def box_overlays(
     blocks = -(-n // columns)
     width, height = panel_size(heatmaps.shape[1:])
     figure = new_figure(columns * (width + 0.08) + 0.1, blocks * (2 * height + 0.6) + 0.9)
-    pictures, legend = figure.subfigures(2, 1, height_ratios=[figure.get_figheight() - 0.9, 0.9])
+    pictures, legend = split(figure, 0.9)
     axes = pictures.subplots(2 * blocks, columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()

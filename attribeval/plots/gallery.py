@@ -23,6 +23,7 @@ from attribeval.plots.style import (
     new_figure,
     panel_size,
     percentile_name,
+    split,
     to_photographs,
     write_title,
 )
@@ -54,7 +55,7 @@ def gallery(
     boxes = None if boxes is None else check_boxes(boxes, n)
     width, height = panel_size(size)
     figure = new_figure((n + 1) * (width + 0.05), (len(maps) + 1) * (height + 0.05) + 1.1)
-    pictures, legend = figure.subfigures(2, 1, height_ratios=[figure.get_figheight() - 0.9, 0.9])
+    pictures, legend = split(figure, 0.9)
     axes = pictures.subplots(len(maps) + 1, n + 1, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()

@@ -78,7 +78,8 @@ def _draw_board(ax: Axes, result: Result, benchmarks: list[str], x: np.ndarray) 
     methods, averages = _ordered(result)
     cells = {(row["method"], row["benchmark"]): row for row in result.table.to_dict("records")}
     for i, method in enumerate(methods):
-        _draw_cell(ax, x[0], i, np.nan if averages[i] is None else averages[i], len(methods), None)
+        average = averages[i]
+        _draw_cell(ax, x[0], i, np.nan if average is None else average, len(methods), None)
         for j, label in enumerate(benchmarks):
             row = cells[method, label]
             _draw_cell(ax, x[j + 1], i, row["rank"], len(methods), row)
@@ -350,7 +351,7 @@ def _name_points(ax: Axes, rows: list[dict[str, Any]], seconds: np.ndarray, rank
     for row, (x, y) in zip(rows, points, strict=True):
         text = _short(row["method"])
         width, height = 4.3 * scale * len(text), 9.5 * scale
-        best = None
+        best: Any = None
         for rise in (0, 10, -10, 19, -19, 28, -28, 38, -38, 48, -48):
             for side in (1, -1):
                 start = x + 8 * scale if side > 0 else x - 8 * scale - width
@@ -382,7 +383,7 @@ def _name_rows(ax: Axes, methods: list[str], result: Result) -> None:
     ax.set_yticks(range(len(methods)), [_short(name) for name in methods], fontsize=8.5, color=INK)
     for label, name in zip(ax.get_yticklabels(), methods, strict=True):
         label.set_parse_math(False)
-        label.set_style("italic" if result.settings["kinds"][name] == "control" else "normal")
+        label.set_fontstyle("italic" if result.settings["kinds"][name] == "control" else "normal")
     for label in ax.get_xticklabels():
         label.set_parse_math(False)
 

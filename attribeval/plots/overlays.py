@@ -25,6 +25,7 @@ from attribeval.plots.style import (
     new_figure,
     panel_size,
     percentile_name,
+    split,
     to_photographs,
     write_below,
     write_row_label,
@@ -88,7 +89,7 @@ def overlays(
     width, height = panel_size(size)
     used = [scale for scale in (UNSIGNED, SIGNED) if scale in scales.values()]
     figure = new_figure(columns * (width + 0.08) + 0.4, shown * lines * (height + (0.3 if lines > 1 else 0.08)) + 1.3)
-    pictures, legend = figure.subfigures(2, 1, height_ratios=[figure.get_figheight() - 0.9, 0.9])
+    pictures, legend = split(figure, 0.9)
     axes = pictures.subplots(shown * lines, columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()

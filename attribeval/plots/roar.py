@@ -6,7 +6,7 @@ Lines are told apart by dashes and markers as well as by colour. Bands are the i
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -182,7 +182,7 @@ def _areas(ax: Axes, table: pd.DataFrame) -> None:
 
 def _curves(ax: Axes, table: pd.DataFrame, methods: list[str]) -> None:
     """Lines with bands; the controls beneath."""
-    styles = [(name, *_CONTROLS[name], 1.9, "") for name in _CONTROLS]
+    styles: list[tuple[Any, ...]] = [(name, *_CONTROLS[name], 1.9, "") for name in _CONTROLS]
     styles += [
         (name, *_COLOURS[k % len(_COLOURS)], name, 1.5, _MARKERS[k % len(_MARKERS)]) for k, name in enumerate(methods)
     ]

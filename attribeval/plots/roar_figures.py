@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from attribeval.benchmarks.roar.example import modified
+from attribeval.benchmarks.roar.ranks import MODES, Mode
 from attribeval.errors import AttribevalError
 from attribeval.plots.roar import (
     _COLOURS,
@@ -87,9 +88,7 @@ def figure_7(result: Result) -> Figure:
     """
     names = _of_example(result)
     tables = {mode: _of_mode(result, mode) for mode in result.settings["modes"]}
-    columns = [
-        (mode, t) for mode in ("keep", "remove") if mode in tables for t in sorted(tables[mode]["fraction"].unique())
-    ]
+    columns = [(mode, t) for mode in MODES[::-1] if mode in tables for t in sorted(tables[mode]["fraction"].unique())]
     names = [name for name in names if any((table["method"] == name).any() for table in tables.values())]
     image = result.arrays["example/image"]
     wide = _PANEL * image.shape[1] / image.shape[0]
@@ -126,7 +125,7 @@ def _of_mode(result: Result, mode: str) -> pd.DataFrame:
     return table
 
 
-def _show(ax, result: Result, table: pd.DataFrame, name: str, fraction: float, mode: str) -> None:
+def _show(ax, result: Result, table: pd.DataFrame, name: str, fraction: float, mode: Mode) -> None:
     """The modified image and its accuracy; nothing where it was not trained."""
     row = table[(table["method"] == name) & (table["fraction"] == fraction) & (table["kind"] != "leakage")]
     if row.empty:

@@ -5,7 +5,7 @@ Lines are told apart by dashes and markers as well as by colour. Bands are 95 % 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -193,7 +193,7 @@ def sanity_pictures(result: Result) -> dict[str, Figure]:
 
 def _curves(ax: Axes, table: pd.DataFrame, methods: list[str], mode: str) -> None:
     """Lines with bands; the controls beneath. A cascade begins at the trained model, where all are 1."""
-    styles = [(name, *_CONTROLS[name], 1.7, "") for name in _CONTROLS]
+    styles: list[tuple[Any, ...]] = [(name, *_CONTROLS[name], 1.7, "") for name in _CONTROLS]
     styles += [
         (name, *_COLOURS[k % len(_COLOURS)], name, 1.5, _MARKERS[k % len(_MARKERS)]) for k, name in enumerate(methods)
     ]

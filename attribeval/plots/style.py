@@ -10,7 +10,7 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from matplotlib import colormaps
@@ -270,13 +270,19 @@ def to_photographs(images: np.ndarray, n: int, size: tuple[int, int]) -> np.ndar
     return np.repeat(shade, 3, axis=-1) if shade.shape[-1] == 1 else shade
 
 
+def split(figure: Any, below: float) -> tuple[Any, Any]:
+    """A figure as two, one above the other; the lower one is so many inches high."""
+    above, under = np.ravel(figure.subfigures(2, 1, height_ratios=[figure.get_figheight() - below, below]))
+    return above, under
+
+
 def check_finite(values: np.ndarray, what: str) -> None:
     bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))
     if bad.size:
         raise AttribevalError(f"Expected finite {what}. Received NaN or infinity for item {bad[0]}.")
 
 
-def decorate(ax: Axes, title: str, values: str) -> None:
+def decorate(ax: Axes, title: str, values: Literal["x", "y"]) -> None:
     """Title, grid, and percentages on the axis ("x" or "y") that holds the values."""
     ax.set_title(title, fontsize=10, color=INK, loc="left", pad=8, fontweight="bold")
     ax.grid(axis=values, color="#e4e7ec", lw=0.8)

@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, LINES, MUTED, cut, decorate, new_figure, shorten
+from attribeval.plots.style import INK, LINES, MUTED, cut, decorate, new_figure, shorten, split
 from attribeval.results.numbers import value_text
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ def plot_wsol(result: Result) -> Figure:
     lines = -(-len(shown) // 4)
     below = 0.17 * len(table) + 0.75
     figure = new_figure(11.0 if curves or shown else 6.6, height + lines * below)
-    top = figure
+    top: Any = figure
     if shown:
-        top, bottom = figure.subfigures(2, 1, height_ratios=[height, lines * below])
+        top, bottom = split(figure, lines * below)
         _panels(bottom, result.table, shown, list(table["method"]), lines)
     axes = top.subplots(1, 2 if curves else 1, squeeze=False, width_ratios=[1.15, 1] if curves else None)[0]
     _wsol_bars(axes[0], table, first, wide=bool(curves))
@@ -122,7 +122,7 @@ def _wsol_bars(ax: Axes, table: pd.DataFrame, metric: str, wide: bool) -> None:
         ax.vlines(ends[known], places[known] - 0.14, places[known] + 0.14, color=INK, lw=1.3, zorder=3)
     for place, value, end in zip(places, values, np.fmax(values, np.where(known, high, values)), strict=True):
         ax.text(
-            end + 0.012, place, value_text(metric, value),
+            float(end) + 0.012, float(place), value_text(metric, value),
             va="center", ha="left", fontsize=8.5, color=INK, zorder=4,
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )  # fmt: skip
@@ -144,7 +144,7 @@ def _wsol_bars(ax: Axes, table: pd.DataFrame, metric: str, wide: bool) -> None:
     ax.spines["left"].set_visible(False)
     present = [kind for kind in _BARS if kind in kinds]
     if len(present) > 1:
-        handles = [
+        handles: list[Any] = [
             Patch(facecolor=_BARS[kind][0], hatch=_BARS[kind][1], edgecolor="#5a6270", lw=0.6, label=_KINDS[kind])
             for kind in present
         ]

@@ -127,7 +127,7 @@ def _by_method(table: pd.DataFrame) -> Shown:
         for metric in metrics:
             record = records.get((method, metric))
             absent = record is None or missing(record["value"])
-            cells.append(Cell(NONE, "") if absent else _estimate(record, "value", scales))
+            cells.append(Cell(NONE, "") if record is None or absent else _estimate(record, "value", scales))
         cells += [_plain(name, about[method], name in whole) for name in names]
         rows.append((str(about[method].get("kind", "")), cells))
     columns = ["method", *metrics, *map(_header, names)]
@@ -206,7 +206,7 @@ def _scales(records: Sequence[Mapping[str, Any]], estimate: str | None) -> dict[
     """Metric → the smallest and the largest number that its marks show."""
     numbers: dict[Any, list[float]] = {}
     for record in records:
-        found = (_finite(record.get(name)) for name in ("low", "high", estimate))
+        found = (_finite(record.get(name)) for name in ("low", "high", *([] if estimate is None else [estimate])))
         numbers.setdefault(record.get("metric"), []).extend(number for number in found if number is not None)
     return {metric: (min(found), max(found)) for metric, found in numbers.items() if found}
 
@@ -216,11 +216,12 @@ def _mark(record: Mapping[str, Any], estimate: str | None, scale: tuple[float, f
     if scale is None or scale[0] == scale[1] or low is None or high is None:
         return None
 
-    def place(number: float | None) -> float | None:
-        return None if number is None else (number - scale[0]) / (scale[1] - scale[0])
+    def place(number: float) -> float:
+        return (number - scale[0]) / (scale[1] - scale[0])
 
-    value = _finite(record.get(estimate))
-    return Mark(place(low), place(high), place(value), place(0.0) if scale[0] < 0 < scale[1] else None)
+    value = None if estimate is None else _finite(record.get(estimate))
+    zero = place(0.0) if scale[0] < 0 < scale[1] else None
+    return Mark(place(low), place(high), None if value is None else place(value), zero)
 
 
 def _finite(value: Any) -> float | None:

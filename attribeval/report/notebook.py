@@ -82,8 +82,9 @@ def result_text(result: Result) -> str:
 
 def samples_html(samples: Samples) -> str:
     """What is known of a set of images, and the first of them with their labels."""
+    images = samples.images
     facts = {
-        "images": f"{len(samples)}" + (f", {samples.images.shape[1:]} each" if _is_array(samples) else ", in files"),
+        "images": f"{len(images)}" + (", in files" if isinstance(images, list) else f", {images.shape[1:]} each"),
         "classes": _classes(samples.class_names, len(set(samples.labels.tolist()))),
         "boxes": "not known" if samples.boxes is None else f"{sum(map(len, samples.boxes))} in all",
         "masks": "not known" if samples.masks is None else "one for each image",

@@ -39,7 +39,8 @@ def text_table(
     cells = [list(header), *[[str(cell) for cell in row] for row in rows]]
     room = width if width is not None else terminal_width() or float("inf")
     columns = [_Column([row[i] for row in cells], i in right) for i in range(len(header))]
-    blocks, left = [], columns[1:]
+    blocks: list[str] = []
+    left = columns[1:]
     while left or not blocks:
         block = columns[:1]
         while left and (len(block) == 1 or _width([*block, left[0]], narrow=True) <= room):

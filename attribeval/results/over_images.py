@@ -71,13 +71,13 @@ def mean_interval(
         low, high. NaN without a score, and for a single score that is not a hit or a miss; width 0 if scores that are
         not hits agree.
     """
-    scores = np.asarray(scores, np.float64)
-    scores = scores[~np.isnan(scores)]
-    if not scores.size:
+    every = np.asarray(scores, np.float64)
+    known = every[~np.isnan(every)]
+    if not known.size:
         return float("nan"), float("nan")
-    if np.isin(scores, (0, 1)).all():
-        return wilson_interval(int(scores.sum()), len(scores), level)
-    low, high = t_interval(scores, level)
+    if np.isin(known, (0, 1)).all():
+        return wilson_interval(int(known.sum()), len(known), level)
+    low, high = t_interval(known, level)
     return (low, high) if bounds is None else (max(low, bounds[0]), min(high, bounds[1]))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
+from attribeval.files import write_bytes
 from attribeval.results.command import running_command
 from attribeval.sealed import UNREADABLE, Damaged, array_bytes, checksum, read_arrays
 
@@ -79,14 +79,15 @@ class Result:
         """Write `table.csv`, `result.json` (settings, summary, checksums), `arrays.npz` into a folder, each whole."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        about = {"benchmark": self.benchmark, "settings": self.settings, "summary": self.summary}
+        about: dict[str, Any] = {"benchmark": self.benchmark, "settings": self.settings, "summary": self.summary}
         about |= {"command": self.command} if self.command else {}
         data = {"arrays.npz": array_bytes(self.arrays), "table.csv": self.table.to_csv(index=False).encode()}
-        about["checksums"] = {name: checksum(content) for name, content in data.items()}
-        about["checksums"]["result.json"] = checksum(json.dumps(about).encode())
+        checksums = {name: checksum(content) for name, content in data.items()}
+        about |= {"checksums": checksums}
+        checksums["result.json"] = checksum(json.dumps(about).encode())
         data["result.json"] = json.dumps(about, indent=2).encode()
         for name, content in data.items():
-            write_atomic(folder / name, lambda file, content=content: file.write(content))
+            write_bytes(folder / name, content)
         return folder
 
     @classmethod

@@ -19,7 +19,7 @@ import numpy as np
 
 from attribeval.attributer import versions
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
+from attribeval.files import write_bytes
 from attribeval.methods.card import Method
 from attribeval.models.classifier import Classifier
 from attribeval.runs.keys import digest_of, method_key, model_key, slug
@@ -87,7 +87,7 @@ class MapsCache:
         folder.mkdir(exist_ok=True)
         for key, value, seconds, peak in zip(keys, maps.values, maps.seconds, maps.peak_mib, strict=True):
             data = _pack(value, float(seconds), float(peak))
-            write_atomic(folder / f"{key}.npy", lambda file, data=data: file.write(data))
+            write_bytes(folder / f"{key}.npy", data)
 
     def bytes(self) -> int:
         """Size of all maps in the folder, those of other models too."""

@@ -51,7 +51,7 @@ class Augment:
         """Windows to cut out of images of `size`, in whole pixels: int64 (B, 4) y0, x0, y1, x1, edges."""
         height, width = size
         drawn = _uniform(seed, epochs, items, range(3, 3 + 2 * _TRIES + 2))
-        low, high = self.crop
+        low, high = self.crop or (1.0, 1.0)
         area = (low + (high - low) * drawn[:_TRIES]) * height * width
         aspect = np.exp((2 * drawn[_TRIES : 2 * _TRIES] - 1) * math.log(_ASPECT))
         wide, high_ = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))

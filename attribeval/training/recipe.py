@@ -94,8 +94,8 @@ class Recipe:
 
     def total_steps(self, images: int) -> int:
         """Optimizer steps for so many training images: at least one."""
-        if self.steps is not None:
-            return self.steps
+        if self.epochs is None:
+            return self.steps or 1
         return max(1, round(self.epochs * images / self.batch_size))
 
     def rate(self, images: int) -> Any:

@@ -14,7 +14,7 @@ from attribeval.benchmarks.bam.region import heat
 from attribeval.benchmarks.bam.summary import Evidence
 from attribeval.datasets.bam import BamPart
 from attribeval.models.classifier import Classifier
-from attribeval.models.preprocessing import find_preprocessing
+from attribeval.models.preprocessing import Preprocessing, find_preprocessing
 
 _SHOWN = 8  # methods in the panels
 
@@ -102,7 +102,7 @@ def patch_panels(
     least = int(np.argmin(patches.change / patches.scale))
     pair = np.stack([inputs[least], patches.images[least]]).astype(np.float32)
     preprocess = find_preprocessing(plan.net.preprocess)
-    pixels = pair if preprocess is None else preprocess.undo(pair)
+    pixels = preprocess.undo(pair) if isinstance(preprocess, Preprocessing) else pair
     return {
         "patch/images": np.clip(np.rint(pixels), 0, 255).astype(np.uint8),
         "patch/mask": np.asarray(test.masks[items[least : least + 1]])[0],

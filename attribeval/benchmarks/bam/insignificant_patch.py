@@ -115,10 +115,11 @@ def insignificant_patches(
         region = np.asarray(masks[part], np.float32)[..., None]
         out = run(x[part], pasted[part], region, low, high, tf.constant(steps), numbers)
         found.append([value.numpy() for value in out])
-    images, change, before, scale = (np.concatenate(column) for column in zip(*found, strict=True))
+    images, *columns = (np.concatenate(column) for column in zip(*found, strict=True))
+    change, before, scale = (column.astype(np.float64) for column in columns)
     images = np.where(np.asarray(masks)[..., None], images, x)
     size = np.sqrt(((images - x).astype(np.float64) ** 2).sum((1, 2, 3)))
-    return Patches(images, *(column.astype(np.float64) for column in (change, before, scale)), size)
+    return Patches(images, change, before, scale, size)
 
 
 def _compiled(classifier: Classifier, optimiser: str) -> Any:

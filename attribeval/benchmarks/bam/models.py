@@ -112,6 +112,8 @@ def _train_one(name: str, view: BamView, net: Net, recipe: Recipe, store: Store,
         model = net.build(shape, classes)
     _check_model(model, shape, view)
     kept = f"models/{name}-{_key(model, view, net, recipe, seed)}"
+    if store.folder is None:
+        raise AttribevalError("Expected a folder to keep trained models in. Received a store in memory: pass run_dir=.")
     weights = store.folder / f"{kept}.weights.h5"
     weights.parent.mkdir(exist_ok=True)
     # Workers of one training all have to train: only processes that train by themselves may wait for each other.

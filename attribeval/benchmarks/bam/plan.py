@@ -78,7 +78,7 @@ def make_plan(
     if not isinstance(data, Bam):
         raise AttribevalError(f"Expected Bam data. Received: {type(data).__name__}.")
     built = given.with_controls(built, CONTROLS)
-    kinds = {name: given.kind_of(method) for name, method in built.items()}
+    kinds: dict[str, str] = {name: given.kind_of(method) for name, method in built.items()}
     slow = [name for name, method in built.items() if _is_slow(method)]
     return Plan(data, built, kinds, slow, slow_images, find_net(net), tuple(float(k) for k in ks))
 

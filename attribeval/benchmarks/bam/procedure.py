@@ -108,7 +108,7 @@ def run_bam(
     models = train_models(sets, plan.net, store, strategy=strategy, seed=seed, progress=progress)
     importance = relative_importance(models, test, plan.ks, feature, order, series_scenes)
 
-    def score(name: str, stimulus: Stimulus, quick_only: bool = False) -> _Scored:
+    def score(name: str | Classifier, stimulus: Stimulus, quick_only: bool = False) -> _Scored:
         classifier = models[name].classifier if isinstance(name, str) else name
         return _score(classifier, stimulus, plan, store, quick_only, options)
 
@@ -217,7 +217,7 @@ def _patches(
     )
     shape = (1, *inputs.shape[1:])
     ends = [np.asarray(scene_only.prepare(np.full(shape, end, np.float32)))[0, 0, 0] for end in (0.0, 255.0)]
-    options = PAPER_OPTIMISER if protocol == "paper" else {}
+    options: Mapping[str, Any] = PAPER_OPTIMISER if protocol == "paper" else {}
     about = [model_key(bare), items.tolist(), RADIUS, versions(), content_of(inputs, pasted), *options.items()]
     name = f"patches/{digest_of(about)}"
     parts = ("images", "change", "before", "scale", "size")
@@ -270,6 +270,7 @@ def _concepts(
         of_objects, of_scenes = score(OBJECT, items, feature), score(SCENE, items, test.scenes[items])
         bar.update(2)
         for k, chosen in zip(plan.ks, of_series, strict=True):
-            series.append(tuple(score(k_name(one), chosen, test.scenes[chosen]) for one in (k, plan.ks[-1])))
+            own, last = (score(k_name(one), chosen, test.scenes[chosen]) for one in (k, plan.ks[-1]))
+            series.append((own, last))
             bar.update(1)
     return Concepts(of_objects, of_scenes, series, len(items))

@@ -90,7 +90,7 @@ def relative_importance(
 
     rows = []
 
-    def add(name: str, kind: str, label: str) -> np.ndarray:
+    def add(name: str, kind: str, label: str) -> tuple[np.ndarray, np.ndarray]:
         right, confidence = _answers(models[name], test.view(kind, label))
         rows.append(_row(_symbol(name), _NAMES[kind], right))
         return right, confidence
@@ -139,7 +139,8 @@ def relative_importance(
                 bool(low > high),
             )
         )
-    return RelativeImportance(pd.DataFrame(rows), rises, tuple(ks), *accuracies, checks)
+    having, lacking = accuracies
+    return RelativeImportance(pd.DataFrame(rows), rises, tuple(ks), having, lacking, checks)
 
 
 def _answers(model: Trained, view: BamView) -> tuple[np.ndarray, np.ndarray]:

@@ -75,7 +75,7 @@ def averages(
             missing = {label: methods[label] for label, arrays in read.items() if arrays is None}
             if missing:
                 images, masks = stimulus.load(places)
-                elsewhere = random_masks(masks, seed, items)
+                elsewhere = random_masks(masks, seed, items.tolist())
                 maps = attributer.explain_many(
                     np.asarray(images, np.float32),
                     missing,
@@ -86,14 +86,16 @@ def averages(
                 )
                 for label, attributions in maps.items():
                     heatmaps = heat(attributions.values, protocol)
-                    read[label] = {
+                    fresh = {
                         "region": region_average(heatmaps, masks),
                         "random": region_average(heatmaps, elsewhere),
-                        "seconds": np.float64(attributions.seconds),
+                        "seconds": np.array(attributions.seconds),
                     }
-                    store.write_arrays(names[label], read[label])
+                    store.write_arrays(names[label], fresh)
+                    read[label] = fresh
             for label, arrays in read.items():
-                found[label].append(arrays)
+                if arrays is not None:
+                    found[label].append(arrays)
             bar.update(len(places))
     return {
         label: Averages(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from attribeval.benchmarks.bam.idr import depends
 from attribeval.benchmarks.bam.iir import changes, unchanged
 from attribeval.benchmarks.bam.insignificant_patch import Patches
 from attribeval.benchmarks.bam.mcs import contrast, correlation
+from attribeval.benchmarks.bam.region import Protocol
 from attribeval.benchmarks.bam.relative_importance import RelativeImportance
 from attribeval.benchmarks.bam.sentences import sentences
 from attribeval.benchmarks.bam.spread import deviation_of_trials
@@ -67,7 +69,7 @@ class Evidence:
     series: list[tuple[Any, Any]] = field(default_factory=list)
     without_patch: Any = None
     with_patch: Any = None
-    patches: Patches | None = None
+    patches: Any = None
     concepts: Concepts | None = None
 
 
@@ -118,7 +120,7 @@ def summarise(evidence: Evidence, settings: dict[str, Any]) -> Result:
     return Result("bam", table.reset_index(drop=True), settings=settings, summary=said, arrays=arrays)
 
 
-def _measured(evidence: Evidence, method: str, protocol: str) -> list[tuple[str, np.ndarray, float]]:
+def _measured(evidence: Evidence, method: str, protocol: Protocol) -> list[tuple[str, np.ndarray, float]]:
     """(metric, one value per image that counts, the same with random regions) for each that has images."""
     found = []
 
@@ -140,8 +142,7 @@ def _measured(evidence: Evidence, method: str, protocol: str) -> list[tuple[str,
         add(f"IDR{row}", depends, of_scenes, of_alone, of_scenes.correct & of_alone.correct)
     both = evidence.with_patch.correct & evidence.without_patch.correct & evidence.patches.insignificant
 
-    def stays(*given: np.ndarray) -> np.ndarray:
-        return unchanged(*given, protocol=protocol)
+    stays = partial(unchanged, protocol=protocol)
 
     add("IIR", stays, evidence.with_patch, evidence.without_patch, both)
     add("IIRChange", changes, evidence.with_patch, evidence.without_patch, both)

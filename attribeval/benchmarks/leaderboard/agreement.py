@@ -69,11 +69,12 @@ def map_correlations(ranks: Sequence[np.ndarray | None], n: int) -> np.ndarray:
         float32 (N, M, M), −1 to 1; NaN where a map is constant or not there.
     """
     correlations = np.full((n, len(ranks), len(ranks)), np.nan, np.float32)
-    there = [m for m, of_method in enumerate(ranks) if of_method is not None]
+    known = {m: of_method for m, of_method in enumerate(ranks) if of_method is not None}
+    there = list(known)
     if not there:
         return correlations
     for image in range(n):
-        of_image = np.stack([ranks[m][image] for m in there])
+        of_image = np.stack([of_method[image] for of_method in known.values()])
         correlations[image][np.ix_(there, there)] = np.clip(of_image @ of_image.T, -1, 1)
     return correlations
 

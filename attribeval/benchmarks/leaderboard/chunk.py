@@ -292,10 +292,11 @@ class Chunk:
 
 def _of_these(benchmark: Benchmark, start: int) -> Benchmark | None:
     """The benchmark as it judges images from number `start` on: its `images`, if it has any, are the run's first."""
-    limit = getattr(benchmark, "images", None)
+    one: Any = benchmark
+    limit = getattr(one, "images", None)
     if limit is None:
         return benchmark
-    return replace(benchmark, images=limit - start) if start < limit else None
+    return replace(one, images=limit - start) if start < limit else None
 
 
 class _Failure:

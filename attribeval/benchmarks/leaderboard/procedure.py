@@ -183,9 +183,11 @@ def _open_cache(
 ) -> MapsCache | None:
     if cache is True:
         raise AttribevalError("Expected cache as a folder, None or False. Received: True.")
-    if cache is False or (cache is None and run_dir is None):
+    if cache is False:
         return None
-    return MapsCache(Path(run_dir) / "maps" if cache is None else cache, attributer.classifier)
+    if cache is None:
+        cache = None if run_dir is None else Path(run_dir) / "maps"
+    return None if cache is None else MapsCache(cache, attributer.classifier)
 
 
 def _collect(
@@ -204,7 +206,9 @@ def _collect(
         about = store.read(work.images(start))
         here = slice(start, start + len(about["predicted"]))
         scores.predicted[here] = about["predicted"]
-        scores.correlations[here] = store.read_arrays(work.agreement(start))["correlations"]
+        agreement = store.read_arrays(work.agreement(start))
+        if agreement is not None:
+            scores.correlations[here] = agreement["correlations"]
         for i, method in enumerate(methods):
             costs = store.read(work.maps(start, method))
             if costs is not None:

@@ -61,7 +61,8 @@ def _on_average(result: Result) -> list[str]:
 
 def _first_places(methods: pd.DataFrame) -> list[str]:
     """Who leads, where several are equal, and whether anybody can be told from a leader."""
-    alone, contested, led, tied = 0, 0, {}, []
+    led: dict[str, list[str]] = {}
+    alone, contested, tied = 0, 0, []
     for benchmark, rows in methods.groupby("benchmark", sort=False):
         first = list(rows["method"][rows["rank"] == rows["rank"].min()])
         contested += len(rows) > 1

@@ -10,11 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from attribeval import _tf as tf
 from attribeval.attributer import versions
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.pipeline import masked_dataset
-from attribeval.benchmarks.roar.ranks import mask_table
+from attribeval.benchmarks.roar.ranks import Mode, mask_table
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.recursion import rank_again
 from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir
@@ -142,15 +144,18 @@ class _View:
         self.run_dir, self.grid, self.cell = run_dir, grid, cell
         self.mean = run_dir.channel_mean()
         self.preprocess = find_preprocessing(grid.preprocess)
-        self.table, self.folder = None, None
+        self.table: np.ndarray | None = None
+        self.folder: Path | None = None
         if cell.kind == "recursive":
             self.folder = rank_again(run_dir, grid, cell, self.mean)
             self.table = mask_table(1, 0, "remove")
         elif cell.kind != "unmodified":
             self.folder = run_dir.ranks_folder(cell.ranking)
-            self.table = mask_table(len(grid.fractions), grid.fractions.index(cell.fraction), cell.mode)
-        for split in SPLITS if self.folder is not None else ():
-            Records.open(self.folder, split).verify()
+            mode: Mode = "keep" if cell.mode == "keep" else "remove"
+            self.table = mask_table(len(grid.fractions), grid.fractions.index(cell.fraction), mode)
+        if self.folder is not None:
+            for split in SPLITS:
+                Records.open(self.folder, split).verify()
 
     def count(self, split: str) -> int:
         return self.run_dir.images(split).count

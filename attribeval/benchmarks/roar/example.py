@@ -9,7 +9,7 @@ import numpy as np
 
 from attribeval.benchmarks.roar.fills import BLUR, constant_fill, impute
 from attribeval.benchmarks.roar.grid import Grid
-from attribeval.benchmarks.roar.ranks import decode, mask_table
+from attribeval.benchmarks.roar.ranks import Mode, decode, mask_table
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.errors import AttribevalError
@@ -77,7 +77,7 @@ def _seeds(image: np.ndarray) -> np.ndarray:
 
 
 def modified(
-    arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], estimator: str, fraction: float, mode: str
+    arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], estimator: str, fraction: float, mode: Mode
 ) -> np.ndarray:
     """The example image with a fraction removed, or kept, by an estimator, as it is trained on (before augmentation).
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from attribeval.benchmarks.roar.ranks import check_fractions
+from attribeval.benchmarks.roar.ranks import Mode, check_fractions
 from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
 
@@ -18,7 +18,7 @@ PAPER_ESTIMATORS = tuple(
     f"{how}{base}" for base in ("GRAD", "IG", "GB") for how in ("", "SQ-", "SG-", "SG-SQ-", "VAR-")
 )
 PAPER_CONTROLS = ("random", "sobel")
-MODES = ("remove", "keep")
+MODES: tuple[Mode, ...] = ("remove", "keep")
 CONTROLS = ("leakage", "max_filter", "recursive")
 
 Kind = Literal["unmodified", "method", "control", "leakage", "max_filter", "recursive"]
@@ -111,9 +111,9 @@ class Grid:
     targets: Literal["predicted", "label"]
     seed: int
     estimators: tuple[Estimator, ...]
-    modes: tuple[str, ...]
+    modes: tuple[Mode, ...]
     repeats: int
-    controls: tuple[str, ...]
+    controls: tuple[Kind, ...]
 
     _SIZE = ("estimators", "modes", "repeats", "controls")
 
@@ -156,7 +156,8 @@ class Grid:
                 for fraction in self.fractions:
                     cells += [Cell(e.kind, e.label, mode, fraction, repeat) for e in self.estimators]
             for fraction in self.fractions:
-                for kind in ("leakage", "max_filter"):
+                kinds: tuple[Kind, ...] = ("leakage", "max_filter")
+                for kind in kinds:
                     if kind in self.controls:
                         cells += [Cell(kind, e.label, self.modes[0], fraction, repeat) for e in self._of(kind)]
         return cells

@@ -242,7 +242,7 @@ def _time_maps(request: Request, strategy: str) -> float:
     return (time.perf_counter() - begun) / n
 
 
-def _size(count: int) -> str:
+def _size(count: float) -> str:
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -21,7 +21,8 @@ from attribeval.errors import AttribevalError, unknown
 from attribeval.metrics.faithfulness.ranking import counts
 
 PER = ("value", "pixel")
-MODES = ("remove", "keep")
+Mode = Literal["remove", "keep"]
+MODES: tuple[Mode, ...] = ("remove", "keep")
 _MOST = 15  # fractions: with 16 levels two values still share a byte
 _STREAM = 2**34  # random numbers that break ties; samples and baselines are folded in with smaller ones
 
@@ -197,7 +198,7 @@ def unpack(packed: np.ndarray, m: int, count: int) -> np.ndarray:
     return decode(packed, _digits(m), count)
 
 
-def mask_table(m: int, index: int, mode: Literal["remove", "keep"]) -> np.ndarray:
+def mask_table(m: int, index: int, mode: Mode) -> np.ndarray:
     """Which of a byte's values are replaced.
 
     Args:

@@ -146,31 +146,31 @@ def read_source(
         if isinstance(samples.images, np.ndarray) and samples.images.dtype.kind == "f":
             for start in range(0, len(samples), _LARGEST):
                 part = samples[start : start + _LARGEST]
-                _check_finite(part.images, part)
+                _check_finite(np.asarray(part.images), part)
     return Source(splits, shape, classes, geometry)
 
 
 def _shape(splits: dict[str, Samples], input_shape: tuple[int | None, ...]) -> tuple[int, int, int]:
-    channels, size = input_shape[2], input_shape[:2]
+    height, width, channels = input_shape
     for split, samples in splits.items():
-        in_memory = isinstance(samples.images, np.ndarray)
-        if in_memory and samples.images.shape[3] != channels:
+        in_memory = np.shape(samples.images) if isinstance(samples.images, np.ndarray) else None
+        if in_memory and in_memory[3] != channels:
             raise AttribevalError(
                 f"Expected {split} images of {channels} channels, as the model takes. Received: "
-                f"{samples.images.shape[3]}: repeat or drop channels, or build a model for these."
+                f"{in_memory[3]}: repeat or drop channels, or build a model for these."
             )
         if not in_memory and channels not in (1, 3):
             raise AttribevalError(
                 f"Expected a model of 1 or 3 channels for images from files. Received one of {channels}."
             )
-        if None in size:
+        if height is None or width is None:
             if not in_memory:
                 raise AttribevalError(
                     "Expected a model with a fixed input size for images from files. Received a free one: "
                     "Input((height, width, channels))."
                 )
-            size = samples.images.shape[1:3]
-    return int(size[0]), int(size[1]), int(channels)
+            height, width = in_memory[1:3]
+    return int(height or 0), int(width or 0), int(channels or 0)
 
 
 def _check_finite(images: np.ndarray, samples: Samples) -> None:

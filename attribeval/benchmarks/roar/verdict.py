@@ -266,7 +266,7 @@ def result(
 
 
 def _arrays(cells: pd.DataFrame) -> dict[str, np.ndarray]:
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for mode, part in cells[(cells["status"] == "done") & cells["mode"].isin(MODES)].groupby("mode"):
         repeats, fractions = np.unique(part["repeat"]), np.unique(part["fraction"])
         arrays |= {f"{mode}/repeats": repeats, f"{mode}/fractions": fractions}

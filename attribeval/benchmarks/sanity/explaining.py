@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def explain_each(
     """
     noise = {label: method for label, method in methods.items() if method.card.name == "random" and model}
     others = {label: method for label, method in methods.items() if label not in noise}
-    options = {"batch_size": batch_size, "progress": False, "remarks": False}
+    options: dict[str, Any] = {"batch_size": batch_size, "progress": False, "remarks": False}
     maps: dict[str, Attributions] = {}
     if noise:
         digest = hashlib.blake2b(f"{seed} {tuple(model)}".encode(), digest_size=7).digest()

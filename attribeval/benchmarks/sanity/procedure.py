@@ -197,7 +197,7 @@ class _Chunk:
         missing = [label for label in missing if label not in failed]
         fresh = self._compare(positions, missing, failed) if positions else {}
         if not positions:
-            fresh = {label: {"example": self._example[label], "seconds": np.float64(0)} for label in missing}
+            fresh = {label: {"example": self._example[label], "seconds": np.zeros(())} for label in missing}
         for label, arrays in fresh.items():
             self.run.store.write_arrays(records[label], arrays)
         return done | fresh
@@ -218,7 +218,7 @@ class _Chunk:
             explained = self._explain(labels, positions, failed)
         fresh = {}
         for label, maps in explained.items():
-            arrays: dict[str, np.ndarray] = {"seconds": np.float64(maps.seconds)}
+            arrays: dict[str, np.ndarray] = {"seconds": np.array(maps.seconds)}
             for name in self.run.similarities:
                 one = SIMILARITIES[name]
                 arrays[name] = one.compare(self._features[label][name], one.features(maps.values))

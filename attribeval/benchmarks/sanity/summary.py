@@ -89,7 +89,7 @@ def _rows(curve: Curve, similarities: Sequence[str], seed: int) -> list[dict[str
     rows = []
     for name in similarities:
         about = {"method": curve.label, "kind": curve.kind, "mode": curve.mode, "metric": name, "note": curve.note}
-        if not curve.values:
+        if not curve.values or curve.seconds is None:
             empty = dict.fromkeys(("value", "low", "high", "seconds_per_image"), np.nan)
             rows += [about | empty | {"step": s, "layer": p, "images": 0}
                      for s, p in zip(curve.steps, curve.layers, strict=True)]  # fmt: skip

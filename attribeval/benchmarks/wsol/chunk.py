@@ -108,10 +108,11 @@ class Chunk:
             records = {array: f"{name}/{file_name(method)}/{array}-{self._measured}" for array in self._wanted}
             records["seconds"] = f"{name}/{file_name(method)}/seconds"
             read = {array: self.store.read_arrays(record) for array, record in records.items()}
-            if any(one is None for one in read.values()):
+            whole = [arrays for arrays in read.values() if arrays is not None]
+            if len(whole) < len(read):
                 missing[label] = records
             else:
-                found[label] = {key: values for one in read.values() for key, values in one.items()}
+                found[label] = {key: values for one in whole for key, values in one.items()}
         if missing:
             methods = {label: built[label] for label in missing}
             maps = self._attributer.explain_many(
@@ -154,10 +155,11 @@ class Chunk:
 
 def _colours(seen: View, iou: float) -> Callable[[int, np.ndarray], dict[str, Any]]:
     """The score that needs the image beside the map."""
+    boxes = seen.boxes or []
 
     def extra(item: int, heatmap: np.ndarray) -> dict[str, Any]:
         image = seen.images[item]
         image = image if image.shape[:2] == heatmap.shape else resize(image, heatmap.shape)
-        return {"colour_model": colour_model_hit(image, heatmap, seen.boxes[item], iou)}
+        return {"colour_model": colour_model_hit(image, heatmap, boxes[item], iou)}
 
     return extra

@@ -110,7 +110,7 @@ def evaluate(
                 f"{metric.name} needs a model and its images, not maps alone. Received maps: use Evaluator.wsol."
             )
     wanted = wanted_arrays(chosen)
-    options = {"iou": iou, "protocol": protocol, "tolerance": tolerance, "n_jobs": n_jobs}
+    options: dict[str, Any] = {"iou": iou, "protocol": protocol, "tolerance": tolerance, "n_jobs": n_jobs}
     parts: dict[str, list[dict[str, np.ndarray]]] = {}
     visible: list[int] = []
     for start in range(0, len(kept), _CHUNK):

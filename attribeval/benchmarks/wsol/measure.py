@@ -98,7 +98,7 @@ def _measure_one(heatmap, boxes, masks, wanted, iou, protocol, tolerance, predic
         found |= _hits_of_one_box(predicted, boxes, wanted, iou)
     elif boxes is not None:
         found |= _hits_of_map(heatmap, levels, boxes, wanted, iou, protocol)
-    region = None if boxes is None else fill_boxes(boxes, heatmap.shape)
+    region: Any = None if boxes is None else fill_boxes(boxes, heatmap.shape)
     if "energy" in wanted:
         found["energy"] = energy_inside(heatmap, region)
     if mask is not None:
@@ -125,6 +125,8 @@ def _measure_one(heatmap, boxes, masks, wanted, iou, protocol, tolerance, predic
 def _hits_of_map(heatmap, levels, boxes, wanted, iou, protocol) -> dict[str, Any]:
     found: dict[str, Any] = {}
     scored = np.arange(256) < 255  # at 255 nothing is above the threshold
+    drawn: Any
+    best: Any
     if protocol == "reference":
         drawn, best = reference_contours(levels, boxes)
     else:
@@ -141,7 +143,8 @@ def _hits_of_map(heatmap, levels, boxes, wanted, iou, protocol) -> dict[str, Any
     for reading in READINGS:
         if f"cam_{reading}" in wanted:
             found[f"cam_{reading}"] = _right(cam_box(heatmap, reading)[None], boxes, iou)[0]
-    for rule in ("mean", "energy", "value"):
+    rules: tuple[Literal["mean", "energy", "value"], ...] = ("mean", "energy", "value")
+    for rule in rules:
         if f"fong_{rule}" in wanted:
             found[f"fong_{rule}"] = _right(fong_boxes(heatmap, rule), boxes, iou)
     return found
@@ -164,7 +167,7 @@ def _hits_of_one_box(box, boxes, wanted, iou) -> dict[str, Any]:
 
 
 def _right(drawn: np.ndarray, boxes: np.ndarray, iou: float) -> np.ndarray:
-    return (box_iou(drawn, boxes) >= iou).any(1)
+    return np.asarray((box_iou(drawn, boxes) >= iou).any(1))
 
 
 def largest_box(boxes: np.ndarray) -> np.ndarray:

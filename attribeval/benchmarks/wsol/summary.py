@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -86,8 +85,8 @@ def summarise(
     """
     import pandas as pd
 
-    cells = [
-        (one, metric, ChainMap(one.arrays, shared))
+    cells: list[tuple[Scored, Metric, Mapping[str, np.ndarray]]] = [
+        (one, metric, {**shared, **one.arrays})
         for metric in metrics
         for one in scored
         if all(need in shared or need in one.arrays for need in metric.needs)

@@ -39,7 +39,7 @@ class View:
     def heatmaps(self, values: np.ndarray) -> Sequence[np.ndarray]:
         """Heat maps of the model's size (n, H, W), resized to `sizes` (bilinear) where those differ."""
         if all(size == values.shape[1:] for size in self.sizes):
-            return values
+            return list(values)
         return [resize(v[..., None], size)[..., 0] for v, size in zip(values, self.sizes, strict=True)]
 
 
@@ -83,10 +83,11 @@ def _with_objects(seen: View) -> View:
         return seen
     kept = [i for i, mask in enumerate(seen.masks) if (mask == 1).any()]
 
-    def pick(values: list | None) -> list | None:
-        return None if values is None else [values[i] for i in kept]
+    def pick(values: list) -> list:
+        return [values[i] for i in kept]
 
-    return View(pick(seen.items), seen.images[kept], pick(seen.sizes), pick(seen.boxes), pick(seen.masks))
+    boxes = None if seen.boxes is None else pick(seen.boxes)
+    return View(pick(seen.items), seen.images[kept], pick(seen.sizes), boxes, pick(seen.masks))
 
 
 def _cropped(attributer: Attributer, part: Samples) -> View:

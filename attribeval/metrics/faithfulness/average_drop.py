@@ -110,7 +110,7 @@ def _masked(
     good = np.flatnonzero(high > low)
 
     def painted() -> Iterator[tuple[int, np.ndarray]]:
-        for item in good:
+        for item in good.tolist():
             shown = ((maps[item] - low[item]) / (high[item] - low[item])).astype(np.float32)[..., None]
             hidden = filled(images[item : item + 1], fill, seeds[item : item + 1])[0]
             yield item, shown * images[item] + (1 - shown) * hidden

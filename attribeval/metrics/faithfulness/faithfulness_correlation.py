@@ -77,8 +77,9 @@ def faithfulness_correlation(
     check_choice("correlation", correlation, tuple(CORRELATIONS))
     check_count("subsets", subsets, 2)
     sizes, seeds = [_size(images.shape[1:], share, per)], seeds_for(images, seeds)
-    options = {"fill": fill, "per": per, "clean": clean, "batch_size": batch_size}
-    drops = subset_drops(images, predict, targets, sizes, range(subsets), seeds, **options)
+    drops = subset_drops(
+        images, predict, targets, sizes, range(subsets), seeds, fill=fill, per=per, clean=clean, batch_size=batch_size
+    )
     return CORRELATIONS[correlation](subset_sums(maps, sizes, subsets, seeds)[:, :, 0], drops[:, :, 0])
 
 

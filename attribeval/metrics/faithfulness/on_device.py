@@ -22,6 +22,12 @@ def asks_device(subject: Subject) -> bool:
     return subject.classifier is not None and subject.capacity is not None
 
 
+def _capacity(subject: Subject) -> int:
+    if subject.capacity is None:
+        raise AttribevalError("Expected a subject that may be painted on its device. Received one without capacity.")
+    return subject.capacity
+
+
 class OnDevice:
     """Logit and probability of the items' classes, from one compiled call for painting and model.
 
@@ -51,7 +57,7 @@ class OnDevice:
             float64 (sum of the numbers of counts, 2), items in their order.
         """
         items = [item for item, some in enumerate(counts) if len(some)]
-        found, size = [], self._subject.capacity
+        found, size = [], _capacity(self._subject)
         for group in (items[start : start + size] for start in range(0, len(items), size)):
             start, end = (np.stack(side) for side in zip(*map(ends, group), strict=True))
             owners = np.repeat(np.arange(len(group)), [len(counts[item]) for item in group])
@@ -93,9 +99,9 @@ class OnDevice:
     ) -> np.ndarray:
         """Answers (number of rows, 2) about painted images, whose owners are numbers of these items."""
         subject = self._subject
-        classifier, targets = subject.classifier, subject.targets[items]
+        classifier, targets = subject.model, subject.targets[items]
         x = classifier.prepare(images)
-        batch = Batch(classifier, x, images, tf.constant(targets, tf.int32), subject.seeds[items], subject.capacity)
+        batch = Batch(classifier, x, images, tf.constant(targets, tf.int32), subject.seeds[items], _capacity(subject))
         painter, parts = Painter(batch, hidden, masks, *given), []
         for owners, some in rows:
             while len(owners):
@@ -103,7 +109,7 @@ class OnDevice:
                 try:
                     answers = painter.ask("both", owners[now], some[now])[0].numpy().astype(np.float64)
                 except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-                    subject.capacity = halved(subject.capacity, len(owners), error)
+                    subject.capacity = halved(_capacity(subject), len(owners), error)
                     continue
                 _check_finite(answers, items[owners[now]])
                 subject.passes += len(answers)

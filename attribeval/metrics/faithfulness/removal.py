@@ -73,7 +73,8 @@ def scored(painted: Iterable[tuple[int, np.ndarray]], score: Score, batch_size: 
     Returns:
         float64 (number of images, ...), in their order.
     """
-    parts, items, batch = [], [], np.empty(0)
+    items: list[int] = []
+    parts, batch = [], np.empty(0)
     for item, image in painted:
         if not items:
             batch = np.empty((batch_size, *image.shape), np.float32)  # a new one: predict may keep what it was given

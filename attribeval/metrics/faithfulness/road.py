@@ -134,7 +134,7 @@ def _curves(
     """Scores, (N, 2, P, ...); `clean` is that of a percentage that takes no pixel of a small image."""
     pixels = ranked[0].size
     numbers = counts(percentages, pixels)
-    some = numbers[numbers > 0]
+    some = numbers[numbers > 0].tolist()
 
     def painted() -> Iterator[tuple[int, np.ndarray]]:
         for item, (image, order) in enumerate(zip(images, ranked, strict=True)):

@@ -63,9 +63,14 @@ def clean_scores(
     """Scores of the images themselves, float64 (N,): those given, or asked for."""
     if clean is None:
         return target_scores(predict, enumerate(images), targets, batch_size)
+    return checked_clean(clean, len(images))
+
+
+def checked_clean(clean: np.ndarray, count: int) -> np.ndarray:
+    """Scores of so many images, float64 (N,), as they were given."""
     clean = np.asarray(clean, np.float64)
-    if clean.shape != (len(images),):
-        raise AttribevalError(f"Expected clean scores ({len(images)},). Received: {clean.shape}.")
+    if clean.shape != (count,):
+        raise AttribevalError(f"Expected clean scores ({count},). Received: {clean.shape}.")
     return clean
 
 

@@ -56,7 +56,7 @@ def _classifier(subject: Subject, model: Any) -> Any:
     from attribeval.models.zoo import load_classifier
 
     preprocess = getattr(subject.classifier, "preprocess", None)
-    make = load_classifier if isinstance(model, (str, PathLike)) else Classifier
+    make: Any = load_classifier if isinstance(model, (str, PathLike)) else Classifier
     task = getattr(subject.classifier, "asked_task", "auto")
     classifier = make(model, preprocess=preprocess, task=task)
     if classifier.classes != subject.logits.shape[1]:

@@ -100,8 +100,9 @@ def sensitivity_n(
     check_count("subsets", subsets, 2)
     sizes = sizes or subset_sizes(feature_count(images.shape[1:], per))
     seeds = seeds_for(images, seeds)
-    options = {"fill": fill, "per": per, "clean": clean, "batch_size": batch_size}
-    drops = subset_drops(images, predict, targets, sizes, range(subsets), seeds, **options)
+    drops = subset_drops(
+        images, predict, targets, sizes, range(subsets), seeds, fill=fill, per=per, clean=clean, batch_size=batch_size
+    )
     return _curve(subset_sums(maps, sizes, subsets, seeds), drops)
 
 

@@ -17,6 +17,7 @@ from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.on_device import OnDevice
 from attribeval.metrics.faithfulness.scoring import (
     BATCH_SIZE,
+    checked_clean,
     clean_scores,
     logits_on,
     scores_without,
@@ -69,9 +70,9 @@ def subset_sums(maps: np.ndarray, sizes: Sequence[int], draws: int, seeds: np.nd
         float64 (N, draws, len(sizes)).
     """
     flat = np.asarray(maps, np.float64).reshape(len(maps), -1)
-    sizes, sums = _checked(sizes, flat.shape[1]), np.empty((len(flat), draws, len(sizes)))
+    many, sums = _checked(sizes, flat.shape[1]), np.empty((len(flat), draws, len(sizes)))
     for draw in range(draws):
-        for i, chosen in enumerate(subsets(seeds, draw, flat.shape[1], sizes)):
+        for i, chosen in enumerate(subsets(seeds, draw, flat.shape[1], many)):
             sums[i, draw] = [flat[i, subset].sum() for subset in chosen]
     return sums
 
@@ -107,21 +108,25 @@ def subset_drops(
         Score of the image − score without the subset, float64 (N, len(draws), len(sizes)).
     """
     features = feature_count(images.shape[1:], per)
-    sizes = _checked(sizes, features)
+    many = _checked(sizes, features)
     hidden = filled(images, fill)
     shape = images.shape[1:] if per == "value" else images.shape[1:3]
 
     def without() -> Iterator[tuple[int, np.ndarray]]:
         for draw in draws:
-            for i, chosen in enumerate(subsets(seeds, draw, features, sizes)):
+            for i, chosen in enumerate(subsets(seeds, draw, features, many)):
                 for subset in chosen:
                     gone = np.zeros(features, bool)
                     gone[subset] = True
                     yield i, gone.reshape(shape)
 
     scores = scores_without(predict, images, hidden, without(), targets, batch_size)
-    scores = scores.reshape(len(draws), len(images), len(sizes))
-    return clean_scores(predict, images, targets, clean, batch_size)[:, None, None] - scores.swapaxes(0, 1)
+    scores = scores.reshape(len(draws), len(images), len(many))
+    if clean is None:
+        if isinstance(predict, OnDevice):
+            raise AttribevalError("Expected the scores of the images where a device is asked: pass clean=.")
+        clean = clean_scores(predict, images, targets, None, batch_size)
+    return checked_clean(clean, len(images))[:, None, None] - scores.swapaxes(0, 1)
 
 
 def shared_drops(subject: Subject, sizes: Sequence[int], draws: int, fill: Fill, per: str) -> np.ndarray:
@@ -162,9 +167,9 @@ def check_channels(maps: np.ndarray, images: np.ndarray) -> None:
 
 
 def _checked(sizes: Sequence[int], features: int) -> np.ndarray:
-    sizes = np.asarray(sizes)
-    if not np.issubdtype(sizes.dtype, np.integer) or not len(sizes) or (np.diff(sizes, prepend=0) < 1).any():
-        raise AttribevalError(f"Expected sizes of subsets as ascending ints of 1 or more. Received: {sizes.tolist()}.")
-    if sizes[-1] > features:
-        raise AttribevalError(f"Expected subsets of at most {features} features. Received: {sizes[-1]}.")
-    return sizes
+    many = np.asarray(sizes)
+    if not np.issubdtype(many.dtype, np.integer) or not len(many) or (np.diff(many, prepend=0) < 1).any():
+        raise AttribevalError(f"Expected sizes of subsets as ascending ints of 1 or more. Received: {many.tolist()}.")
+    if many[-1] > features:
+        raise AttribevalError(f"Expected subsets of at most {features} features. Received: {many[-1]}.")
+    return many

@@ -16,10 +16,11 @@ from attribeval.metrics.localisation.component_tree import largest_components
 MEANS = np.arange(0, 21) * 0.5  # Fong's α: multiples of the mean, …
 ENERGIES = np.arange(0, 20) * 0.05  # … shares of the energy, …
 VALUES = np.arange(0, 20) * 0.05  # … shares of the range
-READINGS = ("maximum", "absolute", "quantile")
+Reading = Literal["maximum", "absolute", "quantile"]
+READINGS: tuple[Reading, ...] = ("maximum", "absolute", "quantile")
 
 
-def cam_box(heatmap: np.ndarray, reading: Literal["maximum", "absolute", "quantile"] = "maximum") -> np.ndarray:
+def cam_box(heatmap: np.ndarray, reading: Reading = "maximum") -> np.ndarray:
     """The box of the largest component above "20 %" (Zhou et al. 2016, section 3.2).
 
     Args:

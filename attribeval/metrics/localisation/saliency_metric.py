@@ -27,11 +27,11 @@ def salient_box(heatmap: np.ndarray, threshold: float = 0.5) -> np.ndarray:
     low, high = float(heatmap.min()), float(heatmap.max())
     if low == high:
         return whole_image_box(heatmap.shape)
-    return extents(heatmap, [low + threshold * (high - low)])[0].astype(np.float64)
+    return extents(heatmap, np.array([low + threshold * (high - low)]))[0].astype(np.float64)
 
 
 def saliency_metric(
-    images: Sequence[np.ndarray], boxes: Sequence[np.ndarray], predict: Callable[[np.ndarray], np.ndarray]
+    images: Sequence[np.ndarray] | np.ndarray, boxes: Sequence[np.ndarray], predict: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """log(max(area, .05)) − log(probability): low if a small crop is still recognised.
 

@@ -175,20 +175,18 @@ class InputInvariance:
             raise AttribevalError(f"Expected shift to be a number other than 0. Received: {self.shift!r}.")
         check_count("images", self.images, least=1)
 
-    def prepare(self, subject: Subject) -> tuple[Classifier, np.ndarray]:
+    def prepare(self, subject: Subject) -> tuple[ShiftedClassifier, np.ndarray]:
         """The second model, and the images that it is shown."""
         shift = self._shift(subject)
         images = subject.images[: self.images]
-        shown = images + np.float32(shift) if subject.classifier.preprocess is None else images
-        return _second(subject.classifier).shift_by(shift), shown
+        shown = images + np.float32(shift) if subject.model.preprocess is None else images
+        return _second(subject.model).shift_by(shift), shown
 
     def _shift(self, subject: Subject) -> float:
         """c, rounded to float32, as images are, so that what is added is what the model subtracts."""
-        if subject.classifier is None:
-            raise AttribevalError("input_invariance needs the model. Received a subject without a classifier.")
 
         def compute() -> float:
-            inputs = np.asarray(subject.classifier.prepare(subject.images[: self.images]))
+            inputs = np.asarray(subject.model.prepare(subject.images[: self.images]))
             shift = float(np.float32(self.shift * (float(inputs.max()) - float(inputs.min()))))
             if shift == 0:
                 raise AttribevalError("Expected images with a range of values. Received: one value throughout.")
@@ -196,7 +194,9 @@ class InputInvariance:
 
         return subject.share(("input shift", self.shift, self.images), compute)
 
-    def score(self, subject: Subject, prepared: tuple[Classifier, np.ndarray], explained: Explained) -> np.ndarray:
+    def score(
+        self, subject: Subject, prepared: tuple[ShiftedClassifier, np.ndarray], explained: Explained
+    ) -> np.ndarray:
         """As `input_invariance`, (N,); NaN also for images that were not judged."""
         if explained.explain_with is None:
             raise AttribevalError(

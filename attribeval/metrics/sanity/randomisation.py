@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from attribeval.common.options import check_count
-from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
 from attribeval.metrics.judged import of_first
 from attribeval.metrics.sanity.similarity import spearman_absolute
@@ -75,15 +74,13 @@ class Randomisation:
 
     def prepare(self, subject: Subject) -> list[WeightedLayer]:
         """The layers to be made random, from the output."""
-        if subject.classifier is None:
-            raise AttribevalError("Expected the model itself, for randomisation. Received a predict function alone.")
-        found = subject.share("weighted layers", lambda: weighted_layers(subject.classifier))
+        found = subject.share("weighted layers", lambda: weighted_layers(subject.model))
         found = [layer for layer in found if layer.variables]
         return found[: self.top]
 
     def score(self, subject: Subject, prepared: list[WeightedLayer], explained: Explained) -> np.ndarray:
         """The likeness of the first images, float64 (N,); NaN for the others, and where a map is constant."""
         judged = slice(self.images)
-        with randomised(subject.classifier, prepared, seed=self.seed, statistics=self.statistics):
+        with randomised(subject.model, prepared, seed=self.seed, statistics=self.statistics):
             maps = explained.explain(subject.images[judged], subject.targets[judged], subject.seeds[judged])
         return of_first(likeness_to_random_model(explained.values[judged], maps), len(subject))

@@ -219,7 +219,7 @@ class Bounded:
 
     def __call__(self, layer: Linear, relevance: Any) -> list[Any]:
         (value,) = layer.values
-        ends = [(value, "all", 1.0), (self.low, "+", -1.0), (self.high, "-", -1.0)]
+        ends: list[tuple[Any, Part, float]] = [(value, "all", 1.0), (self.low, "+", -1.0), (self.high, "-", -1.0)]
         share = ratio(relevance, _sum(sign * layer.apply([end], part) for end, part, sign in ends))
         return [_sum(sign * end * layer.pull(share, part)[0] for end, part, sign in ends)]
 

@@ -71,7 +71,7 @@ def find_unit(path: Path, tensor: Any) -> Unit | None:
     """The unit that ends in `tensor`, or None if `tensor` is not made by a weighted op and constants per channel."""
     chain = []
     op = tensor.op
-    while weighted(path, op) is None:
+    while (found := weighted(path, op)) is None:
         folds = op.type in ADDING | SCALING and is_affine(path, op) and _is_per_channel(path, op)
         if not folds:
             return None
@@ -80,7 +80,7 @@ def find_unit(path: Path, tensor: Any) -> Unit | None:
             return None
         chain.append(op)
         op = before.op
-    data, at = weighted(path, op)
+    data, at = found
     inputs = [real(value) for value in op.inputs]
     scaled = any(link.type in SCALING or link.type in ("Sub", "Neg") for link in chain)
     if scaled and op.type in PRODUCTS and (op.type != "MatMul" or data != 0):  # channels are not the weights' last axis

@@ -47,12 +47,13 @@ def make_executor(
     """The executor of a name, for tasks in processes of their own."""
     if executor == "local":
         return Local(setup, jobs, gpus_per_job)
+    chosen: Any
     if executor == "ray":
-        from attribeval.benchmarks.roar.executors.ray import Ray as Chosen
+        from attribeval.benchmarks.roar.executors.ray import Ray as chosen
     else:
-        from attribeval.benchmarks.roar.executors.slurm import Slurm as Chosen
+        from attribeval.benchmarks.roar.executors.slurm import Slurm as chosen
     try:
-        return Chosen(setup, **(options or {}))
+        return chosen(setup, **(options or {}))
     except TypeError as error:
         raise AttribevalError(f"Expected executor_options that {executor} knows. Received: {error}.") from error
 

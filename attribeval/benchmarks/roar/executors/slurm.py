@@ -47,7 +47,8 @@ class Slurm:
             executor.update_parameters(**self._parameters)
         except (TypeError, NameError, ValueError) as error:
             raise AttribevalError(f"submitit refuses these parameters: {error}") from error
-        waiting, running = list(tasks), {}
+        running: dict[str, Any] = {}
+        waiting = list(tasks)
         while waiting or running:
             while waiting and len(running) < self._at_once:
                 task = waiting.pop(0)
