@@ -16,7 +16,7 @@ from attribeval.metrics import registry
 IMAGES = 16
 METHODS = ("gradient", "gradcam", "guided_backprop", "integrated_gradients", "vargrad(gradient)")
 BY_HAND = "fine-tuned"  # a model that only the user can give
-NO_PICTURE = "None: it is meant for a model that was fine-tuned for it, and the package ships with no such model."
+NO_PICTURE = "No picture: it is meant for a model that was fine-tuned for it, and the package ships with no such model."
 
 
 def make(folder: Path) -> dict[str, Picture]:

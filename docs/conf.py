@@ -27,10 +27,17 @@ html_static_path = ["_static"]
 html_css_files = ["attribeval.css"]
 html_logo = "_static/logo.svg"
 html_favicon = "_static/logo.svg"
+
+
+def _brand(colour):
+    quiet = {"color-sidebar-link-text--top-level": "var(--color-foreground-secondary)"}
+    return {"color-brand-primary": colour, "color-brand-content": colour} | quiet
+
+
 html_theme_options = {
     "top_of_page_buttons": [],
-    "light_css_variables": {"color-brand-primary": "#a63a2b", "color-brand-content": "#a63a2b"},
-    "dark_css_variables": {"color-brand-primary": "#ef8a73", "color-brand-content": "#ef8a73"},
+    "light_css_variables": _brand("#a63a2b"),
+    "dark_css_variables": _brand("#ef8a73"),
 }
 copybutton_prompt_text = r">>> |\.\.\. |\$ "  # examples are copied without prompts and without output
 copybutton_prompt_is_regexp = True

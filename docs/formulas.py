@@ -38,7 +38,8 @@ def _inline(translator: Any, node: nodes.math) -> None:
 
 def _block(translator: Any, node: nodes.math_block) -> None:
     for line in node.astext().split(r"\\"):
-        translator.body.append(f'<div class="formula">{drawing(line)}</div>')
+        large = line.replace(r"\frac", r"\dfrac")
+        translator.body.append(f'<div class="formula">{drawing(large)}</div>')
     raise nodes.SkipNode
 
 

@@ -30,6 +30,7 @@ from attribeval.metrics import registry as benchmarks
 
 DOCS = Path(__file__).resolve().parent
 GENERATED = DOCS / "generated"
+LINE = 92  # letters of a line of code that a page shows without scrolling
 
 FAMILIES = {
     "gradient": "Gradients",
@@ -78,18 +79,18 @@ def method_page(cls: type, picture: pictures.Picture | None) -> str:
     return "\n".join(
         [
             f"# {card.name}\n",
-            f"**{cell(card.summary)}**\n",
-            _formula(card.maths),
-            markdown(parts(cls).prose) + "\n",
-            f":::{{admonition}} When it misleads\n:class: warning\n{markdown(card.misleads)}\n:::\n",
+            _lead(card.summary),
+            "" if picture is None else _figure(picture, "methods", "maps"),
             "```python",
             f'maps = attributer.explain(images, "{call}")',
             "```\n",
             f"`maps.values`: {markdown(returned)}\n",
+            _formula(card.maths),
+            markdown(parts(cls).prose) + "\n",
+            f":::{{admonition}} When it misleads\n:class: warning\n{markdown(card.misleads)}\n:::\n",
             table(["At a glance", ""], facts),
             "## Options\n",
             options_table(cls),
-            "" if picture is None else _figure(picture),
         ]
     )
 
@@ -102,11 +103,21 @@ def _means(alias: str) -> str:
     return parse(ALIASES[alias]).name
 
 
-def _figure(picture: pictures.Picture) -> str:
-    return f"""## A picture
+def _board(cls: type, picture: pictures.Picture | None) -> str:
+    if board_pictures.BY_HAND in cls.card.needs:
+        return f"{board_pictures.NO_PICTURE}\n"
+    return "" if picture is None else _figure(picture, "benchmarks", "board")
 
-```{{figure}} {os.path.relpath(picture.path, GENERATED / "methods")}
+
+def _lead(summary: str) -> str:
+    return f":::{{container}} lead-in\n{cell(summary)}\n:::\n"
+
+
+def _figure(picture: pictures.Picture, folder: str, kind: str) -> str:
+    return f"""```{{figure}} {os.path.relpath(picture.path, GENERATED / folder)}
 :alt: {picture.alt}
+:figclass: {kind}
+:class: {kind}
 
 {markdown(picture.caption)}
 ```
@@ -140,7 +151,8 @@ def method_index() -> str:
             [f"[{cls.card.name}]({slug(cls)}.md)", cell(cls.card.summary), cell(cls.card.passes), cell(cls.card.needs)]
             for cls in members
         ]
-        text += [f"## {FAMILIES[family]}\n", table(["method", "what a value means", "cost", "needs"], rows)]
+        listed = table(["method", "what a value means", "cost", "needs"], rows)
+        text += [f"## {FAMILIES[family]}\n", _cards("methods", listed)]
     text += [SYMBOLS, _toctree([slug(cls) for cls in classes])]
     return "\n".join(text)
 
@@ -157,7 +169,8 @@ def benchmark_page(cls: type, picture: pictures.Picture | None = None) -> str:
     ]
     text = [
         f"# {card.name}\n",
-        f"**{cell(card.summary)}**\n",
+        _lead(card.summary),
+        _board(cls, picture),
         _formula(card.maths),
         markdown(parts(cls).prose) + "\n",
         f":::{{admonition}} When it misleads\n:class: warning\n{markdown(card.misleads)}\n:::\n",
@@ -167,11 +180,10 @@ def benchmark_page(cls: type, picture: pictures.Picture | None = None) -> str:
         "## On arrays\n",
     ]
     for function in metric_functions(cls):
-        signature = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(function)))  # annotations are strings
         text += [
             f"### {function.__name__}\n",
             f"`{home(function)}`\n",
-            f"```python\n{function.__name__}{signature}\n```\n",
+            f"```python\n{signature(function)}\n```\n",
             markdown(parts(function).prose) + "\n",
         ]
         for heading, items in parts(function).items.items():
@@ -181,11 +193,21 @@ def benchmark_page(cls: type, picture: pictures.Picture | None = None) -> str:
             text.append("")
         if parts(function).example:
             text.append(f"```pycon\n{parts(function).example}```\n")
-    if board_pictures.BY_HAND in card.needs:
-        text.append(f"## A picture\n\n{board_pictures.NO_PICTURE}\n")
-    elif picture is not None:
-        text.append(_figure(picture))
     return "\n".join(text)
+
+
+def signature(function: Any) -> str:
+    """How a function is called, a line for each argument where one line is too long for the page."""
+    called = inspect.signature(function)
+    line = f"{function.__name__}{called}"
+    if len(line) > LINE:
+        given: list[str] = []
+        for one in called.parameters.values():
+            named_only = one.kind is one.KEYWORD_ONLY and "*" not in given
+            given += ["*"] * named_only + [str(one)]
+        inside = "".join(f"    {one},\n" for one in given)
+        line = f"{function.__name__}(\n{inside}){line[line.rindex(')') + 1 :]}"
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", line)  # annotations are strings
 
 
 def home(function: Any) -> str:
@@ -241,7 +263,8 @@ def benchmark_index() -> str:
             [f"[{cls.card.name}]({slug(cls)}.md)", cell(cls.card.summary), cls.card.better, cell(cls.card.passes)]
             for cls in members
         ]
-        text += [f"## {family.capitalize()}\n", table(["benchmark", "what its number means", "better", "cost"], rows)]
+        listed = table(["benchmark", "what its number means", "better", "cost"], rows)
+        text += [f"## {family.capitalize()}\n", _cards("benchmarks", listed)]
     return "\n".join([*text, BENCHMARK_SYMBOLS, _toctree([*(slug(cls) for cls in classes), "differences"])])
 
 
@@ -263,9 +286,12 @@ def gallery_page(made: dict[str, pictures.Picture], boards: dict[str, pictures.P
     """Every method on the same four photographs, and every benchmark's picture, each a link to its page."""
     text = [
         "# Gallery\n",
-        "Four test images of the embedded `digit_scenes` and the class that the small net names, seven, eight, two and "
-        "six, by every method. Each map is scaled by itself: pale is much evidence, dark blue evidence against.\n",
+        "Four test images of the embedded `digit_scenes` by every method, explained for what the net says: seven, "
+        "eight, two and six. Each map is scaled by itself: pale is much evidence, dark blue evidence against.\n",
     ]
+    if made:
+        photographs = os.path.relpath(pictures.photographs(GENERATED / "pictures"), GENERATED)
+        text.append(f"```{{figure}} {photographs}\n:alt: The four photographs\n:figclass: maps\n```\n")
     classes = sorted(methods.METHODS.values(), key=lambda cls: list(FAMILIES).index(cls.card.family))
     for family, members in groupby(classes, key=lambda cls: cls.card.family):
         shown = [(cls, made[cls.card.name].strip if cls.card.name in made else None) for cls in members]
@@ -282,9 +308,11 @@ def _thumbnails(folder: str, shown: list[tuple[type, Path | None]]) -> str:
     cells = []
     for cls, picture in shown:
         name, page = cls.card.name, f"{folder}/{slug(cls)}.md"
-        image = f"[![{name}]({os.path.relpath(picture, GENERATED)})]({page})\n\n" if picture else ""
-        cells.append(f":::{{container}} cell\n{image}[{name}]({page})\n:::\n")
-    return "\n".join([f"::::{{container}} gallery {folder}", *cells, "::::\n"])
+        image = f"![{name}]({os.path.relpath(picture, GENERATED)})\n\n" if picture else ""
+        link = f"::::{{container}} name\n[{name}]({page})\n::::\n"
+        says = f"::::{{container}} says\n{cell(cls.card.summary)}\n::::\n"
+        cells.append(f":::::{{container}} cell\n{image}{link}{says}:::::\n")
+    return "\n".join([f"::::::{{container}} gallery {folder}", *cells, "::::::\n"])
 
 
 def plots_page() -> str:
@@ -293,6 +321,11 @@ def plots_page() -> str:
     lines = [f".. autofunction:: {one.__module__}.{one.__name__}\n" for one in functions]
     about = "All are drawn through matplotlib's objects: show the figure, or save it.\n"
     return "\n".join(["# Pictures\n", about, "```{eval-rst}", *lines, "```\n"])
+
+
+def _cards(kind: str, listed: str) -> str:
+    """A table whose rows become paragraphs on a telephone."""
+    return f":::{{container}} cards {kind}\n{listed}:::\n"
 
 
 def _toctree(pages: list[str]) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from attribeval.methods import registry
 
 NET = "digit_objects"
-IMAGE = 1  # of the test images of digit_scenes(n_train=1, n_test=8): an eight in front of coins
-GALLERY = [0, 1, 4, 7]  # the four of the gallery: seven, eight, two, six
+IMAGES = [0, 1, 4, 7]  # of the test images of digit_scenes(n_train=1, n_test=8): seven, eight, two, six
 
 # What is called where the name alone cannot be, and where it would take more than a few seconds.
 CALLS = {"expected_gradients": "expected_gradients(references=[0, 127, 255])"}
@@ -20,6 +21,7 @@ QUICK = {
     "extremal_perturbation": "extremal_perturbation(iterations=300)",
     "anchors": "anchors(samples=200)",
 }
+_SIDE, _GAP, _DPI = 1.9, 0.06, 100  # inches
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,13 @@ class Picture:
 
     @property
     def strip(self) -> Path:
-        """The maps of the four images of the gallery, side by side; methods only."""
+        """The maps alone, side by side; methods only."""
         return self.path.with_name(f"{self.path.stem}-four.png")
+
+
+def photographs(folder: Path) -> Path:
+    """Where the images themselves are."""
+    return folder / "photographs.png"
 
 
 def call(name: str, cls: type) -> str:
@@ -55,13 +62,13 @@ def make(folder: Path) -> dict[str, Picture]:
     wanted = {name: QUICK.get(name, call(name, cls)) for name, cls in registry.METHODS.items()}
     files = {name: folder / f"{_key(name, text)}.png" for name, text in wanted.items()}
     missing = [name for name, file in files.items() if not file.is_file()]
-    if missing:
-        _draw({name: (wanted[name], files[name]) for name in missing})
+    if missing or not photographs(folder).is_file():
+        _draw({name: (wanted[name], files[name]) for name in missing}, photographs(folder))
     made = {
-        name: Picture(files[name], _caption(name, wanted[name]), f"The map of {name} beside its image")
+        name: Picture(files[name], _caption(name, wanted[name]), f"Four photographs and their maps by {name}")
         for name in wanted
     }
-    kept = {file for picture in made.values() for file in (picture.path, picture.strip)}
+    kept = {file for picture in made.values() for file in (picture.path, picture.strip)} | {photographs(folder)}
     for old in set(folder.glob("*.png")) - kept:
         old.unlink()
     return made
@@ -69,30 +76,62 @@ def make(folder: Path) -> dict[str, Picture]:
 
 def _key(name: str, text: str) -> str:
     cls = registry.METHODS[name]
-    plot = Path(__file__).resolve().parents[1] / "attribeval/plots/overlays.py"
-    sources = Path(sys.modules[cls.__module__].__file__).read_bytes() + plot.read_bytes() + Path(__file__).read_bytes()
-    return f"{cls.__module__.rsplit('.', 1)[-1]}-{hashlib.blake2b(text.encode() + sources, digest_size=6).hexdigest()}"
+    plots = Path(__file__).resolve().parents[1] / "attribeval/plots"
+    sources = [Path(sys.modules[cls.__module__].__file__), plots / "heat.py", plots / "style.py", Path(__file__)]
+    content = text.encode() + b"".join(source.read_bytes() for source in sources)
+    return f"{cls.__module__.rsplit('.', 1)[-1]}-{hashlib.blake2b(content, digest_size=6).hexdigest()}"
 
 
 def _caption(name: str, text: str) -> str:
     smaller = " Smaller options than the defaults, to be quick." if name in QUICK else ""
     return (
-        f"Test image {IMAGE} of the embedded `digit_scenes` and its map by "
-        f'`Attributer("{NET}").explain(image, "{text}")`, drawn by `attribeval.plots.overlays`: the class explained is '
-        "the predicted one; channels are summed, and 1 is the 99th percentile of the absolute values of the map itself."
-        f"{smaller}"
+        f'`Attributer("{NET}").explain(images, "{text}")` on four test images of the embedded `digit_scenes`; the '
+        "class explained is the predicted one, and channels are summed. Pale is evidence for the class, up to the 99th "
+        f"percentile of the map's own absolute values; blue, where there is any, is evidence against.{smaller}"
     )
 
 
-def _draw(wanted: dict[str, tuple[str, Path]]) -> None:
+def _draw(wanted: dict[str, tuple[str, Path]], originals: Path) -> None:
     from attribeval import Attributer, datasets
-    from attribeval.plots import overlays, strip
+    from attribeval.plots.heat import drawn_heat, flat_name
+    from attribeval.plots.style import draw_heat, draw_photograph, to_photographs
 
-    images = datasets.digit_scenes(n_train=1, n_test=8).test.samples()[GALLERY].load()
-    one, attributer = GALLERY.index(IMAGE), Attributer(NET)
+    images = datasets.digit_scenes(n_train=1, n_test=8).test.samples()[IMAGES].load()
+    shades = to_photographs(images, len(images), images.shape[1:3])
+    above = [lambda ax, shade=shade: draw_photograph(ax, shade) for shade in shades]
+    panels([above], originals)
+    attributer = Attributer(NET)
     for name, (text, file) in wanted.items():
         begun = time.perf_counter()
         maps = attributer.explain(images, text, progress=False)
-        strip(images, maps).savefig(Picture(file, "", "").strip, dpi=80)
-        overlays(images[one : one + 1], {name: maps[one]}).savefig(file, dpi=90)
+        heats, scale = drawn_heat(maps, None, 99)
+        below = [
+            lambda ax, i=i, heats=heats, scale=scale, maps=maps: draw_heat(
+                ax, heats[i], scale, shades[i], flat_name(maps.values[i])
+            )
+            for i in range(len(images))
+        ]
+        panels([below], Picture(file, "", "").strip)
+        panels([above, below], file)
         print(f"picture of {name}: {time.perf_counter() - begun:.1f} s", flush=True)
+
+
+def panels(rows: Sequence[Sequence[Callable[[Any], None]]], file: Path) -> None:
+    """Square pictures in rows, with nothing beside them and no paper beneath: good on light and on dark pages.
+
+    Args:
+        rows: For each picture, what draws it on the axes that it is given.
+        file: Where the PNG goes.
+    """
+    from matplotlib.figure import Figure
+
+    across, down = max(map(len, rows)), len(rows)
+    width, height = (count * (_SIDE + _GAP) - _GAP for count in (across, down))
+    figure = Figure(figsize=(width, height))
+    for i, row in enumerate(rows):
+        for k, draw in enumerate(row):
+            left, top = k * (_SIDE + _GAP), i * (_SIDE + _GAP)
+            ax = figure.add_axes((left / width, 1 - (top + _SIDE) / height, _SIDE / width, _SIDE / height))
+            ax.set_axis_off()
+            draw(ax)
+    figure.savefig(file, dpi=_DPI, transparent=True)

@@ -72,7 +72,31 @@ def test_the_page_of_a_benchmark_has_its_picture_or_says_why_not(generate):
     assert without == ["f_fidelity"]
     page = generate.benchmark_page(benchmark_registry.BENCHMARKS["deletion"], picture)
     assert "```{figure} ../pictures/benchmarks/one.png\n" in page and "What one sees." in page
-    assert "None: " in generate.benchmark_page(benchmark_registry.BENCHMARKS["f_fidelity"], picture)
+    assert "No picture: it is" in generate.benchmark_page(benchmark_registry.BENCHMARKS["f_fidelity"], picture)
+
+
+def test_the_page_of_a_method_begins_with_its_maps(generate):
+    picture = generate.pictures.Picture(generate.GENERATED / "pictures/one.png", "What one sees.", "maps")
+    page = generate.method_page(method_registry.METHODS["lrp"], picture)
+    order = ["# lrp", "share of an input value", "../pictures/one.png", "What one sees.", ".explain(", "{math}"]
+    assert [page.index(words) for words in order] == sorted(page.index(words) for words in order)
+
+
+def test_a_signature_says_what_python_says_in_lines_that_fit(generate):
+    functions = [one for _, cls in BENCHMARKS for one in generate.metric_functions(cls)]
+    broken = 0
+    for function in functions:
+        text = generate.signature(function)
+        assert max(map(len, text.splitlines())) <= 96
+        broken += "\n" in text
+        said: dict = {}
+        exec(f"from __future__ import annotations\ndef {text}: ...", said)
+        theirs, ours = inspect.signature(function), inspect.signature(said[function.__name__])
+        assert list(ours.parameters) == list(theirs.parameters)
+        for name, parameter in theirs.parameters.items():
+            assert ours.parameters[name].kind == parameter.kind
+            assert ours.parameters[name].default == parameter.default
+    assert 5 < broken < len(functions)
 
 
 def test_slugs_are_names_of_files_of_their_own(generate):
@@ -204,34 +228,41 @@ def _picture(path: Path, size=(20, 10)) -> None:
     Image.new("RGB", size).save(path)
 
 
-def test_food_101_becomes_folders_as_the_page_says(tmp_path, monkeypatch):
+def _read_as_on_the_page(variable: str):
+    (line,) = [line for line in _block("data_layouts.md", "food101").splitlines() if line.startswith(f"{variable} = ")]
+    space = {"datasets": datasets}
+    exec(line, space)
+    return space[variable]
+
+
+def test_food_101_is_read_as_the_page_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("apple_pie/1", "apple_pie/2", "waffles/3", "waffles/4"):
         _picture(tmp_path / f"food-101/images/{name}.jpg")
     (tmp_path / "food-101/meta").mkdir()
+    (tmp_path / "food-101/meta/classes.txt").write_text("apple_pie\nwaffles\n")
     (tmp_path / "food-101/meta/train.txt").write_text("apple_pie/1\nwaffles/3\n")
     (tmp_path / "food-101/meta/test.txt").write_text("apple_pie/2\nwaffles/4\n")
-    exec(_block("data_layouts.md", "food-101"), {})
-    data = datasets.folders("food-101")
+    data = _read_as_on_the_page("food")
     assert data.train.class_names == ["apple_pie", "waffles"]
-    assert data.train.ids == ["apple_pie/1.jpg", "waffles/3.jpg"]
+    assert data.train.ids == ["apple_pie/1", "waffles/3"]
     assert data.test.labels.tolist() == [0, 1]
 
 
-def test_cub_becomes_a_table_as_the_page_says(tmp_path, monkeypatch):
+def test_cub_is_read_as_the_page_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "CUB_200_2011"
     for name in ("001.Auk/a.jpg", "002.Bunting/b.jpg", "002.Bunting/c.jpg"):
         _picture(root / "images" / name)
+    (root / "classes.txt").write_text("1 001.Auk\n2 002.Bunting\n")
     (root / "images.txt").write_text("1 001.Auk/a.jpg\n2 002.Bunting/b.jpg\n3 002.Bunting/c.jpg\n")
     (root / "image_class_labels.txt").write_text("1 1\n2 2\n3 2\n")
     (root / "bounding_boxes.txt").write_text("1 0.0 0.0 5.0 5.0\n2 5.0 2.0 10.0 4.0\n3 0.0 0.0 20.0 10.0\n")
     (root / "train_test_split.txt").write_text("1 1\n2 0\n3 0\n")
-    space: dict = {}
-    exec(_block("data_layouts.md", "CUB_200_2011"), space)
-    assert space["test"].ids == ["002.Bunting/b.jpg", "002.Bunting/c.jpg"]
-    assert space["test"].labels.tolist() == [1, 1]
-    np.testing.assert_allclose(space["test"].boxes[0], [[0.25, 0.2, 0.75, 0.6]])
+    test = _read_as_on_the_page("cub").test
+    assert test.ids == ["002.Bunting/b", "002.Bunting/c"]
+    assert test.labels.tolist() == [1, 1]
+    np.testing.assert_allclose(test.boxes[0], [[0.25, 0.2, 0.75, 0.6]])
 
 
 def test_records_become_samples_as_the_page_says():
@@ -277,7 +308,10 @@ def test_the_gallery_links_every_method_and_benchmark_with_its_picture(generate)
     made = {n: generate.pictures.Picture(generate.GENERATED / f"pictures/{n}.png", "", "") for n, _ in METHODS}
     page = generate.gallery_page(made, {})
     for name, cls in METHODS:
-        assert f"[![{name}](pictures/{name}-four.png)](methods/{generate.slug(cls)}.md)" in page
+        assert f"![{name}](pictures/{name}-four.png)\n" in page
+        assert f"\n[{name}](methods/{generate.slug(cls)}.md)\n" in page
+        assert generate.cell(cls.card.summary) in page
+    assert page.index("pictures/photographs.png") < page.index("-four.png")  # what they are maps of comes first
     for name, cls in BENCHMARKS:
         assert f"[{name}](benchmarks/{generate.slug(cls)}.md)" in page
 
@@ -299,6 +333,6 @@ def test_see_another_function_becomes_what_that_says(generate):
 
 
 def test_walkthroughs_are_all_in_reading_order():
-    listed = re.findall(r"^generated/walkthroughs/(\w+)$", (DOCS / "index.md").read_text(encoding="utf-8"), re.M)
+    listed = re.findall(r"<generated/walkthroughs/(\w+)>$", (DOCS / "index.md").read_text(encoding="utf-8"), re.M)
     assert sorted(listed) == sorted(path.stem for path in (ROOT / "examples").glob("*.ipynb"))
     assert listed[:2] == ["first_look", "every_method"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from helpers.browser import CHROMIUM, WHY_NOT, chromium
 
@@ -36,6 +38,33 @@ def test_no_page_is_wider_than_its_window(browser, docs_html, name, width):
     assert all(address.startswith(("file:", "data:")) for address in browser.requests)
     assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.run(TOO_WIDE) == ""
+
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+WRITTEN = sorted({path.stem for path in DOCS.glob("*.md")} - {"api"})  # docstrings have lines of 120
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_no_line_of_code_on_a_page_is_cut_off_on_a_desk(browser, docs_html, name):
+    browser.resize(1400, 900)
+    browser.open(docs_html / f"{name}.html")
+    blocks = "Array.from(document.querySelectorAll('article div.highlight pre'))"
+    too_long = ".filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent.slice(0, 60)).join('; ')"
+    assert browser.run(blocks + too_long) == ""
+
+
+def test_rows_of_methods_are_paragraphs_on_a_telephone(browser, docs_html):
+    heights = """Array.from(document.querySelectorAll('.cards tbody tr')).map((row) => row.offsetHeight).sort((a, b) =>
+        a - b)"""
+    for page, least in (("methods", 35), ("benchmarks", 30)):
+        browser.resize(390, 900)
+        browser.open(docs_html / f"generated/{page}/index.html")
+        found = browser.run(heights)
+        assert len(found) >= least and found[len(found) // 2] < 150  # not a column of single words
+        assert browser.run("getComputedStyle(document.querySelector('.cards thead')).display") == "none"
+    browser.resize(1400, 900)
+    browser.open(docs_html / "generated/methods/index.html")
+    assert browser.run("getComputedStyle(document.querySelector('.cards thead')).display") == "table-header-group"
 
 
 def test_dark_where_the_reader_likes_it_dark(browser, docs_html):

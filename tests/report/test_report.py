@@ -507,7 +507,9 @@ def test_the_command_line_makes_one_page_of_many_folders(tmp_path, capsys):
     one = tmp_path / "runs" / "a" / "report"
     assert main(["report", str(one), str(one / "table.csv"), str(one.parent), "-o", str(page_path)]) == 0
     tree = Tree(page_path.read_text(encoding="utf-8")).root
-    assert [a.text for a in tree.all("nav")[0].all("a")] == ["Answer", "wsol", "How it was made"]
+    assert [a.text for a in tree.all("nav")[0].all("a")] == [
+        "Answer", "Weakly supervised object localisation", "How it was made"
+    ]  # fmt: skip
     assert rows_of(tree, 0)[0][0].text == "gradcam"
 
 
