@@ -99,7 +99,7 @@ class Samples:
         wnids: Sequence[str] | None = None,
         name: str = "samples",
     ) -> Samples:
-        """Read a `tf.data.Dataset`, a Keras `PyDataset`, or another iterable of (image, label), once, into memory.
+        """Read a `tf.data.Dataset`, a Keras `PyDataset`, or another iterable of (image, label), once.
 
         A data set that shuffles anew at each pass is read in the order of this pass, and keeps it from then on.
 
@@ -113,7 +113,8 @@ class Samples:
             wnids, name: As in `Samples`.
 
         Returns:
-            Samples with the images in one array, of their own dtype.
+            Samples with the images in one array, of their own dtype: in memory up to 64 MB, else a read-only map of a
+            temporary file (in TMPDIR) that goes with it, so that memory does not grow with their number.
 
         Raises:
             AttribevalError: If there are no labels, the data set has no end, or an element is none of the above.

@@ -22,8 +22,8 @@ class ImageSource:
 
     Arrays, tensors and data sets must have the size that the model takes; files and PIL images are resized to it
     (bilinear, the whole image). Files are read when their batch comes, and not kept. Data sets that come as a stream
-    are read once, in one pass, and kept in their own dtype: nobody can ask them for a batch again. Their labels are
-    unused.
+    are read once, in one pass, and kept in their own dtype (above 64 MB in a temporary file): nobody can ask them for a
+    batch again. Their labels are unused.
 
     Args:
         images: Array or tensor (N, H, W, C) or one image (H, W, C); `Samples`; a path or PIL image, or a list of

@@ -1,4 +1,4 @@
-"""Data sets that hand out images one by one or in batches, read once into arrays.
+"""Data sets that hand out images one by one or in batches, read once: into memory, or into a temporary file.
 
 `tf.data.Dataset` (also what `keras.utils.image_dataset_from_directory` and TensorFlow Datasets return), Keras'
 `PyDataset`, and any other iterable of such elements. Neither library is imported here.
@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from attribeval.datasets.images import from_pil, resize
+from attribeval.datasets.spool import Spool
 from attribeval.errors import AttribevalError
 
 
@@ -45,7 +46,10 @@ def _is_py_dataset(value: Any) -> bool:
 
 
 def read_dataset(dataset: Iterable[Any], size: tuple[int, int] | None = None, limit: int | None = None) -> Arrays:
-    """Read a data set once, from its first element to its last, into memory.
+    """Read a data set once, from its first element to its last.
+
+    More than 64 MB of images go to an unnamed file in the folder for temporary files (TMPDIR), so that memory does not
+    grow with their number.
 
     An element is an image, (image, label) or (image, label, weight), or a mapping with "image" and, if there are
     labels, "label", as TensorFlow Datasets has it; the image is (H, W, C), or a batch of them (B, H, W, C). Labels are
@@ -66,13 +70,13 @@ def read_dataset(dataset: Iterable[Any], size: tuple[int, int] | None = None, li
     """
     if limit is not None and limit < 1:
         raise AttribevalError(f"Expected limit to be 1 or more, or None. Received: {limit}.")
-    images: list[np.ndarray] = []
+    images = Spool()
     labels: list[np.ndarray] = []
     n = 0
     for number, element in enumerate(_elements(dataset, limit)):
         image, label = _parts(element, number)
         batch = _batch(image, number)
-        images.append(np.stack([_resized(one, size) for one in batch]) if size is not None and len(batch) else batch)
+        images.add(np.stack([_resized(one, size) for one in batch]) if size is not None and len(batch) else batch)
         if label is not None:
             labels.append(_class_indices(label, len(batch), number, single=image.ndim == 3))
         n += len(batch)
@@ -84,9 +88,7 @@ def read_dataset(dataset: Iterable[Any], size: tuple[int, int] | None = None, li
     if found is not None and len(found) != n:
         raise AttribevalError(f"Expected a label for every image, or for none. Received: {len(found)} for {n}.")
     names = getattr(dataset, "class_names", None)
-    return Arrays(
-        _joined(images)[:limit], None if found is None else found[:limit], None if names is None else list(names)
-    )
+    return Arrays(images.array(limit), None if found is None else found[:limit], None if names is None else list(names))
 
 
 def _elements(dataset: Any, limit: int | None) -> Iterator[Any]:
@@ -185,14 +187,3 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         picture = Image.fromarray(image if image.shape[2] == 3 else image[..., 0])
         return from_pil(picture, size=size, channels=image.shape[2]).astype(np.uint8)
     return resize(image, size)
-
-
-def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
-    parts = [part for part in parts if len(part)]
-    sizes = {part.shape[1:] for part in parts}
-    if len(sizes) > 1:
-        raise AttribevalError(
-            f"Expected images of one size. Received: {sorted(sizes)[:5]}: map the data set to one, or read it with "
-            "Samples.from_dataset(dataset, size=(height, width))."
-        )
-    return np.concatenate(parts)

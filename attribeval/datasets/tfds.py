@@ -21,8 +21,9 @@ def tfds(
 ) -> Samples:
     """Read a data set of TensorFlow Datasets ("imagenet2012", "food101", …) whose elements have "image" and "label".
 
-    The images are read once, in the order of the files, and kept in memory with 8 bits a value (224 × 224 × 3 is
-    147 kB): take a part of a large set by `limit` or by a slice in `split`, "validation[:500]".
+    The images are read once, in the order of the files, and kept with 8 bits a value (224 × 224 × 3 is 147 kB): up to
+    64 MB in memory, more in a temporary file (in TMPDIR). Take a part of a large set by `limit` or by a slice in
+    `split`, "validation[:500]".
 
     Args:
         name: As `tensorflow_datasets.load` takes it.

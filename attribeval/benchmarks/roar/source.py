@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,13 @@ from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.datasets.crops import load_crops
 from attribeval.datasets.samples import Samples
+from attribeval.datasets.streams import is_dataset
 from attribeval.errors import AttribevalError, unknown
 
 _SHARDS = 16  # at least about so many, so that several processes share the maps of a small set
 _SMALLEST, _LARGEST = 64, 1024  # images per shard
+_AT_ONCE = 32  # images that are read as float32
+_POLL = 0.2  # seconds between looks at what other processes write
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,13 @@ class Source:
         }
 
     def load(self, samples: Samples) -> np.ndarray:
-        """Images as they are stored, (N, H, W, C) of `dtype`."""
+        """Images as they are stored, (N, H, W, C) of `dtype`; a few at a time are float32."""
+        out = np.empty((len(samples), *self.shape), self.dtype)
+        for start in range(0, len(samples), _AT_ONCE):
+            out[start : start + _AT_ONCE] = self._load(samples[start : start + _AT_ONCE])
+        return out
+
+    def _load(self, samples: Samples) -> np.ndarray:
         if self.geometry == "cropped" and not isinstance(samples.images, np.ndarray):
             side = self.shape[0]
             images = load_crops(samples, side, short_side(side), channels=self.shape[2])
@@ -71,25 +81,50 @@ class Source:
         _check_finite(images, samples)
         return images
 
-    def write(self, run_dir: RunDir, progress: bool | None) -> None:
-        """Write images and labels into the run directory; what is there and whole stays, what is not is named."""
+    def write(self, run_dir: RunDir, progress: bool | None) -> int:
+        """Write images and labels into the run directory; what is there and whole stays, what is not is named.
+
+        Any number of processes do it side by side, shard by shard; each returns when all shards are there.
+
+        Returns:
+            How many images this process wrote.
+        """
+        records = {}
         with run_dir.lock("images"):
             run_dir.write_labels(**{split: samples.labels for split, samples in self.splits.items()})
             for split, samples in self.splits.items():
                 per_shard = int(np.clip(-(-len(samples) // _SHARDS), _SMALLEST, _LARGEST))
-                records = Records.create(
+                records[split] = Records.create(
                     run_dir.path / "images", split, len(samples), self.shape, self.dtype, per_shard
                 )
-                with progress_bars.bar(len(samples), f"{split} images", progress) as bar:
-                    for shard in range(records.shards):
-                        start, stop = records.span(shard)
-                        try:
-                            records.verify(shard)
-                        except CorruptRecords as error:
-                            if error.path.is_file():
-                                warnings.warn(f"{error} It is made again.", stacklevel=4)
-                            records.write_shard(shard, self.load(samples[start:stop]))
-                        bar.update(stop - start)
+        left = [(split, shard) for split, of_split in records.items() for shard in range(of_split.shards)]
+        written, total = 0, sum(len(samples) for samples in self.splits.values())
+        with progress_bars.bar(total, "images", progress) as bar:
+            while left:
+                busy = []
+                for split, shard in left:
+                    start, stop = records[split].span(shard)
+                    with run_dir.try_lock(f"images-{split}-{shard:05d}") as free:
+                        if not free:
+                            busy.append((split, shard))
+                            continue
+                        written += self._write_shard(records[split], shard, self.splits[split][start:stop])
+                    bar.update(stop - start)
+                left = busy
+                if left:  # others are at work on these, or were
+                    time.sleep(_POLL)
+        return written
+
+    def _write_shard(self, records: Records, shard: int, samples: Samples) -> int:
+        """Write a shard that is not there and whole; return how many images were written."""
+        try:
+            records.verify(shard)
+            return 0
+        except CorruptRecords as error:
+            if error.path.is_file():
+                warnings.warn(f"{error} It is made again.", stacklevel=4)
+        records.write_shard(shard, self.load(samples))
+        return len(samples)
 
 
 def read_source(
@@ -98,7 +133,8 @@ def read_source(
     """Find training and test images in what the user passed.
 
     Args:
-        dataset: Something with `.train` and `.test`, or a pair: `Samples`, or what has `.samples()` (digit scenes).
+        dataset: Something with `.train` and `.test`, or a pair: `Samples`, what has `.samples()` (digit scenes), or
+            `tf.data.Dataset` and `PyDataset` of (image, label), read once (`Samples.from_dataset`).
         input_shape: (H, W, C) of the model; None for a side that is free.
         classes: Number of the model's outputs.
         geometry: How files become squares, see `paper.Treatment`; arrays are taken as they are.
@@ -121,6 +157,9 @@ def read_source(
         )
     splits = {}
     for split, part in zip(SPLITS, parts, strict=True):
+        if is_dataset(part):
+            size = None if None in input_shape[:2] else (int(input_shape[0]), int(input_shape[1]))
+            part = Samples.from_dataset(part, size=size, name=split)
         samples = part.samples() if not isinstance(part, Samples) and hasattr(part, "samples") else part
         if not isinstance(samples, Samples):
             raise AttribevalError(
