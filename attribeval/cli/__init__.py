@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from attribeval import __version__
 from attribeval.cli import (
@@ -52,9 +52,16 @@ NO_COLOR is respected. Completion for your shell: attribeval completion --help
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} ({self.prog} --help says what there is).\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line, as argparse sees it."""
-    root = argparse.ArgumentParser(
+    root = _Parser(
         prog="attribeval",
         description="Which attribution method can I trust on my Keras model?",
         epilog=_EPILOG,

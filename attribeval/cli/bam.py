@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+_NAMES = {"images": "limit"}  # --images are paths
+
 
 def add(commands: Any) -> None:
     """Add the command and its parts to the parser."""
-    from attribeval.cli.options import add_images, add_methods, add_run_dir
+    from attribeval.benchmarks.bam.options import BamOptions
+    from attribeval.cli.arguments import add as add_options
+    from attribeval.cli.options import add_images, add_run_dir, add_seed
 
     command = commands.add_parser("bam", help="BAM: relative feature importance (MCS, IDR, IIR, TCAV)")
     parts = command.add_subparsers(dest="part", metavar="PART", required=True)
@@ -28,49 +32,74 @@ def add(commands: Any) -> None:
     build.add_argument("--test-share", type=float, default=0.1, help="share of them for testing (default: 0.1)")
     build.add_argument("--smallest", type=int, default=32, help="least longer side of an object, pixels (default: 32)")
     build.add_argument("--jobs", type=int, help="threads (default: all cores)")
-    build.add_argument("--seed", type=int, default=0, help="seed of sizes and places (default: 0)")
-    build.set_defaults(run=_build)
+    add_seed(build)
+    build.set_defaults(run=_build, check=_check_build)
 
     start = parts.add_parser("run", help="train what is missing, measure what is missing, report")
-    add_run_dir(start, "models and measurements are kept there", required=True)
-    start.add_argument("--data", default="digits", help="digits (embedded) or a folder of `bam build`")
+    add_options(start, BamOptions, names=_NAMES, without=["feature"])
+    start.add_argument("--feature", default="0", help="object class that is the common feature, name or index (0)")
     start.add_argument(
         "--train", type=int, default=20_000, metavar="N", help="embedded training images (default: 20000)"
     )
     start.add_argument("--test", type=int, default=10_000, metavar="N", help="embedded test images (default: 10000)")
     start.add_argument("--size", type=int, default=48, help="side of the embedded images (default: 48)")
-    start.add_argument("--net", default="small", help="small, or resnet50 from ImageNet weights (default: small)")
     start.add_argument("--weights", default="imagenet", help="of resnet50: imagenet, a file without top, or none")
     start.add_argument("--steps", type=int, help="optimiser steps of f_o, f_s, f_∅s (default: the net's recipe)")
     start.add_argument("--series-steps", type=int, help="of the f_k (default: the net's recipe)")
-    add_methods(start, help="default: the article's; `all`: every one that can")
-    start.add_argument("--feature", default="0", help="object class that is the common feature, name or index (0)")
-    start.add_argument("--ks", type=float, nargs="+", metavar="K", help="commonalities (default: .1 .2 … 1)")
-    start.add_argument("--series-scenes", choices=["all", "first"], default="all", help="first: as the article (all)")
-    start.add_argument("--series-images", type=int, default=50, help="test images per k (default: 50)")
-    start.add_argument("--limit", type=int, default=200, help="only the first images, for MCS and IDR (default: 200)")
-    start.add_argument("--robust-images", type=int, default=100, help="of them, objects placed anew (default: 100)")
-    start.add_argument("--patch-images", type=int, default=150, help="for IIR (default: 150)")
-    start.add_argument("--slow-images", type=int, default=10, help="of them for methods of many passes (default: 10)")
-    start.add_argument("--protocol", choices=["fixed", "paper", "reference"], default="fixed")
-    start.add_argument("--strategy", default="auto", help="auto, one_device, mirrored or multi_worker (default: auto)")
-    start.add_argument("--batch-size", type=int, help="images at a time (default: by their size)")
-    start.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
-    start.set_defaults(run=_run)
+    _add_output(start)
+    start.set_defaults(run=_run, check=_check_run)
 
     again = parts.add_parser("report", help="tables, pictures and one HTML page of a finished run")
     add_run_dir(again, "the folder of the run", required=True)
-    again.set_defaults(run=_report)
+    _add_output(again)
+    again.set_defaults(run=_report, check=_check_report)
+
+
+def _add_output(part: argparse.ArgumentParser) -> None:
+    part.add_argument("-o", "--output", metavar="DIR", help="where its files go (default: RUN_DIR/report)")
+
+
+def _check_build(args: argparse.Namespace) -> Any:
+    """The objects' classes, and the one folder of images."""
+    from attribeval.datasets.bam_sources import PAPER_OBJECTS
+    from attribeval.errors import AttribevalError
+
+    if len(args.images) > 1:
+        raise AttribevalError(f"Expected one folder as --images. Received: {' '.join(args.images)}.")
+    if not 0 < args.test_share < 1:
+        raise AttribevalError(f"Expected --test-share between 0 and 1. Received: {args.test_share}.")
+    return args.object_classes or PAPER_OBJECTS
+
+
+def _check_run(args: argparse.Namespace) -> dict[str, Any]:
+    """The study's options as they were typed, checked; of the feature's class only that a number is one."""
+    from pathlib import Path
+
+    from attribeval.benchmarks.bam.options import BamOptions
+    from attribeval.cli.arguments import given
+    from attribeval.errors import AttribevalError
+
+    options = given(args, BamOptions, names=_NAMES, without=["feature"])
+    BamOptions(**options)
+    if args.data != "digits" and not Path(args.data).is_dir():
+        raise AttribevalError(f"Expected --data digits, or a folder of `bam build`. Received: {args.data!r}.")
+    return options
+
+
+def _check_report(args: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from attribeval.errors import AttribevalError
+
+    if not (Path(args.run_dir) / "report").is_dir():
+        raise AttribevalError(f"Expected the folder of a finished run. Received {args.run_dir}, which has no report.")
 
 
 def _build(args: argparse.Namespace) -> None:
     from attribeval.datasets.bam_layout import build_bam
-    from attribeval.datasets.bam_sources import PAPER_OBJECTS, coco_objects, images_holding, scene_folders
-    from attribeval.errors import AttribevalError
+    from attribeval.datasets.bam_sources import coco_objects, images_holding, scene_folders
 
-    classes = args.object_classes or PAPER_OBJECTS
-    if len(args.images) > 1:
-        raise AttribevalError(f"Expected one folder as --images. Received: {' '.join(args.images)}.")
+    classes = _check_build(args)
     objects = coco_objects(args.coco, args.images[0], classes, args.smallest)
     exclude = images_holding(args.scene_annotations, classes) if args.scene_annotations else ()
     scenes = scene_folders(args.scenes, args.scene_classes, exclude)
@@ -93,28 +122,13 @@ def _run(args: argparse.Namespace) -> None:
     load_tensorflow()
     from pathlib import Path
 
-    from attribeval.benchmarks.bam.plan import KS, PAPER_METHODS
+    from attribeval.benchmarks.bam.plan import PAPER_METHODS
     from attribeval.benchmarks.bam.procedure import run_bam
 
+    options = _check_run(args)
     data = _data(args)
-    result = run_bam(
-        data,
-        _methods(args.methods, PAPER_METHODS),
-        run_dir=args.run_dir,
-        net=_net(args),
-        feature=_feature(args.feature, data.train.object_names),
-        ks=args.ks or KS,
-        series_scenes=args.series_scenes,
-        series_images=args.series_images,
-        images=args.limit,
-        robust_images=args.robust_images,
-        patch_images=args.patch_images,
-        slow_images=args.slow_images,
-        protocol=args.protocol,
-        strategy=args.strategy,
-        seed=args.seed,
-        batch_size=args.batch_size,
-    )
+    options |= {"data": data, "methods": _methods(args.methods, PAPER_METHODS), "net": _net(args)}
+    result = run_bam(**options, feature=_feature(args.feature, data.train.object_names))
     result.save(Path(args.run_dir) / "report")
     _report(args)
 
@@ -178,8 +192,8 @@ def _report(args: argparse.Namespace) -> None:
     from attribeval.report.bam_terminal import bam_text
     from attribeval.results.result import Result
 
-    folder = Path(args.run_dir) / "report"
-    result = Result.load(folder)
+    result = Result.load(Path(args.run_dir) / "report")
+    folder = result.save(Path(args.output)) if args.output else Path(args.run_dir) / "report"
     page = write_pictures_and_page(result, folder, "bars", "BAM")
     print(bam_text(result))
     print("\n" + "\n".join(result.summary))

@@ -8,25 +8,39 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
+    from attribeval.benchmarks.leaderboard.options import CompareOptions
+    from attribeval.cli.arguments import add as add_options
     from attribeval.cli.data import add_data
-    from attribeval.cli.options import add_methods, add_model, add_run_dir, add_seed, add_targets
+    from attribeval.cli.options import add_model
 
     command = commands.add_parser("bench", help="the leaderboard: methods against benchmarks")
     command.add_argument("--list", action="store_true", help="print what is known about each benchmark, and end")
     add_data(command, plain=True)
-    add_methods(command, help="methods (default: quick ones of all families)")
-    command.add_argument("--benchmarks", nargs="+", metavar="NAME", help="benchmarks, name or name(option=value) "
-                         "(default: all that the data allow)")  # fmt: skip
-    add_targets(command, "predicted")
-    command.add_argument("--chunk", type=int, default=25, metavar="N", help="images at work together (default: 25)")
-    add_run_dir(command, "keep finished cells here; call again to continue, also with more methods or benchmarks, or "
-                "from several processes")  # fmt: skip
-    command.add_argument("--cache", metavar="DIR", help="keep maps here (default: in the run directory)")
+    add_options(command, CompareOptions, without=["batch_size"])
     command.add_argument("--no-cache", action="store_true", help="keep no maps on disk")
     command.add_argument("-o", "--output", metavar="DIR", help="folder for table, pictures and report")
-    add_seed(command)
     add_model(command, required=False)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, check=check)
+
+
+def check(args: argparse.Namespace) -> dict[str, Any]:
+    """The study's options as they were typed, checked, and what goes with what."""
+    from attribeval.benchmarks.leaderboard.options import CompareOptions
+    from attribeval.cli.arguments import given
+    from attribeval.cli.data import check_data
+    from attribeval.errors import AttribevalError
+
+    if args.list:
+        return {}
+    if args.model is None:
+        raise AttribevalError("Expected --model, whose maps are compared (or --list). Received none.")
+    if args.cache and args.no_cache:
+        raise AttribevalError("Expected --cache DIR or --no-cache. Received both.")
+    options = given(args, CompareOptions, without=["batch_size"])
+    options["cache"] = False if args.no_cache else args.cache
+    CompareOptions(**options)
+    check_data(args, plain=True)
+    return options
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,7 +49,6 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from attribeval.cli.report import write_pictures_and_page
-    from attribeval.errors import AttribevalError
     from attribeval.report.leaderboard_terminal import cards_text, leaderboard_text
 
     width = shutil.get_terminal_size((120, 24)).columns
@@ -44,11 +57,8 @@ def run(args: argparse.Namespace) -> int:
 
         print(cards_text(cards(), width))
         return 0
-    if args.model is None:
-        raise AttribevalError("Expected --model, whose maps are compared (or --list). Received none.")
-    if args.cache and args.no_cache:
-        raise AttribevalError("Expected --cache DIR or --no-cache. Received both.")
-    result = _compare(args)
+    options = check(args)
+    result = _compare(args, options)
     print(leaderboard_text(result, width))
     print("\n" + "\n".join(result.summary))
     if args.output:
@@ -57,26 +67,12 @@ def run(args: argparse.Namespace) -> int:
     return int((result.table["error"] != "").any())
 
 
-def _compare(args: argparse.Namespace) -> Any:
-    from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
+def _compare(args: argparse.Namespace, options: dict[str, Any]) -> Any:
     from attribeval.cli.data import read_data
     from attribeval.cli.options import make_attributer
 
     attributer = make_attributer(args)
     dataset = read_data(args, plain=True, classifier=attributer.classifier)
-    samples = None if isinstance(dataset, list) else dataset
-    methods, benchmarks = choose_methods(args.methods), choose_benchmarks(args.benchmarks, samples)
     from attribeval.benchmarks.leaderboard.procedure import run_leaderboard
 
-    return run_leaderboard(
-        attributer,
-        dataset,
-        methods,
-        benchmarks,
-        targets=args.targets,
-        seed=args.seed,
-        batch_size=args.batch_size,
-        chunk=args.chunk,
-        run_dir=args.run_dir,
-        cache=False if args.no_cache else args.cache,
-    )
+    return run_leaderboard(attributer, dataset, **options)

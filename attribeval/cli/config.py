@@ -12,7 +12,7 @@ from typing import Any
 from attribeval.errors import AttribevalError, unknown
 
 _OURS = ("config", "dry_run", "quiet", "help")  # no options of a command
-_NAMES = ("methods", "benchmarks")  # options that name what the registries know
+_NOT_SAID = {"run", "check", "command", "config", "dry_run", "quiet", "part", "needs_run_dir", "grid_defaults"}
 
 
 def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -53,19 +53,20 @@ def with_config(root: argparse.ArgumentParser, words: Sequence[str]) -> list[str
     for word in words:
         if word in _below(leaf):
             leaf = _below(leaf)[word]
-    actions = {
-        option.lstrip("-").replace("-", "_"): action
-        for action in leaf._actions
-        if action.dest not in _OURS
-        for option in action.option_strings
-        if option.startswith("--")
-    }
+    known = {}
+    for action in sorted(leaf._actions, key=lambda one: bool(one.option_strings)):  # a flag goes before a place
+        if action.dest not in _OURS:
+            for name in action.option_strings or [action.dest]:
+                known[name.replace("_", "-").lstrip("-")] = name, action
     for name, value in _read(file).items():
-        action = actions.get(str(name).replace("-", "_").lstrip("_"))
-        if action is None:
-            raise unknown(f"option of {leaf.prog} in {file}", str(name), [one.replace("_", "-") for one in actions])
-        if not any(_is_typed(option, given) for option in action.option_strings):
-            words += _words(action, value, file)
+        typed = str(name).replace("_", "-").lstrip("-")
+        if typed not in known:
+            raise unknown(f"option of {leaf.prog} in {file}", str(name), known)
+        option, action = known[typed]
+        if not action.option_strings:
+            action.nargs, action.default, action.required = "?" if action.nargs is None else "*", value, False
+        elif not any(_is_typed(one, given) for one in action.option_strings):
+            words += _words(option, action, value, file)
     return words
 
 
@@ -95,44 +96,19 @@ def check_config(args: argparse.Namespace, words: Sequence[str]) -> None:
 
 
 def dry_run(args: argparse.Namespace) -> None:
-    """Print the options as YAML; names of methods and benchmarks are checked first.
+    """Check what can be checked without computing, and print the options as YAML, which `with_config` reads.
 
     Raises:
-        AttribevalError: If a method or benchmark is unknown, or a file or folder to be read is not there.
+        AttribevalError: If something is wrong, see `checks.check`.
     """
     import yaml
 
-    for option in _NAMES:
-        value = getattr(args, option, None)
-        for name in [value] if isinstance(value, str) else value or []:
-            _check_name(option, name)
-    for option in ("imagenet", "coco", "metadata", "boxes", "maps"):
-        _check_path(option, getattr(args, option, None))
-    if str(getattr(args, "model", None)).endswith((".keras", ".h5")):
-        _check_path("model", args.model)
-    ours = {"run", "command", "config", "dry_run", "quiet", "part", "needs_run_dir", "grid_defaults"}
-    options = {name: value for name, value in vars(args).items() if name not in ours and value not in (None, [])}
+    from attribeval.cli.checks import check
+
+    check(args)
+    options = {name: value for name, value in vars(args).items() if name not in _NOT_SAID and value not in (None, [])}
     print(f"# attribeval {args.command}, not run (--dry-run)")
     print(yaml.safe_dump(options, sort_keys=False, allow_unicode=True), end="")
-
-
-def _check_name(option: str, name: str) -> None:
-    from attribeval.benchmarks.leaderboard.plan import benchmark_of
-    from attribeval.common.grammar import parse
-    from attribeval.methods.given import is_name, labelled, method_of
-
-    ((label, given),) = labelled(name).items()
-    if option == "benchmarks":
-        benchmark_of(given, label)
-    elif given != "all" and not (is_name(given) and parse(given).name == "expected_gradients"):  # needs references, too
-        method_of(given, label)
-
-
-def _check_path(option: str, path: Any) -> None:
-    from pathlib import Path
-
-    if path and not Path(path).exists():
-        raise AttribevalError(f"Expected --{option} to be there. Received a path that is not: {path}.")
 
 
 def _below(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -164,13 +140,14 @@ def _read(file: str) -> dict[str, Any]:
     return read
 
 
-def _words(action: argparse.Action, value: Any, file: str) -> list[str]:
+def _words(name: str, action: argparse.Action, value: Any, file: str) -> list[str]:
     """An option and its value as they would be typed."""
-    name = max(action.option_strings, key=len)
     if action.nargs == 0:  # a switch
         if not isinstance(value, bool):
             raise AttribevalError(f"Expected {name} in {file} to be true or false. Received: {value!r}.")
-        return [name] if value else []
+        opposite = name.replace("--no-", "--") if name.startswith("--no-") else f"--no-{name[2:]}"
+        off = [opposite] if opposite in action.option_strings else []
+        return [name] if value else off
     values = value if isinstance(value, list) else [value]
     if any(isinstance(one, dict | list) or one is None for one in values):
         raise AttribevalError(f"Expected {name} in {file} to be a value or a list of values. Received: {value!r}.")

@@ -16,7 +16,14 @@ def add(commands: Any) -> None:
     add_classes(command)
     add_seed(command)
     add_model(command)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, check=check)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Whether classes are such."""
+    from attribeval.cli.options import read_classes
+
+    read_classes(args.targets)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -35,6 +35,32 @@ def add_data(command: argparse.ArgumentParser, plain: bool = False) -> Any:
     return data
 
 
+def check_data(args: argparse.Namespace, plain: bool = False) -> None:
+    """Refuse options that name no data set, or several; see `read_data`."""
+    from attribeval.errors import AttribevalError
+
+    given = _given(args)
+    if len(given) > 1 and given != ["folders", "boxes"]:
+        raise AttribevalError(f"Expected one data set. Received --{' and --'.join(given)}.")
+    if plain and args.images and not given:
+        return
+    if args.images and (len(args.images) > 1 or given in ([], ["imagenet"]) or args.folders):
+        raise AttribevalError(
+            "Expected --images to be the one folder of the images that --metadata, --coco or --boxes name. "
+            f"Received: {' '.join(args.images)}{' with --imagenet' if args.imagenet else ''}"
+            f"{' with --folders' if args.folders else ''}."
+        )
+    if not given and args.model != "digit_objects":
+        raise AttribevalError(
+            "Expected --imagenet DIR, --folders DIR, --metadata DIR, --coco FILE or --boxes CSV (or --model "
+            "digit_objects for the embedded data). Received none."
+        )
+
+
+def _given(args: argparse.Namespace) -> list[str]:
+    return [name for name in ("imagenet", "folders", "metadata", "coco", "boxes") if getattr(args, name)]
+
+
 def read_data(args: argparse.Namespace, plain: bool = False, classifier: Any = None) -> Any:
     """The data set that the options name; the embedded digit scenes for the model digit_objects.
 
@@ -50,19 +76,10 @@ def read_data(args: argparse.Namespace, plain: bool = False, classifier: Any = N
         AttribevalError: If they name none, or several.
     """
     from attribeval import datasets
-    from attribeval.errors import AttribevalError
 
-    given = [name for name in ("imagenet", "folders", "metadata", "coco", "boxes") if getattr(args, name)]
-    if len(given) > 1 and given != ["folders", "boxes"]:
-        raise AttribevalError(f"Expected one data set. Received --{' and --'.join(given)}.")
-    if plain and args.images and not given:
+    check_data(args, plain)
+    if plain and args.images and not _given(args):
         return args.images[: args.limit]
-    if args.images and (len(args.images) > 1 or given in ([], ["imagenet"]) or args.folders):
-        raise AttribevalError(
-            "Expected --images to be the one folder of the images that --metadata, --coco or --boxes name. "
-            f"Received: {' '.join(args.images)}{' with --imagenet' if args.imagenet else ''}"
-            f"{' with --folders' if args.folders else ''}."
-        )
     folder = args.images[0] if args.images else ""
     if args.imagenet:
         return datasets.imagenet(args.imagenet, limit=args.limit)
@@ -75,12 +92,7 @@ def read_data(args: argparse.Namespace, plain: bool = False, classifier: Any = N
         return _coco(args, folder, index, classifier)
     if args.boxes:
         return datasets.box_table(args.boxes, folder, class_names=index)[: args.limit]
-    if args.model == "digit_objects":
-        return datasets.digit_scenes().test.samples(label="object")[: args.limit]
-    raise AttribevalError(
-        "Expected --imagenet DIR, --folders DIR, --metadata DIR, --coco FILE or --boxes CSV (or --model digit_objects "
-        "for the embedded data). Received none."
-    )
+    return datasets.digit_scenes().test.samples(label="object")[: args.limit]
 
 
 def _class_index(args: argparse.Namespace, classifier: Any) -> Any:

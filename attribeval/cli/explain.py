@@ -23,16 +23,22 @@ def add(commands: Any) -> None:
     add_seed(command)
     add_model(command)
     add_extra(command)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, check=check)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Explain, draw, save; 1 if some images could not be explained."""
-    import sys
-    from pathlib import Path
-
-    from attribeval.cli.options import make_attributer, parse_options, read_classes, read_extra
+def check(args: argparse.Namespace) -> None:
+    """What can be said before the model is loaded: methods, options, classes, files."""
+    from attribeval.cli.options import read_extra
     from attribeval.datasets.listing import list_images
+
+    _read(args)
+    list_images(args.images)
+    read_extra(args.extra)
+
+
+def _read(args: argparse.Namespace) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+    """Options of the one method, classes, and methods by label."""
+    from attribeval.cli.options import parse_options, read_classes
     from attribeval.errors import AttribevalError
 
     if not args.images:
@@ -40,8 +46,22 @@ def run(args: argparse.Namespace) -> int:
     options, targets = parse_options(args.option), read_classes(args.targets)
     if len(args.methods) > 1 and (options or args.backend):
         raise AttribevalError("--option and --backend go with a single --method: call again for each method.")
+    return options, targets, _methods(args, options)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain, draw, save; 1 if some images could not be explained."""
+    import sys
+    from pathlib import Path
+
+    from attribeval.cli.options import make_attributer, read_extra
+    from attribeval.datasets.listing import list_images
+    from attribeval.errors import AttribevalError
+    from attribeval.quiet import load_tensorflow
+
+    load_tensorflow()
+    options, targets, built = _read(args)  # what is wrong with methods and classes is said before any work
     attributer = make_attributer(args)
-    built = _methods(args, options)  # what is wrong with methods and classes is said before any work
     files = list_images(args.images, leave_out=[args.output, Path(args.output) / "pictures"])
     classes = attributer.classifier.read_targets(targets, len(files))
     rows = attributer.classifier.extra.read(read_extra(args.extra), len(files))
@@ -73,13 +93,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _methods(args: argparse.Namespace, options: dict[str, Any]) -> dict[str, Any]:
-    """Methods by label; None for one that a library computes."""
+    """Methods by label."""
     from attribeval.methods.abilities import refuse
     from attribeval.methods.given import is_name, labelled, method_of
     from attribeval.methods.registry import build_method
 
     if args.backend:
-        return dict.fromkeys(args.methods)
+        from attribeval.backends.registry import build_backend
+
+        return {name: build_backend(args.backend, name, options) for name in args.methods}
     built = {}
     for label, one in labelled(args.methods).items():
         named = is_name(one) and options
@@ -143,6 +165,7 @@ def _settings(attributer: Any, args: argparse.Namespace, beside: dict[str, dict[
         "model output": args.model_output,
         "preprocessing": preprocessing_name(one.preprocess),
         "target layer": one.target_layer,
+        "score": one.score_key(),
         "precision": args.precision,
         "class names": one.class_names and digest_of(one.class_names),
         "targets": args.targets,

@@ -29,6 +29,12 @@ def add_model(command: argparse.ArgumentParser, default: str | None = None, requ
     group.add_argument("--model-output", metavar="NAME", help="output to explain, of a model with several")
     group.add_argument("--inputs", metavar="NAME", help="image input to explain, of a model with several")
     group.add_argument(
+        "--score",
+        default="logit",
+        metavar="WHAT",
+        help="what is explained: logit, output, or FILE.py:FUNCTION of the model's outputs (default: logit)",
+    )
+    group.add_argument(
         "--precision",
         choices=("float32", "tf32", "bfloat16", "float16"),
         default="float32",
@@ -97,12 +103,6 @@ def add_classes(command: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
-def add_targets(command: argparse._ActionsContainer, default: str) -> None:
-    """Add --targets, also as --target, for data with labels."""
-    command.add_argument("--targets", "--target", choices=["predicted", "label"], default=default,
-                         help=f"classes to explain (default: {default})")  # fmt: skip
-
-
 def read_classes(words: list[str] | None) -> int | str | list[int | str] | None:
     """What `add_classes` reads as `Attributer.explain` takes it: numbers are indices, "predicted" is None."""
     from attribeval.errors import AttribevalError
@@ -117,7 +117,7 @@ def read_classes(words: list[str] | None) -> int | str | list[int | str] | None:
     return classes[0] if len(classes) == 1 else classes
 
 
-def add_run_dir(command: argparse.ArgumentParser, what: str, required: bool = False) -> None:
+def add_run_dir(command: argparse._ActionsContainer, what: str, required: bool = False) -> None:
     """Add --run-dir. Where the command is about that folder, its path alone says the same."""
     if required:
         command.add_argument("run_dir", nargs="?", default=argparse.SUPPRESS, metavar="RUN_DIR", help=what)
@@ -138,16 +138,17 @@ def check_run_dir(args: argparse.Namespace) -> None:
         raise AttribevalError("Expected the folder of the run: --run-dir DIR, or its path alone. Received none.")
 
 
-def make_attributer(args: argparse.Namespace) -> Any:
-    """The Attributer that the model options describe."""
+def make_attributer(args: argparse.Namespace, model: str | None = None) -> Any:
+    """The Attributer that the model options describe; of another model, if one is named."""
     load_tensorflow()
     from attribeval.attributer import Attributer
 
     return Attributer(
-        args.model,
+        args.model if model is None else model,
         preprocess=args.preprocess,
         weights=args.weights,
         target_layer=args.target_layer,
+        score=read_score(args.score),
         precision=args.precision,
         strategy=args.strategy,
         task=args.task,
@@ -156,6 +157,22 @@ def make_attributer(args: argparse.Namespace) -> Any:
         class_names=read_class_names(args.class_names) if args.class_names else None,
         batch_size=args.batch_size,
     )
+
+
+def read_score(word: str) -> Any:
+    """What is explained, by name, or the function that a file has.
+
+    Raises:
+        AttribevalError: If it is neither.
+    """
+    from attribeval.errors import unknown
+    from attribeval.importable import function_in_file
+
+    if ":" in word:
+        return function_in_file(*word.rsplit(":", 1))
+    if word not in ("logit", "output"):
+        raise unknown("score", word, ("logit", "output", "FILE.py:FUNCTION"))
+    return word
 
 
 def read_output(word: str | None) -> str | int | None:

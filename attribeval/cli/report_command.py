@@ -22,7 +22,14 @@ def add(commands: Any) -> None:
                          ".md by the page's headings (default: all)")  # fmt: skip
     command.add_argument("--figure", metavar="NUMBER", help="instead of the page: a figure of the study's paper, by "
                          "its number there, as PNG: --figure 4 -o figure4.png")  # fmt: skip
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, check=check)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Whether there is anything to report."""
+    from attribeval.results.find import find_results
+
+    find_results(args.paths)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    from attribeval.cli.options import add_images, add_methods, add_model, add_run_dir, add_seed
+    from attribeval.benchmarks.sanity.options import SanityOptions
+    from attribeval.cli.arguments import add as add_options
+    from attribeval.cli.options import add_images, add_model
 
     command = commands.add_parser("sanity", help="sanity checks: maps of the model against those of random weights")
     data = command.add_argument_group("data (one of these; none: embedded digits for the embedded nets, else three "
@@ -17,22 +19,32 @@ def add(commands: Any) -> None:
     data.add_argument("--imagenet", metavar="DIR", help="ImageNet folder (Kaggle, devkit or synset-folder layout)")
     add_images(data, help="image files")
     data.add_argument("--limit", type=int, default=32, help="only the first images (default: 32)")
-    add_methods(command, default=["gradient", "gradcam", "guided_backprop"],
-                help="methods to check (default: gradient gradcam guided_backprop)")  # fmt: skip
-    command.add_argument("--modes", nargs="+", default=["cascading", "independent"], metavar="MODE",
-                         help="cascading, independent (default: both)")  # fmt: skip
-    command.add_argument("--similarities", nargs="+", metavar="NAME",
-                         help="spearman_abs, spearman, ssim, hog (default: all that the maps allow)")  # fmt: skip
-    command.add_argument("--layers", nargs="+", metavar="N|NAME",
-                         help="how many layers to stop at, or which (default: all with weights)")  # fmt: skip
-    command.add_argument("--statistics", action="store_true", help="BatchNorm's moving statistics go back too")
+    add_options(command, SanityOptions, without=["batch_size"])
     command.add_argument("--permuted", metavar="MODEL",
                          help="instead: compare with this model, which was trained on permuted labels")  # fmt: skip
-    add_run_dir(command, "keep what is measured here; call again to continue")
     command.add_argument("-o", "--output", metavar="DIR", help="folder for table, plots and report")
-    add_seed(command)
     add_model(command)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, check=check)
+
+
+def check(args: argparse.Namespace) -> dict[str, Any]:
+    """The study's options as they were typed, checked, and what goes with what."""
+    from attribeval.benchmarks.sanity.options import SanityOptions
+    from attribeval.cli.arguments import given
+    from attribeval.errors import AttribevalError
+
+    options = given(args, SanityOptions, without=["batch_size"])
+    SanityOptions(**options)
+    if args.permuted and (args.run_dir or args.layers or args.statistics or args.modes != list(SanityOptions.modes)):
+        raise AttribevalError(
+            "--modes, --layers, --statistics and --run-dir belong to random weights. Received them with --permuted."
+        )
+    data = [name for name in ("imagenet", "folders", "images") if getattr(args, name)]
+    if len(data) > 1:
+        raise AttribevalError(f"Expected one data set. Received --{' and --'.join(data)}.")
+    if args.limit < 1:
+        raise AttribevalError(f"Expected --limit of 1 or more. Received: {args.limit}.")
+    return options
 
 
 def run(args: argparse.Namespace) -> None:
@@ -41,11 +53,21 @@ def run(args: argparse.Namespace) -> None:
 
     from attribeval.cli.options import make_attributer
 
+    options = check(args)
     attributer = make_attributer(args)  # before anything that imports TensorFlow, to keep it quiet
     from attribeval.cli.report import write_pictures_and_page
     from attribeval.report.sanity_terminal import sanity_text
 
-    result = _permuted(attributer, args) if args.permuted else _random(attributer, args)
+    images = _images(attributer, args)
+    if args.permuted:
+        from attribeval.benchmarks.sanity.data_randomisation import run_data_randomisation
+
+        some = {name: options[name] for name in ("methods", "similarities", "seed")}
+        result = run_data_randomisation(attributer, make_attributer(args, args.permuted), images, **some)
+    else:
+        from attribeval.benchmarks.sanity.procedure import run_sanity
+
+        result = run_sanity(attributer, images, **options)
     print(sanity_text(result))
     print("\n" + "\n".join(result.summary))
     if args.output:
@@ -53,56 +75,9 @@ def run(args: argparse.Namespace) -> None:
         print("\n" + str(write_pictures_and_page(result, folder, "sanity", "Sanity checks")))
 
 
-def _random(attributer: Any, args: argparse.Namespace) -> Any:
-    from attribeval.benchmarks.sanity.procedure import run_sanity
-
-    return run_sanity(
-        attributer,
-        _images(attributer, args),
-        args.methods,
-        modes=args.modes,
-        similarities=args.similarities,
-        layers=_layers(args.layers),
-        statistics=args.statistics,
-        seed=args.seed,
-        run_dir=args.run_dir,
-    )
-
-
-def _permuted(attributer: Any, args: argparse.Namespace) -> Any:
-    from attribeval.attributer import Attributer
-    from attribeval.benchmarks.sanity.data_randomisation import run_data_randomisation
-    from attribeval.cli.options import read_output
-    from attribeval.errors import AttribevalError
-
-    if args.run_dir or args.layers or args.statistics or args.modes != ["cascading", "independent"]:
-        raise AttribevalError(
-            "--modes, --layers, --statistics and --run-dir belong to random weights. Received them with --permuted."
-        )
-    other = Attributer(args.permuted, preprocess=args.preprocess, target_layer=args.target_layer, task=args.task,
-                       output=read_output(args.model_output),
-                       batch_size=args.batch_size)  # fmt: skip
-    images = _images(attributer, args)
-    return run_data_randomisation(
-        attributer, other, images, args.methods, similarities=args.similarities, seed=args.seed
-    )
-
-
-def _layers(words: list[str] | None) -> int | list[str] | None:
-    if words is None:
-        return None
-    return int(words[0]) if len(words) == 1 and words[0].isdecimal() else words
-
-
 def _images(attributer: Any, args: argparse.Namespace) -> Any:
     from attribeval import datasets
-    from attribeval.errors import AttribevalError
 
-    given = [name for name in ("imagenet", "folders", "images") if getattr(args, name)]
-    if len(given) > 1:
-        raise AttribevalError(f"Expected one data set. Received --{' and --'.join(given)}.")
-    if args.limit < 1:
-        raise AttribevalError(f"Expected --limit of 1 or more. Received: {args.limit}.")
     if args.imagenet:
         return datasets.imagenet(args.imagenet, limit=args.limit)
     if args.folders:

@@ -8,32 +8,39 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
+    from attribeval.benchmarks.wsol.options import WsolOptions
+    from attribeval.cli.arguments import add as add_options
     from attribeval.cli.data import add_data
-    from attribeval.cli.options import add_methods, add_model, add_run_dir, add_seed, add_targets
+    from attribeval.cli.options import add_model
 
     command = commands.add_parser("wsol", help="localisation: maps against the boxes or masks of objects")
     data = add_data(command)
     data.add_argument("--maps", metavar="DIR", help="score the map files <id>.npy below DIR instead of a model's maps")
-    add_methods(command, default=["gradcam", "gradient"], help="methods to score (default: gradcam gradient)")
-    command.add_argument("--metrics", nargs="+", metavar="NAME", help="scores (default: all that the data allow)")
-    command.add_argument("--iou", type=float, default=0.5, help="overlap at which a box is right (default: 0.5)")
-    add_targets(command, "label")
-    command.add_argument(
-        "--protocol", choices=["fixed", "reference"], default="fixed", help="reference: as the code of Choe et al. 2020"
-    )
-    command.add_argument(
-        "--geometry", choices=["resized", "cropped", "full"], default="resized", help="where maps meet the truth"
-    )
-    command.add_argument("--held-out", type=float, default=5, metavar="K", help="folds, or share of images that choose "
-                         "thresholds (default: 5)")  # fmt: skip
-    command.add_argument("--tolerance", type=float, default=15.0, metavar="PIXELS", help="of the pointing game: how "
-                         "far beside the object the peak may lie, in pixels of the map (default: 15)")  # fmt: skip
-    command.add_argument("--strict", action="store_true", help="an image without a box is an error, not left out")
-    add_run_dir(command, "keep finished chunks here; call again to continue")
+    add_options(command, WsolOptions, without=["batch_size"])
     command.add_argument("-o", "--output", metavar="DIR", help="folder for table, plot and report")
-    add_seed(command)
     add_model(command, required=False)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, check=check)
+
+
+def check(args: argparse.Namespace) -> dict[str, Any]:
+    """The study's options as they were typed, checked, and what goes with what."""
+    from attribeval.benchmarks.wsol.options import WsolOptions
+    from attribeval.cli.arguments import given
+    from attribeval.cli.data import check_data
+    from attribeval.errors import AttribevalError
+
+    options = given(args, WsolOptions, without=["batch_size"])
+    WsolOptions(**options)
+    if args.maps and (args.geometry != "resized" or args.targets != "label" or args.run_dir):
+        raise AttribevalError(
+            "--geometry, --targets and --run-dir belong to a model's maps. Received them with --maps."
+        )
+    if args.maps is None and args.model is None:
+        raise AttribevalError(
+            "Expected --model, whose maps are scored, or --maps DIR with map files. Received neither."
+        )
+    check_data(args)
+    return options
 
 
 def run(args: argparse.Namespace) -> None:
@@ -45,11 +52,7 @@ def run(args: argparse.Namespace) -> None:
     from attribeval.report.terminal import wsol_table
     from attribeval.results.numbers import share
 
-    held_out = int(args.held_out) if float(args.held_out).is_integer() and args.held_out >= 2 else args.held_out
-    options = {
-        "metrics": args.metrics, "iou": args.iou, "protocol": args.protocol, "held_out": held_out,
-        "strict": args.strict, "seed": args.seed, "tolerance": args.tolerance,
-    }  # fmt: skip
+    options = check(args)
     result, boxes = (_of_files(args, options), None) if args.maps else _of_model(args, options)
     known = result.settings
     if "top1_accuracy" in known:
@@ -71,17 +74,11 @@ def run(args: argparse.Namespace) -> None:
 def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
     from attribeval.cli.data import read_data
     from attribeval.cli.options import make_attributer
-    from attribeval.errors import AttribevalError
     from attribeval.evaluator import Evaluator
 
-    if args.model is None:
-        raise AttribevalError(
-            "Expected --model, whose maps are scored, or --maps DIR with map files. Received neither."
-        )
     attributer = make_attributer(args)
     dataset = read_data(args, classifier=attributer.classifier)
-    options |= {"targets": args.targets, "geometry": args.geometry, "run_dir": args.run_dir}
-    result = Evaluator(attributer, dataset).wsol(args.methods, **options)
+    result = Evaluator(attributer, dataset).wsol(**options)
     return result, _picture(attributer, dataset, result, args) if args.output else None
 
 
@@ -115,18 +112,14 @@ def _picture(attributer: Any, dataset: Any, result: Any, args: argparse.Namespac
 
 def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:
     """Scores of map files, whose pixels the boxes are scaled to; no model, and TensorFlow is not loaded."""
+    from inspect import signature
     from pathlib import Path
 
     from attribeval.benchmarks.wsol.evaluate import evaluate
     from attribeval.cli.data import read_data
     from attribeval.datasets import wsol_maps
     from attribeval.datasets.geometry import scale_boxes
-    from attribeval.errors import AttribevalError
 
-    if args.geometry != "resized" or args.targets != "label" or args.run_dir:
-        raise AttribevalError(
-            "--geometry, --targets and --run-dir belong to a model's maps. Received them with --maps."
-        )
     dataset = read_data(args)
     maps = wsol_maps(args.maps, dataset.ids)
     sizes = [heatmap.shape for heatmap in maps]
@@ -137,6 +130,7 @@ def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:
     if dataset.masks is not None:
         masks = _Drawn(dataset, sizes, args.protocol)
     name = Path(args.maps).resolve().name
+    options = {one: value for one, value in options.items() if one in signature(evaluate).parameters}
     return evaluate(
         {name: maps}, boxes=boxes, masks=masks, labels=dataset.labels, ids=dataset.ids,
         photographs=dataset.images if isinstance(dataset.images, list) else None, **options,

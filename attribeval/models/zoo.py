@@ -103,11 +103,14 @@ def untrained(name: str, classes: int) -> Any:
     return getattr(tf.keras.applications, NETWORKS[name].builder)(weights=None, classes=classes)
 
 
-def _find(name: str, weights: str | PathLike | None) -> _Known:
-    if name in NETWORKS:
-        return _load_network(name, weights)
-    if name in EMBEDDED:
-        return _load_embedded(name)
+def check_name(name: str) -> None:
+    """Refuse what neither is one of `NAMES` nor looks like a model file.
+
+    Raises:
+        AttribevalError: With the nearest names, or what to do about it.
+    """
+    if name in NAMES:
+        return
     if (Path(name) / "saved_model.pb").is_file():
         raise AttribevalError(
             f"Expected a model file ending in .keras or .h5. Received a SavedModel folder: {name}. Keras calls one "
@@ -119,6 +122,14 @@ def _find(name: str, weights: str | PathLike | None) -> _Known:
         if "/" in name or Path(name).exists():
             raise AttribevalError(f"Expected a model file ending in .keras or .h5. Received: {name}.")
         raise unknown("model", name, NAMES)
+
+
+def _find(name: str, weights: str | PathLike | None) -> _Known:
+    check_name(name)
+    if name in NETWORKS:
+        return _load_network(name, weights)
+    if name in EMBEDDED:
+        return _load_embedded(name)
     return _Known(_load_file(name), Path(name).stem)
 
 

@@ -105,14 +105,14 @@ def test_failed_trainings_are_exit_code_1(data, tmp_path, monkeypatch, capsys):
     """The folder says that one training failed, and nothing can mend it here."""
     from attribeval.benchmarks.roar import procedure
 
-    def pretend(run_dir, **options):
+    def pretend(build_model, dataset, run_dir, **options):
         """A run that leaves one training done and the others failed."""
         from attribeval.benchmarks.roar.cell import failed_record
         from attribeval.benchmarks.roar.request import make_request
 
         del options["strategy"], options["executor"], options["jobs"], options["gpus_per_job"]
         del options["executor_options"]
-        made = make_request(**options)
+        made = make_request(build_model, dataset, **options)
         folder = RunDir(run_dir)
         folder.claim(made.grid)
         made.source.write(folder, False)
@@ -161,11 +161,11 @@ def test_bad_input_is_one_line_and_exit_code_2(data, tmp_path, monkeypatch, caps
 
 
 def test_so_many_images_come_from_all_classes():
-    from attribeval.cli.roar import _spread
+    from attribeval.cli.roar_data import spread
     from attribeval.datasets import Samples
 
     samples = Samples(np.zeros((12, 1, 1, 1)), np.repeat([0, 1, 2], 4))
-    assert _spread(samples, 3).labels.tolist() == [0, 1, 2] and _spread(samples, 6).labels.tolist() == [
+    assert spread(samples, 3).labels.tolist() == [0, 1, 2] and spread(samples, 6).labels.tolist() == [
         0,
         0,
         1,
@@ -173,4 +173,4 @@ def test_so_many_images_come_from_all_classes():
         2,
         2,
     ]
-    assert len(_spread(samples, None)) == len(_spread(samples, 99)) == 12
+    assert len(spread(samples, None)) == len(spread(samples, 99)) == 12

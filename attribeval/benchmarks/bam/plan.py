@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from attribeval.benchmarks.bam.nets import Net, find_net
-from attribeval.benchmarks.bam.region import PROTOCOLS
+from attribeval.benchmarks.bam.options import BamOptions
 from attribeval.datasets.bam import Bam, digits
 from attribeval.errors import AttribevalError
 from attribeval.methods import abilities, given
@@ -24,7 +22,6 @@ PAPER_METHODS = (
     "guided_gradcam",
 )
 CONTROLS = ("random", "sobel")
-KS = tuple(i / 10 for i in range(1, 11))
 _SLOW = ("perturbation", "model-agnostic", "region")  # families
 _SLOW_TOO = ("scorecam", "guided_ig")
 _QUICK = ("gradient_shap", "deep_shap")  # a few passes, although their family is slow
@@ -43,32 +40,15 @@ class Plan:
     ks: tuple[float, ...]
 
 
-def make_plan(
-    data: Any,
-    methods: Any,
-    net: Any,
-    ks: Sequence[float],
-    images: int,
-    patch_images: int,
-    slow_images: int,
-    protocol: str,
-) -> Plan:
-    """Check the arguments of `procedure.run_bam`, and make the methods.
+def make_plan(options: BamOptions) -> Plan:
+    """Find what the options name.
 
     Raises:
-        AttribevalError: If one is out of range.
+        AttribevalError: If it is not there, or cannot do what BAM needs.
     """
-    if protocol not in PROTOCOLS:
-        raise AttribevalError(f"Expected protocol 'fixed', 'paper' or 'reference'. Received: {protocol!r}.")
-    for name, value in (("images", images), ("patch_images", patch_images), ("slow_images", slow_images)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise AttribevalError(f"Expected {name} of 1 or more. Received: {value!r}.")
-    if len(ks) < 1 or list(ks) != sorted(set(ks)) or abs(ks[-1] - 1) > 1e-9:
-        raise AttribevalError(
-            f"Expected rising commonalities that end with 1, to which all are compared. Received: {list(ks)}."
-        )
-    built = given.methods_of(methods)
+    built = given.methods_of(PAPER_METHODS if options.methods is None else options.methods)
     abilities.refuse(built, "bam", model=True)
+    data = options.data
     if isinstance(data, str):
         if data != "digits":
             raise AttribevalError(
@@ -80,7 +60,7 @@ def make_plan(
     built = given.with_controls(built, CONTROLS)
     kinds: dict[str, str] = {name: given.kind_of(method) for name, method in built.items()}
     slow = [name for name, method in built.items() if _is_slow(method)]
-    return Plan(data, built, kinds, slow, slow_images, find_net(net), tuple(float(k) for k in ks))
+    return Plan(data, built, kinds, slow, options.slow_images, find_net(options.net), tuple(map(float, options.ks)))
 
 
 def _is_slow(method: Method) -> bool:

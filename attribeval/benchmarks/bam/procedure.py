@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -15,76 +14,25 @@ from attribeval.benchmarks.bam.concept_contrast import EXAMPLES, concept_example
 from attribeval.benchmarks.bam.examples import example_panels, patch_panels, series_panels
 from attribeval.benchmarks.bam.insignificant_patch import PAPER_OPTIMISER, RADIUS, Patches, insignificant_patches
 from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, k_name, train_models, training_sets
-from attribeval.benchmarks.bam.nets import Net
-from attribeval.benchmarks.bam.plan import KS, PAPER_METHODS, Plan, make_plan
-from attribeval.benchmarks.bam.region import Protocol
+from attribeval.benchmarks.bam.options import BamOptions
+from attribeval.benchmarks.bam.plan import Plan, make_plan
 from attribeval.benchmarks.bam.relative_importance import feature_items, relative_importance
 from attribeval.benchmarks.bam.scoring import Averages, averages
 from attribeval.benchmarks.bam.stimuli import SMALLER, Stimulus, moved, of_part, patched
 from attribeval.benchmarks.bam.summary import Concepts, Evidence, summarise
+from attribeval.common.arguments import takes
 from attribeval.common.options import options_of
 from attribeval.concepts.tcav import ConceptVectors, Tcav, score_concept
-from attribeval.datasets.bam import Bam
 from attribeval.errors import AttribevalError
-from attribeval.methods.given import Given
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
 from attribeval.runs.keys import content_of, digest_of, model_key
 from attribeval.runs.store import Store
 
 
-def run_bam(
-    data: Bam | str = "digits",
-    methods: Given | Sequence[Given] | Mapping[str, Given] = PAPER_METHODS,
-    *,
-    run_dir: str | PathLike,
-    net: str | Net = "small",
-    feature: int = 0,
-    order: Sequence[int] | None = None,
-    ks: Sequence[float] = KS,
-    series_scenes: str = "all",
-    series_images: int = 50,
-    images: int = 200,
-    robust_images: int = 100,
-    patch_images: int = 150,
-    slow_images: int = 10,
-    random_sets: int = 20,
-    protocol: Protocol = "fixed",
-    strategy: Any = "auto",
-    seed: int = 0,
-    batch_size: int | None = None,
-    progress: bool | None = None,
-) -> Result:
+@takes(BamOptions)
+def run_bam(options: BamOptions) -> Result:
     """Benchmark attribution methods by relative feature importance: MCS, IDR, IIR, and TCAV.
-
-    Args:
-        data: `Bam` (of `datasets.bam.digits`, `datasets.bam_layout.read_bam` or `build_bam`), or "digits": the embedded
-            data, 20,000 training and 10,000 test images of 48 × 48.
-        methods: Names, objects and functions `f(model, images, targets, seed)`, in a list or in a mapping from labels:
-            see `methods.given.methods_of`. "random" and "sobel" are added as controls.
-        run_dir: Models, averages, patches and concepts are kept there; the same call goes on after an interruption,
-            and a call with other methods computes theirs alone. A damaged file is noticed and made again.
-        net: "small", "resnet50" (the article's, from ImageNet weights), or a `nets.Net`.
-        feature: Object class that is the common feature of the f_k, the concept of TCAV and the patch of IIR.
-        order: Scene classes, those that have the feature first. None: by label.
-        ks: Commonalities; the last must be 1.
-        series_scenes: On which scenes f_k is measured: "all" that have the feature for it, or the "first", see
-            `relative_importance.feature_items`.
-        series_images: Test images for MCS of each f_k.
-        images: Test images for MCS and IDR, the first that there are.
-        robust_images: How many of them are measured again with the objects at other places, and at 0.7 of their size;
-            0: none.
-        patch_images: Test images with the feature, for IIR.
-        slow_images: How many of all these the methods get that need hundreds of passes an image (families
-            perturbation, model-agnostic and region, Score-CAM and guided IG); they have no robustness rows and no
-            series over k.
-        random_sets: Sets of 100 random examples for TCAV.
-        protocol: "fixed", "paper" or "reference", see `region.heat` and `iir.unchanged`. "paper" also finds patches by
-            the article's update (appendix A), plain descent with λ = 500 and η₁ = .01, in place of Adam.
-        strategy: For the trainings, as in `training.strategies.make_strategy`.
-        seed: Of everything random.
-        batch_size: Images that a model explains at a time.
-        progress: Show progress bars.
 
     Returns:
         `table` with one row per method and metric, and columns: method; kind ("method", "control", "concept"); metric
@@ -97,34 +45,40 @@ def run_bam(
     Raises:
         AttribevalError: If an argument is out of range, the data have too few images, or a model fits them not.
     """
-    if series_scenes not in ("all", "first"):
-        raise AttribevalError(f"Expected series_scenes 'all' or 'first'. Received: {series_scenes!r}.")
-    plan = make_plan(data, methods, net, ks, images, patch_images, slow_images, protocol)
-    store = Store(run_dir, "bam")
-    test = plan.data.test
+    plan = make_plan(options)
+    store = Store(options.run_dir, "bam")
+    test, feature, order, seed, progress = (
+        plan.data.test,
+        options.feature,
+        options.order,
+        options.seed,
+        options.progress,
+    )
+    series_scenes = options.series_scenes
     content = test.fingerprint()
-    options = {"content": content, "protocol": protocol, "seed": seed, "batch_size": batch_size, "progress": progress}
+    scoring = {"content": content, "protocol": options.protocol, "seed": seed, "batch_size": options.batch_size}
+    scoring |= {"progress": progress}
     sets = training_sets(plan.data, plan.ks, feature, order)
-    models = train_models(sets, plan.net, store, strategy=strategy, seed=seed, progress=progress)
+    models = train_models(sets, plan.net, store, strategy=options.strategy, seed=seed, progress=progress)
     importance = relative_importance(models, test, plan.ks, feature, order, series_scenes)
 
     def score(name: str | Classifier, stimulus: Stimulus, quick_only: bool = False) -> _Scored:
         classifier = models[name].classifier if isinstance(name, str) else name
-        return _score(classifier, stimulus, plan, store, quick_only, options)
+        return _score(classifier, stimulus, plan, store, quick_only, scoring)
 
-    items = np.arange(min(images, len(test)))
+    items = np.arange(min(options.images, len(test)))
     evidence = Evidence(importance, list(plan.methods), kinds=plan.kinds)
     evidence.objects = score(OBJECT, of_part(test, "composite", "object", items))
     evidence.scenes = score(SCENE, of_part(test, "composite", "scene", items))
     evidence.alone = score(SCENE, of_part(test, "scene_only", "scene", items))
-    again = items[:robust_images]
+    again = items[: options.robust_images]
     for row, scale in (("Moved", 1.0), ("Smaller", SMALLER)) if again.size else ():
         evidence.robust[row] = (
             score(OBJECT, moved(test, "composite", "object", again, seed, scale), True),
             score(SCENE, moved(test, "composite", "scene", again, seed, scale), True),
             score(SCENE, moved(test, "scene_only", "scene", again, seed, scale), True),
         )
-    of_series = [feature_items(test, k, feature, order, series_scenes)[:series_images] for k in plan.ks]
+    of_series = [feature_items(test, k, feature, order, series_scenes)[: options.series_images] for k in plan.ks]
     if all(chosen.size for chosen in of_series):
         union = np.unique(np.concatenate(of_series))
         last = score(k_name(plan.ks[-1]), of_part(test, "composite", "scene", union), True)
@@ -134,18 +88,20 @@ def run_bam(
             one = beside if is_last else score(k_name(k), of_part(test, "composite", "scene", chosen), True)
             evidence.series.append((one, beside))
     bare = Classifier(models[SCENE_ONLY].classifier.model, class_names=test.scene_names, name="bam_scene_only_inputs")
-    having = np.flatnonzero(test.objects == feature)[:patch_images]
-    inputs, evidence.patches = _patches(models[SCENE_ONLY].classifier, bare, test, having, protocol, store, progress)
+    having = np.flatnonzero(test.objects == feature)[: options.patch_images]
+    inputs, evidence.patches = _patches(
+        models[SCENE_ONLY].classifier, bare, test, having, options.protocol, store, progress
+    )
     evidence.without_patch = score(bare, patched(test, having, inputs, None, "inputs"))
     evidence.with_patch = score(bare, patched(test, having, inputs, evidence.patches, "inputs with patches"))
-    evidence.concepts = _concepts(models, plan, test, feature, of_series, random_sets, store, seed, progress)
+    evidence.concepts = _concepts(models, plan, test, options, of_series, store)
     settings = {
         "data": {"train": len(plan.data.train), "test": len(test), "size": list(test.images.shape[1:])},
         "objects": list(test.object_names),
         "scenes": list(test.scene_names),
         "feature": test.object_names[feature],
         "series_on": "scenes with the feature" if series_scenes == "all" else "the first scene",
-        "series_images": series_images,
+        "series_images": options.series_images,
         "recipe": plan.net.recipe.to_json(),
         "series_recipe": (plan.net.series_recipe or plan.net.recipe).to_json(),
         "preprocess": plan.net.preprocess,
@@ -155,8 +111,8 @@ def run_bam(
         "images": len(items),
         "robust_images": len(again),
         "patch_images": len(having),
-        "slow_images": slow_images,
-        "protocol": protocol,
+        "slow_images": options.slow_images,
+        "protocol": options.protocol,
         "training_seconds": {name: round(m.record["total_seconds"], 1) for name, m in models.items()},
         "seed": seed,
         "versions": versions(),
@@ -204,7 +160,7 @@ def _patches(
     bare: Classifier,
     test: Any,
     items: np.ndarray,
-    protocol: Protocol,
+    protocol: str,
     store: Store,
     progress: bool | None,
 ) -> tuple[np.ndarray, Patches]:
@@ -235,25 +191,17 @@ def _patches(
 
 
 def _concepts(
-    models: Mapping[str, Trained],
-    plan: Plan,
-    test: Any,
-    feature: int,
-    of_series: list[np.ndarray],
-    random_sets: int,
-    store: Store,
-    seed: int,
-    progress: bool | None,
+    models: Mapping[str, Trained], plan: Plan, test: Any, options: BamOptions, of_series: list[np.ndarray], store: Store
 ) -> Concepts | None:
     """TCAV of the feature for f_o, f_s and every f_k, each on images with it; None without enough of them."""
-    train = plan.data.train
+    train, feature, seed = plan.data.train, options.feature, options.seed
     if (
         not all(chosen.size for chosen in of_series)
         or (train.objects == feature).sum() < EXAMPLES
         or len(train) < 2 * EXAMPLES
     ):
         return None
-    concept, others = concept_examples(train, feature, random_sets, seed)
+    concept, others = concept_examples(train, feature, options.random_sets, seed)
     items = np.flatnonzero(test.objects == feature)[:EXAMPLES]
 
     vectors: dict[str, list[ConceptVectors]] = {}
@@ -266,7 +214,7 @@ def _concepts(
         return score_concept(classifier, test.load("composite", chosen), targets, vectors[name])
 
     series = []
-    with progress_bars.bar(2 + len(plan.ks), "concepts", progress, unit="model") as bar:
+    with progress_bars.bar(2 + len(plan.ks), "concepts", options.progress, unit="model") as bar:
         of_objects, of_scenes = score(OBJECT, items, feature), score(SCENE, items, test.scenes[items])
         bar.update(2)
         for k, chosen in zip(plan.ks, of_series, strict=True):

@@ -6,23 +6,24 @@ import time
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.benchmarks.leaderboard.chunk import Chunk
+from attribeval.benchmarks.leaderboard.options import CompareOptions
 from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
 from attribeval.benchmarks.leaderboard.scores import Scores
 from attribeval.benchmarks.leaderboard.summary import summarise
-from attribeval.common.options import check_count, options_of
+from attribeval.common.arguments import takes
+from attribeval.common.options import options_of
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import of_images
 from attribeval.methods.card import Method
-from attribeval.methods.given import Given
 from attribeval.metrics.card import Benchmark
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
@@ -31,20 +32,8 @@ from attribeval.runs.maps_cache import MapsCache
 from attribeval.runs.store import Store
 
 
-def run_leaderboard(
-    attributer: Attributer,
-    dataset: Samples | Any,
-    methods: Given | Sequence[Given] | Mapping[str, Given] | None = None,
-    benchmarks: Any | Sequence[Any] | Mapping[str, Any] | None = None,
-    *,
-    targets: Literal["predicted", "label"] = "predicted",
-    seed: int = 0,
-    batch_size: int | None = None,
-    chunk: int = 25,
-    run_dir: str | PathLike | None = None,
-    cache: str | PathLike | bool | None = None,
-    progress: bool | None = None,
-) -> Result:
+@takes(CompareOptions)
+def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: CompareOptions) -> Result:
     """Score every method by every benchmark, and say which differences are more than chance.
 
     Maps are made once per method and shared by all benchmarks; what a benchmark needs that does not depend on the map
@@ -53,22 +42,6 @@ def run_leaderboard(
     Args:
         attributer: The explained model.
         dataset: `Samples`, or images as `Attributer.explain` takes them.
-        methods: Names, objects, functions and ready maps, all kinds mixed, in a list or in a mapping from labels: see
-            `methods.given.methods_of`; None: `plan.DEFAULT_METHODS`. Random noise and Sobel edges are always among
-            them. A benchmark that explains other images or models has no number for ready maps, and says so.
-        benchmarks: Names of benchmarks (`attribeval bench --list`), objects, and functions `f(maps, images, targets)`
-            or `f(maps, images, targets, predict)`, all kinds mixed, in a list or in a mapping from labels: see
-            `plan.choose_benchmarks`; None: all that the data allow.
-        targets: Class explained: the model's own, or the data set's.
-        seed: Seed of everything random.
-        batch_size: Images that the model takes at a time. Never changes a result beyond rounding.
-        chunk: Images whose maps by all methods are in memory together, 4 bytes a pixel and method for their agreement.
-        run_dir: A folder for finished cells. The same call continues there after an interruption; methods, benchmarks
-            and images may be added; whatever changes a number makes new cells beside the old; a damaged one is made
-            again; several processes may work on one folder.
-        cache: A folder for maps, found again by model, options, pixels, class and seed. None: `run_dir`/maps, if there
-            is a run_dir; False: none.
-        progress: Show a progress bar; None shows it on a terminal or in a notebook.
 
     Returns:
         `table` with one row per benchmark and method, the best of each benchmark first; columns: method; kind
@@ -92,24 +65,24 @@ def run_leaderboard(
         AttribevalError: If a method or benchmark is unknown or lacks what it needs of the data, an image cannot be
             read, a label is no class of the model, or `run_dir` belongs to another study.
     """
-    check_count("chunk", chunk, 1)
+    targets, seed, chunk = options.targets, options.seed, options.chunk
     samples = dataset if isinstance(dataset, Samples) else None
-    built = choose_methods(methods)
-    asked = choose_benchmarks(benchmarks, samples)
+    built = choose_methods(options.methods)
+    asked = choose_benchmarks(options.benchmarks, samples)
     source = ImageSource(dataset, attributer.classifier.input_shape)
     built = of_images(built, dataset, len(source))
     _check_targets(attributer, samples, targets)
     settings = _settings(attributer, source, samples, targets, seed)
-    store = Store(run_dir, "leaderboard")
-    maps = _open_cache(cache, run_dir, attributer)
+    store = Store(options.run_dir, "leaderboard")
+    maps = _open_cache(options.cache, options.run_dir, attributer)
     starts = list(range(0, len(source), chunk))
     common = digest_of(
         [model_key(attributer.classifier), *(settings[name] for name in ("targets", "seed", "versions"))]
     )
     names: dict[int, str] = {}
-    work = Chunk(attributer, built, asked, store, names, maps, time.time(), targets, seed, batch_size)
+    work = Chunk(attributer, built, asked, store, names, maps, time.time(), targets, seed, options.batch_size)
     cells = len(built) * len(asked)
-    with progress_bars.bar(len(starts) * cells, "leaderboard", progress, unit="cell") as bar:
+    with progress_bars.bar(len(starts) * cells, "leaderboard", options.progress, unit="cell") as bar:
         for number in store.take([f"{common}-{start:07d}" for start in starts]):
             start = starts[number]
             raw = source.load(start, min(start + chunk, len(source)))
@@ -124,8 +97,8 @@ def run_leaderboard(
         "methods": list(built),
         "benchmarks": list(asked),
         "chunk": chunk,
-        "options": {label: options for label, method in built.items() if (options := options_of(method))},
-        "benchmark_options": {label: options for label, one in asked.items() if (options := options_of(one))},
+        "options": {label: of_one for label, method in built.items() if (of_one := options_of(method))},
+        "benchmark_options": {label: of_one for label, one in asked.items() if (of_one := options_of(one))},
     }
     if maps is not None:
         settings["maps_on_disk_mib"] = round(maps.bytes() / 2**20, 1)
@@ -136,8 +109,6 @@ def run_leaderboard(
 
 
 def _check_targets(attributer: Attributer, samples: Samples | None, targets: str) -> None:
-    if targets not in ("predicted", "label"):
-        raise AttribevalError(f"Expected targets 'predicted' or 'label'. Received: {targets!r}.")
     if targets == "predicted":
         return
     if samples is None:
@@ -181,9 +152,7 @@ def _content(classifier: Classifier, raw: np.ndarray, samples: Samples | None) -
 def _open_cache(
     cache: str | PathLike | bool | None, run_dir: str | PathLike | None, attributer: Attributer
 ) -> MapsCache | None:
-    if cache is True:
-        raise AttribevalError("Expected cache as a folder, None or False. Received: True.")
-    if cache is False:
+    if isinstance(cache, bool):  # True is refused by the options
         return None
     if cache is None:
         cache = None if run_dir is None else Path(run_dir) / "maps"

@@ -11,7 +11,6 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from os import PathLike
 from typing import Any
 
 from attribeval import progress as progress_bars
@@ -19,50 +18,26 @@ from attribeval.benchmarks.roar.example import example_arrays
 from attribeval.benchmarks.roar.executors.choose import check_executor, make_executor, portable
 from attribeval.benchmarks.roar.executors.cooperative import Cooperative
 from attribeval.benchmarks.roar.executors.inline import Inline
-from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS, Cell, Grid
+from attribeval.benchmarks.roar.grid import Cell, Grid
+from attribeval.benchmarks.roar.options import GridOptions, RoarOptions, WorkOptions
 from attribeval.benchmarks.roar.own_maps import store_own_maps
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.request import Request, make_request
 from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir, disk_full
 from attribeval.benchmarks.roar.tasks import Setup, is_finished, map_tasks
 from attribeval.benchmarks.roar.verdict import result as make_result
+from attribeval.common.arguments import hints, takes
 from attribeval.errors import AttribevalError
-from attribeval.methods.given import Given
 from attribeval.results.result import Result
 from attribeval.training.builder import refuse_start_within_file
 from attribeval.training.memory import grow_memory
-from attribeval.training.recipe import Recipe
-from attribeval.training.strategies import check_strategy, make_strategy, workers
+from attribeval.training.strategies import make_strategy, workers
 
 _POLL = 1.0  # seconds between looks at what other processes do
 
 
-def run_roar(
-    build_model: Callable[[], Any],
-    dataset: Any,
-    methods: Given | Sequence[Given] | Mapping[str, Given] = (*PAPER_ESTIMATORS, *PAPER_CONTROLS),
-    *,
-    run_dir: str | PathLike,
-    fractions: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),
-    modes: Sequence[str] = ("remove", "keep"),
-    repeats: int = 5,
-    controls: Sequence[str] = (),
-    recipe: str | Recipe = "small",
-    preprocess: str | None = None,
-    geometry: str = "resized",
-    per: str = "value",
-    fill: Any = "mean",
-    targets: str = "predicted",
-    checkpoint: Any = None,
-    strategy: Any = "auto",
-    callbacks: Any = (),
-    executor: str = "local",
-    jobs: int = 1,
-    gpus_per_job: int | None = None,
-    executor_options: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    progress: bool | None = None,
-) -> Result:
+@takes(RoarOptions)
+def run_roar(build_model: Callable[[], Any], dataset: Any, options: RoarOptions) -> Result:
     """Rank every image's values by each estimator, remove or keep the top fractions, retrain, and compare.
 
     Args:
@@ -70,40 +45,6 @@ def run_roar(
             down as they are; others need a function at the top of a `.py` file.
         dataset: Anything with `.train` and `.test`, or a pair of `Samples`. Images of files are resized to the model's
             input.
-        methods: Estimators (the paper's 15 and its two controls by default): names, objects, functions
-            `f(model, images, targets, seed)`, with `checkpoint` also `f(images, targets)`, and ready maps, which are a
-            pair: those of the training images and those of the test images; all kinds mixed, in a list or in a mapping
-            from labels, see `methods.given.methods_of`. Functions at the top of an imported `.py` file are called by
-            any process; all others, and objects that are not of the package, by this one, before the other maps.
-        run_dir: The folder that holds everything; the same call goes on there after an interruption. More methods,
-            modes, repeats or controls extend it.
-        fractions: Shares of the values that are removed, or kept, in (0, 1].
-        modes: "remove" (ROAR) and "keep" (KAR).
-        repeats: Trainings per estimator, mode and fraction.
-        controls: Further rows: "leakage" (a classifier trained on the masks alone), "max_filter" (each method's map
-            through a 3-pixel maximum filter), "recursive" (ranked again on the model retrained one fraction before).
-        recipe: A `Recipe`, or the name of one of `RECIPES`.
-        preprocess: Name of the preprocessing between raw images and the model's input; None: the model takes raw
-            images.
-        geometry: How image files become squares: "resized" squashes the whole image to the model's size; "cropped" is
-            the paper's, the short side resized to 8/7 of the model's (256 for 224) and the centred square cut out.
-            Arrays are taken as they are.
-        per: "value" ranks each channel of each pixel by itself (as the reference code), "pixel" the channels' sum.
-        fill: What removed values become: "mean" (the training set's, by channel), "blur", "linear" (ROAD's noisy
-            linear imputation), a number, or a tuple with a number per channel.
-        targets: Class that is explained: "predicted" (as the paper) or "label".
-        checkpoint: A trained Keras model, or the file of one, to be explained; None explains the unmodified model of
-            repeat 0.
-        strategy: "auto" (all GPUs of this machine; several machines as TF_CONFIG says), another name of
-            `strategies.NAMES`, or a `tf.distribute.Strategy`, with which all cells run in this process.
-        callbacks: Keras callbacks, which keep all cells in this process; or a function of the cell's name that returns
-            some, at the top of a `.py` file.
-        executor: "local" (a fresh process per cell), "ray" or "slurm".
-        jobs: Cells at a time, with "local".
-        gpus_per_job: GPUs of each, with "local"; None: all.
-        executor_options: Arguments of `executors.ray.Ray` or `executors.slurm.Slurm`.
-        seed: Of everything random.
-        progress: Show progress bars; None shows them on a terminal or in a notebook.
 
     Returns:
         See `verdict.result`. Failed cells are rows without a value, and are named in the summary.
@@ -113,54 +54,37 @@ def run_roar(
             model cannot be trained.
     """
     refuse_start_within_file()
-    check_strategy(strategy)
-    setup = Setup(strategy, portable(callbacks))
-    stays = check_executor(setup, executor, jobs, gpus_per_job, executor_options)
+    strategy, executor = options.strategy, (options.executor, options.jobs, options.gpus_per_job)
+    setup = Setup(strategy, portable(options.callbacks))
+    stays = check_executor(setup, *executor, options.executor_options)
     together = isinstance(strategy, str) and workers() > 1
     if together:  # must be TensorFlow's first call
         strategy = make_strategy(strategy)
     if not stays:
         grow_memory()  # this process builds the model too, and must leave the GPU to those that train
-    request = make_request(
-        build_model, dataset, methods, fractions=fractions, modes=modes, repeats=repeats, controls=controls,
-        recipe=recipe, preprocess=preprocess, geometry=geometry, per=per, fill=fill, targets=targets,
-        checkpoint=checkpoint, seed=seed,
-    )  # fmt: skip
-    working = RunDir(run_dir)
+    request = make_request(build_model, dataset, **{one: getattr(options, one) for one in hints(GridOptions)})
+    working = RunDir(options.run_dir)
     grid = working.claim(request.grid)
-    prepare(working, grid, request, progress)
+    prepare(working, grid, request, options.progress)
     if together:
         chosen: Any = Cooperative(dataclasses.replace(setup, strategy=strategy))
     else:
-        chosen = Inline(setup) if stays else make_executor(setup, executor, jobs, gpus_per_job, executor_options)
+        chosen = Inline(setup) if stays else make_executor(setup, *executor, options.executor_options)
     try:
-        work(working, grid, chosen, request.own, progress)
+        work(working, grid, chosen, request.own, options.progress)
     finally:
         chosen.close()
     return report(working)
 
 
-def continue_roar(
-    run_dir: str | PathLike,
-    *,
-    strategy: str = "auto",
-    executor: str = "local",
-    jobs: int = 1,
-    gpus_per_job: int | None = None,
-    executor_options: Mapping[str, Any] | None = None,
-    progress: bool | None = None,
-) -> Result:
+@takes(WorkOptions)
+def continue_roar(options: WorkOptions) -> Result:
     """Go on with a run directory as it is, alone or beside other processes; it needs neither data set nor builder.
-
-    Args:
-        run_dir: A folder in which `run_roar` prepared its images.
-        strategy, executor, jobs, gpus_per_job, executor_options, progress: As in `run_roar`.
 
     Raises:
         AttribevalError: If the folder holds no grid, or images are missing or corrupted there.
     """
-    working, setup = RunDir.existing(run_dir), Setup(strategy)
-    check_executor(setup, executor, jobs, gpus_per_job, executor_options)
+    working, setup = RunDir.existing(options.run_dir), Setup(options.strategy, portable(options.callbacks))
     grid = working.grid()
     for split in SPLITS:
         try:
@@ -169,9 +93,10 @@ def continue_roar(
         except AttribevalError as error:
             raise AttribevalError(f"{error} That needs the data set (--data).") from error
     drop_corrupted(working, grid)
-    chosen = make_executor(setup, executor, jobs, gpus_per_job, executor_options)
+    executor = (options.executor, options.jobs, options.gpus_per_job, options.executor_options)
+    chosen = Inline(setup) if check_executor(setup, *executor) else make_executor(setup, *executor)
     try:
-        work(working, grid, chosen, {}, progress)
+        work(working, grid, chosen, {}, options.progress)
     finally:
         chosen.close()
     return report(working)

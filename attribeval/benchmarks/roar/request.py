@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from os import PathLike
 from typing import Any
 
@@ -11,15 +12,14 @@ import numpy as np
 
 from attribeval.benchmarks.roar.estimators import read_estimators
 from attribeval.benchmarks.roar.fills import constant_fill
-from attribeval.benchmarks.roar.grid import Grid
-from attribeval.benchmarks.roar.ranks import check_fractions
+from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS, Grid
+from attribeval.benchmarks.roar.options import GridOptions
 from attribeval.benchmarks.roar.source import Source, read_source
+from attribeval.common.arguments import takes
 from attribeval.errors import AttribevalError
-from attribeval.methods.given import Given
 from attribeval.models.classifier import Classifier
-from attribeval.models.preprocessing import find_preprocessing
 from attribeval.training.builder import describe
-from attribeval.training.recipe import Recipe, find_recipe
+from attribeval.training.recipe import find_recipe
 
 
 @dataclass(frozen=True)
@@ -39,58 +39,31 @@ class Request:
     checkpoint: Any
 
 
-def make_request(
-    build_model: Callable[[], Any],
-    dataset: Any,
-    methods: Given | Sequence[Given] | Mapping[str, Given],
-    *,
-    fractions: Sequence[float],
-    modes: Sequence[Any],
-    repeats: int,
-    controls: Sequence[Any],
-    recipe: str | Recipe,
-    preprocess: str | None,
-    geometry: Any,
-    per: Any,
-    fill: Any,
-    targets: Any,
-    checkpoint: Any,
-    seed: int,
-) -> Request:
+@takes(GridOptions)
+def make_request(build_model: Callable[[], Any], dataset: Any, options: GridOptions) -> Request:
     """Check everything that can be checked before the first training; see `procedure.run_roar`."""
-    if preprocess is not None and not isinstance(preprocess, str):
-        raise AttribevalError(
-            "Expected preprocess to be a name, which other processes can have, too. Received: "
-            f"{type(preprocess).__name__}: put a function into the model, as a layer."
-        )
-    fractions = check_fractions(fractions)
-    for name, given in [("modes", modes), ("controls", controls)]:
-        if isinstance(given, str):
-            raise AttribevalError(f"Expected {name} as a list. Received one name: {given!r}: put it in a list.")
-    find_preprocessing(preprocess)
     model = describe(build_model)
-    source = read_source(dataset, tuple(model["input_shape"]), model["classes"], geometry)
-    fill = tuple(np.ravel(fill).tolist()) if isinstance(fill, (list, tuple, np.ndarray)) else fill
+    source = read_source(dataset, tuple(model["input_shape"]), model["classes"], options.geometry)
+    fill = options.fill if isinstance(options.fill, str | Real) else tuple(np.ravel(options.fill).tolist())
     constant_fill(fill, source.shape[2], np.zeros(source.shape[2], np.float32))
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise AttribevalError(f"Expected seed as an int. Received: {seed!r}.")
-    explained, checkpoint = _read_checkpoint(checkpoint, source)
-    estimators, own = read_estimators(methods, source.splits, source.shape, explained, controls)
+    explained, checkpoint = _read_checkpoint(options.checkpoint, source)
+    methods = (*PAPER_ESTIMATORS, *PAPER_CONTROLS) if options.methods is None else options.methods
+    estimators, own = read_estimators(methods, source.splits, source.shape, explained, options.controls)
     grid = Grid(
         data=source.describe(),
         model=model,
-        recipe=find_recipe(recipe).to_json(),
+        recipe=find_recipe(options.recipe).to_json(),
         explained=explained,
-        preprocess=preprocess,
-        fractions=fractions,
-        per=per,
-        fill=fill if isinstance(fill, (str, tuple)) else float(fill),
-        targets=targets,
-        seed=int(seed),
+        preprocess=options.preprocess,
+        fractions=tuple(float(fraction) for fraction in options.fractions),
+        per=options.per,
+        fill=fill if isinstance(fill, str | tuple) else float(fill),
+        targets=options.targets,
+        seed=int(options.seed),
         estimators=tuple(estimators),
-        modes=tuple(dict.fromkeys(modes)),
-        repeats=int(repeats) if isinstance(repeats, np.integer) else repeats,
-        controls=tuple(dict.fromkeys(controls)),
+        modes=tuple(dict.fromkeys(options.modes)),
+        repeats=int(options.repeats),
+        controls=tuple(dict.fromkeys(options.controls)),
     )
     return Request(grid, source, own, checkpoint)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -13,37 +12,26 @@ from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.attributions import Attributions
 from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each, small_map
+from attribeval.benchmarks.sanity.options import SanityOptions
 from attribeval.benchmarks.sanity.summary import Curve, summarise
-from attribeval.common.options import check_count, options_of
+from attribeval.common.arguments import takes
+from attribeval.common.options import options_of
 from attribeval.datasets.source import ImageSource
-from attribeval.errors import AttribevalError, unknown
+from attribeval.errors import AttribevalError
 from attribeval.methods.card import Method
-from attribeval.methods.given import Given, kind_of
+from attribeval.methods.given import kind_of
 from attribeval.metrics.sanity.similarity import SIMILARITIES, choose_similarities
 from attribeval.models.randomised import WeightedLayer, choose_layers, randomised, weighted_layers
 from attribeval.results.result import Result
 from attribeval.runs.keys import content_of, digest_of, method_key, model_key, slug
 from attribeval.runs.store import Store
 
-MODES = ("cascading", "independent")
 _CHUNK = 32
 _PANELS = 8  # maps of the picture's image, the trained model's among them
 
 
-def run_sanity(
-    attributer: Attributer,
-    images: Any,
-    methods: Given | Sequence[Given] | Mapping[str, Given] = ("gradient", "gradcam", "guided_backprop"),
-    *,
-    modes: Sequence[str] = MODES,
-    similarities: Sequence[str] | None = None,
-    layers: int | Sequence[str] | None = None,
-    statistics: bool = False,
-    seed: int = 0,
-    batch_size: int | None = None,
-    run_dir: str | PathLike | None = None,
-    progress: bool | None = None,
-) -> Result:
+@takes(SanityOptions)
+def run_sanity(attributer: Attributer, images: Any, options: SanityOptions) -> Result:
     """Make the model's weights random from the output down, and ask how much the maps change.
 
     Adebayo et al. 2018, section 3: a map that does not change has nothing to do with what the model has learned. The
@@ -52,21 +40,6 @@ def run_sanity(
     Args:
         attributer: The explained model. Its weights are changed while this runs, and put back, whatever happens.
         images: What `Attributer.explain` takes, `Samples` too.
-        methods: Names, objects and functions `f(model, images, targets, seed)`, in a list or in a mapping from labels:
-            see `methods.given.methods_of`. "random" and "sobel" are added as controls.
-            Sobel looks at no model: 1 everywhere. Random is noise that is drawn anew for every random model: what two
-            unrelated maps have. All other methods draw the same random numbers for every model.
-        modes: "cascading" (all layers from the output down to this one), "independent" (this one alone), or both.
-        similarities: Of `similarity.SIMILARITIES`: "spearman_abs", "spearman", "ssim", "hog". None: all for which the
-            maps are large enough.
-        layers: Where to stop: None: at every layer with weights; an int: at so many, evenly, the last at the input;
-            names or paths of layers. Cascading makes those between the stops random too.
-        statistics: Whether the moving statistics of BatchNormalization go back to 0 and 1 too, see `randomised`.
-        seed: Of the random weights and of the methods.
-        batch_size: Images that the model takes at a time.
-        run_dir: A folder for what is measured, a file per method, set of random layers, and 32 images; the same call
-            goes on there after an interruption, and a call with other methods or stops computes theirs alone.
-        progress: Show a progress bar; None shows it on a terminal or in a notebook.
 
     Returns:
         `table` with one row per method, mode, layer and similarity, methods that changed most first, and columns:
@@ -79,26 +52,26 @@ def run_sanity(
     Raises:
         AttribevalError: If an argument is out of range, or a layer cannot be made random, which is named.
     """
-    built = chosen_methods(methods)
-    modes = _check_modes(modes)
+    built = chosen_methods(options.methods)
+    modes = [options.modes] if isinstance(options.modes, str) else list(options.modes)
     source = ImageSource(images, attributer.classifier.input_shape)
     everything = weighted_layers(attributer.classifier)
     found = [layer for layer in everything if layer.variables]
-    stops = _stops(found, layers)
+    stops = _stops(found, options.layers)
     plan = [(mode, stop, _positions(mode, stop)) for mode in modes for stop in stops]
     shown = _shown(stops) if "cascading" in modes else []
     sets = list(dict.fromkeys(positions for _, _, positions in plan))
-    store = Store(run_dir, "sanity")
+    store = Store(options.run_dir, "sanity")
     shown_sets = [_positions("cascading", s) for s in shown]
-    run = _Run(attributer, built, found, statistics, seed, batch_size, shown_sets, store)
+    run = _Run(attributer, built, found, options, shown_sets, store)
     measured: dict[tuple[str, tuple[int, ...]], list[dict[str, np.ndarray]]] = {}
     failed: dict[str, str] = {}
     left_out: list[str] = []
-    with progress_bars.bar(len(source) * len(sets), "sanity", progress) as bar:
+    with progress_bars.bar(len(source) * len(sets), "sanity", options.progress) as bar:
         for start in range(0, len(source), _CHUNK):
             raw = source.load(start, min(start + _CHUNK, len(source)))
             if start == 0:
-                run.similarities, left_out = choose_similarities(similarities, raw.shape[1:3])
+                run.similarities, left_out = choose_similarities(options.similarities, raw.shape[1:3])
             chunk = _Chunk(run, raw)
             for positions in ((), *sets) if shown and start == 0 else sets:
                 for label, one in chunk.measure(positions, failed).items():
@@ -124,18 +97,18 @@ def run_sanity(
         "task": attributer.classifier.task.name,
         "images": len(source),
         "methods": list(built),
-        "options": {name: options for name, method in built.items() if (options := options_of(method))},
+        "options": {name: of_one for name, method in built.items() if (of_one := options_of(method))},
         "modes": modes,
         "similarities": run.similarities,
         "left_out": left_out,
         "layers_with_weights": len(found),
         "unchanged_layers": [layer.path for layer in everything if not layer.variables],
-        "statistics": statistics,
-        "seed": seed,
+        "statistics": options.statistics,
+        "seed": options.seed,
         "versions": versions(),
         "cost": _cost(curves, measured),
     }
-    result = summarise(curves, settings, seed)
+    result = summarise(curves, settings, options.seed)
     if shown:
         alive = [label for label in built if label not in failed]
         result.arrays |= _examples(alive, measured, [(), *run.shown], ["trained", *[found[s].path for s in shown]])
@@ -150,9 +123,7 @@ class _Run:
     attributer: Attributer
     methods: dict[str, Method]
     found: list[WeightedLayer]
-    statistics: bool
-    seed: int
-    batch_size: int | None
+    options: SanityOptions
     shown: list[tuple[int, ...]]  # sets of layers that the picture shows
     store: Store
     similarities: list[str] = field(default_factory=list)
@@ -163,7 +134,14 @@ class _Run:
     def record(self, label: str, positions: tuple[int, ...], content: str) -> str:
         """What a method's measurements of a chunk are called: a hash of all that they depend on."""
         method = self.methods[label]
-        about = [self.model, [self.found[p].path for p in positions], positions, self.statistics, self.seed, content]
+        about = [
+            self.model,
+            [self.found[p].path for p in positions],
+            positions,
+            self.options.statistics,
+            self.options.seed,
+            content,
+        ]
         about += [method_key(method), self.similarities, positions in self.shown, versions()]
         return f"{slug(method.card.name)}/{digest_of(about)}"
 
@@ -214,7 +192,7 @@ class _Chunk:
             return {}
         chosen = [self.run.found[p] for p in positions]
         classifier = self.run.attributer.classifier
-        with randomised(classifier, chosen, seed=self.run.seed, statistics=self.run.statistics):
+        with randomised(classifier, chosen, seed=self.run.options.seed, statistics=self.run.options.statistics):
             explained = self._explain(labels, positions, failed)
         fresh = {}
         for label, maps in explained.items():
@@ -233,24 +211,14 @@ class _Chunk:
         if not labels:
             return {}
         if self._targets is None:
-            output = self.run.attributer.predict(self.raw, batch_size=self.run.batch_size, progress=False)
+            output = self.run.attributer.predict(self.raw, batch_size=self.run.options.batch_size, progress=False)
             self._targets = output.argmax(1)
         methods = {label: self.run.methods[label] for label in labels}
         where = "the trained model" if not positions else f"{self.run.found[positions[-1]].path!r} made random"
         return explain_each(
-            self.run.attributer, self.raw, methods, self._targets, self.run.seed, positions, self.run.batch_size,
-            failed, where,
+            self.run.attributer, self.raw, methods, self._targets, self.run.options.seed, positions,
+            self.run.options.batch_size, failed, where,
         )  # fmt: skip
-
-
-def _check_modes(modes: Sequence[str]) -> list[str]:
-    modes = [modes] if isinstance(modes, str) else list(modes)
-    for mode in modes:
-        if mode not in MODES:
-            raise unknown("mode of sanity", str(mode), MODES)
-    if not modes or len(set(modes)) != len(modes):
-        raise AttribevalError(f"Expected modes, each once: cascading, independent. Received: {modes}.")
-    return modes
 
 
 def _stops(found: list[WeightedLayer], layers: int | Sequence[str] | None) -> list[int]:
@@ -258,7 +226,6 @@ def _stops(found: list[WeightedLayer], layers: int | Sequence[str] | None) -> li
     if layers is None:
         return list(range(len(found)))
     if isinstance(layers, (int, np.integer)):
-        check_count("layers", layers, 1)
         last = len(found) - 1
         places = np.linspace(0, last, min(layers, last + 1)) if layers > 1 else np.array([last])
         return places.round().astype(int).tolist()

@@ -168,9 +168,7 @@ def choose_metrics(names: Sequence[str] | None, have: set[str], truth: set[str])
     Raises:
         AttribevalError: If a name is unknown, or a named metric needs what is not known.
     """
-    for name in names or ():
-        if name not in METRICS:
-            raise unknown("metric of wsol", str(name), METRICS)
+    check_names(names or ())
     chosen = []
     for metric in _LIST if names is None else [METRICS[name] for name in dict.fromkeys(names)]:
         lacking = sorted(need for need in metric.needs if need in PER_IMAGE and need not in have)
@@ -186,3 +184,10 @@ def choose_metrics(names: Sequence[str] | None, have: set[str], truth: set[str])
     if not chosen:
         raise AttribevalError("Expected ground truth to score against: boxes or masks. Received neither.")
     return chosen
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise `AttribevalError` if one is no metric's."""
+    for name in names:
+        if name not in METRICS:
+            raise unknown("metric of wsol", str(name), METRICS)

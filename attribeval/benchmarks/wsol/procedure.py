@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,16 @@ from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.benchmarks.wsol.baselines import BASELINES
 from attribeval.benchmarks.wsol.chunk import Chunk
-from attribeval.benchmarks.wsol.evaluate import check_options, joined
-from attribeval.benchmarks.wsol.measure import Protocol
+from attribeval.benchmarks.wsol.evaluate import joined
 from attribeval.benchmarks.wsol.metrics import Metric, choose_metrics
+from attribeval.benchmarks.wsol.options import WsolOptions
 from attribeval.benchmarks.wsol.summary import Scored, folds, summarise
 from attribeval.benchmarks.wsol.truth import split_by_boxes
-from attribeval.benchmarks.wsol.views import GEOMETRIES
+from attribeval.common.arguments import takes
 from attribeval.common.options import options_of
 from attribeval.datasets.samples import Samples
-from attribeval.errors import AttribevalError, unknown
+from attribeval.errors import AttribevalError
 from attribeval.methods import abilities, given
-from attribeval.methods.given import Given
-from attribeval.metrics.localisation.pointing import TOLERANCE
 from attribeval.results.result import Result
 from attribeval.runs.store import Store
 
@@ -31,24 +28,8 @@ _CHUNK = 32  # images
 _CONTROLS = ("random", "sobel")
 
 
-def run_wsol(
-    attributer: Attributer,
-    dataset: Samples,
-    methods: Given | Sequence[Given] | Mapping[str, Given],
-    *,
-    metrics: Sequence[str] | None = None,
-    iou: float = 0.5,
-    targets: str = "label",
-    protocol: Protocol = "fixed",
-    geometry: str = "resized",
-    tolerance: float = TOLERANCE,
-    held_out: int | float = 5,
-    strict: bool = False,
-    seed: int = 0,
-    batch_size: int | None = None,
-    run_dir: str | PathLike | None = None,
-    progress: bool | None = None,
-) -> Result:
+@takes(WsolOptions)
+def run_wsol(attributer: Attributer, dataset: Samples, options: WsolOptions) -> Result:
     """Score how well maps localise the labelled object, by every score that boxes and masks allow.
 
     Maps become heat maps by Σ|·| over channels. Besides the methods the table has random noise and Sobel edges
@@ -58,27 +39,6 @@ def run_wsol(
     Args:
         attributer: The explained model.
         dataset: Images with labels and boxes, masks, or both.
-        methods: Names, objects, functions and ready maps, all kinds mixed, in a list or in a mapping from labels: see
-            `methods.given.methods_of`. Ready maps are of the whole data set, images without a box included; with
-            geometry "cropped", which explains other images than the data set's, they are refused.
-        metrics: Names from `metrics.METRICS`; None: all that the data allow, but ColourModel and SaliencyMetric, which
-            cost more and must be named.
-        iou: Overlap at which a box is right.
-        targets: "label" explains the true class of each image (GT-known localisation), "predicted" the model's.
-        protocol: "fixed", or "reference": as the code of Choe et al. 2020 scores, see `evaluate`.
-        geometry: "resized" (the image squashed to the model's size), "cropped" (short side resized, centre square) or
-            "full" (maps resized to the image's own size), see `views.view`.
-        tolerance: Of the pointing game, pixels of the scored map.
-        held_out: Folds (int), or the share of images that choose thresholds (float), for the scores whose threshold is
-            chosen on other images.
-        strict: An image without a box, or whose object has no pixel at the size scored, is an error; otherwise it is
-            left out and counted.
-        seed: Seed of everything random.
-        batch_size: Images that the model takes at a time.
-        run_dir: A folder for what is measured. The same call continues there after an interruption; methods, metrics
-            and images may be added; whatever changes a number is measured anew, beside the old; damaged files are
-            measured again; several processes may work on one folder.
-        progress: Show a progress bar; None shows it on a terminal or in a notebook.
 
     Returns:
         `table` with one row per metric and per method or baseline, best first, and columns: method; kind ("method",
@@ -93,21 +53,20 @@ def run_wsol(
             the model's classes, a method or metric is unknown or lacks what it needs, or `run_dir` belongs to another
             study.
     """
-    _check(attributer, dataset, targets, geometry)
-    check_options(protocol, iou, held_out, tolerance)
-    built = given.with_controls(given.methods_of(methods), _CONTROLS)
-    if geometry == "cropped":
+    _check(attributer, dataset)
+    built = given.with_controls(given.methods_of(options.methods), _CONTROLS)
+    if options.geometry == "cropped":
         abilities.refuse(built, "wsol with geometry='cropped'", images=True)
     built = abilities.of_images(built, dataset, len(dataset))
     taken = sorted(set(BASELINES) & set(built))
     if taken:
         raise AttribevalError(f"Expected labels of methods other than the baselines'. Received: {taken[0]!r}.")
     five = attributer.classifier.classes > 5  # otherwise the label always is among the first five
-    have = {"labels", "top1"} | ({"top5"} if five and targets == "label" else set())
+    have = {"labels", "top1"} | ({"top5"} if five and options.targets == "label" else set())
     truth = {name for name in ("boxes", "masks") if getattr(dataset, name) is not None}
-    kept, skipped = split_by_boxes(dataset.boxes, dataset.ids, strict)
+    kept, skipped = split_by_boxes(dataset.boxes, dataset.ids, options.strict)
     dataset, built = dataset[kept], abilities.at(built, kept)
-    chosen = choose_metrics(metrics, have | {"folds"}, truth)
+    chosen = choose_metrics(options.metrics, have | {"folds"}, truth)
     settings: dict[str, Any] = {
         "model": attributer.classifier.name,
         "weights": attributer.classifier.fingerprint(),
@@ -115,27 +74,27 @@ def run_wsol(
         "dataset": dataset.name,
         "images": len(dataset),
         "methods": list(built),
-        "options": {name: options for name, method in built.items() if (options := options_of(method))},
+        "options": {name: of_one for name, method in built.items() if (of_one := options_of(method))},
         "metrics": [metric.name for metric in chosen],
-        "iou": iou,
-        "targets": targets,
-        "protocol": protocol,
-        "geometry": geometry,
-        "tolerance": tolerance,
-        "held_out": held_out,
-        "seed": seed,
+        "iou": options.iou,
+        "targets": options.targets,
+        "protocol": options.protocol,
+        "geometry": options.geometry,
+        "tolerance": options.tolerance,
+        "held_out": options.held_out,
+        "seed": options.seed,
         "versions": versions(),
     }
-    work = Chunk(attributer, built, chosen, settings, Store(run_dir, "wsol"), batch_size)
+    work = Chunk(attributer, built, chosen, settings, Store(options.run_dir, "wsol"), options.batch_size)
     starts = list(range(0, len(dataset), _CHUNK))
     chunks: list[dict[str, np.ndarray]] = [{} for _ in starts]
-    with progress_bars.bar(len(dataset), "wsol", progress) as bar:
+    with progress_bars.bar(len(dataset), "wsol", options.progress) as bar:
         for number in work.store.take([work.lock(start) for start in starts]):
             part = dataset[starts[number] : starts[number] + _CHUNK]
             chunks[number] = work.score(part, slice(starts[number], starts[number] + _CHUNK))
             bar.update(len(part))
             lost = chunks[number]["images|skipped"]
-            if strict and len(lost):
+            if options.strict and len(lost):
                 raise AttribevalError(
                     f"Expected an object to see in every image. Received none for {str(lost[0])!r} at the size scored: "
                     "leave it out or pass strict=False."
@@ -143,11 +102,7 @@ def run_wsol(
     return _summarise(chunks, built, chosen, settings, skipped, dataset)
 
 
-def _check(attributer: Attributer, dataset: Samples, targets: str, geometry: str) -> None:
-    if targets not in ("label", "predicted"):
-        raise AttribevalError(f"Expected targets 'label' or 'predicted'. Received: {targets!r}.")
-    if geometry not in GEOMETRIES:
-        raise unknown("geometry of wsol", str(geometry), GEOMETRIES)
+def _check(attributer: Attributer, dataset: Samples) -> None:
     if len(dataset) == 0:
         raise AttribevalError("Expected at least one image. Received an empty data set.")
     if dataset.boxes is None and dataset.masks is None:

@@ -126,14 +126,21 @@ def choose_similarities(names: Sequence[str] | None, size: tuple[int, int]) -> t
     if names is None:
         small = [name for name, one in SIMILARITIES.items() if min(size) < one.least]
         return [name for name in SIMILARITIES if name not in small], small
+    names = check_names(names)
+    for name in names:
+        _check_size(size, SIMILARITIES[name].least, name)
+    return names, []
+
+
+def check_names(names: str | Sequence[str]) -> list[str]:
+    """Names of similarities as a list; `AttribevalError` if one is unknown or given twice, or there is none."""
     names = [names] if isinstance(names, str) else list(names)
     if not names or len(set(names)) != len(names):
         raise AttribevalError(f"Expected names of similarities, each once. Received: {names}.")
     for name in names:
         if name not in SIMILARITIES:
             raise unknown("similarity", str(name), SIMILARITIES)
-        _check_size(size, SIMILARITIES[name].least, name)
-    return names, []
+    return names
 
 
 # -- features ----------------------------------------------------------------------------------------------------------

@@ -259,7 +259,7 @@ def test_the_series_and_the_pictures(result, tmp_path):
         ({"ks": (1 / 3,)}, "end with 1"),
         ({"methods": []}, "at least one method"),
         ({"methods": ["gradcan"]}, "Unknown method"),
-        ({"images": 0}, "images of 1 or more"),
+        ({"images": 0}, "images to be an int of 1 or more"),
         ({"protocol": "paper!"}, "protocol"),
         ({"net": "vgg"}, "Unknown net of BAM"),
         ({"series_scenes": "last"}, "series_scenes"),

@@ -467,7 +467,7 @@ def test_bad_requests_name_what_is_wrong(attributer, samples):
         compare(attributer, samples, benchmarks=[])
     with pytest.raises(AttribevalError, match="'random' to be the control's"):
         choose_methods({"random": build_method("gradient")})
-    with pytest.raises(AttribevalError, match="targets 'predicted' or 'label'"):
+    with pytest.raises(AttribevalError, match=r"Unknown targets: .true.\. Valid names: label, predicted"):
         compare(attributer, samples, targets="true")
 
 

@@ -365,7 +365,7 @@ def test_bad_input(attributer, images):
     for options, message in [
         ({"methods": []}, "at least one method"),
         ({"methods": ["grad_cam_"]}, "Unknown method"),
-        ({"modes": ["cascade"]}, "Unknown mode of sanity: 'cascade'"),
+        ({"modes": ["cascade"]}, "Unknown modes: 'cascade'. Did you mean 'cascading'"),
         ({"modes": []}, "each once"),
         ({"layers": 0}, "layers to be an int of 1 or more"),
         ({"layers": ["conv"]}, "Unknown layer with weights: 'conv'"),

@@ -154,7 +154,7 @@ def test_bad_input(looks_at_brightness, bright):
         evaluator.wsol([])
     with pytest.raises(AttribevalError, match="'gradcam'"):
         evaluator.wsol(["grad_cam"])
-    with pytest.raises(AttribevalError, match="'label' or 'predicted'"):
+    with pytest.raises(AttribevalError, match="label, predicted"):
         evaluator.wsol(["sobel"], targets="both")
     with pytest.raises(AttribevalError, match="iou"):
         evaluator.wsol(["sobel"], iou=0)
