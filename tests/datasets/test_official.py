@@ -328,12 +328,15 @@ def test_the_command_takes_the_papers_treatment(food, monkeypatch):
     """Recipe, network, preprocessing and crop come from the data; options replace them one by one."""
     import argparse
 
-    from attribeval.cli.roar import _add_grid, _arguments
+    from attribeval.cli.roar import _add_grid, _builder_and_data, _check
 
     def arguments(*words):
         parser = argparse.ArgumentParser()
         _add_grid(parser)
-        return _arguments(parser.parse_args(["--data", f"food101:{food}", *words]))
+        args = parser.parse_args(["--data", f"food101:{food}", *words])
+        options = _check(args)
+        build_model, dataset = _builder_and_data(args, options)
+        return options | {"build_model": build_model, "dataset": dataset}
 
     usual = arguments()
     recipe = usual["recipe"]
