@@ -1,4 +1,4 @@
-"""What other packages register: methods and metrics, by entry points, found at first use and never before.
+"""What other packages register: methods, metrics and studies, by entry points, found at first use and never before.
 
 In the other package's pyproject.toml:
 
@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-METHODS, METRICS = "attribeval.methods", "attribeval.metrics"
+METHODS, METRICS, STUDIES = "attribeval.methods", "attribeval.metrics", "attribeval.studies"
 _broken: dict[tuple[str, str], str] = {}  # group and name → why it cannot be used
 
 
@@ -46,7 +46,7 @@ def load(group: str, name: str, check: Callable[[Any], str | None]) -> Any | Non
     """What a name stands for, imported once; None if there is no such name, or it is broken (one warning says so).
 
     Args:
-        group: `METHODS` or `METRICS`.
+        group: `METHODS`, `METRICS` or `STUDIES`.
         name: As users type it.
         check: Says what is wrong with what was imported, or None.
     """

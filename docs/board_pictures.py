@@ -44,7 +44,7 @@ def _key(name: str) -> str:
     docs = Path(__file__).resolve().parent
     methods = [sys.modules[KNOWN[parse(text).name].__module__].__file__ for text in METHODS]
     sources = [sys.modules[registry.BENCHMARKS[name].__module__].__file__, *methods]
-    sources += [docs.parent / "attribeval/plots/leaderboard.py", __file__]
+    sources += [docs.parent / "attribeval/benchmarks/leaderboard/view/by_benchmark.py", __file__]
     content = b"".join(Path(source).read_bytes() for source in sources)
     return hashlib.blake2b(NET.encode() + content, digest_size=6).hexdigest()
 
@@ -52,7 +52,7 @@ def _key(name: str) -> str:
 def _caption(name: str) -> str:
     return (
         f"{len(METHODS)} methods and the controls on the first {IMAGES} test images of the embedded `digit_scenes`, by "
-        f'`Evaluator("{NET}", samples).compare(methods, ["{name}"])`, drawn by `attribeval.plots.plot_benchmark`: mean '
+        f'`Evaluator("{NET}", samples).compare(methods, ["{name}"])`, drawn by `plot_benchmark` of the view: mean '
         "of the images and its 95 % interval. It shows what the numbers look like; on so few images of one "
         "small net it is no verdict on the methods."
     )
@@ -61,7 +61,7 @@ def _caption(name: str) -> str:
 def _draw(files: dict[str, Path]) -> None:
     from attribeval import Attributer, datasets
     from attribeval.benchmarks.leaderboard.procedure import run_leaderboard
-    from attribeval.plots import plot_benchmark
+    from attribeval.benchmarks.leaderboard.view.by_benchmark import plot_benchmark
 
     begun = time.perf_counter()
     samples = datasets.digit_scenes(n_train=1, n_test=IMAGES).test.samples(label="object")

@@ -8,8 +8,10 @@ docs/generated, is no part of the repository. Pictures are made by `pictures` an
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import os
+import pkgutil
 import re
 import shutil
 import sys
@@ -24,6 +26,7 @@ import pictures
 from docstrings import cell, described, markdown, parts, resolved, table
 
 from attribeval import metrics, plots
+from attribeval.benchmarks.registry import STUDIES
 from attribeval.common.grammar import ALIASES, parse
 from attribeval.methods import registry as methods
 from attribeval.metrics import registry as benchmarks
@@ -316,8 +319,13 @@ def _thumbnails(folder: str, shown: list[tuple[type, Path | None]]) -> str:
 
 
 def plots_page() -> str:
-    """Every function of `attribeval.plots`."""
+    """Every function of `attribeval.plots`, and what the views of the studies draw."""
     functions = [getattr(plots, name) for name in plots.__all__ if inspect.isfunction(getattr(plots, name))]
+    for folder in dict.fromkeys(STUDIES.values()):
+        view = importlib.import_module(f"{folder}.view")
+        for module in pkgutil.iter_modules(view.__path__, f"{view.__name__}."):
+            found = inspect.getmembers(importlib.import_module(module.name), inspect.isfunction)
+            functions += [one for name, one in found if name.startswith("plot_") and one.__module__ == module.name]
     lines = [f".. autofunction:: {one.__module__}.{one.__name__}\n" for one in functions]
     about = "All are drawn through matplotlib's objects: show the figure, or save it.\n"
     return "\n".join(["# Pictures\n", about, "```{eval-rst}", *lines, "```\n"])

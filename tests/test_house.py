@@ -66,14 +66,43 @@ def test_every_room_has_its_place():
     } == {*ORDER, *PEOPLE}
 
 
+def _is_view(name: str) -> bool:
+    """Whether a module is a study's view or command: of floor 4, though it lies in the study's folder."""
+    return re.match(r"attribeval\.benchmarks\.\w+\.(view|command)(\.|$)", name) is not None
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_run_one_way(path):
-    room = _room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    room = _room(module)
+    views = {name for name in _imports(path) if _is_view(name)}
+    if _is_view(module):
+        own = ".".join(module.split(".")[:3]) + "."
+        assert all(name.startswith(own) for name in views), f"{path}: another study's view"
+        assert ".command" in module or "cli" not in _of_house(_imports(path)), f"{path}: a view knows no commands"
+        return
+    assert not views, f"{path}: views are found through benchmarks.registry alone"
     if room in ORDER:
         later = set(ORDER[ORDER.index(room) + 1 :]) | PEOPLE
         allowed = CONVENIENCE.get(path.relative_to(PACKAGE).as_posix(), set())
         wrong = _of_house(_imports(path)) & later
         assert wrong <= allowed and not _of_house(_imports(path, top_level_only=True)) & later, f"{path}: {wrong}"
+
+
+def test_what_people_look_at_knows_no_study_by_name():
+    from attribeval.benchmarks.registry import STUDIES
+
+    assert {path.parent.name for path in PACKAGE.glob("benchmarks/*/procedure.py")} == {
+        folder.rsplit(".", 1)[1] for folder in STUDIES.values()
+    }
+    for path in [*(PACKAGE / "report").rglob("*.py"), *(PACKAGE / "plots").rglob("*.py")]:
+        wrong = {name for name in _imports(path) if re.match(r"attribeval\.benchmarks\.(?!registry)", name)}
+        quoted = {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        assert not wrong and not quoted & set(STUDIES), f"{path}: {wrong}, {quoted & set(STUDIES)}"
 
 
 def test_every_exception_is_needed():

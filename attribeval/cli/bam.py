@@ -189,12 +189,12 @@ def _report(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from attribeval.cli.report import write_pictures_and_page
-    from attribeval.report.bam_terminal import bam_text
+    from attribeval.report.views import terminal_text
     from attribeval.results.result import Result
 
     result = Result.load(Path(args.run_dir) / "report")
     folder = result.save(Path(args.output)) if args.output else Path(args.run_dir) / "report"
-    page = write_pictures_and_page(result, folder, "bars", "BAM")
-    print(bam_text(result))
+    page = write_pictures_and_page(result, folder)
+    print(terminal_text(result))
     print("\n" + "\n".join(result.summary))
     print(f"\n{page}")

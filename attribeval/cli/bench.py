@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from attribeval.cli.report import write_pictures_and_page
-    from attribeval.report.leaderboard_terminal import cards_text, leaderboard_text
+    from attribeval.report.cards import cards_text
+    from attribeval.report.views import terminal_text
 
     width = shutil.get_terminal_size((120, 24)).columns
     if args.list:
@@ -59,11 +60,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     options = check(args)
     result = _compare(args, options)
-    print(leaderboard_text(result, width))
+    print(terminal_text(result, width))
     print("\n" + "\n".join(result.summary))
     if args.output:
         folder = result.save(Path(args.output))
-        print(f"\n{write_pictures_and_page(result, folder, 'leaderboard', 'Leaderboard')}")
+        print(f"\n{write_pictures_and_page(result, folder)}")
     return int((result.table["error"] != "").any())
 
 

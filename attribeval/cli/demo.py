@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     from attribeval.files import write_picture
     from attribeval.plots import overlays
     from attribeval.report.page import write_report
-    from attribeval.report.terminal import wsol_table
+    from attribeval.report.views import terminal_text
 
     if args.limit < 1:
         raise AttribevalError(f"Expected --limit of 1 or more. Received: {args.limit}.")
@@ -68,6 +68,6 @@ def run(args: argparse.Namespace) -> None:
         title="attribeval demo: digits on photographs",
         command=f"attribeval demo --limit {args.limit} --seed {args.seed}",
     )
-    print(wsol_table(result.table))
+    print(terminal_text(result))
     print("\n" + "\n".join(result.summary))
     print(f"\nDone in {time.perf_counter() - begun:.0f} s. Open {page} to look at the pictures.")

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attribeval.files import write_picture
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from attribeval.results.result import Result
 
 
-def write_pictures_and_page(result: Result, folder: Path, plot: str, title: str) -> Path:
+def write_pictures_and_page(result: Result, folder: Path, pictures: Mapping[str, Figure] | None = None) -> Path:
     """Draw a result.
 
     Args:
         result: Of a benchmark.
         folder: Where the files go; it is there.
-        plot: File name of the benchmark's own plot, without ending.
-        title: Of the page.
+        pictures: Further ones by caption; None: those that the study has beside its plot.
 
     Returns:
         The page.
     """
     from attribeval.plots import more_pictures
     from attribeval.report.page import write_report
+    from attribeval.report.view import view_of
 
-    pictures = more_pictures(result)
-    for name, figure in {plot: result.plot(), **pictures}.items():
+    view = view_of(result)
+    pictures = more_pictures(result) if pictures is None else pictures
+    drawn = {} if view.plot is None else {view.file: view.plot(result)}
+    for name, figure in {**drawn, **pictures}.items():
         write_picture(figure, folder / f"{name.split(' (')[0].lower().replace(' ', '_')}.png")
-    return write_report(folder / "report.html", [result], pictures=pictures, title=title)
+    return write_report(folder / "report.html", [result], pictures=pictures, title=view.page or view.title)

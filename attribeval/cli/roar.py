@@ -204,15 +204,15 @@ def _report(args: argparse.Namespace) -> None:
     from attribeval.benchmarks.roar.procedure import report
     from attribeval.benchmarks.roar.run_dir import RunDir
     from attribeval.cli.report import write_pictures_and_page
-    from attribeval.report.roar_terminal import roar_table
+    from attribeval.report.views import terminal_text
 
     result = report(RunDir.existing(args.run_dir))
     kept = Path(args.run_dir) / _COMMAND
     if kept.is_file():
         result.command = kept.read_text(encoding="utf-8")
     folder = result.save(Path(getattr(args, "output", None) or Path(args.run_dir) / "report"))
-    page = write_pictures_and_page(result, folder, "curves", "ROAR and KAR")
-    print(roar_table(result))
+    page = write_pictures_and_page(result, folder)
+    print(terminal_text(result))
     print("\n" + "\n".join(result.summary))
     print(f"\n{page}")
 

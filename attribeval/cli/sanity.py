@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     options = check(args)
     attributer = make_attributer(args)  # before anything that imports TensorFlow, to keep it quiet
     from attribeval.cli.report import write_pictures_and_page
-    from attribeval.report.sanity_terminal import sanity_text
+    from attribeval.report.views import terminal_text
 
     images = _images(attributer, args)
     if args.permuted:
@@ -68,11 +68,11 @@ def run(args: argparse.Namespace) -> None:
         from attribeval.benchmarks.sanity.procedure import run_sanity
 
         result = run_sanity(attributer, images, **options)
-    print(sanity_text(result))
+    print(terminal_text(result))
     print("\n" + "\n".join(result.summary))
     if args.output:
         folder = result.save(Path(args.output))
-        print("\n" + str(write_pictures_and_page(result, folder, "sanity", "Sanity checks")))
+        print("\n" + str(write_pictures_and_page(result, folder)))
 
 
 def _images(attributer: Any, args: argparse.Namespace) -> Any:

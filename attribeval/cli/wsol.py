@@ -47,9 +47,8 @@ def run(args: argparse.Namespace) -> None:
     """Score, print, save."""
     from pathlib import Path
 
-    from attribeval.files import write_picture
-    from attribeval.report.page import write_report
-    from attribeval.report.terminal import wsol_table
+    from attribeval.cli.report import write_pictures_and_page
+    from attribeval.report.views import terminal_text
     from attribeval.results.numbers import share
 
     options = check(args)
@@ -58,17 +57,12 @@ def run(args: argparse.Namespace) -> None:
     if "top1_accuracy" in known:
         five = f", top-5 {share(known['top5_accuracy'])}" if "top5_accuracy" in known else ""
         print(f"top-1 accuracy {share(known['top1_accuracy'])}{five}\n")
-    print(wsol_table(result.table))
+    print(terminal_text(result))
     print("\n" + "\n".join(result.summary))
     if args.output:
         folder = result.save(Path(args.output))
-        write_picture(result.plot(), folder / "wsol.png")
-        pictures = {}
-        if boxes is not None:
-            write_picture(boxes, folder / "boxes.png")
-            pictures["Boxes of the best method at its threshold, over the true ones"] = boxes
-        page = write_report(folder / "report.html", [result], pictures=pictures, title="WSOL")
-        print("\n" + str(page))
+        pictures = {} if boxes is None else {"Boxes (of the best method at its threshold, over the true ones)": boxes}
+        print("\n" + str(write_pictures_and_page(result, folder, pictures)))
 
 
 def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:

@@ -11,22 +11,17 @@ from matplotlib.figure import Figure
 from attribeval.errors import AttribevalError
 from attribeval.metrics.localisation.boxes import check_ground_truth, iou
 from attribeval.plots.heat import flat_name
-from attribeval.plots.style import (
-    PER_LINE,
-    PREDICTION,
-    TRUTH,
-    UNSIGNED,
+from attribeval.plots.panels import (
     check_finite,
     draw_boxes,
     draw_heat,
     draw_legend,
     draw_photograph,
-    new_figure,
     panel_size,
-    split,
     to_photographs,
     write_below,
 )
+from attribeval.plots.style import PER_LINE, PREDICTION, TRUTH, UNSIGNED, new_figure, split
 
 if TYPE_CHECKING:
     pass

@@ -10,22 +10,24 @@ from matplotlib.figure import Figure
 from attribeval.attributions import Attributions, Reduce
 from attribeval.plots.heat import drawn_heat, flat_name, scale_note
 from attribeval.plots.overlays import check_boxes, check_maps
+from attribeval.plots.panels import (
+    draw_boxes,
+    draw_heat,
+    draw_legend,
+    draw_photograph,
+    panel_size,
+    to_photographs,
+    write_title,
+)
 from attribeval.plots.style import (
     INK,
     SIGNED,
     TRUTH,
     UNSIGNED,
     class_name,
-    draw_boxes,
-    draw_heat,
-    draw_legend,
-    draw_photograph,
     new_figure,
-    panel_size,
     percentile_name,
     split,
-    to_photographs,
-    write_title,
 )
 
 

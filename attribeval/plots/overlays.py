@@ -11,25 +11,27 @@ from attribeval.attributions import Attributions, Reduce
 from attribeval.datasets.photographs import Photographs
 from attribeval.errors import AttribevalError
 from attribeval.plots.heat import drawn_heat, flat_name, scale_note
+from attribeval.plots.panels import (
+    check_finite,
+    draw_boxes,
+    draw_heat,
+    draw_legend,
+    draw_photograph,
+    panel_size,
+    to_photographs,
+    write_below,
+    write_row_label,
+    write_title,
+)
 from attribeval.plots.style import (
     PER_LINE,
     SIGNED,
     TRUTH,
     UNSIGNED,
-    check_finite,
     class_name,
-    draw_boxes,
-    draw_heat,
-    draw_legend,
-    draw_photograph,
     new_figure,
-    panel_size,
     percentile_name,
     split,
-    to_photographs,
-    write_below,
-    write_row_label,
-    write_title,
 )
 
 

@@ -1,4 +1,4 @@
-"""Names of benchmarks → their plots."""
+"""Pictures of results, as their study's view draws them."""
 
 from __future__ import annotations
 
@@ -7,32 +7,10 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from attribeval.errors import AttribevalError
-from attribeval.plots.bam import bam_pictures, plot_bam
-from attribeval.plots.bam_figures import FIGURES as BAM_FIGURES
-from attribeval.plots.leaderboard import leaderboard_pictures, plot_leaderboard
-from attribeval.plots.roar import plot_roar, roar_pictures
-from attribeval.plots.roar_figures import FIGURES as ROAR_FIGURES
-from attribeval.plots.sanity import plot_data_randomisation, plot_sanity, sanity_pictures
-from attribeval.plots.wsol import plot_wsol
+from attribeval.report.view import view_of
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
-
-RESULT_PLOTS = {
-    "bam": plot_bam,
-    "data_randomisation": plot_data_randomisation,
-    "leaderboard": plot_leaderboard,
-    "roar": plot_roar,
-    "sanity": plot_sanity,
-    "wsol": plot_wsol,
-}
-_FIGURES = {"bam": BAM_FIGURES, "roar": ROAR_FIGURES}
-_MORE = {
-    "bam": bam_pictures,
-    "leaderboard": leaderboard_pictures,
-    "roar": roar_pictures,
-    "sanity": sanity_pictures,
-}
 
 
 def plot_result(result: Result) -> Figure:
@@ -47,12 +25,13 @@ def plot_result(result: Result) -> Figure:
     Raises:
         AttribevalError: If there is no picture for this benchmark, or its table lacks a column or has no rows.
     """
-    if result.benchmark not in RESULT_PLOTS:
+    plot = view_of(result).plot
+    if plot is None:
         raise AttribevalError(
-            f"Expected a result of {', '.join(sorted(RESULT_PLOTS))}. Received one of {result.benchmark!r}, for which "
-            "there is no plot: draw result.table yourself."
+            f"Expected a result of a study that has a picture. Received one of {result.benchmark!r}, for which there "
+            "is no plot: draw result.table yourself."
         )
-    return RESULT_PLOTS[result.benchmark](result)
+    return plot(result)
 
 
 def figure_of(result: Result, number: str) -> Figure:
@@ -68,7 +47,7 @@ def figure_of(result: Result, number: str) -> Figure:
     Raises:
         AttribevalError: If there is none of that number (those there are listed), or the result lacks what it shows.
     """
-    known = _FIGURES.get(result.benchmark, {})
+    known = view_of(result).figures
     if str(number) not in known:
         listed = ", ".join(known) or "none"
         raise AttribevalError(
@@ -78,7 +57,7 @@ def figure_of(result: Result, number: str) -> Figure:
 
 
 def more_pictures(result: Result) -> dict[str, Figure]:
-    """What a report shows beside a benchmark's plot; nothing for most benchmarks.
+    """What a report shows beside a benchmark's plot; nothing for some benchmarks.
 
     Args:
         result: What a benchmark returned.
@@ -86,4 +65,4 @@ def more_pictures(result: Result) -> dict[str, Figure]:
     Returns:
         Figures by title.
     """
-    return _MORE[result.benchmark](result) if result.benchmark in _MORE else {}
+    return view_of(result).pictures(result)

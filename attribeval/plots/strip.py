@@ -10,14 +10,8 @@ from attribeval.datasets.photographs import Photographs
 from attribeval.errors import AttribevalError
 from attribeval.plots.heat import drawn_heat, flat_name
 from attribeval.plots.overlays import check_maps, read_photographs
-from attribeval.plots.style import (
-    class_name,
-    cut,
-    draw_heat,
-    new_figure,
-    panel_size,
-    write_below,
-)
+from attribeval.plots.panels import draw_heat, panel_size, write_below
+from attribeval.plots.style import class_name, cut, new_figure
 
 
 def strip(

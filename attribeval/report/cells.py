@@ -13,24 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attribeval.results.numbers import (
-    NONE,
-    SHARES,
-    gain_text,
-    interval_text,
-    missing,
-    number,
-    p_text,
-    points_text,
-    rank_text,
-    share,
-    value_text,
-)
+from attribeval.results.numbers import NONE, NUMBER, Unit, missing, number, p_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RANK, GAIN = "mean rank", "gain (points)"  # columns with a way of writing of their own
 _HEADERS = {"seconds_per_image": "ms / image", "p_holm": "p (Holm)"}
 _KEY = ("method", "metric")
 _P = ("p", "p_holm", "p_random", "p_next")
@@ -78,17 +65,19 @@ class Shown:
         return any(cell.mark for _, cells in self.rows for cell in cells)
 
 
-def show(table: pd.DataFrame) -> Shown:
+def show(table: pd.DataFrame, units: Mapping[str, Unit] | None = None) -> Shown:
     """Format a table; `low` and `high` stand below the number before them.
 
     Args:
         table: Any. With a value and an interval per method and metric, a row is a method and a column a metric.
+        units: How numbers are written, by column, or by metric where "value" is a metric's; others are plain.
 
     Returns:
         The cells; marks share one scale per metric.
     """
+    units = units or {}
     if {*_KEY, "value", "low", "high"} <= set(table.columns) and not table.duplicated([*_KEY]).any():
-        return _by_method(table)
+        return _by_method(table, units)
     names = [str(name) for name in table.columns]
     records = [dict(zip(names, row, strict=True)) for row in table.itertuples(index=False, name=None)]
     joined = {"low", "high"} <= set(names) and names.index("low") > 0
@@ -99,7 +88,7 @@ def show(table: pd.DataFrame) -> Shown:
     rows = []
     for record in records:
         cells = [
-            _estimate(record, name, scales) if name == estimate else _plain(name, record, name in whole)
+            _estimate(record, name, scales, units) if name == estimate else _plain(name, record, name in whole, units)
             for name in shown
         ]
         rows.append((str(record.get("kind", "")), cells))
@@ -109,7 +98,7 @@ def show(table: pd.DataFrame) -> Shown:
     return Shown([Column(_header(name), is_number) for name, is_number in zip(shown, numbers, strict=True)], rows)
 
 
-def _by_method(table: pd.DataFrame) -> Shown:
+def _by_method(table: pd.DataFrame, units: Mapping[str, Unit]) -> Shown:
     """A row per method in the order of the first metric, a column per metric; what belongs to the method behind."""
     metrics = list(dict.fromkeys(table["metric"]))
     records = {(r["method"], r["metric"]): r for r in table.to_dict("records")}
@@ -127,8 +116,8 @@ def _by_method(table: pd.DataFrame) -> Shown:
         for metric in metrics:
             record = records.get((method, metric))
             absent = record is None or missing(record["value"])
-            cells.append(Cell(NONE, "") if record is None or absent else _estimate(record, "value", scales))
-        cells += [_plain(name, about[method], name in whole) for name in names]
+            cells.append(Cell(NONE, "") if record is None or absent else _estimate(record, "value", scales, units))
+        cells += [_plain(name, about[method], name in whole, units) for name in names]
         rows.append((str(about[method].get("kind", "")), cells))
     columns = ["method", *metrics, *map(_header, names)]
     numbers = [any(cells[i].number for _, cells in rows) for i in range(len(columns))]
@@ -140,42 +129,34 @@ def _header(name: str) -> str:
     return name if name.endswith(("↑", "↓")) else _HEADERS.get(name, name.replace("_", " "))
 
 
-def _estimate(record: Mapping[str, Any], name: str, scales: Mapping[Any, tuple[float, float]]) -> Cell:
+def _estimate(
+    record: Mapping[str, Any], name: str, scales: Mapping[Any, tuple[float, float]], units: Mapping[str, Unit]
+) -> Cell:
     """A value, its interval below it, and the mark of both."""
-    one = _plain(name, record, whole=False)
+    one = _plain(name, record, False, units)
     low, high = record["low"], record["high"]
     if missing(low) or missing(high) or not one.number:
         return one
-    if name == GAIN:
-        ends = points_text(low / 100, high / 100)
-    elif name == RANK:
-        ends = f"{rank_text(low)} to {rank_text(high)}"
-    else:
-        ends = interval_text(str(record.get("metric", "")), low, high)
+    ends = (_unit(name, record, units) or NUMBER).ends(low, high)
     mark = _mark(record, name, scales.get(record.get("metric")))
     return replace(one, text=f"{one.text}\n{ends}", mark=mark)
 
 
-def _plain(name: str, record: Mapping[str, Any], whole: bool) -> Cell:
+def _plain(name: str, record: Mapping[str, Any], whole: bool, units: Mapping[str, Unit]) -> Cell:
     """One value, written as its column is."""
-    value, metric = record[name], str(record.get("metric", ""))
+    value, unit = record[name], _unit(name, record, units)
     exact = _finite(value)
     if exact is None or isinstance(value, tuple):
         return cell(value, whole)
     if name == "seconds_per_image":
         return Cell(number(1000 * exact), repr(1000 * exact), number=True)
-    text = None
-    if name == "value" and metric in SHARES:
-        text = value_text(metric, exact)
-    elif name.endswith("%"):
-        text = share(exact)
-    elif name in _P:
-        text = p_text(exact)
-    elif name == RANK:
-        text = rank_text(exact)
-    elif name == GAIN:
-        text = gain_text(exact / 100).removesuffix(" points")
-    return cell(value, whole) if text is None else Cell(text, repr(exact), number=True)
+    if unit is not None:
+        return Cell(unit.text(exact), repr(exact), number=True)
+    return Cell(p_text(exact), repr(exact), number=True) if name in _P else cell(value, whole)
+
+
+def _unit(name: str, record: Mapping[str, Any], units: Mapping[str, Unit]) -> Unit | None:
+    return units.get(str(record.get("metric", ""))) if name == "value" else units.get(name)
 
 
 def cell(value: Any, whole: bool = False) -> Cell:

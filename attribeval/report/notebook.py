@@ -53,13 +53,15 @@ def attributions_html(maps: Attributions) -> str:
 
 def result_html(result: Result) -> str:
     """The verdict of a `Result` in sentences, its chart, and the first rows of its table."""
-    from attribeval.plots import RESULT_PLOTS, plot_result
+    from attribeval.plots import plot_result
+    from attribeval.report.view import view_of
     from attribeval.report.views import shown_table
 
     said = "".join(f"<li>{escape(sentence)}</li>" for sentence in result.summary[:SENTENCES])
     more = len(result.summary) - SENTENCES
     said = f"<ul>{said}</ul>" + (f"<div>{more} more sentences in .summary</div>" if more > 0 else "")
-    picture = _image(plot_result(result), f"chart of {result.benchmark}") if _has_chart(result, RESULT_PLOTS) else ""
+    has_chart = view_of(result).plot is not None and len(result.table) > 0
+    picture = _image(plot_result(result), f"chart of {result.benchmark}") if has_chart else ""
     shown = shown_table(result)
     table = _table(
         [column.name for column in shown.columns[:COLUMNS]],
@@ -133,14 +135,10 @@ def _classes(names: Sequence[str] | None, count: int) -> str:
     return _cut(f"{count}: {', '.join(map(str, names[:12]))}" + (", …" if len(names) > 12 else ""))
 
 
-def _has_chart(result: Result, charts: Any) -> bool:
-    return result.benchmark in charts and len(result.table) > 0
-
-
 def _thumbnails(samples: Samples) -> str:
     from PIL import Image
 
-    from attribeval.plots.style import to_photographs
+    from attribeval.plots.panels import to_photographs
 
     cells = []
     for image, label in zip(samples.load((96, 96)), samples.labels, strict=True):

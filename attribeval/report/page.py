@@ -25,9 +25,10 @@ from attribeval.files import write_atomic
 from attribeval.report.cells import Shown, cell
 from attribeval.report.columns import hides, widths
 from attribeval.report.pictures import Picture, picture
-from attribeval.report.views import best_cells, shown_table, view_of
+from attribeval.report.view import view_of
+from attribeval.report.views import best_cells, shown_table, units_of
 from attribeval.results.command import portable
-from attribeval.results.numbers import NONE, interval_text, value_text
+from attribeval.results.numbers import NONE, NUMBER
 from attribeval.results.result import Result
 
 if TYPE_CHECKING:
@@ -153,9 +154,12 @@ def _section(result: Result, name: str, pictures: Mapping[str, Figure]) -> _Sect
     seeds = {name: settings.pop(name) for name in _SEEDS if name in settings}
     versions = settings.pop(_VERSIONS, {})
     cost = settings.pop("cost", None)
-    settings.pop("average_ranks", None)  # the table and the plot show them
     view, table = view_of(result), shown_table(result)
-    shown_from = widths(table, view.main(result, [column.name for column in table.columns]))
+    settings = {one: value for one, value in settings.items() if one not in view.unshown}
+    columns = view.columns(result)
+    headings = [column.name for column in table.columns]
+    main = [one for one in headings if (columns[one].main if one in columns else view.others_main)]
+    shown_from = widths(table, main)
     return _Section(
         benchmark=result.benchmark,
         name=name,
@@ -165,7 +169,7 @@ def _section(result: Result, name: str, pictures: Mapping[str, Figure]) -> _Sect
         widths=shown_from,
         hides=hides(shown_from),
         best=best_cells(result, table),
-        low={name for name, better in view.better(result).items() if better == "low"},
+        low={name for name, column in columns.items() if column.better == "low"},
         notes=list(view.notes),
         level=f"{100 * level:g} % " if isinstance(level := settings.get("level"), float) else "",
         plot=_plot(result),
@@ -210,9 +214,9 @@ def _duration(seconds: float) -> str:
 
 def _plot(result: Result) -> Picture | None:
     """The benchmark's plot, with its numbers in words; None if there is none for this benchmark."""
-    from attribeval.plots import RESULT_PLOTS, plot_result
+    from attribeval.plots import plot_result
 
-    if result.benchmark not in RESULT_PLOTS:
+    if view_of(result).plot is None:
         return None
     parts = []
     column = "metric" if "metric" in result.table.columns else "benchmark"
@@ -220,10 +224,11 @@ def _plot(result: Result) -> Picture | None:
     rows = result.table[result.table[column] == metric]
     if "step" in rows:  # a curve is told by its end
         rows = rows[rows["step"] == rows["step"].max()]
+    unit = units_of(result).get(metric, NUMBER)
     for row in rows.to_dict("records"):
-        ends = interval_text(metric, row["low"], row["high"])
+        ends = unit.ends(row["low"], row["high"])
         name = f"{row['method']} ({row['mode']})" if "mode" in row else row["method"]
-        parts.append(f"{name} {value_text(metric, row['value'])}" + (f" ({ends})" if ends != NONE else ""))
+        parts.append(f"{name} {unit.text(row['value'])}" + (f" ({ends})" if ends != NONE else ""))
     alt = f"Plot of {result.benchmark}, {metric}: {'; '.join(parts)}."
     return picture(result.benchmark, alt, plot_result(result))
 

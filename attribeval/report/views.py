@@ -1,46 +1,18 @@
-"""How the page and the tables for papers show each study: heading, columns that matter, which is better, marks."""
+"""A result as its study's view shows it: the table, which numbers are best, what marks mean, text for a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from attribeval.errors import unknown
-from attribeval.report import leaderboard_terminal, roar_terminal, sanity_terminal
-from attribeval.report.cells import GAIN, RANK, Shown, show
-from attribeval.results.numbers import share
+from attribeval.report.cells import Shown, show
+from attribeval.report.terminal import text_table
+from attribeval.report.view import view_of
+from attribeval.results.numbers import Unit, share
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from attribeval.results.result import Result
-
-Better = str | Mapping[str, str]  # "high" or "low", or one of them by the row's mode
-
-
-@dataclass(frozen=True)
-class View:
-    """One study.
-
-    Attributes:
-        title: Of its section.
-        table: Result → the table to show; None: as it is kept.
-        main: (result, headings) → those shown without being asked for.
-        better: Result → heading → which numbers are better, for columns in which one is.
-        notes: What marks in the cells mean.
-    """
-
-    title: str
-    table: Callable[[Result], pd.DataFrame] | None = None
-    main: Callable[[Result, list[str]], list[str]] = field(default=lambda result, names: names)
-    better: Callable[[Result], dict[str, Better]] = field(default=lambda result: {})
-    notes: tuple[str, ...] = ()
-
-
-def view_of(result: Result) -> View:
-    """How a result is shown; one of an unknown benchmark with its table as it is."""
-    return _VIEWS.get(result.benchmark, View(result.benchmark))
 
 
 def shown_table(result: Result, columns: Sequence[str] | None = None) -> Shown:
@@ -57,7 +29,7 @@ def shown_table(result: Result, columns: Sequence[str] | None = None) -> Shown:
         AttribevalError: If there is no such column.
     """
     view = view_of(result)
-    shown = show(result.table if view.table is None else view.table(result))
+    shown = show(view.table(result), units_of(result))
     if columns is None:
         return shown
     names = [column.name for column in shown.columns]
@@ -69,6 +41,32 @@ def shown_table(result: Result, columns: Sequence[str] | None = None) -> Shown:
     return Shown([shown.columns[place] for place in places], rows)
 
 
+def units_of(result: Result) -> dict[str, Unit]:
+    """How numbers are written, by column or metric; what is not there is written plainly."""
+    return {name: column.unit for name, column in view_of(result).columns(result).items() if column.unit is not None}
+
+
+def terminal_text(result: Result, width: int | None = None) -> str:
+    """The table for a terminal.
+
+    Args:
+        result: Of any benchmark.
+        width: Columns of characters; None: those of the terminal.
+    """
+    view = view_of(result)
+    if view.terminal is not None:
+        return view.terminal(result, width)
+    shown = shown_table(result)
+    rows = [[_in_line(cell.text) for cell in cells] for _, cells in shown.rows]
+    right = [i for i, column in enumerate(shown.columns) if column.number]
+    return text_table([column.name for column in shown.columns], rows, right, width)
+
+
+def _in_line(text: str) -> str:
+    first, _, second = text.partition("\n")
+    return f"{first} ({second})" if second else first
+
+
 def best_cells(result: Result, shown: Shown) -> set[tuple[int, int]]:
     """(row, column) of the best number of each column in which one is better; of methods alone, controls are none.
 
@@ -78,7 +76,7 @@ def best_cells(result: Result, shown: Shown) -> set[tuple[int, int]]:
         result: Whose table it is.
         shown: As `shown_table` makes it.
     """
-    better = view_of(result).better(result)
+    better = {name: column.better for name, column in view_of(result).columns(result).items()}
     names = [column.name for column in shown.columns]
     modes = [cells[names.index("mode")].sort if "mode" in names else "" for _, cells in shown.rows]
     found = set()
@@ -110,86 +108,3 @@ def notes(result: Result, shown: Shown, best: bool, brackets: str) -> list[str]:
     if shown.marked:
         said.append(f"In {brackets}: {share(result.settings.get('level', 0.95), 0)} intervals.")
     return said + list(view_of(result).notes)
-
-
-# -- studies -----------------------------------------------------------------------------------------------------------
-
-
-def _wsol_better(result: Result) -> dict[str, Better]:
-    from attribeval.benchmarks.wsol.metrics import METRICS
-
-    return {name: "low" if metric.lower else "high" for name, metric in METRICS.items()}
-
-
-def _bam_better(result: Result) -> dict[str, Better]:
-    from attribeval.benchmarks.bam.summary import LOWER_IS_BETTER, METRICS
-
-    return {name: "low" if name in LOWER_IS_BETTER else "high" for name in METRICS}
-
-
-def _board_better(result: Result) -> dict[str, Better]:
-    """A cell sorts by its rank, so that low is better for all."""
-    return dict.fromkeys([RANK, *leaderboard_terminal.headings(result)], "low")
-
-
-def _roar_better(result: Result) -> dict[str, Better]:
-    table = roar_terminal.wide_table(result)
-    fractions = [name for name in table.columns if name.endswith("%")]
-    return {GAIN: "high"} | {name: {"remove": "low", "keep": "high"} for name in fractions}
-
-
-def _first(*wanted: str) -> Callable[[Result, list[str]], list[str]]:
-    return lambda result, names: [name for name in ("method", *wanted) if name in names]
-
-
-def _but(*hidden: str) -> Callable[[Result, list[str]], list[str]]:
-    return lambda result, names: [name for name in names if name not in hidden]
-
-
-_REST = ("kind", "images", "ms / image")
-_SANITY: dict[str, Any] = {"table": sanity_terminal.wide_table, "main": _but(*_REST)}
-_VIEWS = {
-    "bam": View(
-        "Relative feature importance (BAM)",
-        main=_first("MCS", "IDR", "IIR", "MCSCorrelation", "IIRChange"),
-        better=_bam_better,
-    ),
-    "data_randomisation": View("Sanity check: permuted labels", **_SANITY),
-    "leaderboard": View(
-        "Leaderboard of methods",
-        leaderboard_terminal.wide_table,
-        _but("peak MiB", "kind"),
-        _board_better,
-        (
-            "#2 a: the second rank in this benchmark; methods that share a letter cannot be told apart (paired tests, "
-            "corrected for all pairs).",
-            "#–: judged on too few images for a rank. !: scores of some images are missing. ↑ high, ↓ low is better.",
-        ),
-    ),
-    "roar": View(
-        "Remove or keep, and retrain (ROAR, KAR)",
-        roar_terminal.wide_table,
-        _but("repeats", "kind"),
-        _roar_better,
-        (
-            "Gain: area between the curves of a method and of random, in points of accuracy; methods that share a "
-            "letter (group) cannot be told apart.",
-        ),
-    ),
-    "sanity": View("Sanity checks: random weights", **_SANITY),
-    "wsol": View(
-        "Weakly supervised object localisation",
-        main=_first(
-            "MaxBoxAcc",
-            "BoxAcc",
-            "MaxBoxAccV2",
-            "Top1Loc",
-            "PxAP",
-            "PixelAUC",
-            "EnergyInBox",
-            "PointingGame",
-            "threshold",
-        ),
-        better=_wsol_better,
-    ),
-}

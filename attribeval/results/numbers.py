@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-# Shares of images, written as percentages. By name, not by range: a correlation may lie in 0..1 by chance.
-SHARES = frozenset(
-    {
-        "accuracy", "MaxBoxAcc", "BoxAcc", "MaxBoxAccV2", "BoxAccV2", "MaxBoxAccLargest", "Top1Loc", "Top5Loc",
-        "SalientRegion", "CAM20max", "CAM20abs", "CAM20quantile", "FongMean", "FongEnergy", "FongValue", "EnergyInBox",
-        "PxAP", "MaxMaskIoU", "MaskIoU", "PixelAUC", "RelevanceMass", "RelevanceRank", "PointingGame", "ColourModel",
-        "IDR", "IDRMoved", "IDRSmaller", "IIR",
-    }
-)  # fmt: skip
 NONE = "–"
 
 
@@ -43,18 +36,14 @@ def share(value: float, decimals: int = 1) -> str:
     return NONE if missing(value) else _spaced(f"{100 * value:.{decimals}f} %")
 
 
-def value_text(metric: str, value: float) -> str:
-    """A value of a metric: a percentage if it is a share of images, else a number."""
-    return share(value) if metric in SHARES else number(float(value))
+def _interval(low: float, high: float) -> str:
+    """Both ends of an interval, "0.63 to 0.692"; a dash if one is missing."""
+    return NONE if missing(low) or missing(high) else f"{number(float(low))} to {number(float(high))}"
 
 
-def interval_text(metric: str, low: float, high: float) -> str:
-    """Both ends of an interval, "63.0 to 69.2 %"; a dash if one is missing."""
-    if missing(low) or missing(high):
-        return NONE
-    if metric in SHARES:
-        return f"{share(low).removesuffix(' %')} to {share(high)}"
-    return f"{number(float(low))} to {number(float(high))}"
+def _share_interval(low: float, high: float) -> str:
+    """The same of shares: 63.0 to 69.2 %."""
+    return NONE if missing(low) or missing(high) else f"{share(low).removesuffix(' %')} to {share(high)}"
 
 
 def gain_text(gain: float) -> str:
@@ -83,6 +72,10 @@ def p_words(p: float) -> str:
     return f"p {p_text(p)}" if p < 0.001 else f"p = {p_text(p)}"
 
 
+def _points(points: float) -> str:
+    return NONE if missing(points) else gain_text(points / 100).removesuffix(" points")
+
+
 def missing(value: Any) -> bool:
     """Whether a value of a table is not there: None, NaN, pandas' NA and NaT."""
     return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
@@ -90,3 +83,22 @@ def missing(value: Any) -> bool:
 
 def _spaced(text: str) -> str:
     return re.sub(",", "\u202f", text).replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How numbers of one kind are written.
+
+    Attributes:
+        text: A value → text; of a missing one a dash.
+        ends: Both ends of its interval → text.
+    """
+
+    text: Callable[[float], str]
+    ends: Callable[[float, float], str]
+
+
+NUMBER = Unit(lambda value: number(float(value)), _interval)
+SHARE = Unit(share, _share_interval)  # as percentages; said by the study, as a correlation may lie in 0..1 by chance
+RANK = Unit(rank_text, lambda low, high: f"{rank_text(low)} to {rank_text(high)}")
+POINTS = Unit(_points, lambda low, high: f"{_points(low)} to {_points(high)}")

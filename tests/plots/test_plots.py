@@ -481,7 +481,7 @@ def test_many_curves_keep_the_best_apart(wsol):
 
 
 def test_results_without_a_picture_say_so(wsol):
-    with pytest.raises(AttribevalError, match=r"result of .*wsol.*'mine'.*result\.table"):
+    with pytest.raises(AttribevalError, match=r"a study that has a picture.*'mine'.*result\.table"):
         plots.plot_result(Result("mine", wsol.table))
     with pytest.raises(AttribevalError, match=r"\['low'\]"):
         plots.plot_result(Result("wsol", wsol.table.drop(columns="low")))

@@ -10,10 +10,12 @@ from matplotlib.colors import to_hex
 
 from attribeval import plots
 from attribeval.benchmarks.roar.verdict import result
+from attribeval.benchmarks.roar.view import areas, curves
+from attribeval.benchmarks.roar.view.areas import plot_areas
+from attribeval.benchmarks.roar.view.curves import plot_without_retraining
+from attribeval.benchmarks.roar.view.tables import roar_text, wide_table
 from attribeval.errors import AttribevalError
-from attribeval.plots import roar as roar_plots
 from attribeval.report.page import write_report
-from attribeval.report.roar_terminal import roar_table, wide_table
 from attribeval.results.result import Result
 
 
@@ -95,18 +97,18 @@ def test_many_methods_make_a_panel_per_family_with_the_controls_in_each():
      ("vargrad(squared(guided_backprop))", "guided_backprop"), ("SGD", "SGD")],
 )  # fmt: skip
 def test_base_of_a_method(name, base):
-    assert roar_plots._base(name) == base
+    assert curves.base_of(name) == base
 
 
 def test_no_panel_is_crowded_and_no_method_is_lost():
     names = [f"m{i}" for i in range(15)] + [f"SG-m{i}" for i in range(2)] + [f"w{i}(m3)" for i in range(9)]
-    panels = roar_plots._panels(names)
+    panels = curves._panels(names)
     assert sorted(name for part in panels.values() for name in part) == sorted(names)
     assert max(map(len, panels.values())) <= 6 and len(panels) == 6
 
 
 def test_areas_are_in_points_with_the_best_on_top(answer):
-    _, remove = plots.plot_areas(answer).axes
+    _, remove = plot_areas(answer).axes
     rows = answer.table[(answer.table["metric"] == "area vs random") & (answer.table["mode"] == "remove")]
     rows = rows[rows["method"] != "random"]
     assert [label.get_text() for label in remove.get_yticklabels()] == list(rows["method"])
@@ -118,26 +120,26 @@ def test_areas_are_in_points_with_the_best_on_top(answer):
     np.testing.assert_allclose(ends, rows[["low", "high"]])
     filled = {name: dot.get_markerfacecolor() != "white" for name, dot in zip(rows["method"], dots, strict=True)}
     assert filled == {name: name != "LIKE" for name in rows["method"]}
-    assert roar_plots._signed_points(-0.125, 0) == "−12.5" and roar_plots._signed_points(0.0, 0) == "0"
+    assert areas._signed_points(-0.125, 0) == "−12.5" and areas._signed_points(0.0, 0) == "0"
 
 
 def test_without_retraining_beside_retrained(answer):
-    without, retrained = plots.plot_without_retraining(answer).axes
+    without, retrained = plot_without_retraining(answer).axes
     np.testing.assert_allclose(line(without, "random").get_ydata(), [0.9 - 0.8 * f for f in FRACTIONS])
     np.testing.assert_allclose(line(retrained, "BAD").get_ydata(), [mean("BAD", "remove", f) for f in FRACTIONS])
     assert line(without, "unmodified").get_ydata() == line(retrained, "unmodified").get_ydata()
 
 
 def test_pictures_leave_out_what_is_not_known(answer):
-    assert len(plots.roar_pictures(answer)) == 2
+    assert len(plots.more_pictures(answer)) == 2
     nothing = [r | {"without_retraining": None} for r in synthetic() if r["estimator"] != "random"]
     bare = result(nothing, {})
-    assert plots.roar_pictures(bare) == {}
+    assert plots.more_pictures(bare) == {}
     bare.plot()
     with pytest.raises(AttribevalError, match="was random trained"):
-        plots.plot_areas(bare)
+        plot_areas(bare)
     with pytest.raises(AttribevalError, match="without retraining"):
-        plots.plot_without_retraining(bare)
+        plot_without_retraining(bare)
     with pytest.raises(AttribevalError, match="modes 'remove' or 'keep'"):
         result([cell("unmodified", "", "none", 0.0, 0, 0.9)], {}).plot()
     with pytest.raises(AttribevalError, match=r"without the columns \['fraction'"):
@@ -145,7 +147,7 @@ def test_pictures_leave_out_what_is_not_known(answer):
 
 
 def test_one_repeat_is_drawn_without_bands_or_verdicts():
-    figure = plots.plot_areas(result(synthetic(repeats=1), {}))
+    figure = plot_areas(result(synthetic(repeats=1), {}))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["not tested"]
 
 
@@ -168,7 +170,7 @@ def test_wide_table_of_masks_and_of_what_failed():
     answer = result(records, {})
     wide = wide_table(answer).set_index("method")
     assert wide.loc["mask of BAD", "90 %"] == pytest.approx(0.3) and np.isnan(wide.loc["mask of BAD", "gain (points)"])
-    lines = roar_table(answer).splitlines()
+    lines = roar_text(answer).splitlines()
     (broken,) = [text for text in lines if text.startswith("BROKEN")]
     assert broken.split() == ["BROKEN", "–", "–", "–", "not", "measured", "0", "–", "–", "–"]
     (mask,) = [text for text in lines if text.startswith("mask")]
@@ -176,7 +178,7 @@ def test_wide_table_of_masks_and_of_what_failed():
 
 
 def test_terminal_table_says_the_numbers(answer):
-    lines = roar_table(answer).splitlines()
+    lines = roar_text(answer).splitlines()
     assert lines[0].startswith("Unmodified images: 9")
     (good, _) = [text for text in lines if text.startswith("GOOD")]
     area = answer.table[answer.table["method"] == "GOOD"].iloc[0]
@@ -192,11 +194,11 @@ def test_terminal_table_says_the_numbers(answer):
 
 
 def test_terminal_table_is_the_same_from_disk(answer, tmp_path):
-    assert roar_table(Result.load(answer.save(tmp_path))) == roar_table(answer)
+    assert roar_text(Result.load(answer.save(tmp_path))) == roar_text(answer)
 
 
 def test_page_shows_percentages_words_and_the_bill(answer, tmp_path):
-    page = write_report(tmp_path / "r.html", [answer], pictures=plots.roar_pictures(answer)).read_text()
+    page = write_report(tmp_path / "r.html", [answer], pictures=plots.more_pictures(answer)).read_text()
     assert '<h2 id="result-1-heading">Remove or keep, and retrain (ROAR, KAR)</h2>' in page
     assert f">{100 * mean('GOOD', 'remove', 0.9):.1f} %</td>" in page
     assert "Holm)</th>" in page and ">better than chance</td>" in page

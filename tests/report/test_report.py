@@ -196,7 +196,7 @@ def test_numbers_are_written_for_people(value, text):
 def test_the_same_number_is_written_alike_in_words_table_chart_and_terminal(tmp_path):
     """0.38607 of a share, of a correlation, of a gain and of a p-value, wherever they stand."""
     from attribeval.benchmarks.wsol.evaluate import evaluate
-    from attribeval.report.terminal import wsol_table
+    from attribeval.report.views import terminal_text
 
     rng = np.random.default_rng(3)
     boxes = [np.array([[2, 2, 7, 7.0]])] * 44
@@ -210,9 +210,9 @@ def test_the_same_number_is_written_alike_in_words_table_chart_and_terminal(tmp_
     best = result.table[result.table["kind"] == "method"].iloc[0]
     assert f"in {100 * best['value']:.1f} % of 44 images" in result.summary[0]
     assert f"{100 * best['low']:.1f} to {100 * best['high']:.1f} %" in result.summary[0]
-    assert text in wsol_table(result.table) and ends in wsol_table(result.table)
-    assert not re.search(r"\d%", page.all("main")[0].text + " ".join(result.summary) + wsol_table(result.table))
-    assert numbers.value_text("correlation", 0.38607) == numbers.number(0.38607) == "0.386"
+    assert text in terminal_text(result) and ends in terminal_text(result)
+    assert not re.search(r"\d%", page.all("main")[0].text + " ".join(result.summary) + terminal_text(result))
+    assert numbers.NUMBER.text(0.38607) == numbers.number(0.38607) == "0.386"
     assert (numbers.gain_text(-0.0512), numbers.gain_text(-0.0001)) == ("−5.1 points", "0.0 points")
     assert (numbers.p_text(0.0009), numbers.p_words(0.0009), numbers.p_words(0.0126)) == (
         "< 0.001", "p < 0.001", "p = 0.013"
@@ -376,9 +376,9 @@ def test_many_metrics_are_a_column_each(tmp_path):
 
 
 def test_the_terminals_table_shows_what_fits():
-    from attribeval.report.terminal import wsol_table
+    from attribeval.report.views import terminal_text
 
-    text = wsol_table(many_metrics().table)
+    text = terminal_text(many_metrics())
     lines = text.splitlines()
     assert lines[0].split() == [
         "method", "kind", "MaxBoxAcc", "95", "%", "interval", "BoxAcc", "PxAP", "SaliencyMetric", "PixelAUC",
@@ -391,10 +391,10 @@ def test_the_terminals_table_shows_what_fits():
     assert lines[3].split() == [
         "centred", "box", "baseline", "50.0", "%", "37.5", "to", "62.5", "%", "45.0", "%", "30.0", "%", "80.0", "%",
     ]  # fmt: skip
-    narrow = wsol_table(many_metrics().table, width=84).splitlines()
+    narrow = terminal_text(many_metrics(), width=84).splitlines()
     assert max(map(len, narrow)) <= 84 and "more metrics" in narrow[-1]
-    one = many_metrics().table.query("metric == 'MaxBoxAcc'")
-    assert wsol_table(one).splitlines()[0].split()[2:6] == ["MaxBoxAcc", "95", "%", "interval"]
+    one = Result("wsol", many_metrics().table.query("metric == 'MaxBoxAcc'"))
+    assert terminal_text(one).splitlines()[0].split()[2:6] == ["MaxBoxAcc", "95", "%", "interval"]
 
 
 # -- several results, and what they know of themselves -----------------------------------------------------------------

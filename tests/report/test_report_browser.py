@@ -17,7 +17,7 @@ from helpers.roar import synthetic
 from PIL import Image
 
 from attribeval.attributions import Attributions
-from attribeval.benchmarks.bam.summary import METRICS
+from attribeval.benchmarks.bam.sentences import UNITS
 from attribeval.benchmarks.leaderboard.summary import summarise
 from attribeval.benchmarks.roar.verdict import result as verdict
 from attribeval.benchmarks.sanity.summary import Curve
@@ -194,7 +194,7 @@ def sanity() -> Result:
 
 def bam() -> Result:
     methods = (("guided_gradcam", "method"), ("random", "control"))
-    rows = [(*one, metric, 0.5, 0.4, 0.6, 0.1, 0.3, 60, 0.01) for metric in METRICS for one in methods]
+    rows = [(*one, metric, 0.5, 0.4, 0.6, 0.1, 0.3, 60, 0.01) for metric in UNITS for one in methods]
     columns = ["method", "kind", "metric", "value", "low", "high", "deviation", "baseline", "images",
                "seconds_per_image"]  # fmt: skip
     return Result("bam", pd.DataFrame(rows, columns=columns), {}, ["A sentence."])

@@ -10,7 +10,7 @@ import numpy as np
 from attribeval.benchmarks.bam.concept_contrast import score_or_chance
 from attribeval.benchmarks.bam.idr import ties
 from attribeval.results.comparisons import holm
-from attribeval.results.numbers import interval_text, number, share, value_text
+from attribeval.results.numbers import NUMBER, SHARE, number, share
 from attribeval.results.over_images import sign_flip_test
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from attribeval.benchmarks.bam.summary import Evidence
 
+UNITS = {
+    "MCS": NUMBER, "IDR": SHARE, "IIR": SHARE, "MCSCorrelation": NUMBER, "IIRChange": NUMBER, "MCSMoved": NUMBER,
+    "MCSSmaller": NUMBER, "IDRMoved": SHARE, "IDRSmaller": SHARE,
+}  # fmt: skip
 _ALPHA = 0.05
 
 
@@ -44,15 +48,15 @@ def sentences(
                          "covers"), ("IIR", "leaving maps alone where a patch changes nothing")):  # fmt: skip
         of_metric = methods[methods["metric"] == metric].sort_values("value", ascending=False, kind="stable")
         if len(of_metric):
-            best = [f"{row.method} ({value_text(metric, row.value)})" for row in of_metric.head(3).itertuples()]
+            best = [f"{row.method} ({UNITS[metric].text(row.value)})" for row in of_metric.head(3).itertuples()]
             sentences.append(f"{metric}, {what}: best {', '.join(best)}.")
     sentences += _verdicts(methods, arrays)
     random = table[(table["method"] == "random") & (table["metric"] == "IDR")]
     if len(random):
         row = random.iloc[0]
         sentences.append(
-            f"Chance: IDR of random maps is {value_text('IDR', row['value'])} "
-            f"({interval_text('IDR', row['low'], row['high'])}; 50 % is expected)."
+            f"Chance: IDR of random maps is {SHARE.text(row['value'])} "
+            f"({SHARE.ends(row['low'], row['high'])}; 50 % is expected)."
         )
     same = [
         name

@@ -16,13 +16,12 @@ from attribeval.benchmarks.bam.insignificant_patch import Patches
 from attribeval.benchmarks.bam.mcs import contrast, correlation
 from attribeval.benchmarks.bam.region import Protocol
 from attribeval.benchmarks.bam.relative_importance import RelativeImportance
-from attribeval.benchmarks.bam.sentences import sentences
+from attribeval.benchmarks.bam.sentences import UNITS, sentences
 from attribeval.benchmarks.bam.spread import deviation_of_trials
 from attribeval.concepts.tcav import Tcav
 from attribeval.results.over_images import mean_interval
 from attribeval.results.result import Result
 
-METRICS = ("MCS", "IDR", "IIR", "MCSCorrelation", "IIRChange", "MCSMoved", "MCSSmaller", "IDRMoved", "IDRSmaller")
 LOWER_IS_BETTER = ("IIRChange",)
 TCAV = "tcav"
 
@@ -74,7 +73,7 @@ class Evidence:
 
 
 def summarise(evidence: Evidence, settings: dict[str, Any]) -> Result:
-    """Make the table (methods by MCS, best first; metrics in the order of `METRICS`), arrays and sentences."""
+    """Make the table (methods by MCS, best first; metrics in the order of `UNITS`), arrays and sentences."""
     import pandas as pd
 
     protocol, arrays = settings["protocol"], {}
@@ -96,7 +95,7 @@ def summarise(evidence: Evidence, settings: dict[str, Any]) -> Result:
         arrays[f"series/{TCAV}"] = series
     table = pd.DataFrame(rows)
     rank = table[table["metric"] == "MCS"].set_index("method")["value"]
-    table = table.assign(_metric=table["metric"].map(METRICS.index), _rank=-table["method"].map(rank))
+    table = table.assign(_metric=table["metric"].map(list(UNITS).index), _rank=-table["method"].map(rank))
     table = table.sort_values(["_metric", "_rank"], kind="stable").drop(columns=["_metric", "_rank"])
     arrays |= {
         "series/k": np.array(importance.ks),

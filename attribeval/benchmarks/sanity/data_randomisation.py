@@ -26,7 +26,7 @@ from attribeval.metrics.sanity.similarity import SIMILARITIES, choose_similariti
 from attribeval.models.classifier import Classifier
 from attribeval.models.randomised import draw_weights
 from attribeval.models.small_net import small_net
-from attribeval.results.numbers import interval_text, number, share
+from attribeval.results.numbers import NUMBER, number, share
 from attribeval.results.result import Result
 
 _CHUNK = 32
@@ -203,7 +203,7 @@ def _sentences(result: Result, settings: dict[str, Any]) -> list[str]:
         some = rows[(rows["low"] > chance) == alike].sort_values("value", ascending=not alike)
         if len(some):
             listed = ", ".join(
-                f"{r.method} {number(r.value)} ({interval_text('', r.low, r.high)})" for r in some.itertuples()
+                f"{r.method} {number(r.value)} ({NUMBER.ends(r.low, r.high)})" for r in some.itertuples()
             )
             found.append(f"{text} ({title}): {listed}.")
     return found

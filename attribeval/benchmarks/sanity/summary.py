@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.metrics.sanity.similarity import SIMILARITIES
-from attribeval.results.numbers import interval_text, number
+from attribeval.results.numbers import NUMBER, number
 from attribeval.results.result import Result
 from attribeval.results.statistics import bootstrap_estimates
 
@@ -222,7 +222,7 @@ def _of_constant_maps(table: pd.DataFrame, metric: str, images: int) -> list[str
 
 def _with_numbers(rows: pd.DataFrame) -> str:
     rows = rows.sort_values("value", ascending=False)
-    return _listed([f"{r.method} {number(r.value)} ({interval_text('', r.low, r.high)})" for r in rows.itertuples()])
+    return _listed([f"{r.method} {number(r.value)} ({NUMBER.ends(r.low, r.high)})" for r in rows.itertuples()])
 
 
 def _listed(words: Sequence[str]) -> str:

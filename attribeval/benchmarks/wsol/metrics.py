@@ -17,6 +17,7 @@ from attribeval.errors import AttribevalError, unknown
 from attribeval.metrics.localisation.heuristics import ENERGIES, MEANS, VALUES
 from attribeval.metrics.localisation.pixels import mask_ious, pxap_by_image
 from attribeval.metrics.localisation.pointing import hits_by_class
+from attribeval.results.numbers import NUMBER, SHARE, Unit
 
 IOUS = (0.3, 0.5, 0.7)  # of MaxBoxAccV2
 Arrays = Mapping[str, np.ndarray]
@@ -35,6 +36,7 @@ class Metric:
         chosen: (arrays) -> the threshold that it chose, as a number, or None.
         lower: Whether lower is better.
         asked: Whether it is scored only when it is named.
+        unit: How it is written.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Metric:
     chosen: Callable[[Arrays], float] | None = None
     lower: bool = False
     asked: bool = False
+    unit: Unit = SHARE
 
 
 def _mean(name: str) -> Callable:
@@ -151,7 +154,7 @@ _LIST = [
            _mean("colour_model"), asked=True),
     Metric("SaliencyMetric", ("saliency_metric",), "either",
            "log(area of the map's box) − log(probability of the crop); lower is better",
-           _mean("saliency_metric"), lower=True, asked=True),
+           _mean("saliency_metric"), lower=True, asked=True, unit=NUMBER),
 ]  # fmt: skip
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _LIST}
 PER_IMAGE = frozenset({"labels", "top1", "top5", "folds"})  # come with the images, not with a map

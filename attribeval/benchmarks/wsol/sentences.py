@@ -10,7 +10,7 @@ import numpy as np
 
 from attribeval.benchmarks.wsol.metrics import METRICS, Metric
 from attribeval.results.comparisons import holm
-from attribeval.results.numbers import SHARES, gain_text, interval_text, number, share, value_text
+from attribeval.results.numbers import SHARE, gain_text, number, share
 from attribeval.results.over_images import FEW, difference_interval, sign_flip_test
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ def _best(methods: Sequence[Any], metric: Metric, arrays: Mapping[str, np.ndarra
         line = f"{who} {verb} the object in {share(best.value)} of {best.images} {items}"
     else:
         verb = f"is best by {metric.name}" if len(ties) == 1 else f"are equal and best by {metric.name}"
-        line = f"{who} {verb}: {value_text(metric.name, best.value)} on {best.images} {items}"
+        line = f"{who} {verb}: {metric.unit.text(best.value)} on {best.images} {items}"
     if np.isfinite(best.low):
-        line += f" (95 % interval {interval_text(metric.name, best.low, best.high)})"
+        line += f" (95 % interval {metric.unit.ends(best.low, best.high)})"
     others = [row.method for row in methods if row.method not in ties]
     if not others:
         return [f"{line}."]
@@ -174,7 +174,7 @@ def _of_group(
 
 
 def _by(least: float, most: float, metric: Metric) -> str:
-    if metric.name not in SHARES:
+    if metric.unit is not SHARE:
         return number(least) if number(least) == number(most) else f"{number(least)} to {number(most)}"
     ends = list(dict.fromkeys(gain_text(size).lstrip("+").removesuffix(" points") for size in (least, most)))
     return f"{' to '.join(ends)} points of {metric.name}"

@@ -230,8 +230,8 @@ def test_models_are_found_again_by_content(data, run_dir, result):
 
 
 def test_the_series_and_the_pictures(result, tmp_path):
+    from attribeval.benchmarks.bam.view.tables import bam_text
     from attribeval.plots import more_pictures
-    from attribeval.report.bam_terminal import bam_text
 
     assert result.arrays["series/gradient"][-1] == 0 and len(result.arrays["series/gradient"]) == 3
     np.testing.assert_allclose(

@@ -732,7 +732,7 @@ def test_the_first_images_are_those_of_the_run_not_of_a_chunk(attributer, sample
 
 
 def test_the_terminals_board_has_every_cell_once(attributer, samples):
-    from attribeval.report.leaderboard_terminal import leaderboard_text
+    from attribeval.benchmarks.leaderboard.view.tables import leaderboard_text
     from attribeval.results.numbers import number
 
     methods = {"gradient": build_method("gradient"), "gradcam": build_method("gradcam"), "broken": Breaks()}
@@ -806,7 +806,7 @@ def test_pictures_and_page_hold_the_numbers(attributer, samples, tmp_path):
 def test_points_of_a_benchmark_stand_at_the_values_of_the_table(attributer, samples, name):
     from matplotlib.collections import LineCollection
 
-    from attribeval.plots import plot_benchmark
+    from attribeval.benchmarks.leaderboard.view.by_benchmark import plot_benchmark
 
     result = compare(attributer, samples, {"gradient": build_method("gradient"), "broken": Breaks()})
     of = result.table[result.table["benchmark"] == name].set_index("method").drop("broken")
@@ -826,7 +826,7 @@ def test_points_of_a_benchmark_stand_at_the_values_of_the_table(attributer, samp
 
 
 def test_the_picture_of_a_benchmark_says_what_it_needs(attributer, samples, monkeypatch):
-    from attribeval.plots import plot_benchmark
+    from attribeval.benchmarks.leaderboard.view.by_benchmark import plot_benchmark
 
     result = compare(attributer, samples, ["gradient"], ["in_middle"])
     with pytest.raises(AttribevalError, match="in_middle"):
@@ -866,7 +866,7 @@ def test_the_command(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("benchmarks", [1, 2, 5])
 def test_what_the_marks_mean_is_not_cut_off_below_a_small_board(benchmarks):
-    from attribeval.plots.leaderboard import plot_leaderboard
+    from attribeval.benchmarks.leaderboard.view.board import plot_leaderboard
 
     names = {"methods": ["m0", "m1", "random", "sobel"], "benchmarks": [f"b{j}" for j in range(benchmarks)]}
     values = np.random.default_rng(0).random((4, benchmarks, 30))

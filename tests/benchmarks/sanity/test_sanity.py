@@ -16,6 +16,7 @@ from attribeval.benchmarks.sanity import procedure
 from attribeval.benchmarks.sanity.data_randomisation import run_data_randomisation, train_pair
 from attribeval.benchmarks.sanity.procedure import run_sanity
 from attribeval.benchmarks.sanity.summary import interval
+from attribeval.benchmarks.sanity.view.tables import sanity_text
 from attribeval.cli import main
 from attribeval.datasets import Samples, imagenet
 from attribeval.methods.registry import build_method
@@ -32,7 +33,6 @@ from attribeval.metrics.sanity.similarity import (
 from attribeval.metrics.subject import Explained, Subject
 from attribeval.models.randomised import randomised, weighted_layers
 from attribeval.plots import more_pictures
-from attribeval.report.sanity_terminal import sanity_text
 
 FUNCTIONS = {"spearman_abs": spearman_absolute, "spearman": spearman, "ssim": ssim, "hog": hog_correlation}
 

@@ -1,4 +1,4 @@
-"""Pictures of a ROAR or KAR result: curves against the fraction, areas, and what retraining changes.
+"""Accuracy against the fraction, and what retraining changes.
 
 Lines are told apart by dashes and markers as well as by colour. Bands are the intervals over repeats.
 """
@@ -12,10 +12,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, LINES, MUTED, decorate, new_figure, shorten
+from attribeval.plots.style import INK, LINES, decorate, new_figure, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,17 +24,11 @@ if TYPE_CHECKING:
     from attribeval.results.result import Result
 
 _LARGEST_PANEL = 6  # methods in one panel, beside the controls
-_COLOURS = [line for line in LINES if line[0] != "#000000"]  # black is random's
-_MARKERS = "osD^vPX"
+COLOURS = [line for line in LINES if line[0] != "#000000"]  # black is random's
+MARKERS = "osD^vPX"
 _CONTROLS = {"random": ("#000000", (0, (5, 1.6)), "random"), "sobel": ("#7a828f", (0, (1.2, 1.3)), "Sobel")}
-_MODES = {"keep": "kept: higher is better", "remove": "removed: lower is better"}
+MODES = {"keep": "kept: higher is better", "remove": "removed: lower is better"}
 _AXES = {"keep": "most important values kept", "remove": "most important values removed"}
-_VERDICTS = {  # colour, marker, and whether it is filled
-    "better than chance": ("#0072b2", "o", True),
-    "not distinguishable from chance": (MUTED, "o", False),
-    "worse than chance": ("#d55e00", "s", True),
-    "not tested": (MUTED, "D", False),
-}
 _COLUMNS = {"method", "kind", "mode", "metric", "fraction", "value", "low", "high", "verdict", "without_retraining"}
 
 
@@ -53,21 +47,21 @@ def plot_roar(result: Result) -> Figure:
     Raises:
         AttribevalError: If the table lacks a column, or has no accuracy of a method or control.
     """
-    accuracy = _accuracies(result)
-    modes = [mode for mode in _MODES if (accuracy["mode"] == mode).any()]
+    accuracy = accuracies(result)
+    modes = [mode for mode in MODES if (accuracy["mode"] == mode).any()]
     methods = list(dict.fromkeys(accuracy["method"][accuracy["kind"] == "method"]))
     panels = _panels(methods)
     figure = new_figure(5.2 * len(modes) + 2.0, 3.3 * len(panels) + 0.3)
     axes = figure.subplots(len(panels), len(modes), squeeze=False, sharey=True)
     for row, (title, names) in zip(axes, panels.items(), strict=True):
         for ax, mode in zip(row, modes, strict=True):
-            _curves(ax, accuracy[accuracy["mode"] == mode], names)
-            _unmodified(ax, accuracy, mode)
-            decorate(ax, f"{title + ', ' if title else ''}{_MODES[mode]}", "y")
+            draw_curves(ax, accuracy[accuracy["mode"] == mode], names)
+            draw_unmodified(ax, accuracy, mode)
+            decorate(ax, f"{title + ', ' if title else ''}{MODES[mode]}", "y")
             ax.title.set_parse_math(False)
             ax.set_xlabel(f"share of {_AXES[mode]}", fontsize=8.5, color=INK)
         row[0].set_ylabel("test accuracy, retrained", fontsize=8.5, color=INK)
-        _legend(row[-1], row)
+        draw_legend(row[-1], row)
     return figure
 
 
@@ -85,7 +79,7 @@ def plot_without_retraining(result: Result) -> Figure:
     Raises:
         AttribevalError: If no row of mode "remove" (or "keep", if that is all) has an accuracy without retraining.
     """
-    accuracy = _accuracies(result)
+    accuracy = accuracies(result)
     known = accuracy[accuracy["without_retraining"].notna()]
     mode = "remove" if (known["mode"] == "remove").any() else "keep"
     known = known[known["mode"] == mode]
@@ -99,92 +93,20 @@ def plot_without_retraining(result: Result) -> Figure:
     axes = figure.subplots(1, 2, sharey=True)
     without = known.assign(value=known["without_retraining"], low=np.nan, high=np.nan)
     for ax, table, title in ((axes[0], without, "not retrained"), (axes[1], known, "retrained")):
-        _curves(ax, table, methods)
-        _unmodified(ax, accuracy, mode)
+        draw_curves(ax, table, methods)
+        draw_unmodified(ax, accuracy, mode)
         decorate(ax, title, "y")
         ax.set_xlabel(f"share of {_AXES[mode]}", fontsize=8.5, color=INK)
     axes[0].set_ylabel("test accuracy", fontsize=8.5, color=INK)
-    _legend(axes[1], axes)
+    draw_legend(axes[1], axes)
     return figure
 
 
-def plot_areas(result: Result) -> Figure:
-    """Gain over random (area between the curves) with its interval, best on top; right of zero is better than chance.
-
-    Args:
-        result: What `Evaluator.roar` returned.
-
-    Returns:
-        matplotlib Figure.
-
-    Raises:
-        AttribevalError: If the table has no row of metric "area vs random".
-    """
-    table = _checked(result)
-    table = table[(table["metric"] == "area vs random") & table["value"].notna() & (table["method"] != "random")]
-    if table.empty:
-        raise AttribevalError("Expected rows of metric 'area vs random'. Received none: was random trained?")
-    modes = [mode for mode in _MODES if (table["mode"] == mode).any()]
-    longest = max((table["mode"] == mode).sum() for mode in modes)
-    figure = new_figure(5.6 * len(modes), 0.27 * longest + 1.7)
-    axes = figure.subplots(1, len(modes), squeeze=False)[0]
-    for ax, mode in zip(axes, modes, strict=True):
-        _areas(ax, table[table["mode"] == mode].sort_values("value", ascending=False, kind="stable"))
-        decorate(ax, {"remove": "remove and retrain (ROAR)", "keep": "keep and retrain (KAR)"}[mode], "x")
-        ax.xaxis.set_major_formatter(FuncFormatter(_signed_points))
-        ax.set_xlabel("points of accuracy better than random, mean over all fractions", fontsize=8.5, color=INK)
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
-    handles = [
-        Line2D([], [], color=colour, marker=marker, ms=6, mfc=colour if filled else "white", lw=1.4, label=verdict)
-        for verdict, (colour, marker, filled) in _VERDICTS.items()
-        if (table["verdict"] == verdict).any()
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8, labelcolor=INK)
-    return figure
-
-
-def _signed_points(gain: float, _: int) -> str:
-    return f"{100 * gain:+.3g}".replace("-", "−") if gain else "0"
-
-
-def roar_pictures(result: Result) -> dict[str, Figure]:
-    """What a report shows below the curves: name → areas, and with and without retraining where that is known.
-
-    Args:
-        result: What `Evaluator.roar` returned.
-
-    Returns:
-        Figures by title.
-    """
-    table = _checked(result)
-    pictures = {}
-    if table["value"][(table["metric"] == "area vs random") & (table["method"] != "random")].notna().any():
-        pictures["Gain over random (area between the curves)"] = plot_areas(result)
-    if table["without_retraining"].notna().any():
-        pictures["Without and with retraining"] = plot_without_retraining(result)
-    return pictures
-
-
-def _areas(ax: Axes, table: pd.DataFrame) -> None:
-    places = np.arange(len(table))
-    ax.axvline(0, color=INK, lw=1, zorder=1)
-    for place, row in zip(places, table.itertuples(), strict=True):
-        colour, marker, filled = _VERDICTS[row.verdict]
-        ax.hlines(place, row.low, row.high, color=colour, lw=1.4, zorder=2)  # nothing where the ends are NaN
-        ax.plot(row.value, place, marker=marker, ms=6, color=colour, mfc=colour if filled else "white", zorder=3)
-    ax.set_yticks(places, [shorten(name, 56) for name in table["method"]])
-    for label in ax.get_yticklabels():
-        label.set_parse_math(False)
-    ax.set_ylim(len(table) - 0.4, -0.6)
-    ax.margins(x=0.08)
-
-
-def _curves(ax: Axes, table: pd.DataFrame, methods: list[str]) -> None:
+def draw_curves(ax: Axes, table: pd.DataFrame, methods: list[str]) -> None:
     """Lines with bands; the controls beneath."""
     styles: list[tuple[Any, ...]] = [(name, *_CONTROLS[name], 1.9, "") for name in _CONTROLS]
     styles += [
-        (name, *_COLOURS[k % len(_COLOURS)], name, 1.5, _MARKERS[k % len(_MARKERS)]) for k, name in enumerate(methods)
+        (name, *COLOURS[k % len(COLOURS)], name, 1.5, MARKERS[k % len(MARKERS)]) for k, name in enumerate(methods)
     ]
     for name, colour, dashes, label, width, marker in styles:
         rows = table[table["method"] == name].sort_values("fraction")
@@ -201,7 +123,7 @@ def _curves(ax: Axes, table: pd.DataFrame, methods: list[str]) -> None:
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
 
 
-def _unmodified(ax: Axes, accuracy: pd.DataFrame, mode: str) -> None:
+def draw_unmodified(ax: Axes, accuracy: pd.DataFrame, mode: str) -> None:
     unmodified = accuracy["value"][accuracy["kind"] == "unmodified"]
     if len(unmodified):
         place = 1.0 if mode == "keep" else 0.0
@@ -210,7 +132,7 @@ def _unmodified(ax: Axes, accuracy: pd.DataFrame, mode: str) -> None:
         )
 
 
-def _legend(ax: Axes, row: np.ndarray) -> None:
+def draw_legend(ax: Axes, row: np.ndarray) -> None:
     """What any panel of the row shows, once, right of the last."""
     found: dict[str, Line2D | Patch] = {}
     for panel in row:
@@ -229,9 +151,9 @@ def _panels(methods: list[str]) -> dict[str, list[str]]:
     if len(methods) <= _LARGEST_PANEL:
         return {"": methods}
     families: dict[str, list[str]] = {}
-    wrappers = list(dict.fromkeys(_wrapper(name) for name in methods))
-    for name in sorted(methods, key=lambda name: wrappers.index(_wrapper(name))):  # alike lines for alike wrappers
-        families.setdefault(_base(name), []).append(name)
+    wrappers = list(dict.fromkeys(wrapper_of(name) for name in methods))
+    for name in sorted(methods, key=lambda name: wrappers.index(wrapper_of(name))):  # alike lines for alike wrappers
+        families.setdefault(base_of(name), []).append(name)
     panels: dict[str, list[str]] = {}
     alone = [names[0] for names in families.values() if len(names) == 1]
     for base, names in families.items():
@@ -245,7 +167,7 @@ def _split(title: str, names: list[str]) -> dict[str, list[str]]:
     return {title if len(parts) == 1 else f"{title} ({i} of {len(parts)})".strip(): p for i, p in enumerate(parts, 1)}
 
 
-def _base(name: str) -> str:
+def base_of(name: str) -> str:
     """The method inside: "GRAD" of "SG-SQ-GRAD" and "max3(GRAD)", "gradcam" of "vargrad(gradcam)"."""
     inner = re.fullmatch(r"[^()]+\((.+)\)", name)
     while inner:
@@ -254,19 +176,19 @@ def _base(name: str) -> str:
     return re.sub(r"^((SG-SQ|SG|SQ|VAR)-)+", "", name, flags=re.IGNORECASE)
 
 
-def _wrapper(name: str) -> str:
-    return name.replace(_base(name), "")
+def wrapper_of(name: str) -> str:
+    return name.replace(base_of(name), "")
 
 
-def _accuracies(result: Result) -> pd.DataFrame:
-    table = _checked(result)
+def accuracies(result: Result) -> pd.DataFrame:
+    table = checked(result)
     table = table[table["metric"] == "accuracy"]
-    if not table["mode"].isin(_MODES).any():
+    if not table["mode"].isin(MODES).any():
         raise AttribevalError("Expected accuracies of modes 'remove' or 'keep'. Received a result without any.")
     return table
 
 
-def _checked(result: Result) -> pd.DataFrame:
+def checked(result: Result) -> pd.DataFrame:
     missing = _COLUMNS - set(result.table.columns)
     if missing:
         raise AttribevalError(f"Expected a roar table. Received one without the columns {sorted(missing)}.")

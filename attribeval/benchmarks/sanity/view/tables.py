@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attribeval.benchmarks.sanity.summary import halfway, holds_until
 from attribeval.metrics.sanity.similarity import SIMILARITIES
 from attribeval.report.terminal import text_table
-from attribeval.results.numbers import interval_text, number
+from attribeval.results.numbers import NUMBER, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ def wide_table(result: Result) -> pd.DataFrame:
     return wide.iloc[order].reset_index(drop=True)
 
 
-def sanity_text(result: Result) -> str:
+def sanity_text(result: Result, width: int | None = None) -> str:
     """The same for a terminal: a block per mode."""
     wide = wide_table(result)
     titles = [SIMILARITIES[name].title for name in result.settings["similarities"]]
@@ -69,7 +69,7 @@ def sanity_text(result: Result) -> str:
     for mode in result.settings["modes"]:
         rows = []
         for row in wide[wide["mode"] == mode].to_dict("records"):
-            interval = "" if row["low"] != row["low"] else interval_text("", row["low"], row["high"])
+            interval = "" if row["low"] != row["low"] else NUMBER.ends(row["low"], row["high"])
             numbers = [number(row[titles[0]]), interval, *[number(row[title]) for title in titles[1:]]]
             rows.append([row["method"], row["kind"], *numbers, row["halved at"], row["images"],
                          number(1000 * row["seconds_per_image"])])  # fmt: skip
@@ -78,5 +78,5 @@ def sanity_text(result: Result) -> str:
             header, rows = [h for h in header if h != "halved at"], [[*r[:-3], *r[-2:]] for r in rows]
         if mode == "independent":
             header, rows = [*header[:3], *header[4:]], [[*r[:3], *r[4:]] for r in rows]
-        blocks.append(f"{_TITLES[mode]}\n\n{text_table(header, rows, right=range(2, len(header)))}")
+        blocks.append(f"{_TITLES[mode]}\n\n{text_table(header, rows, right=range(2, len(header)), width=width)}")
     return "\n\n".join(blocks)

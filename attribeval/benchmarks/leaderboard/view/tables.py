@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any
 
-from attribeval.report.cells import RANK
-from attribeval.report.terminal import text_table
+from attribeval.report.terminal import terminal_width, text_table
 from attribeval.results.numbers import number, rank_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from attribeval.metrics.card import Card
     from attribeval.results.result import Result
+
+
+RANK = "mean rank"
 
 
 def ordered_methods(result: Result) -> list[dict[str, Any]]:
@@ -57,16 +57,17 @@ def wide_table(result: Result) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def leaderboard_text(result: Result, width: int = 120) -> str:
+def leaderboard_text(result: Result, width: int | None = None) -> str:
     """The board, block by block of benchmarks as wide as the terminal, then the reasons of what failed.
 
     Args:
         result: Of `Evaluator.compare`.
-        width: Columns of the terminal.
+        width: Columns of the terminal; None: asked, 120 in a pipe.
 
     Returns:
         Text. A cell is the value and the rank, and a star where it cannot be told apart from the best.
     """
+    width = width or terminal_width() or 120
     cells = {(row["method"], row["benchmark"]): row for row in result.table.to_dict("records")}
     methods = ordered_methods(result)
     names = [_cut(row["method"], 34) for row in methods]
@@ -104,21 +105,6 @@ def leaderboard_text(result: Result, width: int = 120) -> str:
         "↑ high, ↓ low is better."
     )
     return "\n\n".join([*blocks, "\n".join([key, *_reasons(result)])])
-
-
-def cards_text(cards: list[Card], width: int = 120) -> str:
-    """What is known about benchmarks before they run, family by family."""
-    lines = []
-    for family in dict.fromkeys(card.family for card in cards):
-        lines.append(f"{family}")
-        for card in (card for card in cards if card.family == family):
-            needs = f", needs {', '.join(card.needs)}" if card.needs else ""
-            lines.append(f"  {card.name} ({card.better} is better, {card.passes} passes{needs}; {card.paper})")
-            lines += textwrap.wrap(card.summary, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
-            misleads = f"Misleads: {card.misleads}"
-            lines += textwrap.wrap(misleads, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
-        lines.append("")
-    return "\n".join(lines).rstrip()
 
 
 def _headed(label: str, result: Result) -> str:

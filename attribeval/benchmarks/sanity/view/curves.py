@@ -1,4 +1,4 @@
-"""Pictures of sanity checks: similarity against layers made random, and the maps themselves along the cascade.
+"""Similarity against layers made random.
 
 Lines are told apart by dashes and markers as well as by colour. Bands are 95 % bootstrap intervals over images.
 """
@@ -13,18 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from attribeval.errors import AttribevalError
 from attribeval.metrics.sanity.similarity import SIMILARITIES
-from attribeval.plots.style import (
-    INK,
-    LINES,
-    MUTED,
-    UNSIGNED,
-    decorate,
-    draw_heat,
-    draw_photograph,
-    new_figure,
-    shorten,
-    to_photographs,
-)
+from attribeval.plots.style import INK, LINES, MUTED, decorate, new_figure, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +26,7 @@ _TITLES = {
     "cascading": "all layers from the output down to here are random",
     "independent": "this layer alone is random",
 }
-_COLOURS = [line for line in LINES if line[0] != "#000000"]  # black is random's
+COLOURS = [line for line in LINES if line[0] != "#000000"]  # black is random's
 _MARKERS = "osD^vPX"
 _CONTROLS = {
     "random": ("#000000", (0, (5, 1.6)), "random (drawn anew)"),
@@ -64,7 +53,7 @@ def plot_sanity(result: Result, metric: str | None = None) -> Figure:
     Raises:
         AttribevalError: If the table lacks a column, or has no number of this similarity.
     """
-    table = _checked(result)
+    table = checked(result)
     metric = metric or table["metric"].iloc[0]
     table = table[table["metric"] == metric]
     modes = [mode for mode in _TITLES if table["value"][table["mode"] == mode].notna().any()]
@@ -83,119 +72,16 @@ def plot_sanity(result: Result, metric: str | None = None) -> Figure:
             ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.1f}".replace("-", "−")))
             if k == lines - 1:
                 _name_layers(ax, of_mode, mode)
-        line[0].set_ylabel(_title(metric), fontsize=9, color=INK)
+        line[0].set_ylabel(title(metric), fontsize=9, color=INK)
         _legend(line[-1])
     return figure
-
-
-def plot_data_randomisation(result: Result) -> Figure:
-    """Similarity of the maps of a model of true labels to those of a model of permuted labels: a panel per similarity.
-
-    Args:
-        result: Of `data_randomisation.run_data_randomisation`.
-
-    Returns:
-        matplotlib Figure.
-
-    Raises:
-        AttribevalError: If the table lacks a column, or has no number.
-    """
-    table = _checked(result)
-    table = table[table["value"].notna()]
-    if table.empty:
-        raise AttribevalError("Expected numbers of a similarity. Received a result without any.")
-    metrics = list(dict.fromkeys(table["metric"]))
-    methods = list(dict.fromkeys(table["method"]))
-    figure = new_figure(2.7 * len(metrics) + 2.2, 0.3 * len(methods) + 1.1)
-    axes = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
-    for ax, metric in zip(axes, metrics, strict=True):
-        for row in table[table["metric"] == metric].itertuples():
-            place, control = methods.index(row.method), row.kind == "control"
-            colour = "#7a828f" if control else _COLOURS[0][0]
-            ax.hlines(place, row.low, row.high, color=colour, lw=1.6)
-            ax.plot(row.value, place, marker="o", ms=6, color=colour, mfc="white" if control else colour)
-        ax.axvline(0, color=MUTED, lw=0.8)
-        decorate(ax, _title(metric), "x")
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
-        ax.tick_params(axis="y", length=0)
-    axes[0].set_yticks(range(len(methods)), [shorten(name, 60).replace("\n", " ") for name in methods])
-    axes[0].set_ylim(len(methods) - 0.4, -0.6)
-    for label in axes[0].get_yticklabels():
-        label.set_parse_math(False)
-    return figure
-
-
-def plot_cascade(result: Result) -> Figure:
-    """One image through the cascade: figure 2 of the paper. Each map is the sum of absolute values, scaled by itself,
-    from its minimum to its 99th percentile.
-
-    Args:
-        result: Of `Evaluator.sanity`.
-
-    Returns:
-        matplotlib Figure.
-
-    Raises:
-        AttribevalError: If the result holds no such maps.
-    """
-    if "examples/maps" not in result.arrays:
-        raise AttribevalError("Expected a result with maps along the cascade. Received one without.")
-    maps = result.arrays["examples/maps"].astype(np.float64) / 255
-    names, layers = ([str(one) for one in result.arrays[f"examples/{what}"]] for what in ("methods", "layers"))
-    image = result.arrays["examples/image"][None]
-    image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)  # no colours that a picture has
-    photograph = to_photographs(image, 1, maps.shape[2:])[0]
-    side = 1.28
-    label = 1.45  # inches, for the names of methods
-    figure = new_figure(side * len(layers) + label, side * len(names) + 1.1)
-    axes = figure.subplots(
-        len(names), len(layers) + 1, squeeze=False, width_ratios=[label / side, *[1.0] * len(layers)]
-    )
-    for m, name in enumerate(names):
-        axes[m, 0].set_axis_off()
-        text = shorten(name, 40)
-        axes[m, 0].text(1.0, 0.5, text, transform=axes[m, 0].transAxes, ha="right", va="center", fontsize=8.5,
-                        color=INK, parse_math=False)  # fmt: skip
-        for k, layer in enumerate(layers):
-            ax = axes[m, k + 1]
-            ax.set_axis_off()
-            draw_heat(ax, maps[m, k], UNSIGNED, None)
-            if m == 0:
-                title = "trained model" if k == 0 else layer.rsplit("/", 1)[-1]
-                ax.set_title(shorten(title, 26), fontsize=8, color=INK, parse_math=False)
-    inset = axes[0, 0].inset_axes((0.0, 1.02, 0.5, 0.5))
-    inset.set_axis_off()
-    draw_photograph(inset, photograph)
-    figure.supxlabel(
-        "Random from the output down to the layer named above; each map from its own minimum to its 99th percentile.",
-        fontsize=8, color=MUTED,
-    )  # fmt: skip
-    return figure
-
-
-def sanity_pictures(result: Result) -> dict[str, Figure]:
-    """What a report shows beside the curves: maps along the cascade, and the other similarities.
-
-    Args:
-        result: Of `Evaluator.sanity`.
-
-    Returns:
-        Name → figure.
-    """
-    found = {}
-    if "examples/maps" in result.arrays:
-        found["Maps along the cascade (figure 2 of the paper)"] = plot_cascade(result)
-    metrics = list(dict.fromkeys(_checked(result)["metric"]))
-    for metric in metrics[1:]:
-        found[f"By {_title(metric)}".replace("|", "")] = plot_sanity(result, metric)
-    return found
 
 
 def _curves(ax: Axes, table: pd.DataFrame, methods: list[str], mode: str) -> None:
     """Lines with bands; the controls beneath. A cascade begins at the trained model, where all are 1."""
     styles: list[tuple[Any, ...]] = [(name, *_CONTROLS[name], 1.7, "") for name in _CONTROLS]
     styles += [
-        (name, *_COLOURS[k % len(_COLOURS)], name, 1.5, _MARKERS[k % len(_MARKERS)]) for k, name in enumerate(methods)
+        (name, *COLOURS[k % len(COLOURS)], name, 1.5, _MARKERS[k % len(_MARKERS)]) for k, name in enumerate(methods)
     ]
     for name, colour, dashes, label, width, marker in styles:
         rows = table[table["method"] == name].sort_values("step")
@@ -232,7 +118,7 @@ def _name_layers(ax: Axes, table: pd.DataFrame, mode: str) -> None:
     ax.set_xlabel("from the output to the input", fontsize=8.5, color=INK)
 
 
-def _title(metric: str) -> str:
+def title(metric: str) -> str:
     return SIMILARITIES[metric].title if metric in SIMILARITIES else metric
 
 
@@ -251,7 +137,7 @@ def _legend(ax: Axes) -> None:
         text.set_parse_math(False)
 
 
-def _checked(result: Result) -> pd.DataFrame:
+def checked(result: Result) -> pd.DataFrame:
     missing = _COLUMNS - set(result.table.columns)
     if missing:
         raise AttribevalError(f"Expected a sanity table. Received one without the columns {sorted(missing)}.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attribeval.benchmarks.bam.sentences import UNITS
 from attribeval.report.terminal import text_table
-from attribeval.results.numbers import interval_text, number, share, value_text
+from attribeval.results.numbers import SHARE, number, share
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
@@ -13,30 +14,31 @@ if TYPE_CHECKING:
 _SHOWN = ("MCS", "IDR", "IIR")
 
 
-def bam_text(result: Result) -> str:
+def bam_text(result: Result, width: int | None = None) -> str:
     """Both tables.
 
     Args:
         result: Of `Evaluator.bam`.
+        width: Columns of the terminal; None: asked.
 
     Returns:
         Text. ± is the standard deviation over 10 trials of 100 images; "random" the same with a random region.
     """
-    return f"{accuracy_text(result)}\n\n{metrics_text(result)}"
+    return f"{accuracy_text(result, width)}\n\n{metrics_text(result, width)}"
 
 
-def accuracy_text(result: Result) -> str:
+def accuracy_text(result: Result, width: int | None) -> str:
     """Figure 2: who needs what, and what must hold."""
     rows = [
-        [r["model"], r["tested_on"], share(r["accuracy"]), interval_text("accuracy", r["low"], r["high"]), r["images"]]
+        [r["model"], r["tested_on"], share(r["accuracy"]), SHARE.ends(r["low"], r["high"]), r["images"]]
         for r in result.settings["accuracy"]
     ]
-    text = text_table(["model", "tested on", "accuracy", "95 % interval", "images"], rows, right=(2, 3, 4))
+    text = text_table(["model", "tested on", "accuracy", "95 % interval", "images"], rows, right=(2, 3, 4), width=width)
     checks = [f"{'holds' if holds else 'FAILS'}  {sentence}" for sentence, holds in result.settings["checks"]]
     return "\n".join([text, "", *checks])
 
 
-def metrics_text(result: Result) -> str:
+def metrics_text(result: Result, width: int | None) -> str:
     """MCS, IDR and IIR with their intervals, and what belongs to them."""
     cells = {(row["method"], row["metric"]): row for row in result.table.to_dict("records")}
     methods = list(dict.fromkeys(result.table["method"]))
@@ -55,11 +57,11 @@ def metrics_text(result: Result) -> str:
         seconds = next((r["seconds_per_image"] for (m, _), r in cells.items() if m == method), float("nan"))
         row.append(number(1000 * seconds))
         rows.append(row)
-    return text_table(header, rows, right=range(2, len(header)))
+    return text_table(header, rows, right=range(2, len(header)), width=width)
 
 
 def _cells(metric: str, row: dict | None) -> list[str]:
     if row is None or row["value"] != row["value"]:
         return ["–", "–", "–", "–"]
-    value, spread, baseline = (value_text(metric, row[name]) for name in ("value", "deviation", "baseline"))
-    return [value, interval_text(metric, row["low"], row["high"]), spread, baseline]
+    value, spread, baseline = (UNITS[metric].text(row[name]) for name in ("value", "deviation", "baseline"))
+    return [value, UNITS[metric].ends(row["low"], row["high"]), spread, baseline]

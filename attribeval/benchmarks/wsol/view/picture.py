@@ -12,9 +12,9 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
+from attribeval.benchmarks.wsol.metrics import METRICS
 from attribeval.errors import AttribevalError
 from attribeval.plots.style import INK, LINES, MUTED, cut, decorate, new_figure, shorten, split
-from attribeval.results.numbers import value_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +122,7 @@ def _wsol_bars(ax: Axes, table: pd.DataFrame, metric: str, wide: bool) -> None:
         ax.vlines(ends[known], places[known] - 0.14, places[known] + 0.14, color=INK, lw=1.3, zorder=3)
     for place, value, end in zip(places, values, np.fmax(values, np.where(known, high, values)), strict=True):
         ax.text(
-            float(end) + 0.012, float(place), value_text(metric, value),
+            float(end) + 0.012, float(place), METRICS[metric].unit.text(value),
             va="center", ha="left", fontsize=8.5, color=INK, zorder=4,
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )  # fmt: skip

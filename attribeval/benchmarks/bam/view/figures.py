@@ -9,9 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
+from attribeval.benchmarks.bam.view.bars import draw_bars
+from attribeval.benchmarks.bam.view.examples import plot_examples
+from attribeval.benchmarks.bam.view.models import plot_accuracies, plot_series
 from attribeval.errors import AttribevalError
-from attribeval.plots.bam import _bars, plot_accuracies, plot_examples, plot_series
-from attribeval.plots.style import INK, MUTED, TRUTH, UNSIGNED, cut, decorate, draw_heat, new_figure, shorten
+from attribeval.plots.panels import draw_heat
+from attribeval.plots.style import INK, MUTED, TRUTH, UNSIGNED, cut, decorate, new_figure, shorten
 from attribeval.results.numbers import number
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ def _bars_of(metric: str) -> Callable[[Result], Figure]:
         methods = list(dict.fromkeys(rows.sort_values("value", ascending=False, kind="stable")["method"]))
         figure = new_figure(6.4, max(2.4, 0.27 * len(methods) + 1.0))
         ax = figure.subplots()
-        _bars(ax, result.table, metric, methods)
+        draw_bars(ax, result.table, metric, methods)
         _names(ax, methods)
         return figure
 

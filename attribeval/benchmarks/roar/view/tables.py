@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attribeval.report.cells import GAIN
 from attribeval.report.terminal import text_table
-from attribeval.results.numbers import NONE, gain_text, p_text, points_text, share
+from attribeval.results.numbers import POINTS, p_text, share
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from attribeval.results.result import Result
 
+GAIN = "gain (points)"
 _TITLES = {
     "remove": "Removed and retrained (ROAR): the lower the accuracy, the better",
     "keep": "Kept and retrained (KAR): the higher the accuracy, the better",
@@ -44,7 +44,7 @@ def wide_table(result: Result) -> pd.DataFrame:
     return wide.iloc[order][columns].reset_index(drop=True)
 
 
-def roar_table(result: Result) -> str:
+def roar_text(result: Result, width: int | None = None) -> str:
     """The same for a terminal: a block per mode. Methods that share a letter under "group" cannot be told apart."""
     wide = wide_table(result)
     unmodified = result.table["value"][result.table["kind"] == "unmodified"]
@@ -52,11 +52,11 @@ def roar_table(result: Result) -> str:
     for mode, title in _TITLES.items():
         of_mode = wide[wide["mode"] == mode]
         if len(of_mode):
-            blocks.append(f"{title}\n\n{_block(of_mode, result.settings['level'])}")
+            blocks.append(f"{title}\n\n{_block(of_mode, result.settings['level'], width)}")
     return "\n\n".join(blocks)
 
 
-def _block(wide: pd.DataFrame, level: float) -> str:
+def _block(wide: pd.DataFrame, level: float, width: int | None) -> str:
     fractions = [name for name in wide.columns if name.endswith("%")]
     fractions = [name for name in fractions if wide[name].notna().any()]
     rows = []
@@ -65,8 +65,8 @@ def _block(wide: pd.DataFrame, level: float) -> str:
         rows.append(
             [
                 row["method"],
-                NONE if row[GAIN] != row[GAIN] else gain_text(row[GAIN] / 100).removesuffix(" points"),
-                "–" if chance or row["low"] != row["low"] else points_text(row["low"] / 100, row["high"] / 100),
+                POINTS.text(row[GAIN]),
+                "–" if chance or row["low"] != row["low"] else POINTS.ends(row["low"], row["high"]),
                 p_text(row["p_holm"]),
                 "(this is chance)" if chance else _text(row["verdict"], ""),
                 _text(row["group"], "") if isinstance(row["group"], str) else "",
@@ -75,7 +75,7 @@ def _block(wide: pd.DataFrame, level: float) -> str:
             ]
         )
     header = ["method", "gain", f"{100 * level:g} % interval", "p (Holm)", "verdict", "group", "repeats", *fractions]
-    return text_table(header, rows, right=(1, 2, 3, *range(6, len(header))))
+    return text_table(header, rows, right=(1, 2, 3, *range(6, len(header))), width=width)
 
 
 def _text(value: float | str, form: str) -> str:

@@ -1,0 +1,86 @@
+"""Maps of example images, and what the patches do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+from attribeval.errors import AttribevalError
+from attribeval.plots.panels import draw_heat
+from attribeval.plots.style import INK, LINES, TRUTH, UNSIGNED, decorate, new_figure, shorten
+
+if TYPE_CHECKING:
+    from attribeval.results.result import Result
+
+
+def plot_examples(result: Result) -> Figure:
+    """Figures 3 and 7: for example images, the maps of f_o and f_s, and of f_s without the object; white is the object.
+
+    Args:
+        result: What `Evaluator.bam` returned.
+
+    Returns:
+        matplotlib Figure.
+
+    Raises:
+        AttribevalError: If the result holds no examples.
+    """
+    if "examples/images" not in result.arrays:
+        raise AttribevalError("Expected a result with example panels. Received one without.")
+    names = [str(name) for name in result.arrays["examples/methods"]]
+    images, scenes, masks = (result.arrays[f"examples/{part}"] for part in ("images", "scenes", "masks"))
+    columns = [("f_o", images, "f_o"), ("f_s", images, "f_s"), ("alone", scenes, "f_s, no object")]
+    n = len(images)
+    figure = new_figure(1.35 * (len(names) + 1), 1.42 * 3 * n + 0.4)
+    axes = figure.subplots(3 * n, len(names) + 1, squeeze=False)
+    for i in range(n):
+        for j, (part, shown, title) in enumerate(columns):
+            row = axes[3 * i + j]
+            row[0].imshow(shown[i], extent=(0, masks.shape[2], masks.shape[1], 0))
+            row[0].set_ylabel(title, fontsize=8.5, color=INK)
+            photograph = shown[i] / 255.0
+            for m, name in enumerate(names):
+                draw_heat(row[m + 1], result.arrays[f"examples/{part}"][m, i], UNSIGNED, photograph)
+                row[m + 1].contour(
+                    np.arange(masks.shape[2]) + 0.5, np.arange(masks.shape[1]) + 0.5, masks[i].astype(float), [0.5],
+                    colors=TRUTH, linewidths=0.7,
+                )  # fmt: skip
+                if i == 0 and j == 0:
+                    row[m + 1].set_title(shorten(name, 34), fontsize=8, color=INK, parse_math=False)
+    for ax in axes.flat:
+        ax.set_xticks([])
+        ax.set_yticks([])
+    return figure
+
+
+def plot_patches(result: Result) -> Figure:
+    """What the patches do to the logits: before and after the optimisation, beside the logits' own norm.
+
+    Args:
+        result: What `Evaluator.bam` returned.
+
+    Returns:
+        matplotlib Figure.
+    """
+    change, before, scale = (result.arrays[f"patches/{name}"] for name in ("change", "before", "scale"))
+    figure = new_figure(6.4, 3.2)
+    ax = figure.subplots()
+    low = max(min(change.min(), before.min()), 1e-3)
+    bins = np.geomspace(low, max(scale.max(), before.max()) * 1.05, 40)
+    for values, label, (colour, dash) in (
+        (scale, "‖f(x)‖", LINES[4]),
+        (before, "‖f(x+δ)−f(x)‖, the object as pasted", LINES[1]),
+        (change, "‖f(x+δ)−f(x)‖, optimised", LINES[0]),
+    ):
+        ax.hist(np.maximum(values, low), bins.tolist(), histtype="step", color=colour, ls=dash, lw=1.8, label=label)
+    ax.set_xscale("log")
+    ax.legend(frameon=False, fontsize=8)
+    decorate(ax, "Functionally insignificant patches", "y")
+    ax.yaxis.set_major_formatter(ScalarFormatter())
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("norm over all logits", fontsize=8.5, color=INK)
+    ax.set_ylabel("images", fontsize=8.5, color=INK)
+    return figure

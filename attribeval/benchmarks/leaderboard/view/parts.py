@@ -1,0 +1,53 @@
+"""What the pictures of a leaderboard share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.patches import Rectangle
+
+from attribeval.errors import AttribevalError
+from attribeval.plots.style import INK, cut
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from attribeval.results.result import Result
+
+LONGEST = 36
+_COLUMNS = {"method", "kind", "benchmark", "value", "low", "high", "rank", "group", "error"}
+
+
+def check_table(result: Result) -> None:
+    missing = _COLUMNS - set(result.table.columns)
+    if missing or result.table.empty:
+        raise AttribevalError(f"Expected the table of a leaderboard. Received one without {sorted(missing) or 'rows'}.")
+
+
+def ordered(result: Result) -> tuple[list[str], list[float | None]]:
+    rows = [row for row in result.settings["average_ranks"] if row["family"] == "all"]
+    return [row["method"] for row in rows], [row["value"] for row in rows]
+
+
+def name_rows(ax: Axes, methods: list[str], result: Result) -> None:
+    ax.set_yticks(range(len(methods)), [short(name) for name in methods], fontsize=8.5, color=INK)
+    for label, name in zip(ax.get_yticklabels(), methods, strict=True):
+        label.set_parse_math(False)
+        label.set_fontstyle("italic" if result.settings["kinds"][name] == "control" else "normal")
+    for label in ax.get_xticklabels():
+        label.set_parse_math(False)
+
+
+def rectangle(x: float, y: float, width: float, height: float, colour: Any, hatch: str = "") -> Rectangle:
+    edge = "#d0d5dd" if hatch else "#e4e7ec"
+    return Rectangle((x, y), width, height, facecolor=colour, edgecolor=edge, lw=0.5, hatch=hatch)
+
+
+def bare(ax: Axes) -> None:
+    ax.tick_params(length=0, pad=3)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def short(text: str) -> str:
+    return cut(text, LONGEST)
