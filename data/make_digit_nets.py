@@ -23,7 +23,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 
-from attribeval.datasets.digit_scenes import CROP, OBJECTS, SCENES, SceneSplit, _photograph, _tiles, digit_scenes
+from attribeval.datasets.digit_pictures import cut_tiles, read_photograph
+from attribeval.datasets.digit_scenes import CROP, OBJECTS, SCENES, SceneSplit, digit_scenes
 
 FOLDER = Path(__file__).resolve().parents[1] / "attribeval" / "models" / "digit_nets"
 N_TRAIN = 10_000
@@ -69,7 +70,7 @@ def held_out(split: SceneSplit, label: str) -> np.ndarray:
     """Which images --validate keeps from training: a tenth of the digits, or a seventh of the photographs' tiles."""
     if label == "object":
         return split.digit_index % 10 == 0
-    tiles = [[box for box, _ in _tiles(_photograph(scene).shape)] for scene in SCENES]
+    tiles = [[box for box, _ in cut_tiles(read_photograph(scene).shape)] for scene in SCENES]
 
     def tile_of(scene: int, crop: np.ndarray) -> int:
         x0, y0, x1, y1 = crop

@@ -223,7 +223,8 @@ def metric_functions(cls: type) -> list[Any]:
     """Public functions of a benchmark's file: its metric, which scores anyone's maps."""
     module = sys.modules[cls.__module__]
     found = inspect.getmembers(module, inspect.isfunction)
-    return [one for name, one in found if one.__module__ == module.__name__ and not name.startswith("_")]
+    ours = [one for name, one in found if one.__module__ == module.__name__ or name in metrics.__all__]
+    return [one for one in ours if not one.__name__.startswith("_")]
 
 
 OWN_PAGES = """

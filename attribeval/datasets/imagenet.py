@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -13,20 +12,17 @@ from pathlib import Path, PurePath
 from typing import Literal, TextIO
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from attribeval.datasets import wnids
-from attribeval.datasets.images import image_size
+from attribeval.datasets.imagenet_boxes import Box, read_boxes, stem_of
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError, unknown
-from attribeval.progress import is_quiet
 
 _SPLITS = ("train", "val")
 _SUFFIXES = (".jpeg", ".jpg", ".png")
 _GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 # Where the devkit's data files may lie below a folder.
 _DEVKIT = ("ILSVRC2012_devkit_t12/data", "devkit/data", "data", "")
-_Box = tuple[float, float, float, float]
 
 
 def imagenet(
@@ -99,17 +95,13 @@ def imagenet(
     return Samples(
         paths,
         [classes.index(wnid, f"image {path!r}") for path, wnid in zip(paths, labels, strict=True)],
-        boxes=_boxes(paths, labels, solution, solution_file, root, places, split, boxes) if boxes else None,
-        ids=[_stem(path) for path in paths],
+        boxes=read_boxes(paths, labels, solution, solution_file, root, places, split, boxes) if boxes else None,
+        ids=[stem_of(path) for path in paths],
         class_names=classes.names,
         wnids=classes.wnids,
         exif=False,
         name=f"imagenet-{split}",
     )
-
-
-def _stem(path: str) -> str:
-    return PurePath(path).stem
 
 
 def _find_images(root: Path, split: str) -> tuple[Path, list[tuple[str, str | None]], list[str]]:
@@ -163,9 +155,9 @@ def _locate(places: list[Path], *names: str) -> Path | None:
     return next((place / name for place in places for name in names if (place / name).is_file()), None)
 
 
-def _read_solution(path: Path) -> dict[str, tuple[str, list[_Box]]]:
+def _read_solution(path: Path) -> dict[str, tuple[str, list[Box]]]:
     """Image id -> (WNID, boxes in pixels) from the lines "id,n01440764 x0 y0 x1 y1 n01440764 …" of a solution CSV."""
-    found: dict[str, tuple[str, list[_Box]]] = {}
+    found: dict[str, tuple[str, list[Box]]] = {}
     with _text(path) as file:
         rows = csv.reader(file)
         header = next(rows, None)
@@ -205,7 +197,7 @@ def _text(path: Path) -> Iterator[TextIO]:
 def _flat_labels(
     images: list[tuple[str, str | None]],
     solution_file: Path | None,
-    solution: dict[str, tuple[str, list[_Box]]],
+    solution: dict[str, tuple[str, list[Box]]],
     meta: Path | None,
     places: list[Path],
     split: str,
@@ -224,7 +216,7 @@ def _flat_labels(
             f"and (for 'val') {_GROUND_TRUTH} with {wnids.META}, in {', '.join(map(repr, map(str, places)))} and the "
             "devkit's folder below. Put them there, or pass the folder that holds them."
         )
-    labels = [wnid if wnid is not None else known.get(_stem(path)) for path, wnid in images]
+    labels = [wnid if wnid is not None else known.get(stem_of(path)) for path, wnid in images]
     for (path, _), label in zip(images, labels, strict=True):
         if label is None:
             raise AttribevalError(
@@ -239,7 +231,7 @@ def _devkit_labels(images: list[tuple[str, str | None]], truth_file: Path, meta:
     lines = truth_file.read_text(encoding="ascii", errors="replace").split()
     known: dict[str, str] = {}
     for path, _ in images:
-        stem = _stem(path)
+        stem = stem_of(path)
         number = re.search(r"val_(\d+)", stem)
         line = int(number.group(1)) if number else 0
         if 1 <= line <= len(lines):
@@ -251,97 +243,3 @@ def _devkit_labels(images: list[tuple[str, str | None]], truth_file: Path, meta:
                 )
             known[stem] = by_id[int(text)][0]
     return known
-
-
-def _boxes(
-    paths: list[str],
-    labels: list[str],
-    solution: dict[str, tuple[str, list[_Box]]],
-    solution_file: Path | None,
-    root: Path,
-    places: list[Path],
-    split: str,
-    wanted: Literal["auto"] | bool,
-) -> list[np.ndarray] | None:
-    """Relative boxes of every image, or None when there are no annotations at all (and none are demanded)."""
-    folders = [place / below / split for place in places for below in ("Annotations/CLS-LOC", "Annotations")]
-    folders = [folder for folder in folders if folder.is_dir()][:1] or [root]
-    xml_files = _index_xml(folders[0], {_stem(path) for path in paths})
-    found: list[np.ndarray] = []
-    for path, wnid in zip(
-        tqdm(paths, desc="boxes", unit="image", delay=2, disable=is_quiet() or None), labels, strict=True
-    ):
-        stem = _stem(path)
-        if stem in xml_files:
-            boxes = _read_xml(xml_files[stem], wnid)
-        elif stem in solution:
-            height, width = image_size(path)
-            where = f"image {stem!r} in {str(solution_file)!r} (in a frame of the image's own size)"
-            boxes = [_relative(box, width, height, where) for box in solution[stem][1] if solution[stem][0] == wnid]
-        else:
-            boxes = []
-        if wanted is True and not boxes:
-            raise AttribevalError(
-                f"Image {path!r} has no box of its label {wnid}: looked for {stem}.xml below {str(folders[0])!r} and "
-                f"for LOC_{split}_solution.csv in {', '.join(map(repr, map(str, places)))}. Pass the folder that also "
-                "holds Annotations/CLS-LOC, or boxes='auto' (an empty list where there is none) or boxes=False."
-            )
-        found.append(np.array(boxes, dtype=np.float64).reshape(-1, 4))
-    return found if wanted is True or xml_files or solution else None
-
-
-def _index_xml(folder: Path, ids: set[str]) -> dict[str, str]:
-    """Image id -> path of its XML, for the ids that have one anywhere below; each directory is listed once."""
-    found: dict[str, str] = {}
-    seen: set[str] = set()
-    for directory, subfolders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(directory)
-        if real in seen:  # a link back up
-            subfolders.clear()
-            continue
-        seen.add(real)
-        for name in names:
-            if name.endswith(".xml") and name[:-4] in ids:
-                path = str(PurePath(directory, name))
-                if found.setdefault(name[:-4], path) != path:
-                    raise AttribevalError(
-                        f"Expected one annotation per image. Received {found[name[:-4]]!r} and {path!r}: pass a folder "
-                        "that holds only those of ImageNet's localisation task (CLS-LOC)."
-                    )
-    return found
-
-
-def _read_xml(path: str, wnid: str) -> list[_Box]:
-    """The relative boxes of the objects named `wnid` in a PASCAL VOC annotation."""
-    from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import ParseError, parse
-
-    try:
-        annotation = parse(path).getroot()
-        width, height = (float(annotation.findtext(f"size/{side}") or "") for side in ("width", "height"))
-        boxes = []
-        for number, thing in enumerate(annotation.findall("object")):
-            if (thing.findtext("name") or "").strip() == wnid:
-                edges = [float(thing.findtext(f"bndbox/{edge}") or "") for edge in ("xmin", "ymin", "xmax", "ymax")]
-                boxes.append(((edges[0], edges[1], edges[2], edges[3]), f"object {number} of {path!r}"))
-    except DefusedXmlException as error:
-        raise AttribevalError(
-            f"Refused {path!r}: it declares XML entities, as an entity bomb does ({type(error).__name__}), which no "
-            "annotation of ImageNet needs. Remove it or fetch it again."
-        ) from error
-    except (ParseError, OSError, ValueError, LookupError, RecursionError) as error:
-        raise AttribevalError(
-            "Expected a PASCAL VOC annotation with size/width, size/height and, per object, name and bndbox/xmin, ymin,"
-            f" xmax, ymax as numbers. Received {path!r} ({error}). Fetch it again, or read with boxes=False."
-        ) from error
-    return [_relative(box, width, height, where) for box, where in boxes]
-
-
-def _relative(box: _Box, width: float, height: float, where: str) -> _Box:
-    x0, y0, x1, y1 = box
-    if not (0 <= x0 < x1 <= width < math.inf and 0 <= y0 < y1 <= height < math.inf):
-        raise AttribevalError(
-            f"Expected a box xmin < xmax, ymin < ymax inside its annotated frame of {width:g} × {height:g} (width × "
-            f"height). Received {list(box)} for {where}. Correct the file, or read with boxes=False."
-        )
-    return x0 / width, y0 / height, x1 / width, y1 / height

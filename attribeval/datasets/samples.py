@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from attribeval.datasets.given import box_array, check_boxes, check_masks, class_indices, stacked
 from attribeval.datasets.images import image_size, read_image, resize
 from attribeval.datasets.listing import first_twice
 from attribeval.datasets.masks import ArrayMask, Mask
 from attribeval.datasets.streams import read_dataset
-from attribeval.errors import AttribevalError, unknown
+from attribeval.errors import AttribevalError
 
 
 class Samples:
@@ -58,7 +59,7 @@ class Samples:
         exif: bool = False,
         name: str = "samples",
     ):
-        images = _stacked(images)
+        images = stacked(images)
         if isinstance(images, np.ndarray):
             if images.ndim != 4 or images.dtype.kind not in "buif":
                 raise AttribevalError(
@@ -77,9 +78,9 @@ class Samples:
                     "[datasets.masks.ArrayMask(mask), ...]."
                 )
         self.images = images
-        self.labels = _class_indices(labels, class_names)
+        self.labels = class_indices(labels, class_names)
         self.ids = list(ids) if ids is not None else default_ids
-        self.boxes = None if boxes is None else [_box_array(b, i) for i, b in enumerate(boxes)]
+        self.boxes = None if boxes is None else [box_array(b, i) for i, b in enumerate(boxes)]
         self.masks = masks if masks is None or isinstance(masks, np.ndarray) else list(masks)
         self.class_names = None if class_names is None else list(class_names)
         self.wnids = None if wnids is None else list(wnids)
@@ -131,23 +132,6 @@ class Samples:
             name=name,
         )
 
-    def _check_masks(self) -> None:
-        if isinstance(self.masks, list):
-            for name, mask in zip(self.ids, self.masks, strict=True):
-                if not isinstance(mask, Mask):
-                    raise AttribevalError(
-                        f"Expected masks with a method at(size). Received {type(mask).__name__} for image {name!r}: "
-                        "wrap arrays in datasets.masks.ArrayMask."
-                    )
-            return
-        if self.masks is None or not isinstance(self.images, np.ndarray):
-            return
-        sizes = self.images.shape[:3]
-        if self.masks.dtype != bool or self.masks.shape != sizes:
-            raise AttribevalError(
-                f"Expected masks of shape {sizes}, bool. Received: {self.masks.shape}, {self.masks.dtype}."
-            )
-
     def _check(self) -> None:
         n = len(self.images)
         given: dict[str, Sized | None] = {"labels": self.labels, "ids": self.ids}
@@ -163,15 +147,8 @@ class Samples:
                 f"Expected labels below {len(self.class_names)}, the number of class_names. Received {self.labels[i]} "
                 f"for image {self.ids[i]!r}."
             )
-        self._check_masks()
-        for name, boxes in zip(self.ids, self.boxes, strict=True) if self.boxes is not None else ():
-            inside = (boxes[:, :2] >= 0).all(1) & (boxes[:, 2:] <= 1).all(1)
-            bad = ~(inside & (boxes[:, :2] < boxes[:, 2:]).all(1))
-            if bad.any():
-                raise AttribevalError(
-                    f"Expected boxes x0 < x1, y0 < y1, relative to the image (0 to 1). Received "
-                    f"{boxes[bad][0].round(4).tolist()} for image {name!r}: correct or drop it."
-                )
+        check_masks(self.masks, self.images, self.ids)
+        check_boxes(self.boxes or [], self.ids)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -269,45 +246,3 @@ class Samples:
         if self.exif:
             return [read_image(path, exif=True).shape[:2] for path in self.images]
         return [image_size(path) for path in self.images]
-
-
-def _stacked(images: Any) -> Any:
-    """A list of arrays as one array; anything else as it is."""
-    if not isinstance(images, (list, tuple)) or not images or not all(hasattr(one, "__array__") for one in images):
-        return images
-    arrays = [np.asarray(one) for one in images]
-    shapes = sorted({array.shape for array in arrays})
-    if len(shapes) > 1:
-        raise AttribevalError(f"Expected images of one size. Received {shapes[:3]}: resize them, or pass paths.")
-    return np.stack(arrays)
-
-
-def _class_indices(labels: Sequence[int] | Sequence[str] | np.ndarray, class_names: Sequence[str] | None) -> np.ndarray:
-    array = np.array(labels)  # a copy: the caller's array may change later
-    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-    if array.ndim == 1 and array.dtype.kind == "U" and class_names is not None:
-        places = {name: place for place, name in enumerate(class_names)}
-        other = next((i for i, name in enumerate(array.tolist()) if name not in places), None)
-        if other is not None:
-            raise unknown(f"class of image number {other}", str(array[other]), places)
-        array = np.array([places[name] for name in array.tolist()])
-    if array.size == 0:
-        array = array.astype(np.int64)
-    if array.ndim != 1 or array.dtype.kind not in "ui":
-        raise AttribevalError(
-            "Expected labels to be class indices, ints (N,). Received: "
-            f"{array.dtype} of shape {array.shape}. Names need class_names=."
-        )
-    if (array < 0).any():
-        i = int(array.argmin())
-        raise AttribevalError(f"Expected labels from 0. Received {array[i]} for image number {i}: correct or drop it.")
-    return array.astype(np.int64)
-
-
-def _box_array(boxes: np.ndarray, item: int) -> np.ndarray:
-    array = np.array(boxes, dtype=np.float64)
-    if array.size == 0:
-        return array.reshape(0, 4)
-    if array.ndim != 2 or array.shape[1] != 4:
-        raise AttribevalError(f"Expected boxes (k, 4) per image. Received {array.shape} for image number {item}.")
-    return array

@@ -68,7 +68,7 @@ class Spool:
     def array(self, limit: int | None = None) -> np.ndarray:
         """All images, or the first so many, (N, H, W, C): in memory, or a read-only map of the file."""
         count = self._count if limit is None else min(limit, self._count)
-        if self._file is None:
+        if self._file is None or self._dtype is None:
             return np.concatenate(self._batches)[:count]
         try:
             self._file.flush()
@@ -76,4 +76,4 @@ class Spool:
             if not is_disk_full(error):
                 raise
             raise AttribevalError(f"Expected room in {tempfile.gettempdir()}. Received a full disk.") from error
-        return np.memmap(self._file, self._dtype, mode="r", shape=(count, *self._shape))
+        return np.memmap(self._file, np.dtype(self._dtype), mode="r", shape=(count, *self._shape))

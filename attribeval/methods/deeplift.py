@@ -11,7 +11,8 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.baselines import baseline_input, read_baseline
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.models.propagation.deeplift import MaxPool, Rule, contributions
+from attribeval.models.propagation.deeplift import contributions
+from attribeval.models.propagation.paired_pass import MaxPool, Rule
 
 
 @dataclass(frozen=True)

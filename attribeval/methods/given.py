@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from os import PathLike, sep
 from pathlib import Path, PurePath
@@ -21,6 +21,7 @@ from attribeval.methods.registry import build_method
 from attribeval.methods.spelling import written
 
 Given = str | PathLike | Method | Any  # also a function, an array, `Attributions`
+CONTROLS = ("random", "sobel")  # what every study measures beside the methods: they look at no score
 _PATHS = (str, PathLike)
 
 
@@ -125,14 +126,14 @@ def method_of(given: Any, label: str) -> Method:
     )
 
 
-def with_controls(methods: Mapping[str, Method], controls: Sequence[str]) -> dict[str, Method]:
-    """The methods, and those controls that are not among them.
+def with_controls(methods: Mapping[str, Method]) -> dict[str, Method]:
+    """The methods, and those `CONTROLS` that are not among them.
 
     Raises:
         AttribevalError: If a control's name was given to something else.
     """
     found = dict(methods)
-    for name in controls:
+    for name in CONTROLS:
         control = build_method(name)
         if type(found.setdefault(name, control)) is not type(control):
             raise AttribevalError(f"Expected the label {name!r} to be the control's. Received it for another method.")

@@ -42,7 +42,7 @@ _HOMES = {
     "relevance_rank_accuracy": "localisation.relevance_rank_accuracy",
     "repeatability": "class_sensitivity.repeatability",
     "road": "faithfulness.road",
-    "road_curves": "faithfulness.road",
+    "road_curves": "faithfulness.road_curves",
     "sensitivity_n": "faithfulness.sensitivity_n",
     "single_deletion": "faithfulness.idsds",
     "sparseness": "complexity.sparseness",

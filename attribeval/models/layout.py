@@ -225,8 +225,7 @@ def joined(parts: Sequence[Axis | None], sizes: Sequence[int | None]) -> Axis | 
     if not placed:
         return channel_axis(sum(sizes))
     (k,) = placed
-    units = merged(parts[k])
-    extra = sum(sizes[:k])
+    units, extra = merged(parts[k]), sum(sizes[:k])
     if k != len(parts) - 1:
         return None
     if len(units) == 1 and units[0].of == "tokens":

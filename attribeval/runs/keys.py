@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from attribeval.common.options import options_of
+from attribeval.models.architecture import without_names
 from attribeval.models.classifier import Classifier
 
 
@@ -40,7 +41,7 @@ def model_key(classifier: Classifier) -> dict[str, Any]:
     """
     model = classifier.model
     try:
-        architecture = _without_names(json.loads(model.to_json()), {})
+        architecture = without_names(json.loads(model.to_json()))
     except Exception:  # subclassed models have none, and Keras raises what it likes
         architecture = [f"{type(model).__module__}.{type(model).__qualname__}", len(classifier.layer_names)]
     target = classifier.target_layer
@@ -56,20 +57,6 @@ def model_key(classifier: Classifier) -> dict[str, Any]:
         "target_layer": layers.index(last) if last in layers else target,
         "input": [str(classifier.input_shape), str(classifier.dtype)],
     }
-
-
-_NAMES = ("name", "keras_history", "input_layers", "output_layers")
-_IRRELEVANT = ("shared_object_id", "compile_config", "registered_name")  # an address in memory; training; of no effect
-
-
-def _without_names(part: Any, numbers: dict[str, int], is_name: bool = False) -> Any:
-    """A model's JSON with its layers numbered in the order in which they appear."""
-    if isinstance(part, dict):
-        kept = {key: value for key, value in part.items() if key not in _IRRELEVANT}
-        return {key: _without_names(value, numbers, is_name or key in _NAMES) for key, value in kept.items()}
-    if isinstance(part, list):
-        return [_without_names(one, numbers, is_name) for one in part]
-    return numbers.setdefault(part, len(numbers)) if is_name and isinstance(part, str) else part
 
 
 def method_key(method: Any) -> dict[str, Any]:

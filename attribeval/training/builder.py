@@ -12,6 +12,7 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.importable import function_in_file, place_of, running
+from attribeval.models.architecture import without_names
 from attribeval.models.classifier import Classifier
 
 
@@ -47,7 +48,7 @@ def describe(build_model: Callable[[], Any]) -> dict[str, Any]:
     }
     text = _architecture(model)
     place = {"architecture": text} if text is not None else _place(build_model)
-    identity = _without_names(json.loads(text)) if text is not None else [place, [list(v.shape) for v in model.weights]]
+    identity = without_names(json.loads(text)) if text is not None else [place, [list(v.shape) for v in model.weights]]
     digest = hashlib.blake2b(json.dumps([identity, about]).encode(), digest_size=8).hexdigest()
     return place | about | {"hash": digest}
 
@@ -122,27 +123,6 @@ def _of_keras(config: Any) -> bool:
         return True
     module = config.get("module") or ("" if "registered_name" in config else "keras")
     return module.split(".")[0] == "keras" and all(map(_of_keras, config.values()))
-
-
-def _without_names(config: Any) -> Any:
-    """An architecture with every name replaced by its number: Keras counts on in each process (conv2d_7)."""
-    numbers: dict[str, str] = {}
-
-    def collect(part: Any) -> None:
-        if isinstance(part, dict) and isinstance(part.get("name"), str) and "class_name" not in part:
-            numbers.setdefault(part["name"], f"name {len(numbers)}")
-        for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-            collect(one)
-
-    def replace(part: Any) -> Any:
-        if isinstance(part, dict):
-            return {key: replace(value) for key, value in part.items()}
-        if isinstance(part, list):
-            return [replace(value) for value in part]
-        return numbers.get(part, part) if isinstance(part, str) else part
-
-    collect(config)
-    return replace(config)
 
 
 def _place(function: Callable) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import skimage
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from attribeval.datasets import digit_pictures
 from attribeval.datasets.digit_scenes import OBJECTS, SCENES, DigitScenes, SceneSplit, digit_scenes
 from attribeval.errors import AttribevalError
 
@@ -202,10 +203,9 @@ def test_unknown_label_lists_the_labels(data):
 
 
 def test_missing_photographs_name_the_remedy(monkeypatch):
-    module = sys.modules["attribeval.datasets.digit_scenes"]  # its name in the package is the function
-    monkeypatch.setitem(module._FILES, "cat", "no_such_photograph.png")
+    monkeypatch.setitem(digit_pictures._FILES, "cat", "no_such_photograph.png")
     with pytest.raises(AttribevalError, match=r"no_such_photograph\.png.*pip install"):
-        module.digit_scenes(n_train=1, n_test=1)
+        digit_scenes(n_train=1, n_test=1)
 
 
 def test_shipped_nets_are_small():

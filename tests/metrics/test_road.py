@@ -8,7 +8,8 @@ import pytest
 from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.imputation import impute
 from attribeval.metrics.faithfulness.relaxation import gather, spread
-from attribeval.metrics.faithfulness.road import Road, RoadLerf, RoadMorf, _noise, imputed, road, road_curves
+from attribeval.metrics.faithfulness.road import Road, RoadLerf, RoadMorf, road
+from attribeval.metrics.faithfulness.road_curves import _noise, imputed, road_curves
 from attribeval.metrics.subject import Explained, Subject
 
 RNG = np.random.default_rng(5)

@@ -8,8 +8,8 @@ from scipy import stats
 
 from attribeval.attributer import image_seeds
 from attribeval.errors import AttribevalError
+from attribeval.metrics.correlation import pearson, spearman
 from attribeval.metrics.faithfulness.cells import cell_sums, grid_cells
-from attribeval.metrics.faithfulness.correlation import pearson, spearman
 from attribeval.metrics.faithfulness.scoring import clean_scores, target_scores
 from attribeval.metrics.faithfulness.subsets import shared_drops, subset_drops, subset_sums, subsets
 from attribeval.metrics.subject import Subject

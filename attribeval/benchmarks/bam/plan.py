@@ -21,7 +21,6 @@ PAPER_METHODS = (
     "guided_backprop",
     "guided_gradcam",
 )
-CONTROLS = ("random", "sobel")
 _SLOW = ("perturbation", "model-agnostic", "region")  # families
 _SLOW_TOO = ("scorecam", "guided_ig")
 _QUICK = ("gradient_shap", "deep_shap")  # a few passes, although their family is slow
@@ -57,7 +56,7 @@ def make_plan(options: BamOptions) -> Plan:
         data = digits(n_train=20_000, n_test=10_000)
     if not isinstance(data, Bam):
         raise AttribevalError(f"Expected Bam data. Received: {type(data).__name__}.")
-    built = given.with_controls(built, CONTROLS)
+    built = given.with_controls(built)
     kinds: dict[str, str] = {name: given.kind_of(method) for name, method in built.items()}
     slow = [name for name, method in built.items() if _is_slow(method)]
     return Plan(data, built, kinds, slow, options.slow_images, find_net(options.net), tuple(map(float, options.ks)))

@@ -14,7 +14,6 @@ from attribeval.metrics import registry
 from attribeval.metrics.card import Benchmark
 from attribeval.metrics.function import function_metric
 
-CONTROLS = ("random", "sobel")
 # Every family of methods that needs at most some 50 model evaluations an image.
 DEFAULT_METHODS = (
     "gradient", "gradient_x_input", "integrated_gradients", "smoothgrad(gradient)", "smoothgrad_squared(gradient)",
@@ -26,7 +25,7 @@ _BY_HAND = ("fine-tuned",)  # what only the user can give, as an option of the b
 
 
 def choose_methods(methods: Given | Sequence[Given] | Mapping[str, Given] | None) -> dict[str, Method]:
-    """Methods by label, the controls `CONTROLS` among them.
+    """Methods by label, the controls among them.
 
     Args:
         methods: As `methods.given.methods_of` takes them; None: `DEFAULT_METHODS`.
@@ -34,7 +33,7 @@ def choose_methods(methods: Given | Sequence[Given] | Mapping[str, Given] | None
     Raises:
         AttribevalError: If there is none, a name is unknown, or a control's name is given to something else.
     """
-    return given.with_controls(given.methods_of(DEFAULT_METHODS if methods is None else methods), CONTROLS)
+    return given.with_controls(given.methods_of(DEFAULT_METHODS if methods is None else methods))
 
 
 def choose_benchmarks(

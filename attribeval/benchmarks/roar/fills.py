@@ -8,11 +8,11 @@ from attribeval.benchmarks.roar.records import Records
 from attribeval.common.fills import Fill, check_fill
 from attribeval.common.seeds import normal
 from attribeval.errors import AttribevalError
+from attribeval.metrics.faithfulness.imputation import impute as solved
 
 FILLS = ("mean", "blur", "linear")
 BLUR = 1 / 10  # σ as a part of the shorter side, as wherever else an image is blurred to nothing
 _NOISE = 0.01  # of the value range (Rong et al. 2022, section 4.3)
-_NEIGHBOURS = [(dy, dx, 1 / 12 if dy and dx else 1 / 6) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
 def channel_mean(records: Records) -> np.ndarray:
@@ -68,9 +68,8 @@ def constant_fill(fill: Fill, channels: int, mean: np.ndarray | None) -> np.ndar
 def impute(images: np.ndarray, masks: np.ndarray, seeds: np.ndarray, span: np.ndarray, empty: np.ndarray) -> np.ndarray:
     """Noisy linear imputation (Rong et al. 2022, section 4.3, equation 5).
 
-    Every removed value is the mean of its eight neighbours, kept or removed, with weights 1/6 beside and 1/12 across;
-    at the border the weights of those that exist are scaled to 1. One sparse system per image and channel, or one per
-    image where the channels share a mask. Then Gaussian noise is added to what was removed.
+    Solved by `metrics.faithfulness.imputation`, per image and channel, or per image where the channels share a mask.
+    Then Gaussian noise is added to what was removed.
 
     Args:
         images: float32 (B, H, W, C).
@@ -90,33 +89,5 @@ def impute(images: np.ndarray, masks: np.ndarray, seeds: np.ndarray, span: np.nd
             if removed.all():
                 image[..., group] = empty[group]
             elif removed.any():
-                image[removed, group] = _solve(image[..., group], removed)
+                image[..., group] = solved(image[..., group], removed)
     return np.where(masks, normal(seeds, out, _NOISE * np.asarray(span)), out).astype(np.float32)
-
-
-def _solve(image: np.ndarray, removed: np.ndarray) -> np.ndarray:
-    """Removed pixels (n, C) of one image (H, W, C), in raster order."""
-    from scipy.sparse import csc_array
-    from scipy.sparse.linalg import splu
-
-    height, width = removed.shape
-    number = np.full(removed.shape, -1)
-    ys, xs = np.nonzero(removed)
-    n = len(ys)
-    number[ys, xs] = np.arange(n)
-    known = np.zeros((n, image.shape[-1]))
-    weight = np.zeros(n)
-    entries = []
-    for dy, dx, w in _NEIGHBOURS:
-        y, x = ys + dy, xs + dx
-        there = np.flatnonzero((y >= 0) & (y < height) & (x >= 0) & (x < width))
-        y, x = y[there], x[there]
-        weight[there] += w
-        other = number[y, x]
-        kept = other < 0
-        known[there[kept]] += w * image[y[kept], x[kept]]
-        entries.append((np.full(np.count_nonzero(~kept), -w), there[~kept], other[~kept]))
-    entries.append((weight, np.arange(n), np.arange(n)))
-    values, rows, columns = (np.concatenate(part) for part in zip(*entries, strict=True))
-    system = csc_array((values, (rows, columns)), shape=(n, n))
-    return splu(system, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(known)

@@ -9,15 +9,17 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from attribeval.benchmarks.roar.ranks import Mode, check_fractions
+from attribeval.benchmarks.roar.fractions import check_fractions
+from attribeval.benchmarks.roar.ranks import Mode
 from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
+from attribeval.methods.given import CONTROLS as OF_EVERY_STUDY
 
 # Hooker et al. 2019, section 4.1 and appendix 6.4: three bases, each raw, squared, and in three ensembles.
 PAPER_ESTIMATORS = tuple(
     f"{how}{base}" for base in ("GRAD", "IG", "GB") for how in ("", "SQ-", "SG-", "SG-SQ-", "VAR-")
 )
-PAPER_CONTROLS = ("random", "sobel")
+PAPER_CONTROLS = OF_EVERY_STUDY
 MODES: tuple[Mode, ...] = ("remove", "keep")
 CONTROLS = ("leakage", "max_filter", "recursive")
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from attribeval.benchmarks.roar.fractions import MOST, check_fractions
 from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError, unknown
 from attribeval.metrics.faithfulness.ranking import counts
@@ -23,44 +24,7 @@ from attribeval.metrics.faithfulness.ranking import counts
 PER = ("value", "pixel")
 Mode = Literal["remove", "keep"]
 MODES: tuple[Mode, ...] = ("remove", "keep")
-_MOST = 15  # fractions: with 16 levels two values still share a byte
 _STREAM = 2**34  # random numbers that break ties; samples and baselines are folded in with smaller ones
-
-
-def check_fractions(fractions: Sequence[float]) -> tuple[float, ...]:
-    """Refuse fractions that make no grid.
-
-    Args:
-        fractions: Shares of the values that are removed or kept, strictly increasing, above 0 and at most 1.
-
-    Returns:
-        The fractions as floats.
-
-    Raises:
-        AttribevalError: If there is none or more than 15, one is outside (0, 1], or they do not increase.
-    """
-    try:
-        checked = tuple(float(fraction) for fraction in fractions)
-    except (TypeError, ValueError) as error:
-        raise AttribevalError(
-            f"Expected fractions as numbers, such as [0.3, 0.6, 0.9]. Received: {fractions!r}."
-        ) from error
-    if not 1 <= len(checked) <= _MOST:
-        raise AttribevalError(f"Expected 1 to {_MOST} fractions. Received {len(checked)}: run several grids.")
-    for i, fraction in enumerate(checked):
-        if fraction == 0:
-            raise AttribevalError(
-                "Expected fractions above 0. Received: 0. Leave it out: the unmodified model is in every grid."
-            )
-        if not 0 < fraction <= 1:
-            raise AttribevalError(
-                f"Expected fractions between 0 and 1, such as 0.3 for 30 %. Received: {fraction} as number {i}."
-            )
-        if i and fraction <= checked[i - 1]:
-            raise AttribevalError(
-                f"Expected fractions that increase. Received: {fraction} after {checked[i - 1]}: sort them."
-            )
-    return checked
 
 
 def levels(
@@ -148,8 +112,8 @@ def _threads() -> ThreadPoolExecutor:
 
 def values_per_byte(m: int) -> int:
     """How many levels of m fractions fit a byte: 8 for m = 1, then 5, 4, 3, 3, and 2 from m = 6 to 15."""
-    if not 1 <= m <= _MOST:
-        raise AttribevalError(f"Expected 1 to {_MOST} fractions. Received: {m}.")
+    if not 1 <= m <= MOST:
+        raise AttribevalError(f"Expected 1 to {MOST} fractions. Received: {m}.")
     n = 1
     while (m + 1) ** (n + 1) <= 256:
         n += 1
@@ -232,7 +196,7 @@ def table_rule(table: np.ndarray) -> tuple[int, int, int, bool]:
     Raises:
         AttribevalError: If it is no such table.
     """
-    for m in range(1, _MOST + 1):
+    for m in range(1, MOST + 1):
         for index in range(m):
             for mode in MODES:
                 if np.array_equal(table, mask_table(m, index, mode)):

@@ -158,7 +158,8 @@ def read_source(
     splits = {}
     for split, part in zip(SPLITS, parts, strict=True):
         if is_dataset(part):
-            size = None if None in input_shape[:2] else (int(input_shape[0]), int(input_shape[1]))
+            height, width = input_shape[:2]
+            size = None if height is None or width is None else (height, width)
             part = Samples.from_dataset(part, size=size, name=split)
         samples = part.samples() if not isinstance(part, Samples) and hasattr(part, "samples") else part
         if not isinstance(samples, Samples):

@@ -15,7 +15,6 @@ from attribeval.methods import abilities, given
 from attribeval.methods.card import Method
 from attribeval.methods.given import Given
 
-CONTROLS = ("random", "sobel")
 _CLIP = 99  # percentile at which maps of pictures are cut, as in the paper's figures
 
 
@@ -27,7 +26,7 @@ def chosen_methods(methods: Given | Sequence[Given] | Mapping[str, Given]) -> di
     """
     built = given.methods_of(methods)
     abilities.refuse(built, "sanity checks", model=True)
-    return given.with_controls(built, CONTROLS)
+    return given.with_controls(built)
 
 
 def explain_each(

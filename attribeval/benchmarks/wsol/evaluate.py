@@ -13,6 +13,7 @@ from attribeval.benchmarks.wsol.metrics import PER_IMAGE, Metric, choose_metrics
 from attribeval.benchmarks.wsol.summary import Scored, Unpacked, folds, pack, summarise
 from attribeval.benchmarks.wsol.truth import check_sizes, ground_truth_of, split_by_boxes, with_objects
 from attribeval.errors import AttribevalError, unknown
+from attribeval.methods.given import CONTROLS
 from attribeval.metrics.localisation.boxes import check_iou_threshold
 from attribeval.metrics.localisation.pointing import TOLERANCE, check_tolerance
 from attribeval.results.result import Result
@@ -139,7 +140,7 @@ def evaluate(
     folds_of_images = folds(len(visible), held_out, seed)
     if folds_of_images is not None:
         shared["folds"] = folds_of_images
-    kinds = {name: "control" for name in ("random", "sobel")} | {name: "baseline" for name in BASELINES}
+    kinds = {name: "control" for name in CONTROLS} | {name: "baseline" for name in BASELINES}
     scored = [Scored(name, "method" if name in maps else kinds[name], joined(of_one)) for name, of_one in parts.items()]
     settings = {
         "images": len(visible), "methods": list(maps), "metrics": [metric.name for metric in chosen],

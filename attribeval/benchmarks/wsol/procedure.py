@@ -25,7 +25,6 @@ from attribeval.results.result import Result
 from attribeval.runs.store import Store
 
 _CHUNK = 32  # images
-_CONTROLS = ("random", "sobel")
 
 
 @takes(WsolOptions)
@@ -54,7 +53,7 @@ def run_wsol(attributer: Attributer, dataset: Samples, options: WsolOptions) -> 
             study.
     """
     _check(attributer, dataset)
-    built = given.with_controls(given.methods_of(options.methods), _CONTROLS)
+    built = given.with_controls(given.methods_of(options.methods))
     if options.geometry == "cropped":
         abilities.refuse(built, "wsol with geometry='cropped'", images=True)
     built = abilities.of_images(built, dataset, len(dataset))

@@ -6,6 +6,7 @@ import numpy as np
 
 from attribeval.common.options import check_choice
 from attribeval.errors import AttribevalError
+from attribeval.metrics.correlation import spearman
 from attribeval.metrics.subject import checked_maps
 
 SIMILARITIES = ("spearman", "cosine", "ssim")
@@ -36,12 +37,7 @@ def similarity(maps: np.ndarray, others: np.ndarray, kind: str = "spearman") -> 
     if kind == "ssim":
         return _ssim(maps, others)
     rows = maps.reshape(len(maps), -1), others.reshape(len(maps), -1)
-    if kind == "spearman":
-        from scipy.stats import rankdata
-
-        # Centred at the mean rank, known exactly: a constant map becomes exactly 0.
-        rows = tuple(rankdata(values, axis=1) - (values.shape[1] + 1) / 2 for values in rows)
-    return _cosine(*rows)
+    return spearman(*rows) if kind == "spearman" else _cosine(*rows)
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from attribeval.common.fills import FILLS, Fill, check_fill
 from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
-from attribeval.metrics.faithfulness.correlation import CORRELATIONS
+from attribeval.metrics.correlation import CORRELATIONS
 from attribeval.metrics.faithfulness.scoring import BATCH_SIZE, checked_images, seeds_for
 from attribeval.metrics.faithfulness.subsets import (
     FEATURES,

@@ -10,8 +10,8 @@ import numpy as np
 from attribeval.common.fills import FILLS, Fill, check_fill, filled
 from attribeval.common.options import check_count
 from attribeval.metrics.card import Card
+from attribeval.metrics.correlation import spearman
 from attribeval.metrics.faithfulness.cells import cell_sums, grid_cells
-from attribeval.metrics.faithfulness.correlation import spearman
 from attribeval.metrics.faithfulness.scoring import (
     BATCH_SIZE,
     checked_images,

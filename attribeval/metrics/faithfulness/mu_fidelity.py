@@ -13,8 +13,8 @@ from attribeval.common.options import check_choice, check_count
 from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
+from attribeval.metrics.correlation import CORRELATIONS
 from attribeval.metrics.faithfulness.cells import cell_sums, grid_cells
-from attribeval.metrics.faithfulness.correlation import CORRELATIONS
 from attribeval.metrics.faithfulness.scoring import (
     BATCH_SIZE,
     checked_images,

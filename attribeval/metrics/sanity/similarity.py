@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.errors import AttribevalError, unknown
+from attribeval.metrics.correlation import pearson
 from attribeval.metrics.subject import checked_maps
 
 CELL = 16  # pixels a side, of the histograms
@@ -202,16 +203,6 @@ def _check_size(size: Sequence[int], least: int, name: str) -> None:
 # -- comparisons -------------------------------------------------------------------------------------------------------
 
 
-def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of rows, float64 (N,), NaN where one is constant or NaN."""
-    result = np.empty(len(a))
-    for i, (x, y) in enumerate(zip(a, b, strict=True)):
-        x, y = x - x.mean(dtype=np.float64), y - y.mean(dtype=np.float64)
-        size = np.sqrt((x @ x) * (y @ y))
-        result[i] = np.clip(x @ y / size, -1, 1) if size > 0 else np.nan
-    return result
-
-
 def _structural(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     from skimage.metrics import structural_similarity
 
@@ -223,8 +214,8 @@ def _structural(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 SIMILARITIES: dict[str, Similarity] = {
-    "spearman_abs": Similarity("Spearman of |map|", _absolute_ranks, _pearson),
-    "spearman": Similarity("Spearman of signed map", _signed_ranks, _pearson),
+    "spearman_abs": Similarity("Spearman of |map|", _absolute_ranks, pearson),
+    "spearman": Similarity("Spearman of signed map", _signed_ranks, pearson),
     "ssim": Similarity("SSIM", _scaled_large, _structural, _WINDOW, zero=False),
-    "hog": Similarity("Spearman of HOG", _histograms, _pearson, _BLOCK * CELL),
+    "hog": Similarity("Spearman of HOG", _histograms, pearson, _BLOCK * CELL),
 }

@@ -167,3 +167,9 @@ class NoRule(Exception):
 def describe(path: Path) -> str:
     """How many operations of each type a path has, for messages."""
     return ", ".join(f"{kind} × {count}" for kind, count in sorted(Counter(path.types()).items()))
+
+
+def unbroadcast(value: Any, like: Any) -> Any:
+    """Sum `value` over the axes along which `like` was broadcast to its shape: the gradient of a broadcast."""
+    leaf = tf.zeros(tf.shape(like), value.dtype)
+    return tf.gradients(tf.broadcast_to(leaf, tf.shape(value)), leaf, grad_ys=value)[0]

@@ -9,7 +9,7 @@ from typing import Any
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.models.propagation import ops
-from attribeval.models.propagation.graph import Accumulator, NoRule, Path, pullback, real, replay
+from attribeval.models.propagation.graph import Accumulator, NoRule, Path, pullback, real, replay, unbroadcast
 from attribeval.models.propagation.images import Images
 from attribeval.models.propagation.places import Place, places
 from attribeval.models.propagation.rules import Bounded, Epsilon, Linear, Rule
@@ -90,7 +90,7 @@ class Relevance:
             return [(op.inputs[k], value) for k, value in zip(wanted, rule(layer, arrived[0]), strict=True)]
         if kind == "Mul":
             signal = self._signal(op)
-            return [(op.inputs[signal], _unbroadcast(arrived[0], op.inputs[signal]))]
+            return [(op.inputs[signal], unbroadcast(arrived[0], op.inputs[signal]))]
         raise NoRule(op)
 
     def _layer(self, op: Any, wanted: Sequence[int], arrived: Any) -> list[tuple[Any, Any]]:
@@ -110,7 +110,7 @@ class Relevance:
         rule = self.rules[op.name]
         (k,) = self.path.dependent(op)
         if not isinstance(rule, Epsilon):
-            return _unbroadcast(arrived, op.inputs[k])
+            return unbroadcast(arrived, op.inputs[k])
         inputs = tuple(real(tensor) for tensor in op.inputs)
         return rule(self._plain(op, inputs, (k,), None, False), arrived)[0]
 
@@ -215,9 +215,3 @@ class Relevance:
             if op.type not in ops.SAME:
                 ends = [replay(op, [e if i == k else real(t) for i, t in enumerate(op.inputs)])[0] for e in ends]
         return tf.minimum(*ends), tf.maximum(*ends)
-
-
-def _unbroadcast(value: Any, like: Any) -> Any:
-    """Sum relevance over the axes along which a tensor was broadcast."""
-    leaf = tf.zeros(tf.shape(like), value.dtype)
-    return tf.gradients(tf.broadcast_to(leaf, tf.shape(value)), leaf, grad_ys=value)[0]
