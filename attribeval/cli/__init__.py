@@ -27,6 +27,7 @@ from attribeval.cli import (
     roar,
     sanity,
     selftest,
+    study,
     wsol,
 )
 from attribeval.errors import AttribevalError
@@ -71,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add(commands)
+    study.add_all(commands)
     config.add(root)
     return root
 
