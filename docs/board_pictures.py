@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pictures import NET, Picture
 
-from attribeval.common.grammar import parse
 from attribeval.methods.registry import METHODS as KNOWN
+from attribeval.methods.short_names import parse
 from attribeval.metrics import registry
 
 IMAGES = 16

@@ -27,8 +27,8 @@ from docstrings import cell, described, markdown, parts, resolved, table
 
 from attribeval import metrics, plots
 from attribeval.benchmarks.registry import STUDIES
-from attribeval.common.grammar import ALIASES, parse
 from attribeval.methods import registry as methods
+from attribeval.methods.short_names import ALIASES, parse
 from attribeval.metrics import registry as benchmarks
 
 DOCS = Path(__file__).resolve().parent

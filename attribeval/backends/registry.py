@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from attribeval.backends import deeplift, lime, shap, tf_keras_vis
-from attribeval.common.grammar import parse
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.card import Method
 from attribeval.methods.registry import METHODS, make
+from attribeval.methods.short_names import parse
 
 BACKENDS: dict[str, dict[str, type[Any]]] = {
     "tf_keras_vis": {
@@ -34,7 +34,7 @@ def build_backend(backend: str, method: str, options: dict[str, Any]) -> Method:
 
     Args:
         backend: A name of `BACKENDS`.
-        method: A method that this library has, as users type it (see `methods.grammar`).
+        method: A method that this library has, as users type it (see `methods.short_names`).
         options: Values for the fields of the class, beside those in the text.
 
     Raises:

@@ -67,8 +67,8 @@ def _read_score(args: argparse.Namespace) -> None:
 
 def _check_methods(args: argparse.Namespace) -> None:
     from attribeval.benchmarks.leaderboard.plan import benchmark_of
-    from attribeval.common.grammar import parse
     from attribeval.methods.given import is_name, labelled, method_of
+    from attribeval.methods.short_names import parse
 
     for name in _words(getattr(args, "methods", None)):
         ((label, given),) = labelled(name).items()

@@ -1,31 +1,19 @@
-"""What users type for a method: `name`, `wrapper(base)`, options in brackets, and the papers' short names.
+"""What users type for a method or a metric: `name`, `wrapper(base)`, and options in brackets.
 
 gradcam
 vargrad(guided_backprop)
 smoothgrad(integrated_gradients(steps=50, rule=right), samples=30)
-SG-SQ-IG
 """
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from attribeval.errors import AttribevalError
-
-_BASES = {"grad": "gradient", "ig": "integrated_gradients", "gb": "guided_backprop", "gp": "guided_backprop"}
-_WRAPPERS = {"sg": "smoothgrad", "sg-sq": "smoothgrad_squared", "var": "vargrad", "sq": "squared"}
-
-# Hooker et al. 2019, section 4 and table 2, where GP is another spelling of GB.
-ALIASES: dict[str, str] = {
-    **_BASES,
-    **{f"{short}-{base}": f"{long}({name})" for short, long in _WRAPPERS.items() for base, name in _BASES.items()},
-    "gradcam_plus_plus": "gradcam++",
-    "grad-cam": "gradcam",
-    "grad-cam++": "gradcam++",
-}
 
 _TOKEN = re.compile(r"\s*([(),=]|'[^']*'|\"[^\"]*\"|\[[^\]]*\]|[^\s(),=\[\]'\"]+)")
 
@@ -45,11 +33,12 @@ class Expression:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def parse(text: str) -> Expression:
-    """Read a method.
+def parse(text: str, aliases: Mapping[str, str] | None = None) -> Expression:
+    """Read a method or a metric.
 
     Args:
         text: As above; case does not matter in names.
+        aliases: What short names, in lower case, stand for.
 
     Returns:
         The expression, aliases resolved. Whether its names exist is the registry's to say.
@@ -60,8 +49,8 @@ def parse(text: str) -> Expression:
     Example:
         >>> parse("smoothgrad(integrated_gradients(steps=50), samples=30)").options
         {'samples': 30}
-        >>> parse("SG-SQ-IG")
-        Expression(name='smoothgrad_squared', base=Expression(name='integrated_gradients', ...), options={})
+        >>> parse("Grad(steps=5)", {"grad": "gradient"})
+        Expression(name='gradient', base=None, options={'steps': 5})
         >>> parse("vargrad(gradient")
         Traceback (most recent call last):
             ...
@@ -69,14 +58,14 @@ def parse(text: str) -> Expression:
     """
     if not isinstance(text, str):
         raise AttribevalError(f"Expected the name of a method, such as 'gradcam'. Received: {type(text).__name__}.")
-    return _Parser(text).whole()
+    return _Parser(text, aliases or {}).whole()
 
 
 class _Parser:
     """Recursive descent over the tokens of one text."""
 
-    def __init__(self, text: str):
-        self.text = text
+    def __init__(self, text: str, aliases: Mapping[str, str]):
+        self.text, self.aliases = text, aliases
         self.tokens: list[tuple[str, int]] = []
         place = 0
         while place < len(text.rstrip()):
@@ -98,7 +87,7 @@ class _Parser:
         if not re.fullmatch(r"[A-Za-z][\w+\-]*", name):
             raise self._error(place, "the name of a method")
         base, options = self._brackets() if self._peek() == "(" else (None, {})
-        return _resolve(name, base, options)
+        return _resolve(name, base, options, self.aliases)
 
     def _brackets(self) -> tuple[Expression | None, dict[str, Any]]:
         """The base and the options between brackets."""
@@ -151,12 +140,12 @@ class _Parser:
         )
 
 
-def _resolve(name: str, base: Expression | None, options: dict[str, Any]) -> Expression:
+def _resolve(name: str, base: Expression | None, options: dict[str, Any], aliases: Mapping[str, str]) -> Expression:
     """Put an alias's meaning in its place; options go to the outermost method that it stands for."""
     name = name.lower()
-    if name not in ALIASES:
+    if name not in aliases:
         return Expression(name if name.endswith("++") else name.replace("-", "_"), base, options)
-    meaning = parse(ALIASES[name])
+    meaning = parse(aliases[name])
     if base is not None and meaning.base is not None:
-        raise AttribevalError(f"Expected no base for {name.upper()!r}, which means {ALIASES[name]}. Received one.")
+        raise AttribevalError(f"Expected no base for {name.upper()!r}, which means {aliases[name]}. Received one.")
     return Expression(meaning.name, meaning.base or base, options)

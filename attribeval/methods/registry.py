@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from attribeval import plugins
-from attribeval.common.grammar import ALIASES, Expression, parse
+from attribeval.common.grammar import Expression
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.absolute import Absolute
 from attribeval.methods.anchors import Anchors
@@ -43,6 +43,7 @@ from attribeval.methods.registered import registered
 from attribeval.methods.rise import RISE
 from attribeval.methods.scorecam import ScoreCAM
 from attribeval.methods.shapley_sampling import ShapleySampling
+from attribeval.methods.short_names import ALIASES, parse
 from attribeval.methods.smoothgrad import SmoothGrad
 from attribeval.methods.smoothgrad_squared import SmoothGradSquared
 from attribeval.methods.sobel import Sobel
@@ -129,7 +130,7 @@ def standalone() -> list[str]:
 
 
 def build_method(text: str, options: dict[str, Any] | None = None) -> Method:
-    """Make a method from what the user typed (see `grammar`) and options.
+    """Make a method from what the user typed (see `short_names.parse`) and options.
 
     Args:
         text: A name of `METHODS`, `wrapper(base)`, with options in brackets, or a short name of the papers.
