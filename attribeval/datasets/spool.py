@@ -23,7 +23,7 @@ class Spool:
         self._batches: list[np.ndarray] = []
         self._file: Any = None
         self._shape: tuple[int, ...] = ()
-        self._dtype: np.dtype | None = None
+        self._dtype: np.dtype = np.dtype(np.uint8)
         self._count = 0
 
     def add(self, batch: np.ndarray) -> None:
@@ -34,7 +34,7 @@ class Spool:
         """
         if not len(batch):
             return
-        if self._dtype is None:
+        if not self._count:
             self._shape, self._dtype = batch.shape[1:], batch.dtype
         if batch.shape[1:] != self._shape:
             raise AttribevalError(

@@ -174,3 +174,17 @@ def test_so_many_images_come_from_all_classes():
         2,
     ]
     assert len(spread(samples, None)) == len(spread(samples, 99)) == 12
+
+
+def test_the_report_shows_the_test_image_asked_for(tmp_path, monkeypatch, capsys):
+    from attribeval.benchmarks.roar import procedure
+    from attribeval.errors import AttribevalError
+
+    def asked(run_dir, example=0):
+        raise AttribevalError(f"{run_dir.path.name}: image {example}")
+
+    monkeypatch.setattr(procedure, "report", asked)
+    (tmp_path / "grid.json").write_text("{}")
+    for words, number in ((["--image", "3"], 3), ([], 0)):
+        assert main(["roar", "report", str(tmp_path), *words]) == 2
+        assert f"image {number}" in capsys.readouterr().err
