@@ -17,27 +17,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from attribeval.datasets.arrays_only import unpickled_array
 from attribeval.datasets.bam import Bam, BamPart
+from attribeval.datasets.bam_masks import Item, masks_of
 from attribeval.datasets.images import image_size, read_image
 from attribeval.datasets.listed import present, read_lines, some
-from attribeval.datasets.masks import ArrayMask
 from attribeval.errors import AttribevalError
 
 _PARTS = {"train": "train", "val": "test"}
-
-
-class _Item(NamedTuple):
-    """A composite: its file, the classes and the number that its name says."""
-
-    file: str
-    object: str
-    scene: str
-    number: int
 
 
 def is_released(folder: Path) -> bool:
@@ -68,7 +58,7 @@ def read_released(folder: str | PathLike, jobs: int | None = None) -> Bam:
     parts = []
     for part, name in _PARTS.items():
         items = _items(folder, part, objects, scenes)
-        masks = _masks(folder, part, items, objects)
+        masks = masks_of(folder, part, items, objects)
         parts.append(_read_part(folder, part, name, items, masks, objects, scenes, jobs))
     return Bam(*parts)
 
@@ -80,7 +70,7 @@ def _classes(root: Path) -> list[str]:
     return names
 
 
-def _items(folder: Path, part: str, objects: list[str], scenes: list[str]) -> list[_Item]:
+def _items(folder: Path, part: str, objects: list[str], scenes: list[str]) -> list[Item]:
     """The composites of a part, by name; all sets must have them."""
     root = folder / "scene" / part
     names = sorted(
@@ -106,24 +96,24 @@ def _items(folder: Path, part: str, objects: list[str], scenes: list[str]) -> li
     return items
 
 
-def _parsed(file: str, objects: list[str], scenes: list[str], root: Path) -> _Item:
+def _parsed(file: str, objects: list[str], scenes: list[str], root: Path) -> Item:
     parts = Path(file).stem.split("-")
     if len(parts) != 3 or parts[0] not in objects or parts[1] not in scenes or not parts[2].isdecimal():
         raise AttribevalError(
             f"Expected files <object>-<scene>-<number>.jpg of the classes of obj/train and scene/train in {root}. "
             f"Received: {file!r}."
         )
-    return _Item(file, parts[0], parts[1], int(parts[2]))
+    return Item(file, parts[0], parts[1], int(parts[2]))
 
 
-def _place(part: str, kind: str, item: _Item) -> str:
+def _place(part: str, kind: str, item: Item) -> str:
     """Path of an item's image in one of the sets."""
     if part == "val":
         return f"val/{item.file}"
     return f"train/{item.object if kind == 'obj' else item.scene}/{item.file}"
 
 
-def _check_labels(path: Path, kind: str, items: list[_Item], names: list[str]) -> None:
+def _check_labels(path: Path, kind: str, items: list[Item], names: list[str]) -> None:
     """The list of a set says of each image the class that its name says."""
     said = {}
     for number, line in enumerate(read_lines(path), 1):
@@ -142,81 +132,12 @@ def _check_labels(path: Path, kind: str, items: list[_Item], names: list[str]) -
             )
 
 
-def _boxes(path: Path) -> dict[str, tuple[int, int, int, int]]:
-    """Top, left, bottom, right by file."""
-    found = {}
-    for number, line in enumerate(read_lines(path), 1):
-        file, _, text = line.rpartition(" ")
-        try:
-            top, left, bottom, right = (int(edge) for edge in text.split(","))
-            if not (0 <= top < bottom and 0 <= left < right):
-                raise ValueError("an empty box")
-        except ValueError as error:
-            raise AttribevalError(
-                f"Expected '<file> <top>,<left>,<bottom>,<right>' in line {number} of {path}. Received {line[:80]!r}: "
-                f"{error}."
-            ) from error
-        found[file] = top, left, bottom, right
-    return found
-
-
-def _masks(folder: Path, part: str, items: list[_Item], objects: list[str]) -> Callable[[_Item, tuple], np.ndarray]:
-    """A function of an item and its image's size that draws the object's mask, bool (H, W)."""
-    file = folder / "scene" / ("val_loc.txt" if part == "val" else "loc.txt")
-    boxes = _boxes(file) if part == "val" or file.is_file() else {}
-    shapes = _shapes(folder / "scene" / "val_mask", items, objects) if part == "val" else {}
-    lacking = [item.file for item in items if item.file not in boxes] if boxes else []
-    if lacking:
-        raise AttribevalError(f"Expected a line for every image in {file}. Received none for {some(lacking)}.")
-
-    def draw(item: _Item, size: tuple[int, int]) -> np.ndarray:
-        mask = np.zeros(size, bool)
-        if item.file not in boxes:
-            return mask
-        top, left, bottom, right = boxes[item.file]
-        if bottom > size[0] or right > size[1]:
-            raise AttribevalError(
-                f"Expected the box of {item.file} inside its {size[1]} × {size[0]} pixels. Received top, left, bottom, "
-                f"right {boxes[item.file]} in {file}."
-            )
-        shape = shapes.get((item.object, item.number))
-        inside = True if shape is None else ArrayMask(shape).at((bottom - top, right - left)) == 1
-        mask[top:bottom, left:right] = inside
-        return mask
-
-    return draw
-
-
-def _shapes(path: Path, items: list[_Item], objects: list[str]) -> dict[tuple[str, int], np.ndarray]:
-    """The masks of the test objects by class and number, as large as each object was in its photograph."""
-    if not path.is_file():
-        return {}
-    numbers = sorted({item.number for item in items})
-    keys = [(name, number) for name in objects for number in numbers]
-    masks = unpickled_array(path)
-    if len(masks) != len(keys):
-        raise AttribevalError(
-            f"Expected a mask for each of {len(objects)} objects and {len(numbers)} numbers in {path}, {len(keys)}. "
-            f"Received: {len(masks)}."
-        )
-    found = {}
-    for key, mask in zip(keys, masks, strict=True):
-        mask = np.asarray(mask)
-        if mask.ndim != 2 or mask.size == 0 or mask.dtype.kind not in "bui" or not (mask != 0).any():
-            raise AttribevalError(
-                f"Expected masks (H, W) with pixels of the object in {path}. Received {mask.dtype} {mask.shape} for "
-                f"{key[0]} {key[1]}."
-            )
-        found[key] = mask != 0
-    return found
-
-
 def _read_part(
     folder: Path,
     part: str,
     name: str,
-    items: list[_Item],
-    draw: Callable[[_Item, tuple], np.ndarray],
+    items: list[Item],
+    draw: Callable[[Item, tuple], np.ndarray],
     objects: list[str],
     scenes: list[str],
     jobs: int | None,
@@ -224,7 +145,7 @@ def _read_part(
     size = image_size(folder / "scene" / _place(part, "scene", items[0]))
     shape = (len(items), *size)
 
-    def pixels(kind: str, item: _Item) -> np.ndarray:
+    def pixels(kind: str, item: Item) -> np.ndarray:
         path = folder / kind / _place(part, kind, item)
         image = read_image(path)
         if image.shape[:2] != size:
@@ -250,7 +171,7 @@ def _read_part(
 
 
 def _stored(
-    folder: Path, name: str, items: list[_Item], shape: tuple[int, ...], dtype: Any, read: Callable, jobs: int | None
+    folder: Path, name: str, items: list[Item], shape: tuple[int, ...], dtype: Any, read: Callable, jobs: int | None
 ) -> np.ndarray:
     """An array in a file, made once."""
     file = folder / "arrays" / f"{name}.npy"
