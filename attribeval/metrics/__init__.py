@@ -3,7 +3,8 @@
     from attribeval import metrics
     areas = metrics.deletion(maps, images, predict, targets, seeds)
 
-Each is loaded when it is asked for. The leaderboard has the same metrics as classes, see `registry`.
+Each is loaded when it is asked for. The leaderboard has the same metrics as classes, which `registry` finds in the same
+files. To add one: write its file, add its line to `HOMES`.
 """
 
 from __future__ import annotations
@@ -11,50 +12,51 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_HOMES = {
-    "aopc": "faithfulness.pixel_flipping",
-    "average_sensitivity": "robustness.average_sensitivity",
-    "box_iou": "localisation.box_iou",
-    "completeness": "axioms.completeness",
-    "confidence_change": "faithfulness.average_drop",
+HOMES = {  # function → its file, in the order of the leaderboard
     "deletion": "faithfulness.deletion",
-    "draw_neighbours": "robustness.neighbourhood",
-    "effective_complexity": "complexity.effective_complexity",
-    "energy_in_box": "localisation.energy_in_box",
-    "entropy": "complexity.entropy",
-    "f_fidelity": "faithfulness.f_fidelity",
-    "faithfulness_correlation": "faithfulness.faithfulness_correlation",
-    "fine_tune": "faithfulness.fine_tuning",
-    "infidelity": "faithfulness.infidelity",
-    "input_invariance": "robustness.input_invariance",
     "insertion": "faithfulness.insertion",
+    "aopc": "faithfulness.pixel_flipping",
+    "road": "faithfulness.road",
     "irof": "faithfulness.irof",
-    "likeness_to_random_model": "sanity.randomisation",
-    "local_lipschitz": "robustness.local_lipschitz",
-    "max_sensitivity": "robustness.max_sensitivity",
-    "metric": "function",
+    "sensitivity_n": "faithfulness.sensitivity_n",
+    "faithfulness_correlation": "faithfulness.faithfulness_correlation",
     "mu_fidelity": "faithfulness.mu_fidelity",
+    "infidelity": "faithfulness.infidelity",
+    "confidence_change": "faithfulness.average_drop",
+    "sufficiency": "faithfulness.sufficiency",
+    "single_deletion": "faithfulness.idsds",
+    "f_fidelity": "faithfulness.f_fidelity",
+    "completeness": "axioms.completeness",
     "non_sensitivity": "axioms.non_sensitivity",
-    "pointing_game": "localisation.pointing_game",
-    "random_logit": "class_sensitivity.random_logit",
+    "max_sensitivity": "robustness.max_sensitivity",
+    "average_sensitivity": "robustness.average_sensitivity",
+    "local_lipschitz": "robustness.local_lipschitz",
     "relative_input_stability": "robustness.relative_input_stability",
     "relative_output_stability": "robustness.relative_output_stability",
-    "relevance_rank_accuracy": "localisation.relevance_rank_accuracy",
-    "repeatability": "class_sensitivity.repeatability",
-    "road": "faithfulness.road",
-    "road_curves": "faithfulness.road_curves",
-    "sensitivity_n": "faithfulness.sensitivity_n",
-    "single_deletion": "faithfulness.idsds",
+    "input_invariance": "robustness.input_invariance",
     "sparseness": "complexity.sparseness",
-    "sufficiency": "faithfulness.sufficiency",
+    "entropy": "complexity.entropy",
+    "effective_complexity": "complexity.effective_complexity",
+    "random_logit": "class_sensitivity.random_logit",
+    "repeatability": "class_sensitivity.repeatability",
+    "likeness_to_random_model": "sanity.randomisation",
+    "pointing_game": "localisation.pointing_game",
+    "energy_in_box": "localisation.energy_in_box",
+    "relevance_rank_accuracy": "localisation.relevance_rank_accuracy",
+    "box_iou": "localisation.box_iou",
+    # functions beside them, without a class
+    "draw_neighbours": "robustness.neighbourhood",
+    "fine_tune": "faithfulness.fine_tuning",
+    "metric": "function",
+    "road_curves": "faithfulness.road_curves",
     "symmetry": "axioms.symmetry",
 }
-__all__ = sorted(_HOMES)
+__all__ = sorted(HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"attribeval.metrics.{_HOMES[name]}"), name)
+    if name in HOMES:
+        return getattr(importlib.import_module(f"attribeval.metrics.{HOMES[name]}"), name)
     raise AttributeError(f"module 'attribeval.metrics' has no attribute {name!r}")
 
 

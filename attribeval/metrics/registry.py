@@ -1,86 +1,30 @@
-"""Names to benchmarks of the leaderboard. To add one: write its file, add its class to `_CLASSES`."""
+"""Names to benchmarks of the leaderboard: the classes with a card in the files that `attribeval.metrics` lists."""
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from attribeval import plugins
 from attribeval.common.grammar import parse
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.registry import make
-from attribeval.metrics.axioms.completeness import Completeness
-from attribeval.metrics.axioms.non_sensitivity import NonSensitivity
+from attribeval.metrics import HOMES
 from attribeval.metrics.card import Benchmark, Card
-from attribeval.metrics.class_sensitivity.random_logit import RandomLogit
-from attribeval.metrics.class_sensitivity.repeatability import Repeatability
-from attribeval.metrics.complexity.effective_complexity import EffectiveComplexity
-from attribeval.metrics.complexity.entropy import Entropy
-from attribeval.metrics.complexity.sparseness import Sparseness
-from attribeval.metrics.faithfulness.average_drop import AverageDrop, AverageGain, AverageIncrease
-from attribeval.metrics.faithfulness.deletion import Deletion
-from attribeval.metrics.faithfulness.f_fidelity import FFidelity
-from attribeval.metrics.faithfulness.faithfulness_correlation import FaithfulnessCorrelation
-from attribeval.metrics.faithfulness.idsds import IDSDS
-from attribeval.metrics.faithfulness.infidelity import Infidelity
-from attribeval.metrics.faithfulness.insertion import Insertion
-from attribeval.metrics.faithfulness.irof import Irof
-from attribeval.metrics.faithfulness.mu_fidelity import MuFidelity
-from attribeval.metrics.faithfulness.pixel_flipping import Abpc, Lerf, Morf
-from attribeval.metrics.faithfulness.road import Road, RoadLerf, RoadMorf
-from attribeval.metrics.faithfulness.sensitivity_n import SensitivityN
-from attribeval.metrics.faithfulness.sufficiency import Sufficiency
 from attribeval.metrics.function import function_metric
-from attribeval.metrics.localisation.box_iou import BoxIoU
-from attribeval.metrics.localisation.energy_in_box import EnergyInBox
-from attribeval.metrics.localisation.pointing_game import PointingGame
-from attribeval.metrics.localisation.relevance_rank_accuracy import RelevanceRank
-from attribeval.metrics.robustness.average_sensitivity import AverageSensitivity
-from attribeval.metrics.robustness.input_invariance import InputInvariance
-from attribeval.metrics.robustness.local_lipschitz import LocalLipschitz
-from attribeval.metrics.robustness.max_sensitivity import MaxSensitivity
-from attribeval.metrics.robustness.relative_input_stability import RelativeInputStability
-from attribeval.metrics.robustness.relative_output_stability import RelativeOutputStability
-from attribeval.metrics.sanity.randomisation import Randomisation
 
-_CLASSES: tuple[type[Any], ...] = (
-    Deletion,
-    Insertion,
-    Morf,
-    Lerf,
-    Abpc,
-    Road,
-    RoadMorf,
-    RoadLerf,
-    Irof,
-    SensitivityN,
-    FaithfulnessCorrelation,
-    MuFidelity,
-    Infidelity,
-    AverageDrop,
-    AverageIncrease,
-    AverageGain,
-    Sufficiency,
-    IDSDS,
-    FFidelity,
-    Completeness,
-    NonSensitivity,
-    MaxSensitivity,
-    AverageSensitivity,
-    LocalLipschitz,
-    RelativeInputStability,
-    RelativeOutputStability,
-    InputInvariance,
-    Sparseness,
-    Entropy,
-    EffectiveComplexity,
-    RandomLogit,
-    Repeatability,
-    Randomisation,
-    PointingGame,
-    EnergyInBox,
-    RelevanceRank,
-    BoxIoU,
-)
+
+def _classes() -> tuple[type[Any], ...]:
+    """In the order of the files, and within a file as they are written."""
+    found: list[type[Any]] = []
+    for home in dict.fromkeys(HOMES.values()):
+        module = importlib.import_module(f"attribeval.metrics.{home}")
+        own = (one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__)
+        found += [one for one in own if isinstance(getattr(one, "card", None), Card)]
+    return tuple(found)
+
+
+_CLASSES = _classes()
 BENCHMARKS: dict[str, type[Any]] = {cls.card.name: cls for cls in _CLASSES}
 
 
