@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT)
 PAGES = [
     "index", "getting_started", "leaderboard", "roar", "wsol", "api", "generated/gallery", "generated/methods/index",
     "generated/methods/lrp", "generated/benchmarks/index", "generated/benchmarks/deletion",
-    "generated/walkthroughs/every_method",
+    "generated/walkthroughs/every_method", "genindex",
 ]  # fmt: skip
 TOO_WIDE = """Array.from(document.querySelectorAll("article *")).filter((node) => {
     let at = node;
