@@ -63,6 +63,15 @@ def given(
     return found
 
 
+def read(
+    args: argparse.Namespace, options: type, *, names: Mapping[str, str] | None = None, without: Collection[str] = ()
+) -> dict[str, Any]:
+    """As `given`, after the options have checked it."""
+    found = given(args, options, names=names, without=without)
+    options(**found)
+    return found
+
+
 def _help(said: str, default: Any) -> str:
     """The first sentence, and the default: as it is typed, or what the docstring says that None means."""
     first = re.split(r"\.(?: |$)", said)[0].replace("`", "")

@@ -76,11 +76,10 @@ def _check_run(args: argparse.Namespace) -> dict[str, Any]:
     from pathlib import Path
 
     from attribeval.benchmarks.bam.options import BamOptions
-    from attribeval.cli.arguments import given
+    from attribeval.cli.arguments import read
     from attribeval.errors import AttribevalError
 
-    options = given(args, BamOptions, names=_NAMES, without=["feature"])
-    BamOptions(**options)
+    options = read(args, BamOptions, names=_NAMES, without=["feature"])
     if args.data != "digits" and not Path(args.data).is_dir():
         raise AttribevalError(f"Expected --data digits, or a folder of `bam build`. Received: {args.data!r}.")
     return options

@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
 def check(args: argparse.Namespace) -> dict[str, Any]:
     """The study's options as they were typed, checked, and what goes with what."""
     from attribeval.benchmarks.leaderboard.options import CompareOptions
-    from attribeval.cli.arguments import given
+    from attribeval.cli.arguments import read
     from attribeval.cli.data import check_data
     from attribeval.errors import AttribevalError
 
@@ -36,11 +36,8 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
         raise AttribevalError("Expected --model, whose maps are compared (or --list). Received none.")
     if args.cache and args.no_cache:
         raise AttribevalError("Expected --cache DIR or --no-cache. Received both.")
-    options = given(args, CompareOptions, without=["batch_size"])
-    options["cache"] = False if args.no_cache else args.cache
-    CompareOptions(**options)
     check_data(args, plain=True)
-    return options
+    return read(args, CompareOptions, without=["batch_size"]) | ({"cache": False} if args.no_cache else {})
 
 
 def run(args: argparse.Namespace) -> int:

@@ -42,7 +42,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def _check_model(args: argparse.Namespace) -> None:
-    from attribeval.cli.options import read_class_names
+    from attribeval.cli.options import read_class_names, read_score
     from attribeval.models.preprocessing import find_preprocessing
     from attribeval.models.zoo import check_name
 
@@ -56,12 +56,6 @@ def _check_model(args: argparse.Namespace) -> None:
         _check_path("weights", args.weights)
     if getattr(args, "class_names", None):
         read_class_names(args.class_names)
-    _read_score(args)
-
-
-def _read_score(args: argparse.Namespace) -> None:
-    from attribeval.cli.options import read_score
-
     read_score(getattr(args, "score", "logit"))
 
 

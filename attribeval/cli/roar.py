@@ -83,12 +83,12 @@ def _add_output(part: argparse.ArgumentParser) -> None:
 def _check(args: argparse.Namespace) -> dict[str, Any]:
     """The grid's options as they were typed, checked; the work's too, and what the data and the model are."""
     from attribeval.benchmarks.roar.options import GridOptions, WorkOptions
-    from attribeval.cli.arguments import given
+    from attribeval.cli.arguments import given, read
     from attribeval.cli.roar_data import check_data, find_builder, usual
     from attribeval.training.recipe import find_recipe
 
     if "run_dir" in args:
-        WorkOptions(**given(args, WorkOptions, names=_NAMES))
+        read(args, WorkOptions, names=_NAMES)
     if args.data is None:
         _refuse_grid_options(args)
         _check_existing(args)

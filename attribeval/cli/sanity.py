@@ -30,11 +30,10 @@ def add(commands: Any) -> None:
 def check(args: argparse.Namespace) -> dict[str, Any]:
     """The study's options as they were typed, checked, and what goes with what."""
     from attribeval.benchmarks.sanity.options import SanityOptions
-    from attribeval.cli.arguments import given
+    from attribeval.cli.arguments import read
     from attribeval.errors import AttribevalError
 
-    options = given(args, SanityOptions, without=["batch_size"])
-    SanityOptions(**options)
+    options = read(args, SanityOptions, without=["batch_size"])
     if args.permuted and (args.run_dir or args.layers or args.statistics or args.modes != list(SanityOptions.modes)):
         raise AttribevalError(
             "--modes, --layers, --statistics and --run-dir belong to random weights. Received them with --permuted."

@@ -25,12 +25,11 @@ def add(commands: Any) -> None:
 def check(args: argparse.Namespace) -> dict[str, Any]:
     """The study's options as they were typed, checked, and what goes with what."""
     from attribeval.benchmarks.wsol.options import WsolOptions
-    from attribeval.cli.arguments import given
+    from attribeval.cli.arguments import read
     from attribeval.cli.data import check_data
     from attribeval.errors import AttribevalError
 
-    options = given(args, WsolOptions, without=["batch_size"])
-    WsolOptions(**options)
+    options = read(args, WsolOptions, without=["batch_size"])
     if args.maps and (args.geometry != "resized" or args.targets != "label" or args.run_dir):
         raise AttribevalError(
             "--geometry, --targets and --run-dir belong to a model's maps. Received them with --maps."

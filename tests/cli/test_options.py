@@ -267,7 +267,7 @@ def place(tmp_path, monkeypatch):
     Path("classes").mkdir()
     Path("data.npz").write_bytes(b"")
     Path("objects.json").write_text("{}")
-    Path("builder.py").write_text("def net():\n    return None\n\n\ndef score(outputs):\n    return outputs\n")
+    Path("builder.py").write_text("def net():\n    return None\n\n\ndef score(outputs):\n    return outputs[:, 2]\n")
     for folder in ("done/report", "others"):
         (tmp_path / folder).mkdir(parents=True)
         for name in ("result.json", "table.csv", "arrays.npz"):
@@ -418,3 +418,20 @@ def test_a_dry_run_finds_what_is_wrong_in_one_line(words, said, place, capsys):
     assert code == 2 and said in error
     assert error.startswith("attribeval ") and error.count("\n") == 1
     assert sorted(place.rglob("*")) == before
+
+
+# -- what flags do -----------------------------------------------------------------------------------------------------
+
+
+def test_the_score_is_what_is_explained_and_maps_of_another_are_not_taken_for_it(place, capsys):
+    from attribeval import Attributions
+
+    words = ["explain", "a.png", "--model", "digit_objects", "--method", "gradient", "--no-pictures"]
+    for word, score in (("output", "output"), ("builder.py:score", lambda outputs: outputs[:, 2]), ("logit", "logit")):
+        folder = f"maps-{word.replace(':', '-')}"
+        assert main([*words, "--score", word, "-o", folder]) == 0
+        expected = Attributer("digit_objects", score=score).explain("a.png", "gradient").values
+        np.testing.assert_allclose(Attributions.load(f"{folder}/gradient/a.png.npz").values, expected, atol=1e-6)
+        assert np.abs(expected).max() > 0
+    assert main([*words, "--score", "output", "-o", "maps-logit"]) == 2
+    assert "score" in capsys.readouterr().err

@@ -502,17 +502,3 @@ def test_a_batch_that_replicas_cannot_share_is_refused(data):
 
     with pytest.raises(AttribevalError, match="3 replicas can share evenly"):
         train(_model(), _stream(data), N, _PLAIN, Three())
-
-
-def test_the_evaluator_offers_what_the_procedure_takes():
-    """Same arguments, same defaults, one after the other."""
-    import inspect
-
-    from attribeval import Evaluator
-    from attribeval.benchmarks.roar.procedure import run_roar
-
-    offered, taken = (dict(inspect.signature(function).parameters) for function in (Evaluator.roar, run_roar))
-    assert offered.pop("methods").default is None and taken.pop("methods")
-    assert [(p.name, p.default, p.kind) for p in offered.values()] == [
-        (p.name, p.default, p.kind) for p in taken.values()
-    ]
