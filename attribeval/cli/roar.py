@@ -12,7 +12,7 @@ _NAMES = {"executor_options": "executor_option"}
 
 def add(commands: Any) -> None:
     """Add the command and its four parts to the parser."""
-    from attribeval.benchmarks.roar.options import WorkOptions
+    from attribeval.benchmarks.roar.options import RoarOptions, WorkOptions
     from attribeval.cli.arguments import add as add_options
     from attribeval.cli.options import add_run_dir
 
@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
     plan.set_defaults(run=_plan, check=_check)
 
     start = parts.add_parser("run", help="do what is missing of a grid; may be called again, and by many at once")
+    add_options(start, RoarOptions, only=["run_dir"])
     _add_grid(start, needs_data=False)
     add_options(start.add_argument_group("work"), WorkOptions, names=_NAMES, without=["callbacks"])
     _add_output(start)
@@ -136,11 +137,11 @@ def _run(args: argparse.Namespace) -> int:
 
     work = given(args, WorkOptions, names=_NAMES)
     if args.data is None:
-        procedure.continue_roar(**work)
+        procedure.continue_roar(args.run_dir, **work)
     else:
         try:
             subject = _builder_and_data(args, options)
-            procedure.run_roar(*subject, **options, **work)
+            procedure.run_roar(*subject, run_dir=args.run_dir, **options, **work)
         except KeyboardInterrupt:
             _keep_command(args.run_dir)
             raise

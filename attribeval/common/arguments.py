@@ -165,6 +165,6 @@ def _attributes(options: Any) -> str:
 
 def _joined(run: Any, options: Any) -> str:
     """The docstring of a function, with the fields after its own Args."""
-    head, returns, rest = inspect.cleandoc(run.__doc__ or "").partition("\n\nReturns:")
+    head, *rest = re.split(r"(?=\n\n(?:Returns|Raises):)", inspect.cleandoc(run.__doc__ or ""), maxsplit=1)
     heading = "" if "\n\nArgs:\n" in head else "\n\nArgs:"
-    return f"{head}{heading}\n{_attributes(options)}{returns}{rest}"
+    return f"{head}{heading}\n{_attributes(options)}{''.join(rest)}"

@@ -134,9 +134,9 @@ def test_an_unknown_argument_is_named_with_the_nearest():
         (GridOptions, {"preprocess": "cafe"}, "Did you mean 'caffe'"),
         (GridOptions, {"fractions": [0.5, 0.3]}, "sort them"),
         (GridOptions, {"repeats": 0}, "repeats"),
-        (WorkOptions, {"run_dir": "x", "executor": "rya"}, "Did you mean 'ray'"),
-        (WorkOptions, {"run_dir": "x", "jobs": 0}, "jobs"),
-        (WorkOptions, {"run_dir": "x", "executor": "slurm", "jobs": 2}, "'local' only"),
+        (WorkOptions, {"executor": "rya"}, "Did you mean 'ray'"),
+        (WorkOptions, {"jobs": 0}, "jobs"),
+        (WorkOptions, {"executor": "slurm", "jobs": 2}, "'local' only"),
     ],
 )
 def test_what_is_out_of_range_is_refused_by_name(options, change, said):
@@ -157,6 +157,19 @@ def test_arguments_come_as_they_were_given():
         """Do it."""
         return first, options
 
+    @takes(WsolOptions)
+    def refuse(first, options):
+        """Do it.
+
+        Args:
+            first: The first.
+
+        Raises:
+            AttribevalError: Always.
+        """
+
+    assert "\n    first: The first.\n    methods: Methods to score." in refuse.__doc__
+    assert refuse.__doc__.index("progress: ") < refuse.__doc__.index("\n\nRaises:\n    AttribevalError: Always.")
     assert run(1, ["lime"], iou=0.3) == (1, WsolOptions(["lime"], iou=0.3))
     assert run(first=1, methods="lime") == (1, WsolOptions("lime"))
     with pytest.raises(AttribevalError, match="missing a required argument: 'first'"):
@@ -234,8 +247,8 @@ def _needed(options) -> bool:
         (GridOptions, ["--targets", "label", "--controls", "leakage"], {"targets": "label", "controls": ["leakage"]}),
         (BamOptions, ["runs/x", "--order", "2", "0", "1", "--ks", ".5", "1"], {"run_dir": "runs/x", "order": [2, 0, 1],
                                                                              "ks": [0.5, 1.0]}),
-        (WorkOptions, ["runs/x", "--executor", "ray", "--executor-options", "num_gpus=1", "a=b"],
-         {"run_dir": "runs/x", "executor": "ray", "executor_options": {"num_gpus": 1, "a": "b"}}),
+        (WorkOptions, ["--executor", "ray", "--executor-options", "num_gpus=1", "a=b"],
+         {"executor": "ray", "executor_options": {"num_gpus": 1, "a": "b"}}),
     ],
 )  # fmt: skip
 def test_words_are_read_as_the_field_takes_them(options, words, expected):

@@ -85,11 +85,9 @@ class GridOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkOptions:
-    """Where, and with what.
+    """Who works, and with what.
 
     Attributes:
-        run_dir: The folder that holds everything; the same call goes on there after an interruption. More methods,
-            modes, repeats or controls extend it.
         strategy: Devices of a training: auto, one_device, mirrored or multi_worker. "auto" takes all GPUs of this
             machine (several machines as TF_CONFIG says); or a `tf.distribute.Strategy`, with which all cells run in
             this process.
@@ -103,7 +101,6 @@ class WorkOptions:
         progress: Whether to show progress bars. None: on a terminal or in a notebook.
     """
 
-    run_dir: str | PathLike
     strategy: Any = "auto"
     callbacks: Any = ()
     executor: str = "local"
@@ -125,7 +122,15 @@ class WorkOptions:
 
 @dataclass(frozen=True)
 class RoarOptions(WorkOptions, GridOptions):
-    """What `Evaluator.roar` is asked to do: a grid, and the work."""
+    """What `Evaluator.roar` is asked to do: a grid, the work, and where.
+
+    Attributes:
+        run_dir: The folder that holds everything; the same call goes on there after an interruption. More methods,
+            modes, repeats or controls extend it.
+    """
+
+    _: KW_ONLY
+    run_dir: str | PathLike
 
     def __post_init__(self) -> None:
         GridOptions.__post_init__(self)

@@ -11,6 +11,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 from attribeval import progress as progress_bars
@@ -78,13 +79,16 @@ def run_roar(build_model: Callable[[], Any], dataset: Any, options: RoarOptions)
 
 
 @takes(WorkOptions)
-def continue_roar(options: WorkOptions) -> Result:
+def continue_roar(run_dir: str | PathLike, options: WorkOptions) -> Result:
     """Go on with a run directory as it is, alone or beside other processes; it needs neither data set nor builder.
+
+    Args:
+        run_dir: A folder in which `run_roar` prepared its images.
 
     Raises:
         AttribevalError: If the folder holds no grid, or images are missing or corrupted there.
     """
-    working, setup = RunDir.existing(options.run_dir), Setup(options.strategy, portable(options.callbacks))
+    working, setup = RunDir.existing(run_dir), Setup(options.strategy, portable(options.callbacks))
     grid = working.grid()
     for split in SPLITS:
         try:
