@@ -77,7 +77,7 @@ def _add_grid(command: argparse.ArgumentParser, needs_data: bool = True) -> None
 
 def _add_output(part: argparse.ArgumentParser) -> None:
     part.add_argument("-o", "--output", metavar="DIR", help="where its files go (default: RUN_DIR/report)")
-    part.add_argument("--image", type=int, default=0, metavar="N", help="test image of the paper's figures 1, 7 and 8 "
+    part.add_argument("--shown", type=int, default=0, metavar="N", help="test image of the paper's figures 1, 7 and 8 "
                       "(default: 0)")  # fmt: skip
 
 
@@ -209,7 +209,7 @@ def _report(args: argparse.Namespace) -> None:
     from attribeval.cli.report import write_pictures_and_page
     from attribeval.report.views import terminal_text
 
-    result = report(RunDir.existing(args.run_dir), getattr(args, "image", 0))
+    result = report(RunDir.existing(args.run_dir), getattr(args, "shown", 0))
     kept = Path(args.run_dir) / _COMMAND
     if kept.is_file():
         result.command = kept.read_text(encoding="utf-8")

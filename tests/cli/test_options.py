@@ -280,7 +280,9 @@ def place(tmp_path, monkeypatch):
     Path("classes").mkdir()
     Path("data.npz").write_bytes(b"")
     Path("objects.json").write_text("{}")
-    Path("builder.py").write_text("def net():\n    return None\n\n\ndef score(outputs):\n    return outputs[:, 2]\n")
+    Path("builder.py").write_text(
+        "def net():\n    return None\n\n\ndef score(outputs):\n    return outputs * outputs\n"
+    )
     for folder in ("done/report", "others"):
         (tmp_path / folder).mkdir(parents=True)
         for name in ("result.json", "table.csv", "arrays.npz"):
@@ -440,7 +442,11 @@ def test_the_score_is_what_is_explained_and_maps_of_another_are_not_taken_for_it
     from attribeval import Attributions
 
     words = ["explain", "a.png", "--model", "digit_objects", "--method", "gradient", "--no-pictures"]
-    for word, score in (("output", "output"), ("builder.py:score", lambda outputs: outputs[:, 2]), ("logit", "logit")):
+    for word, score in (
+        ("output", "output"),
+        ("builder.py:score", lambda outputs: outputs * outputs),
+        ("logit", "logit"),
+    ):
         folder = f"maps-{word.replace(':', '-')}"
         assert main([*words, "--score", word, "-o", folder]) == 0
         expected = Attributer("digit_objects", score=score).explain("a.png", "gradient").values

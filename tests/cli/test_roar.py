@@ -185,6 +185,6 @@ def test_the_report_shows_the_test_image_asked_for(tmp_path, monkeypatch, capsys
 
     monkeypatch.setattr(procedure, "report", asked)
     (tmp_path / "grid.json").write_text("{}")
-    for words, number in ((["--image", "3"], 3), ([], 0)):
+    for words, number in ((["--shown", "3"], 3), ([], 0)):
         assert main(["roar", "report", str(tmp_path), *words]) == 2
         assert f"image {number}" in capsys.readouterr().err
