@@ -79,6 +79,7 @@ def _picture(attributer: Any, dataset: Any, result: Any, args: argparse.Namespac
     """A few photographs with the map and the box of the method that has the best MaxBoxAcc; None if none has one."""
     from attribeval.methods.abilities import at, of_images
     from attribeval.methods.given import methods_of
+    from attribeval.methods.reading import ranking
     from attribeval.metrics.localisation.maxboxacc import predicted_boxes
     from attribeval.plots import box_overlays
 
@@ -91,13 +92,14 @@ def _picture(attributer: Any, dataset: Any, result: Any, args: argparse.Namespac
     images = attributer.read(some)
     methods = at(of_images(methods_of(args.methods), dataset, len(dataset)), places)
     targets = some.labels if args.targets == "label" else None
-    heat = attributer.explain(images, {best["method"]: methods[best["method"]]}, targets, seed=args.seed)
+    maps = attributer.explain(images, {best["method"]: methods[best["method"]]}, targets, seed=args.seed)
+    heat = maps.heatmap(ranking(methods[best["method"]]))
     names = some.class_names or attributer.classifier.class_names
     names = names or [f"class {k}" for k in range(attributer.classifier.classes)]
     return box_overlays(
         images,
-        heat.heatmap(),
-        predicted_boxes(heat.heatmap(), int(best["threshold"])),
+        heat,
+        predicted_boxes(heat, int(best["threshold"])),
         some.boxes_at(images.shape[1:3]),
         [f"{names[label].split(',')[0]}: {best['method']}" for label in some.labels],
     )

@@ -6,13 +6,14 @@ are too small for few images. `benchmarks/statistics/level.py` measures both, fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import combinations
 
 import numpy as np
 
 from attribeval.errors import AttribevalError
-from attribeval.results.comparisons import t_interval
+from attribeval.results.comparisons import holm, t_interval
 
 FEW = 20  # images, below which an interval of means that are not shares of hits may be too narrow
 _ENUMERATED = 12  # differences whose signs are flipped in all 2ᵐ ways
@@ -155,6 +156,25 @@ def sign_flip_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndar
         return float((np.abs(flips @ other) >= seen).mean())
     p = float(((np.abs(_signs()[:, :m] @ other) >= seen).sum() + 1) / (_FLIPS + 1))
     return p if p > _RARE else min(p, max(float(ttest_1samp(differences, 0).pvalue), 2.0 ** (1 - m)))
+
+
+def not_told_from(best: str, scores: Mapping[str, np.ndarray], alpha: float = 0.05) -> list[str]:
+    """The methods that the images do not tell from the best one.
+
+    Which one is best was seen first: so every pair that could have been looked at is tested and corrected for (Holm).
+
+    Args:
+        best: A name.
+        scores: By name, one per image, (N,), the same images in the same places; NaN: none.
+        alpha: Level of the tests.
+
+    Returns:
+        The other names without a significant difference from `best`, in the order given; untested ones among them.
+    """
+    pairs = list(combinations(scores, 2))
+    p_values = holm(np.array([sign_flip_test(scores[a], scores[b]) for a, b in pairs]))
+    clear = {frozenset(pair) for pair, p in zip(pairs, p_values, strict=True) if p < alpha}
+    return [name for name in scores if name != best and frozenset((best, name)) not in clear]
 
 
 @cache

@@ -189,7 +189,7 @@ def sanity() -> Result:
     ]  # fmt: skip
     settings = {"similarities": names, "modes": ["cascading", "independent"], "images": 30, "left_out": [],
                 "unchanged_layers": []}  # fmt: skip
-    return summarise_sanity(curves, settings, 0)
+    return summarise_sanity(curves, settings)
 
 
 def bam() -> Result:

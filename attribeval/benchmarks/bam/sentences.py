@@ -11,7 +11,7 @@ from attribeval.benchmarks.bam.concept_contrast import score_or_chance
 from attribeval.benchmarks.bam.idr import ties
 from attribeval.results.comparisons import holm
 from attribeval.results.numbers import NUMBER, SHARE, number, share
-from attribeval.results.over_images import sign_flip_test
+from attribeval.results.over_images import FEW, not_told_from, sign_flip_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,7 @@ UNITS = {
     "MCSSmaller": NUMBER, "IDRMoved": SHARE, "IDRSmaller": SHARE,
 }  # fmt: skip
 _ALPHA = 0.05
+_NAMED = 5  # names in a row before "and n more"
 
 
 def sentences(
@@ -48,9 +49,10 @@ def sentences(
                          "covers"), ("IIR", "leaving maps alone where a patch changes nothing")):  # fmt: skip
         of_metric = methods[methods["metric"] == metric].sort_values("value", ascending=False, kind="stable")
         if len(of_metric):
-            best = [f"{row.method} ({UNITS[metric].text(row.value)})" for row in of_metric.head(3).itertuples()]
-            sentences.append(f"{metric}, {what}: best {', '.join(best)}.")
+            sentences.append(f"{metric}, {what}: {_best(of_metric, arrays, metric)}.")
     sentences += _verdicts(methods, arrays)
+    sentences += _against_edges(methods, arrays)
+    sentences += _counted(table, arrays)
     random = table[(table["method"] == "random") & (table["metric"] == "IDR")]
     if len(random):
         row = random.iloc[0]
@@ -66,6 +68,63 @@ def sentences(
     if same:
         sentences.append(f"Maps that are the same with and without the object in most images: {', '.join(same)}.")
     return sentences + _circumstances(evidence, settings)
+
+
+def _best(rows: pd.DataFrame, arrays: Mapping[str, np.ndarray], metric: str) -> str:
+    """The best method or, of equal ones, all; and those that are not told from it, corrected for all pairs."""
+    value = rows["value"].iloc[0]
+    first = list(rows["method"][np.isclose(rows["value"], value, rtol=1e-9, atol=1e-12)])
+    said = f"best {_few(first)} ({UNITS[metric].text(value)})"
+    scores = {name: arrays[key] for name in rows["method"] if (key := f"{name}/{metric}") in arrays}
+    if first[0] not in scores or len(scores) < 2:
+        return said
+    lengths = {len(of_images) for of_images in scores.values()}
+    if len(lengths) > 1:
+        return f"{said}, not tested, as the methods were scored on different images"
+    alike = [name for name in not_told_from(first[0], scores) if name not in first]
+    if not alike:
+        return f"{said}, told from every other method" if len(first) < len(rows) else said
+    return f"{said}; not told from it by these images: {_few(alike)}"
+
+
+def _against_edges(methods: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Who is not shown to be better than edges, which know no model; corrected over the methods (Holm)."""
+    said = []
+    for metric in ("IDR", "IIR"):  # by MCS edges are 0, against which all are tested
+        names = [name for name in methods["method"][methods["metric"] == metric] if f"{name}/{metric}" in arrays]
+        edges = arrays.get(f"sobel/{metric}")
+        names = [name for name in names if edges is not None and len(arrays[f"{name}/{metric}"]) == len(edges)]
+        if not names or edges is None:
+            continue
+        gains = [arrays[f"{name}/{metric}"] - edges for name in names]
+        p_values = holm(np.array([sign_flip_test(one, np.zeros(len(one))) for one in gains]))
+        no_better = [
+            name
+            for name, gain, p in zip(names, gains, p_values, strict=True)
+            if not (p < _ALPHA and np.nanmean(gain) > 0)
+        ]
+        if no_better:
+            said.append(f"{metric}: {_few(no_better)}")
+    return [f"Not shown to be better than Sobel edges, which know no model: {'; '.join(said)}."] if said else []
+
+
+def _counted(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """How few images there are, and which rows lack some."""
+    rows = table[table["metric"].isin(("MCS", "IDR", "IIR")) & (table["kind"] != "concept")]
+    said = []
+    whole = rows.groupby("metric")["images"].transform("max")
+    if len(rows) and (fewest := int(whole.min())) < FEW:
+        few = "1 image counts" if fewest == 1 else f"{fewest} images count"
+        said.append(f"Only {few}: intervals may be too narrow, and only large differences can show.")
+    lacking = {key: int(np.isnan(one).sum()) for key, one in arrays.items() if key.endswith(("/MCS", "/IDR", "/IIR"))}
+    cells = [f"{' ('.join(key.rsplit('/', 1))}, {count})" for key, count in lacking.items() if count]
+    if cells:
+        said.append(f"Images without a score are left out of means and tests: {_few(cells)}.")
+    return said
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _verdicts(methods: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> list[str]:
@@ -95,9 +154,9 @@ def _tested(
     """Method → how far its mean is from what knows nothing, and p, corrected over the methods."""
     rows = methods[(methods["metric"] == metric) & methods["method"].map(lambda name: f"{name}/{metric}" in arrays)]
     values = {name: np.asarray(arrays[f"{name}/{metric}"], np.float64) for name in rows["method"]}
-    values = {name: of_images for name, of_images in values.items() if np.isfinite(of_images).all()}
+    values = {name: of_images for name, of_images in values.items() if np.isfinite(of_images).any()}
     p_values = holm(np.array([sign_flip_test(one, np.full(len(one), null)) for one in values.values()]))
-    return {name: (one.mean() - null, p) for (name, one), p in zip(values.items(), p_values, strict=True)}
+    return {name: (np.nanmean(one) - null, p) for (name, one), p in zip(values.items(), p_values, strict=True)}
 
 
 def _circumstances(evidence: Evidence, settings: Mapping[str, Any]) -> list[str]:

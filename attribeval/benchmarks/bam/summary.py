@@ -149,16 +149,19 @@ def _measured(evidence: Evidence, method: str, protocol: Protocol) -> list[tuple
 
 
 def _row(metric: str, values: np.ndarray, baseline: float) -> dict[str, Any]:
-    finite = np.isfinite(values).all()
-    low, high = mean_interval(values) if finite else (np.nan, np.nan)
+    """The mean over the images that have a number; where one is infinite, it has no interval."""
+    values = np.asarray(values, np.float64)
+    known = values[~np.isnan(values)]
+    finite = len(known) > 0 and np.isfinite(known).all()
+    low, high = mean_interval(known) if finite else (np.nan, np.nan)
     return {
         "metric": metric,
-        "value": float(np.mean(values)),
+        "value": float(known.mean()) if len(known) else np.nan,
         "low": low,
         "high": high,
-        "deviation": deviation_of_trials(values) if finite else np.nan,
+        "deviation": deviation_of_trials(known) if finite else np.nan,
         "baseline": baseline,
-        "images": len(values),
+        "images": len(known),
     }
 
 

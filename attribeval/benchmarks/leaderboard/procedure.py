@@ -25,6 +25,7 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import of_images
 from attribeval.methods.card import Method
 from attribeval.metrics.card import Benchmark
+from attribeval.metrics.localisation.pointing_game import PointingGame
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
 from attribeval.runs.keys import content_of, digest_of, model_key
@@ -105,6 +106,8 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
     scores = _collect(work, store, starts, len(source), built, asked)
     if samples is not None:
         settings["top1_accuracy"] = float((scores.predicted == samples.labels).mean())
+        games = {label: one for label, one in asked.items() if isinstance(one, PointingGame)}
+        scores.centre = {label: one.centre(samples, raw.shape[1:3]) for label, one in games.items()}
     return summarise(scores, settings, seed=seed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Scores:
         prepare_seconds, prepare_passes: Of each benchmark on all images, (B,).
         correlations: Between the maps of every two methods, (N, M, M).
         predicted: Class, int (N,).
+        centre: Scores of the centre pixel, (N,), by the label of a pointing game.
     """
 
     methods: Mapping[str, Method]
@@ -38,6 +39,7 @@ class Scores:
     prepare_passes: np.ndarray
     correlations: np.ndarray
     predicted: np.ndarray
+    centre: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, methods: Mapping[str, Method], benchmarks: Mapping[str, Benchmark], images: int) -> Scores:

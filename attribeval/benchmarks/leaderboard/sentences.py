@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.results.comparisons import holm
-from attribeval.results.numbers import number, rank_text
+from attribeval.results.numbers import number, rank_text, share
 from attribeval.results.over_images import FEW, sign_flip_test
 
 if TYPE_CHECKING:
@@ -18,27 +18,36 @@ if TYPE_CHECKING:
 _NAMED = 4  # names in a row before "and n more"
 _ALPHA = 0.05
 _CONTROLS = {"random": "random maps", "sobel": "Sobel edges"}
+CENTRE = "centre pixel"  # the row of the pointing game that looks at nothing
 
 
 def sentences(result: Result) -> list[str]:
     """The outcome; a difference is claimed only where its corrected p-value is below .05."""
     table = result.table
     methods = table[(table["kind"] == "method") & table["rank"].notna()]
+    images = result.settings["images"]
+    said = _outcome(result, methods) if images > 1 else ["One image shows no difference: nothing is tested or ranked."]
+    said += [*_empty(table), *_unranked(table), *_left_out(table), *_failures(table)]
+    said += _agreement(result) if images > 1 else []
+    few = " With so few images intervals of skewed scores, ranks and τ are too narrow, and few differences can show."
+    few = few if images < FEW else ""
+    over = "this image" if images == 1 else f"these {images} images"
+    said.append(
+        f"Intervals and tests are over {over} of one model: they say nothing of other models or other "
+        f"kinds of images. A shared letter means that no difference was shown, not that there is none.{few}"
+    )
+    return said
+
+
+def _outcome(result: Result, methods: pd.DataFrame) -> list[str]:
+    """Who is first, and who is better than what knows nothing of the model."""
     said = _on_average(result)
     if len(methods):
         said += _first_places(methods)
         for control, called in _CONTROLS.items():
             said += _against(result, methods, control, called)
-    said += _controls(table)
-    said += [*_empty(table), *_unranked(table), *_left_out(table), *_failures(table)]
-    said += _agreement(result)
-    images = result.settings["images"]
-    few = " With so few images intervals of skewed scores are too narrow and few differences can show."
-    few = few if images < FEW else ""
-    said.append(
-        f"Intervals and tests are over these {images} images of one model: they say nothing of other models or other "
-        f"kinds of images. A shared letter means that no difference was shown, not that there is none.{few}"
-    )
+        said += _controls(result, methods)
+        said += _centre(result, methods)
     return said
 
 
@@ -55,7 +64,7 @@ def _on_average(result: Result) -> list[str]:
         f"benchmarks {_names(first)} {'ranks' if len(first) == 1 else 'rank equally,'} first (mean rank "
         f"{rank_text(best['value'])}, 95 % interval {rank_text(best['low'])} to {rank_text(best['high'])}).",
         "A mean rank is a summary of opinions: which questions were asked decides it, and so does which methods took "
-        "part.",
+        "part; it is not tested whether the first can be told from the next.",
     ]
 
 
@@ -138,20 +147,37 @@ def _tested(result: Result, methods: pd.DataFrame, control: str) -> pd.DataFrame
     return pandas.DataFrame(rows, columns=["method", "benchmark", "gain", "p"])
 
 
-def _controls(table: pd.DataFrame) -> list[str]:
-    """Where edges, which know nothing of the model, do as well as half of the methods."""
-    fooled = []
-    for benchmark, rows in table[table["value"].notna()].groupby("benchmark", sort=False):
-        edges = rows[rows["method"] == "sobel"]
-        methods = rows[rows["kind"] == "method"]
-        if len(edges) and len(methods) and (methods["rank"] > edges["rank"].iloc[0]).mean() >= 0.5:
-            fooled.append(str(benchmark))
+def _controls(result: Result, methods: pd.DataFrame) -> list[str]:
+    """Where half of the methods are not shown to be better than edges, which know nothing of the model."""
+    tested = _tested(result, methods, "sobel")
+    better = ((tested["p"] < _ALPHA) & (tested["gain"] > 0)).groupby(tested["benchmark"], sort=False).mean()
+    fooled = [str(benchmark) for benchmark, part in better.items() if part <= 0.5]
     if not fooled:
         return []
     return [
-        f"Sobel edges, which know nothing of the model, do better than half of the methods in {_names(fooled)}: there "
-        "a good value is no evidence of an explanation."
+        f"Half of the methods or more are not shown to be better than Sobel edges, which know nothing of the model, in "
+        f"{_names(fooled)}: there a good value is no evidence of an explanation."
     ]
+
+
+def _centre(result: Result, methods: pd.DataFrame) -> list[str]:
+    """Who does not find the object better than the centre pixel; corrected over the methods (Holm)."""
+    names, benchmarks = list(result.settings["kinds"]), list(result.settings["better"])
+    said = []
+    for benchmark, ranked in methods.groupby("benchmark", sort=False):
+        centre = result.arrays.get(f"{CENTRE}/{benchmark}")
+        if centre is None:
+            continue
+        scores = result.arrays["scores"][:, benchmarks.index(benchmark)]
+        gains = [scores[names.index(name)] - centre for name in ranked["method"]]
+        p_values = holm(np.array([sign_flip_test(gain, np.zeros(len(gain))) for gain in gains]))
+        better = [p < _ALPHA and np.nanmean(gain) > 0 for gain, p in zip(gains, p_values, strict=True)]
+        told = list(ranked["method"][better])
+        said.append(
+            f"The centre pixel, which looks at nothing, scores {share(np.nanmean(centre))} in {benchmark}; shown to be "
+            f"better: {_names(told) if told else 'no method'}."
+        )
+    return said
 
 
 def _empty(table: pd.DataFrame) -> list[str]:
@@ -162,7 +188,7 @@ def _empty(table: pd.DataFrame) -> list[str]:
 
 
 def _unranked(table: pd.DataFrame) -> list[str]:
-    few = table[table["value"].notna() & table["rank"].isna()]
+    few = table[table["value"].notna() & table["rank"].isna() & (table["kind"] != "baseline")]
     if few.empty:
         return []
     cells = [f"{row.method} ({row.benchmark}, {row.images} images)" for row in few.itertuples()]

@@ -8,7 +8,7 @@ import numpy as np
 
 from attribeval.benchmarks.leaderboard.agreement import kendall_tau, weighted_means
 from attribeval.benchmarks.leaderboard.scores import Scores
-from attribeval.benchmarks.leaderboard.sentences import sentences
+from attribeval.benchmarks.leaderboard.sentences import CENTRE, sentences
 from attribeval.methods.given import kind_of
 from attribeval.results.comparisons import groups, holm
 from attribeval.results.over_images import mean_interval, sign_flip_test
@@ -49,14 +49,15 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     rows: list[dict[str, Any]] = []
     for j in range(b):
         rows += _rows_of_benchmark(scores, j, value[:, j], low[:, j], high[:, j], ranks[:, j])
+        rows += _row_of_centre(scores, j)
     correlations = scores.correlations.reshape(n, m * m)
     alike = weighted_means(correlations, np.ones((1, n))).reshape(m, m)
     alike_low, alike_high = _interval(
-        bootstrap_estimates(lambda w: weighted_means(correlations, w), n, resamples=resamples, seed=seed)
+        bootstrap_estimates(lambda w: weighted_means(correlations, w), n, resamples=resamples, seed=seed), n
     )
     of_methods = [i for i, one in enumerate(scores.methods.values()) if one.card.family != "control"]
     tau = kendall_tau(oriented[None, of_methods])[0]
-    tau_low, tau_high = _interval(kendall_tau((drawn * signs)[:, of_methods]))
+    tau_low, tau_high = _interval(kendall_tau((drawn * signs)[:, of_methods]), n)
     resampled_ranks = _ranks(drawn * signs)
     settings = settings | {
         "families": {label: one.card.family for label, one in scores.benchmarks.items()},
@@ -68,7 +69,7 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
                 scores.benchmarks, scores.prepare_seconds, scores.prepare_passes, strict=True
             )
         },
-        "average_ranks": _average_ranks(scores, ranks, resampled_ranks),
+        "average_ranks": _average_ranks(scores, ranks, resampled_ranks, n),
         "failures": {
             f"{method} × {benchmark}": scores.errors[i][j]
             for i, method in enumerate(scores.methods)
@@ -83,6 +84,7 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     }
     arrays = {
         "scores": scores.values.astype(np.float64),
+        **{f"{CENTRE}/{label}": of_images for label, of_images in scores.centre.items()},
         "tau": tau,
         "tau_low": tau_low,
         "tau_high": tau_high,
@@ -162,20 +164,34 @@ def _rows_of_benchmark(
     ]
 
 
+def _row_of_centre(scores: Scores, j: int) -> list[dict[str, Any]]:
+    """What the centre pixel scores in a pointing game, which is no method and has no rank."""
+    label, benchmark = list(scores.benchmarks.items())[j]
+    if label not in scores.centre:
+        return []
+    of_images = scores.centre[label]
+    known = of_images[np.isfinite(of_images)]
+    low, high = mean_interval(of_images, bounds=(0.0, 1.0))
+    about = {"family": benchmark.card.family, "better": benchmark.card.better, "group": "", "error": ""}
+    value = float(known.mean()) if known.size else np.nan
+    row = {"method": CENTRE, "kind": "baseline", "benchmark": label, "value": value, "low": low, "high": high}
+    return [row | about | {"images": int(known.size)}]
+
+
 def _judged_enough(values: np.ndarray) -> np.ndarray:
     """Whether methods have scores on about the images that others have, bool (M, B): else their means are of others."""
     judged = np.isfinite(values).sum(2)
     return judged >= _ENOUGH * judged.max(0)
 
 
-def _average_ranks(scores: Scores, ranks: np.ndarray, resampled: np.ndarray) -> list[dict[str, Any]]:
+def _average_ranks(scores: Scores, ranks: np.ndarray, resampled: np.ndarray, n: int) -> list[dict[str, Any]]:
     """As records that JSON can hold."""
     stacked = np.concatenate([ranks[None], resampled])  # (1 + R, M, B)
     of_family = {family: _nanmean(stacked[:, :, places], 2) for family, places in scores.families.items()}
     of_family = {ALL: _nanmean(np.stack(list(of_family.values()), axis=2), 2), **of_family}
     records = []
     for family, averages in of_family.items():
-        low, high = _interval(averages[1:])
+        low, high = _interval(averages[1:], n)
         places = scores.families.get(family, list(range(len(scores.benchmarks))))
         counted = np.isfinite(ranks[:, places]).sum(1)
         for i in np.argsort(averages[0], kind="stable"):
@@ -195,15 +211,19 @@ def _average_ranks(scores: Scores, ranks: np.ndarray, resampled: np.ndarray) -> 
 
 
 def _ranks(oriented: np.ndarray) -> np.ndarray:
-    """Ranks of methods, (…, M, B), by each benchmark: 1 for the largest, ties sharing their mean; NaN stays."""
+    """Ranks of methods, (…, M, B), by each benchmark: 1 for the largest, ties sharing their mean; NaN stays.
+
+    Means that differ by rounding alone, as those of the same scores in another order of images, are ties.
+    """
     from scipy.stats import rankdata
 
-    return rankdata(-oriented, axis=-2, nan_policy="omit")
+    sizes = np.where(np.isfinite(oriented), np.abs(oriented), 0.0).max(-2, keepdims=True)
+    return rankdata(-np.round(oriented / np.where(sizes > 0, sizes, 1.0), 12), axis=-2, nan_policy="omit")
 
 
-def _interval(estimates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The middle 95 % over the first axis; NaN where nothing is known."""
-    known = np.isfinite(estimates).any(0)
+def _interval(estimates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The middle 95 % over the first axis; NaN where nothing is known, and of one image, which cannot vary."""
+    known = np.isfinite(estimates).any(0) & (n > 1)
     low, high = np.full((2, *estimates.shape[1:]), np.nan)
     if known.any():
         tails = [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]

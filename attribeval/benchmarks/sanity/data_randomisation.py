@@ -15,6 +15,7 @@ from attribeval import _tf as tf
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each
+from attribeval.benchmarks.sanity.sentences import against_noise
 from attribeval.benchmarks.sanity.summary import Curve, summarise
 from attribeval.common.options import check_count, options_of
 from attribeval.datasets.digit_scenes import OBJECTS, digit_scenes
@@ -26,7 +27,7 @@ from attribeval.metrics.sanity.similarity import SIMILARITIES, choose_similariti
 from attribeval.models.classifier import Classifier
 from attribeval.models.randomised import draw_weights
 from attribeval.models.small_net import small_net
-from attribeval.results.numbers import NUMBER, number, share
+from attribeval.results.numbers import share
 from attribeval.results.result import Result
 
 _CHUNK = 32
@@ -181,16 +182,12 @@ def run_data_randomisation(
         "seed": seed,
         "versions": versions(),
     }
-    result = summarise(curves, settings, seed, "data_randomisation")
+    result = summarise(curves, settings, "data_randomisation")
     result.summary[:0] = _sentences(result, settings)
     return result
 
 
 def _sentences(result: Result, settings: dict[str, Any]) -> list[str]:
-    title = SIMILARITIES[settings["similarities"][0]].title
-    rows = result.table[result.table["metric"] == settings["similarities"][0]]
-    chance = rows[rows["method"] == "random"]["high"].iloc[0]
-    rows = rows[(rows["kind"] == "method") & rows["value"].notna()]
     found = []
     known = settings["accuracy"].get("permuted")
     if known is not None and known < _FITTED:
@@ -199,13 +196,8 @@ def _sentences(result: Result, settings: dict[str, Any]) -> list[str]:
             "learned them by heart, so that it may resemble the first one for that reason. Train longer, or on "
             "fewer images."
         )
-    for alike, text in ((True, "More alike than noise across the two models"), (False, "As unlike as noise")):
-        some = rows[(rows["low"] > chance) == alike].sort_values("value", ascending=not alike)
-        if len(some):
-            listed = ", ".join(
-                f"{r.method} {number(r.value)} ({NUMBER.ends(r.low, r.high)})" for r in some.itertuples()
-            )
-            found.append(f"{text} ({title}): {listed}.")
+    metric = settings["similarities"][0]
+    found += against_noise(result.table, result.arrays, MODE, metric, "Across the two models", settings["images"])
     return found
 
 

@@ -108,7 +108,7 @@ def run_sanity(attributer: Attributer, images: Any, options: SanityOptions) -> R
         "versions": versions(),
         "cost": _cost(curves, measured),
     }
-    result = summarise(curves, settings, options.seed)
+    result = summarise(curves, settings)
     if shown:
         alive = [label for label in built if label not in failed]
         result.arrays |= _examples(alive, measured, [(), *run.shown], ["trained", *[found[s].path for s in shown]])

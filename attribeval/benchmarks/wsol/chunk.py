@@ -18,6 +18,7 @@ from attribeval.datasets.images import resize
 from attribeval.datasets.samples import Samples
 from attribeval.methods.abilities import at
 from attribeval.methods.card import Method
+from attribeval.methods.reading import ranking
 from attribeval.metrics.localisation.colour_model import colour_model_hit
 from attribeval.metrics.localisation.saliency_metric import saliency_metric, salient_box
 from attribeval.runs.keys import content_of, digest_of, file_name, model_key
@@ -105,7 +106,8 @@ class Chunk:
         """The packed arrays of every method, and its seconds for each image."""
         found, missing = {}, {}
         for label, method in built.items():
-            records = {array: f"{name}/{file_name(method)}/{array}-{self._measured}" for array in self._wanted}
+            measured_by = f"{ranking(method)}-{self._measured}"
+            records = {array: f"{name}/{file_name(method)}/{array}-{measured_by}" for array in self._wanted}
             records["seconds"] = f"{name}/{file_name(method)}/seconds"
             read = {array: self.store.read_arrays(record) for array, record in records.items()}
             whole = [arrays for arrays in read.values() if arrays is not None]
@@ -120,7 +122,7 @@ class Chunk:
             )
         for label, records in missing.items():
             found[label] = {}
-            measured = self._measure(seen, maps[label].heatmap(), targets)
+            measured = self._measure(seen, maps[label].heatmap(ranking(built[label])), targets)
             measured["seconds"] = np.full(len(targets), maps[label].seconds / len(targets))
             for array, record in records.items():
                 packed = pack({array: measured[array]}) if array in measured else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from attribeval.benchmarks.wsol.metrics import METRICS, Metric
 from attribeval.results.comparisons import holm
 from attribeval.results.numbers import SHARE, gain_text, number, share
-from attribeval.results.over_images import FEW, difference_interval, sign_flip_test
+from attribeval.results.over_images import FEW, difference_interval, not_told_from, sign_flip_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,15 +112,13 @@ def _best(methods: Sequence[Any], metric: Metric, arrays: Mapping[str, np.ndarra
     others = [row.method for row in methods if row.method not in ties]
     if not others:
         return [f"{line}."]
-    # Which one is best was seen first, so that it is corrected for every pair that could have been looked at.
-    pairs = paired_differences(arrays, metric.name, list(combinations([row.method for row in methods], 2)))
-    clear = {(row.method, row.other) for row in pairs.itertuples() if row.p_holm < _ALPHA}
-    alike = [name for name in others if (best.method, name) not in clear]
+    scores = {row.method: arrays[f"{row.method}/{metric.name}/images"] for row in methods}
+    alike = [name for name in not_told_from(best.method, scores) if name in others]
     if not alike:
         return [f"{line}; these {items} tell it from every other method."]
     return [
         f"{line}. Not told apart from the best by these {items}: {_names(alike)} "
-        f"(p corrected for {len(pairs)} pairs of methods)."
+        f"(p corrected for {len(methods) * (len(methods) - 1) // 2} pairs of methods)."
     ]
 
 

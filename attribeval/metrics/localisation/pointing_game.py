@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from attribeval.common.options import check_positive
+from attribeval.datasets.samples import Samples
 from attribeval.metrics.card import Card
 from attribeval.metrics.localisation.pointing import TOLERANCE, pointing_hit
 from attribeval.metrics.localisation.truth import Regions, per_region
@@ -63,3 +64,18 @@ class PointingGame(Regions):
     def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
         """As `pointing_game`, (N,)."""
         return pointing_game(explained.heat, prepared, self.tolerance)
+
+    def centre(self, samples: Samples, size: tuple[int, int]) -> np.ndarray:
+        """What a map scores that is highest in the middle of each image, whatever the image and the model.
+
+        Args:
+            samples: Images with boxes or masks.
+            size: (height, width) at which they are scored.
+
+        Returns:
+            As `pointing_game`, (N,). Where a side is even, two pixels are in the middle, of which each counts half.
+        """
+        heat = np.zeros((1, *size))
+        heat[:, (size[0] - 1) // 2 : size[0] // 2 + 1, (size[1] - 1) // 2 : size[1] // 2 + 1] = 1
+        each = (samples[item : item + 1] for item in range(len(samples)))
+        return np.concatenate([pointing_game(heat, self.regions(one, size), self.tolerance) for one in each])

@@ -75,14 +75,13 @@ class Regions:
     def prepare(self, subject: Subject) -> np.ndarray:
         """The object's pixels in each image, bool (N, H, W), the same array for all who ask."""
         samples, size = known(subject), subject.images.shape[1:3]
+        return subject.share(("regions", self.truth), lambda: self.regions(samples, size))
 
-        def compute() -> np.ndarray:
-            if self.truth == "boxes":
-                return np.stack([fill_boxes(boxes, size) for boxes in samples.boxes_at(size)])
-            masks = [samples.mask_at(item, size) for item in range(len(subject))]
-            return np.stack([mask == 1 for mask in masks])
-
-        return subject.share(("regions", self.truth), compute)
+    def regions(self, samples: Samples, size: tuple[int, int]) -> np.ndarray:
+        """The same of images (height, width) pixels large, bool (N, H, W)."""
+        if self.truth == "boxes":
+            return np.stack([fill_boxes(boxes, size) for boxes in samples.boxes_at(size)])
+        return np.stack([samples.mask_at(item, size) == 1 for item in range(len(samples))])
 
 
 def known(subject: Subject) -> Samples:

@@ -1,6 +1,6 @@
 """Similarity against layers made random.
 
-Lines are told apart by dashes and markers as well as by colour. Bands are 95 % bootstrap intervals over images.
+Lines are told apart by dashes and markers as well as by colour. Bands are 95 % intervals over images.
 """
 
 from __future__ import annotations

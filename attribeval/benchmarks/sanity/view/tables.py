@@ -31,8 +31,8 @@ def wide_table(result: Result) -> pd.DataFrame:
         Columns: method; mode; the first similarity by its title, low, high, the others by theirs: at the last step of
         the cascade (and of "labels"), the mean over the layers for "independent" (no interval); "halved at": of the
         cascade, how many layers are random when the first similarity is no longer above the half between random and
-        Sobel, with its whole interval ("never" if it always is); images (the fewest of those layers);
-        seconds_per_image; kind.
+        Sobel, with its whole interval ("never" if it always is; "" without an interval); images (the fewest of those
+        layers); seconds_per_image; kind.
     """
     import pandas as pd
 
@@ -49,7 +49,10 @@ def wide_table(result: Result) -> pd.DataFrame:
         if mode == "cascading" and own["note"].fillna("").eq("").all():
             curve = own[own["metric"] == metrics[0]].sort_values("step")
             steps = holds_until(curve, halfway(result.table, mode, metrics[0]))
-            halved = "never" if steps == len(curve) else f"{curve['step'].iloc[steps]} of {last}"
+            if steps == len(curve):
+                halved = "never"
+            elif curve["low"].notna().iloc[steps]:  # without an interval, as of one image, nothing is known
+                halved = f"{curve['step'].iloc[steps]} of {last}"
         rows.append(
             {"method": method, "kind": first["kind"], "mode": mode, titles[0]: means[metrics[0]], "low": float("nan"),
              "high": float("nan"), **interval, **dict(zip(titles[1:], means[metrics[1:]], strict=True)),

@@ -1,0 +1,181 @@
+"""A sanity check in words: a difference is claimed only where its p-value, corrected over the methods, is below .05."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attribeval.metrics.sanity.similarity import SIMILARITIES
+from attribeval.results.comparisons import holm
+from attribeval.results.numbers import NUMBER, number, p_words
+from attribeval.results.over_images import FEW, sign_flip_test
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ALPHA = 0.05
+Arrays = Mapping[str, np.ndarray]
+
+
+def sentences(table: pd.DataFrame, arrays: Arrays, settings: Mapping[str, Any]) -> list[str]:
+    """Which methods do not notice that the model is random, which do, and which could not be asked.
+
+    Args:
+        table: Of the result.
+        arrays: Of the result: "<method>|<mode>|<similarity>", (S, N).
+        settings: Of the result.
+    """
+    metric, images = settings["similarities"][0], settings["images"]
+    found = []
+    if "cascading" in settings["modes"]:
+        steps = table["step"][table["mode"] == "cascading"].max()
+        found += against_noise(table, arrays, "cascading", metric, f"With all {steps} layers random", images)
+        for name in settings["similarities"]:
+            if SIMILARITIES[name].zero:  # half of the way to noise means little where flat maps are alike anyway
+                found += _of_stubborn_methods(table, arrays, name, images)
+    if "independent" in settings["modes"]:
+        found += _of_single_layers(table, arrays, metric)
+    found += _of_constant_maps(table, metric, images)
+    for method, note in (
+        table[table["note"] != ""].drop_duplicates("method")[["method", "note"]].itertuples(index=False)
+    ):
+        found.append(f"{method} has no numbers ({note})")
+    if settings["left_out"]:
+        names = ", ".join(SIMILARITIES[name].title for name in settings["left_out"])
+        found.append(f"Not measured, as the maps are too small: {names}.")
+    if settings["unchanged_layers"]:
+        found.append(
+            f"{len(settings['unchanged_layers'])} layers have weights but no initialiser and nothing to train, and "
+            f"stayed as they are: {', '.join(settings['unchanged_layers'])}."
+        )
+    if images < FEW:
+        few = "1 image is" if images == 1 else f"{images} images are"
+        found.append(f"{few} few: intervals may be too narrow, and only large differences can show.")
+    return found
+
+
+def against_noise(table: pd.DataFrame, arrays: Arrays, mode: str, metric: str, when: str, images: int) -> list[str]:
+    """The methods at the last step beside noise that is drawn anew, image by image; corrected over methods (Holm).
+
+    Args:
+        table, arrays: Of the result.
+        mode, metric: Which curves.
+        when: How the sentences begin.
+        images: Of the run: a method with a number for less than half of them is not judged.
+    """
+    rows = table[(table["mode"] == mode) & (table["metric"] == metric)]
+    rows = rows[(rows["step"] == rows["step"].max()) & (rows["kind"] == "method") & (2 * rows["images"] > images)]
+    noise = np.asarray(arrays[f"random|{mode}|{metric}"][-1], np.float64)
+    gains, p_values = [], []
+    for method in rows["method"]:
+        own = np.asarray(arrays[f"{method}|{mode}|{metric}"][-1], np.float64)
+        both = np.isfinite(own - noise)
+        gains.append((own - noise)[both].mean() if both.any() else np.nan)
+        p_values.append(sign_flip_test(own, noise))
+    p, gain = holm(np.array(p_values)), np.array(gains)
+    tests = int(np.isfinite(p).sum())
+    corrected = f", p corrected for {tests} methods" if tests > 1 else ""
+    title = SIMILARITIES[metric].title
+    found = []
+    for chosen, text in (
+        ((p < _ALPHA) & (gain > 0), f"still more alike than noise ({title}{corrected})"),
+        ((p < _ALPHA) & (gain < 0), f"less alike than noise ({title}{corrected})"),
+        (p >= _ALPHA, f"not told from noise ({title}{corrected})"),
+        (np.isnan(p), f"not tested against noise, with fewer than 2 images ({title})"),
+    ):
+        if chosen.any():
+            found.append(f"{when} {text}: {_with_numbers(rows[chosen])}.")
+    most = int(rows["images"].max()) if len(rows) else 0
+    if most > 1 and tests * 2.0 ** (1 - most) >= _ALPHA:
+        found.append(
+            f"{most} images cannot show any difference at 5 %: the smallest p that they can give is "
+            f"{2.0 ** (1 - most):.3g}{', before it is corrected' if tests > 1 else ''}."
+        )
+    return found
+
+
+def _of_stubborn_methods(table: pd.DataFrame, arrays: Arrays, metric: str, images: int) -> list[str]:
+    """Methods that stay nearer to Sobel than to noise for half of the layers, or to the end.
+
+    Layers are tested in their order until one fails, which needs no correction within a method; Bonferroni's over
+    methods.
+    """
+    rows = table[(table["mode"] == "cascading") & (table["metric"] == metric) & (table["kind"] == "method")]
+    rows = rows[rows["note"] == ""]
+    ends = [np.asarray(arrays[f"{control}|cascading|{metric}"][-1], np.float64) for control in ("random", "sobel")]
+    half, total, methods = (ends[0] + ends[1]) / 2, rows["step"].max(), rows["method"].nunique()
+    late = []
+    for method, own in rows.groupby("method", sort=False):
+        own = own.sort_values("step")
+        steps = 0
+        for values in np.asarray(arrays[f"{method}|cascading|{metric}"], np.float64):
+            above = (values - half)[np.isfinite(values - half)]
+            if not (len(above) and above.mean() > 0 and methods * sign_flip_test(values, half) < _ALPHA):
+                break
+            steps += 1
+        if steps and 2 * own["step"].iloc[steps - 1] >= total and (2 * own["images"] > images).all():
+            last = own.iloc[steps - 1]
+            until = "to the end" if steps == len(own) else f"until {last['layer']}, {last['step']} of {total}"
+            late.append((steps, f"{method} ({until})"))
+    if not late:
+        return []
+    names = _listed([text for _, text in sorted(late, key=lambda one: -one[0])])
+    return [
+        f"Nearer to Sobel, which looks at no model, than to noise, though most layers are random "
+        f"({SIMILARITIES[metric].title}): {names}."
+    ]
+
+
+def _of_single_layers(table: pd.DataFrame, arrays: Arrays, metric: str) -> list[str]:
+    """Who reacts most and least, and whether these two are told apart, corrected for every pair of methods."""
+    rows = table[(table["mode"] == "independent") & (table["metric"] == metric)]
+    means = rows[rows["kind"] == "method"].groupby("method", sort=False)["value"].mean().dropna().sort_values()
+    if means.empty or rows["step"].nunique() < 2:
+        return []
+    title = SIMILARITIES[metric].title
+    if len(means) == 1:
+        return [f"To one random layer at a time: {means.index[0]} {number(means.iloc[0])} on average ({title})."]
+    of_images = {name: _mean_of_steps(arrays[f"{name}|independent|{metric}"]) for name in means.index}
+    most, least = means.index[0], means.index[-1]
+    pairs = list(combinations(means.index, 2))
+    p = dict(zip(pairs, holm(np.array([sign_flip_test(of_images[a], of_images[b]) for a, b in pairs])), strict=True))
+    p_ends = p[most, least]
+    if np.isnan(p_ends):
+        verdict = "not tested, with fewer than 2 images"
+    else:
+        verdict = f"{p_words(p_ends)}, corrected for {len(pairs)} pairs" if len(pairs) > 1 else p_words(p_ends)
+        verdict = verdict if p_ends < _ALPHA else f"no difference shown, {verdict}"
+    return [
+        f"To one random layer at a time, {most} reacts most ({number(means.iloc[0])} on average), {least} least "
+        f"({number(means.iloc[-1])}; {verdict}; {title})."
+    ]
+
+
+def _mean_of_steps(values: np.ndarray) -> np.ndarray:
+    """The mean over layers of each image, NaN where one is undefined: means over other layers are no comparison."""
+    return np.asarray(values, np.float64).mean(0)
+
+
+def _of_constant_maps(table: pd.DataFrame, metric: str, images: int) -> list[str]:
+    rows = table[(table["metric"] == metric) & (table["note"] == "")]
+    least = rows.groupby("method", sort=False)["images"].min()
+    least = least[least < images].sort_values(kind="stable")
+    if least.empty:
+        return []
+    names = ", ".join(f"{method} {number}" for method, number in least.items())
+    return [
+        f"A constant map (of the trained or of a random model) can be compared with none, and is left out. Of {images} "
+        f"images there remained, at the layer with the fewest: {names}."
+    ]
+
+
+def _with_numbers(rows: pd.DataFrame) -> str:
+    rows = rows.sort_values("value", ascending=False)
+    return _listed([f"{r.method} {number(r.value)} ({NUMBER.ends(r.low, r.high)})" for r in rows.itertuples()])
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
