@@ -29,8 +29,7 @@ class LayerScores:
             logit rises. 1/2 where the vector neither helps nor hurts any input (all derivatives 0).
         chance: The same for vectors between two sets of random examples, float64 (R,).
         accuracies: Of the concept's classifiers, (R,).
-        p: Two-sided Welch t-test that scores and chance have one mean. Where neither has any spread, 1 if they are the
-            same number, else that of the permutation test.
+        p: See `p_of_scores`: too small, the more so the more random sets there are.
         significant: Whether p is below the level.
     """
 
@@ -110,7 +109,7 @@ def tcav(
         random_sets: At least two sets of other examples, each about as many as the concept's.
         layers: Names of layers with spatial outputs, and "logits"; None: the target layer and "logits".
         alpha: As in `train_cav`.
-        level: Of the t-test; the article's is .01.
+        level: Of the t-test, see `p_of_scores`; the article's is .01.
         pool: As in `activations_and_gradients`.
         seed: Of the classifiers.
 
@@ -193,7 +192,7 @@ def score_concept(
         scores, chance = (
             np.array([tcav_score(gradients, vector) for vector in of]) for of in (of_layer.concept, of_layer.random)
         )
-        p = _p_value(scores, chance)
+        p = p_of_scores(scores, chance)
         found.append(LayerScores(of_layer.layer, scores, chance, of_layer.accuracies, p, bool(p <= level)))
     return Tcav(tuple(found), targets)
 
@@ -209,7 +208,18 @@ def tcav_score(gradients: np.ndarray, vector: np.ndarray) -> float:
     return float(((along > 0) + 0.5 * (along == 0)).mean())
 
 
-def _p_value(scores: np.ndarray, chance: np.ndarray) -> float:
+def p_of_scores(scores: np.ndarray, chance: np.ndarray) -> float:
+    """Two-sided p of Welch's t-test that a concept's scores and those of random vectors have one mean.
+
+    The article's test. It takes the scores for independent, but all of them share the concept's own examples: more
+    random sets make p smaller without making the concept better known (`docs/statistics.md` has how often).
+
+    Args:
+        scores, chance: As in `LayerScores`.
+
+    Returns:
+        0 to 1. Where neither has any spread, 1 if they are the same number, else that of the permutation test.
+    """
     from scipy import stats
 
     if np.ptp(scores) == 0 and np.ptp(chance) == 0:

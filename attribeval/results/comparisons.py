@@ -152,12 +152,19 @@ def groups(
     for (i, j), p in zip(pairs, holm(np.array(p_values)), strict=True):
         alike[i, j] = alike[j, i] = not p <= 1 - level  # also where p is NaN
     cliques = _cover(alike)
-    letters = string.ascii_letters if len(cliques) <= len(string.ascii_letters) else None
+    marks = string.ascii_letters if len(cliques) <= len(string.ascii_letters) else None
     of_name = {name: [k for k, clique in enumerate(cliques) if i in clique] for i, name in enumerate(names)}
     return {
-        name: "".join(letters[k] for k in ks) if letters else " ".join(str(k + 1) for k in ks)
+        name: "".join(marks[k] for k in ks) if marks else " ".join(str(k + 1) for k in ks)
         for name, ks in of_name.items()
     }
+
+
+def letters(group: object) -> set[str]:
+    """The groups that a text of `groups` names; none where there is no text, as of a row that was not compared."""
+    if not isinstance(group, str):
+        return set()
+    return set(group.split() if any(mark.isdigit() for mark in group) else group)
 
 
 def _cover(alike: np.ndarray) -> list[list[int]]:

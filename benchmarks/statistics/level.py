@@ -1,11 +1,13 @@
 """How often a test claims a difference where there is none, and how often an interval holds the truth, by images.
 
-    python benchmarks/statistics/level.py [--runs 2000] [--seed 0]
+    python benchmarks/statistics/level.py [--runs 2000] [--seed 0] [--table levels coverage studies repeats concepts]
 
-Prints two Markdown tables, those of docs/statistics.md. Two methods with the same scores up to chance are tested at
-5 %: scores that are normal, skewed or thirds, hits, and hits of the best of many thresholds, chosen for each method on
-the same images. Beside the test of the package stands the bootstrap (1000 samples, the difference in units of its
-standard error) for comparison. An interval should hold the truth in 95 %.
+Prints Markdown tables, those of docs/statistics.md. `levels`: two methods with the same scores up to chance are tested
+at 5 %: scores that are normal, skewed or thirds, hits, and hits of the best of many thresholds, chosen for each method
+on the same images. Beside the test of the package stands the bootstrap (1000 samples, the difference in units of its
+standard error) for comparison. `coverage`: an interval should hold the truth in 95 %. `studies`: how often a whole run
+of ten methods that do not differ claims anything. `repeats`: ROAR's test, over trainings. `concepts`: TCAV's, of a
+concept that is one more set of random examples.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ import argparse
 import numpy as np
 from scipy import stats
 
-from attribeval.results.over_images import mean_interval, sign_flip_test
+from attribeval.concepts.cav import train_cav
+from attribeval.concepts.tcav import p_of_scores, tcav_score
+from attribeval.results.comparisons import groups, holm, paired_test
+from attribeval.results.over_images import mean_interval, not_told_from, sign_flip_test
 from attribeval.results.statistics import bootstrap_interval
 
 IMAGES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 15, 20, 30, 40, 50)
@@ -91,10 +96,86 @@ def coverage(runs, seed):
         print(f"| {n} | " + " | ".join(f"{cell:.0%}" for cell in cells) + " |", flush=True)
 
 
+METHODS = 10  # of a run
+REPEATS = (2, 3, 5, 10)
+SETS = (5, 10, 20, 50)
+
+
+def studies(runs, seed):
+    """Ten methods with scores alike up to chance, correlated over images, as those of one set of images are."""
+
+    def against_control(scores, control):  # wsol, sanity, the board and BAM (against 0)
+        return (holm(np.array([sign_flip_test(one, control) for one in scores])) < 0.05).any()
+
+    def best(scores, _):  # wsol, BAM
+        by_name = dict(enumerate(scores))
+        first = int(np.argmax([one.mean() for one in scores]))
+        return len(not_told_from(first, by_name)) < METHODS - 1
+
+    def letters(scores, _):  # the board
+        by_name = {str(i): one for i, one in enumerate(scores)}
+        return len(set(groups(list(by_name), by_name, 0.95, sign_flip_test).values())) > 1
+
+    claims = {"any better or worse than a control": against_control, "any told from the best": best, "letters": letters}
+    few = runs // 4
+    print("| images | " + " | ".join(f"{name}: scores | hits" for name in claims) + " |")
+    print("|" + " ---: |" * (2 * len(claims) + 1))
+    for n in (2, 5, 8, 10, 20, 50):
+        cells = []
+        for claim in claims.values():
+            for is_hit in (False, True):
+                rng = np.random.default_rng([seed, n, 2])
+                found = 0
+                for _ in range(few):
+                    scores = rng.normal(0, 1, n) + rng.normal(0, 1, (METHODS + 1, n))
+                    scores = (scores > -0.5).astype(float) if is_hit else scores
+                    found += bool(claim(scores[1:], scores[0]))
+                cells.append(found / few)
+        print(f"| {n} | " + " | ".join(f"{cell:.1%}" for cell in cells) + " |", flush=True)
+    print(f"\n{few} runs: 5 % ± {2 * np.sqrt(0.05 * 0.95 / few):.1%}.\n")
+
+
+def repeats(runs, seed):
+    """Accuracies of two methods, counted on test images, of repeats that share their starting weights."""
+    kinds = {"100 test images": 100, "1000 test images": 1000, "10,000 test images": 10_000}
+    print("| repeats | " + " | ".join(kinds) + " |")
+    print("|" + " ---: |" * (len(kinds) + 1))
+    for n in REPEATS:
+        cells = []
+        for images in kinds.values():
+            rng = np.random.default_rng([seed, n, images])
+            chance = np.clip(0.7 + rng.normal(0, 0.02, (runs, 1, n)) + rng.normal(0, 0.01, (runs, 2, n)), 0, 1)
+            accuracies = rng.binomial(images, chance) / images
+            cells.append(np.mean([paired_test(*one) <= 0.05 for one in accuracies]))
+        print(f"| {n} | " + " | ".join(f"{cell:.1%}" for cell in cells) + " |", flush=True)
+
+
+def concepts(runs, seed, examples=50, features=20, inputs=40):
+    """Random activations and gradients: nothing is a concept."""
+    few = runs // 4
+    print("| random sets | p <= .01 |\n| ---: | ---: |")
+    for sets in SETS:
+        found = 0
+        for run in range(few):
+            rng = np.random.default_rng([seed, sets, run])
+            concept, *randoms = rng.normal(size=(sets + 1, examples, features))
+            gradients = rng.normal(size=(inputs, features)) + rng.normal(size=features)
+            scores = [tcav_score(gradients, train_cav(concept, one, seed=i).vector) for i, one in enumerate(randoms)]
+            chance = [
+                tcav_score(gradients, train_cav(one, randoms[(i + 1) % sets], seed=i).vector)
+                for i, one in enumerate(randoms)
+            ]
+            found += p_of_scores(np.array(scores), np.array(chance)) <= 0.01
+        print(f"| {sets} | {found / few:.1%} |", flush=True)
+    print(f"\n{few} runs each.\n")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tables = {one.__name__: one for one in (levels, coverage, studies, repeats, concepts)}
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table", nargs="+", choices=tables, default=list(tables))
     args = parser.parse_args()
-    levels(args.runs, args.seed)
-    coverage(args.runs, args.seed)
+    for name in args.table:
+        tables[name](args.runs, args.seed)

@@ -180,7 +180,10 @@ def _circumstances(evidence: Evidence, settings: Mapping[str, Any]) -> list[str]
         for name, one in (("f_o", evidence.concepts.objects), ("f_s", evidence.concepts.scenes)):
             passed = f"{sum(layer.significant for layer in one.layers)} of {len(one.layers)} layers significant"
             told.append(f"{name} {number(score_or_chance(one))} (chance {number(one.chance)}, {passed})")
-        sentences.append(f"TCAV of {settings['feature']!r}: {', '.join(told)}.")
+        sentences.append(
+            f"TCAV of {settings['feature']!r}: {', '.join(told)}. Significant is little evidence: all vectors share "
+            "the concept's examples, so that a concept that is none passes far more often than p says."
+        )
     slow = settings["slow_methods"]
     if slow:
         sentences.append(f"On the first {settings['slow_images']} images alone: {', '.join(slow)}.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attribeval.results.comparisons import holm
+from attribeval.results.comparisons import holm, letters
 from attribeval.results.numbers import number, rank_text, share
 from attribeval.results.over_images import FEW, sign_flip_test
 
@@ -79,9 +79,9 @@ def _first_places(methods: pd.DataFrame) -> list[str]:
             tied.append(f"{benchmark} ({'all' if len(first) == len(rows) else _names(first)})")
             continue
         led.setdefault(first[0], []).append(benchmark)
-        letters = dict(zip(rows["method"], rows["group"], strict=True))
-        leading = _letters(letters.pop(first[0]))
-        alone += bool(letters) and not any(leading & _letters(other) for other in letters.values())
+        groups = {row.method: letters(row.group) for row in rows.itertuples()}
+        leading = groups.pop(first[0])
+        alone += bool(groups) and not any(leading & other for other in groups.values())
     leaders = sorted(led, key=lambda name: -len(led[name]))
     some = [f"{name} ({_names(led[name])})" for name in leaders[:_NAMED]]
     some += [f"and {len(leaders) - _NAMED} more"] if len(leaders) > _NAMED else []
@@ -92,11 +92,6 @@ def _first_places(methods: pd.DataFrame) -> list[str]:
             f"In {alone} of {_count(contested, 'benchmark')} the best method can be told apart from all other methods."
         )
     return said
-
-
-def _letters(group: str) -> set[str]:
-    """The groups that a method is in: letters, or numbers with blanks between them where letters do not suffice."""
-    return set(group.split() if any(mark.isdigit() for mark in group) else group)
 
 
 def _against(result: Result, methods: pd.DataFrame, control: str, called: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.benchmarks.roar.premise import power, premise
-from attribeval.results.comparisons import holm, paired_test, t_interval
+from attribeval.results.comparisons import holm, letters, paired_test, t_interval
 from attribeval.results.numbers import gain_text, p_words, points_text, share
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _BETTER = "better than chance"
 _TITLES = {"remove": "Remove and retrain", "keep": "Keep and retrain"}
+_EDGES = "sobel"
 _NAMED = 5  # failed cells named, the rest counted
 
 
@@ -68,7 +69,23 @@ def _verdicts(areas: pd.DataFrame, mode: str) -> list[str]:
     for verdict in sorted(dict.fromkeys(rows["verdict"]), key=lambda one: one != _BETTER):
         names = [_with_gain(row) for row in rows[rows["verdict"] == verdict].itertuples()]
         said.append(f"{_TITLES[mode]}, {verdict}: {', '.join(names)}.")
-    return said
+    return said + _against_edges(rows, mode)
+
+
+def _against_edges(rows: pd.DataFrame, mode: str) -> list[str]:
+    """Which methods that beat random are not shown to beat Sobel edges, which know nothing of the model either."""
+    edges = rows[rows["estimator"] == _EDGES]
+    methods = rows[(rows["kind"] == "method") & (rows["verdict"] == _BETTER)]
+    if edges.empty or methods.empty:
+        return []
+    theirs, area = letters(edges["group"].iloc[0]), edges["area"].iloc[0]
+    no_better = [row.estimator for row in methods.itertuples() if letters(row.group) & theirs or not row.area > area]
+    if not no_better:
+        return [f"{_TITLES[mode]}: all methods better than chance are better than Sobel edges, too."]
+    return [
+        f"{_TITLES[mode]}, better than chance, but not shown to be better than Sobel edges, which know nothing of the model: "
+        f"{', '.join(no_better)}."
+    ]
 
 
 def _with_gain(row: Any) -> str:

@@ -98,6 +98,8 @@ def test_known_answers_in_the_table(result):
     assert np.isfinite(cell.loc[("gradient", "IDR"), "deviation"])  # 150 images: more than 100 count
     assert np.isnan(cell.loc[("gradient", "IDRMoved"), "deviation"])
     assert ("tcav", "IDR") not in cell.index and ("tcav", "IIR") not in cell.index
+    (of_tcav,) = [sentence for sentence in result.summary if sentence.startswith("TCAV of")]
+    assert "passes far more often than p says" in of_tcav  # what its test does not hold is said where it is read
     patches = result.settings["patches"]
     assert patches["change"] < 0.7 * patches["change_before"]
 

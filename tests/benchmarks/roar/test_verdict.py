@@ -304,8 +304,9 @@ def test_sentences_say_the_numbers(answer):
             f"{title}, better than chance: {told['GOOD']}, {told['FAIR']}.",
             f"{title}, not distinguishable from chance: LIKE (0.0 points).",
             f"{title}, worse than chance: {told['sobel']}, {told['BAD']}.",
+            f"{title}: all methods better than chance are better than Sobel edges, too.",
         ]
-    assert said[:6] == [sentence.replace("-", "−") for sentence in expected]
+    assert said[:8] == [sentence.replace("-", "−") for sentence in expected]
     unmodified = row(answer.table, kind="unmodified")["value"]
     assert f"Trained on unmodified images, the model is right on {100 * unmodified:.1f} % of the test images." in said
     (retraining,) = [s for s in said if "at random" in s and s.startswith("With")]
@@ -318,6 +319,18 @@ def test_sentences_say_the_numbers(answer):
     assert "max3(BAD) +5.2 points (95 % interval +4.9 to +5.4, p < 0.001)" in blur
     assert any(s.startswith("1 of ") and "not trained yet" in s for s in said)
     assert not any("failed" in s for s in said)
+
+
+def test_edges_are_a_control_wherever_random_is():
+    """Better than random, but as edges are: the repeats do not tell them apart."""
+    records = synthetic(modes=("remove",))
+    for one in records:
+        if one["estimator"] == "sobel":
+            good = next(r for r in records if r["name"] == one["name"].replace("control-sobel", "method-FAIR"))
+            one["accuracy"] = good["accuracy"] + 0.001 * (-1) ** one["repeat"]
+    said = result(records, {}).summary
+    (edges,) = [one for one in said if "Sobel edges" in one]
+    assert edges.startswith("Remove and retrain, better than chance, but not shown") and edges.endswith(": FAIR.")
 
 
 def test_leaks_are_told_from_the_masks_of_random():
