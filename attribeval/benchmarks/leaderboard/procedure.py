@@ -55,12 +55,13 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
         compiling, once, does not count where there are some chunks); peak_memory_mib (the most by which the memory of
         the process rose while the method explained a chunk; see `memory.PeakMemory`); scoring_seconds_per_image and
         passes_per_image (of this benchmark on this method's maps: passes are forward passes that the benchmark asked
-        for); error (why there are no scores, of all or of some images).
+        for); error (why there are no scores, of all or of some images). A pointing game has one row more, "centre pixel"
+        of kind "baseline", without a rank: what the middle of every image scores.
 
         `settings` holds "methods", "benchmarks", their options, what preparing each benchmark cost, the model's
         accuracy where labels are known, and "average_ranks" (`summary.average_ranks`). `arrays` holds "scores"
         (methods, benchmarks, images), "tau", "tau_low", "tau_high" (benchmarks, benchmarks) and "maps", "maps_low",
-        "maps_high" (methods, methods): see `agreement`.
+        "maps_high" (methods, methods): see `agreement`; and "centre pixel/<label>" (images,) for a pointing game.
 
     Raises:
         AttribevalError: If a method or benchmark is unknown or lacks what it needs of the data, an image cannot be

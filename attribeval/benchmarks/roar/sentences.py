@@ -83,7 +83,7 @@ def _against_edges(rows: pd.DataFrame, mode: str) -> list[str]:
     if not no_better:
         return [f"{_TITLES[mode]}: all methods better than chance are better than Sobel edges, too."]
     return [
-        f"{_TITLES[mode]}, better than chance, but not shown to be better than Sobel edges, which know nothing of the model: "
+        f"{_TITLES[mode]}, better than chance, but not shown to be better than Sobel edges, which know no model: "
         f"{', '.join(no_better)}."
     ]
 

@@ -7,6 +7,7 @@ import pytest
 from helpers.leaderboard import made_up
 
 from attribeval.benchmarks.leaderboard.summary import average_ranks, summarise
+from attribeval.benchmarks.leaderboard.view.by_benchmark import plot_benchmark
 from attribeval.datasets import Samples
 from attribeval.metrics.localisation.pointing_game import PointingGame
 from attribeval.results.comparisons import holm
@@ -65,6 +66,8 @@ def test_the_centre_pixel_is_a_row_and_is_tested():
     assert (
         p[0] < 0.05 < min(p[1:]) and said.endswith("shown to be better: m0.") and f"{100 * centre.mean():.1f}" in said
     )
+    labels = [label.get_text() for label in plot_benchmark(result, "b1").axes[0].get_yticklabels()]
+    assert "centre pixel" in labels
     assert "Not ranked" not in " ".join(result.summary)
     assert set(average_ranks(result)["method"]) == set(result.settings["kinds"])  # no method
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attribeval.benchmarks.sanity.summary import Curve, summarise
-from attribeval.report.sanity_terminal import wide_table
+from attribeval.benchmarks.sanity.view.tables import wide_table
 from attribeval.results.comparisons import holm
 from attribeval.results.over_images import sign_flip_test
 

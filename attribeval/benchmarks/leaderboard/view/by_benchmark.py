@@ -45,7 +45,7 @@ def plot_benchmark(result: Result, benchmark: str) -> Figure:
     figure = new_figure(6.0, 0.27 * len(rows) + 1.0)
     ax = figure.subplots()
     for place, row in enumerate(rows.to_dict("records")):
-        control = row["kind"] == "control"
+        control = row["kind"] != "method"
         colour = MUTED if control else LINES[0][0]
         ax.hlines(place, row["low"], row["high"], color=colour, lw=1.4, alpha=0.6, zorder=2)
         ax.plot(row["value"], place, marker="s" if control else "o", ms=6, mfc="white" if control else colour,

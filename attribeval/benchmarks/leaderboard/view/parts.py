@@ -33,7 +33,7 @@ def name_rows(ax: Axes, methods: list[str], result: Result) -> None:
     ax.set_yticks(range(len(methods)), [short(name) for name in methods], fontsize=8.5, color=INK)
     for label, name in zip(ax.get_yticklabels(), methods, strict=True):
         label.set_parse_math(False)
-        label.set_fontstyle("italic" if result.settings["kinds"][name] == "control" else "normal")
+        label.set_fontstyle("italic" if result.settings["kinds"].get(name) != "method" else "normal")
     for label in ax.get_xticklabels():
         label.set_parse_math(False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from attribeval.report.terminal import terminal_width, text_table
+from attribeval.results.comparisons import letters
 from attribeval.results.numbers import number, rank_text
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def leaderboard_text(result: Result, width: int | None = None) -> str:
     columns = []
     for label in result.settings["benchmarks"]:
         ranked = [cells[row["method"], label] for row in methods]
-        best = letters_of(min(ranked, key=lambda row: (row["rank"] != row["rank"], row["rank"]))["group"])
+        best = letters(min(ranked, key=lambda row: (row["rank"] != row["rank"], row["rank"]))["group"])
         texts = [_cell(row, best) for row in ranked]
         columns.append([_headed(label, result), *texts])
     blocks, start = [], 0
@@ -114,19 +115,12 @@ def _headed(label: str, result: Result) -> str:
 def _cell(row: dict[str, Any], best: set[str]) -> str:
     if row["value"] != row["value"]:
         return "failed" if row["error"] else "–"
-    mark = "*" if letters_of(row["group"]) & best else " "
+    mark = "*" if letters(row["group"]) & best else " "
     return f"{number(float(row['value']))}{'!' if row['error'] else ' '}{_rank(row):>4}{mark}"
 
 
 def _rank(row: dict[str, Any]) -> str:
     return "–" if row["rank"] != row["rank"] else f"{row['rank']:g}"
-
-
-def letters_of(group: Any) -> set[str]:
-    """The groups that a method is in: letters, or numbers with blanks between them where letters do not suffice."""
-    if not isinstance(group, str):  # of a result read from a file, where there is none
-        return set()
-    return set(group.split() if any(mark.isdigit() for mark in group) else group)
 
 
 def _page_cell(row: dict[str, Any]) -> tuple[str, float]:
