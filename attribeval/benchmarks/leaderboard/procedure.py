@@ -55,8 +55,8 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
         compiling, once, does not count where there are some chunks); peak_memory_mib (the most by which the memory of
         the process rose while the method explained a chunk; see `memory.PeakMemory`); scoring_seconds_per_image and
         passes_per_image (of this benchmark on this method's maps: passes are forward passes that the benchmark asked
-        for); error (why there are no scores, of all or of some images). A pointing game has one row more, "centre pixel"
-        of kind "baseline", without a rank: what the middle of every image scores.
+        for); error (why there are no scores, of all or of some images). A pointing game has one row more, of kind
+        "baseline" and without a rank, "centre pixel": what the middle of every image scores.
 
         `settings` holds "methods", "benchmarks", their options, what preparing each benchmark cost, the model's
         accuracy where labels are known, and "average_ranks" (`summary.average_ranks`). `arrays` holds "scores"

@@ -45,8 +45,9 @@ def run_sanity(attributer: Attributer, images: Any, options: SanityOptions) -> R
         `table` with one row per method, mode, layer and similarity, methods that changed most first, and columns:
         method; kind ("method", "control"); mode; step (place of the layer, 1 is next to the output); layer; metric
         (the similarity); value (mean over images), low, high (95 % interval over images, Student's t); images (those
-        with a number: a constant map has none); seconds_per_image; note (why a method has no number). `arrays` holds "<method>|<mode>|<metric>", float32 (steps, N), and maps of the first image
-        along the cascade. `settings["unchanged_layers"]`: layers that have no initialiser and nothing to train.
+        with a number: a constant map has none); seconds_per_image; note (why a method has no number). `arrays` holds
+        "<method>|<mode>|<metric>", float32 (steps, N), and maps of the first image along the cascade.
+        `settings["unchanged_layers"]`: layers that have no initialiser and nothing to train.
 
     Raises:
         AttribevalError: If an argument is out of range, or a layer cannot be made random, which is named.

@@ -56,7 +56,7 @@ def test_the_centre_pixel_is_a_row_and_is_tested():
     values[0, 1] = 1
     scores = made_up(values)
     scores.centre = {"b1": centre}
-    result = summarise(scores, {"images": 60})
+    result = summarise(scores, {"images": 60, "benchmarks": ["b0", "b1"], "methods": list(scores.methods)})
     row = result.table[result.table["method"] == "centre pixel"]
     assert list(row["benchmark"]) == ["b1"] and list(row["kind"]) == ["baseline"]
     assert row["value"].item() == centre.mean() and row["rank"].isna().all()
