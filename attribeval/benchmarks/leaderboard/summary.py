@@ -49,7 +49,6 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     rows: list[dict[str, Any]] = []
     for j in range(b):
         rows += _rows_of_benchmark(scores, j, value[:, j], low[:, j], high[:, j], ranks[:, j])
-        rows += _row_of_centre(scores, j)
     correlations = scores.correlations.reshape(n, m * m)
     alike = weighted_means(correlations, np.ones((1, n))).reshape(m, m)
     alike_low, alike_high = _interval(
@@ -161,7 +160,7 @@ def _rows_of_benchmark(
             "error": scores.errors[i][j],
         }
         for i in [*order, *unranked]
-    ]
+    ] + _row_of_centre(scores, j)
 
 
 def _row_of_centre(scores: Scores, j: int) -> list[dict[str, Any]]:
