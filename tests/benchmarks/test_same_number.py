@@ -21,7 +21,7 @@ SIZE = 24
 PAIRS = {
     "EnergyInBox": "energy_in_box",
     "RelevanceMass": "energy_in_box(truth=masks)",
-    "RelevanceRank": "relevance_rank_accuracy",
+    "RelevanceRank": "relevance_rank",
     "PointingGame": "pointing_game(tolerance=2)",
     "CAM20max": "box_iou",
 }
