@@ -156,7 +156,7 @@ def _tested(
     values = {name: np.asarray(arrays[f"{name}/{metric}"], np.float64) for name in rows["method"]}
     values = {name: of_images for name, of_images in values.items() if np.isfinite(of_images).any()}
     p_values = holm(np.array([sign_flip_test(one, np.full(len(one), null)) for one in values.values()]))
-    return {name: (np.nanmean(one) - null, p) for (name, one), p in zip(values.items(), p_values, strict=True)}
+    return {name: (float(np.nanmean(one)) - null, p) for (name, one), p in zip(values.items(), p_values, strict=True)}
 
 
 def _circumstances(evidence: Evidence, settings: Mapping[str, Any]) -> list[str]:
