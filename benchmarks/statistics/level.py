@@ -98,7 +98,7 @@ def coverage(runs, seed):
 
 METHODS = 10  # of a run
 REPEATS = (2, 3, 5, 10)
-SETS = (5, 10, 20, 50)
+SETS = (5, 10, 20)
 
 
 def studies(runs, seed):
