@@ -27,7 +27,7 @@ def _text(cell: dict) -> str:
 def test_there_are_walkthroughs():
     assert {path.stem for path in NOTEBOOKS} >= {
         "first_look", "every_method", "your_own_model", "chest_scans", "which_method_localises", "roar_on_digits",
-        "bam_on_digits", "sanity_and_leaderboard", "scaling_out",
+        "the_papers_data", "bam_on_digits", "sanity_and_leaderboard", "scaling_out",
     }  # fmt: skip
 
 
