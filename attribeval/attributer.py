@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -17,25 +14,24 @@ import numpy as np
 from attribeval import __version__, progress
 from attribeval import _tf as tf
 from attribeval.attributions import Attributions
+from attribeval.collected import Asked, Collected
 from attribeval.common.options import options_of
 from attribeval.datasets.photographs import Photographs
-from attribeval.datasets.source import ImageSource, Repeated, all_finite
+from attribeval.datasets.source import ImageSource, Repeated
 from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import needs_one_device, of_images
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
 from attribeval.methods.given import Given, labelled, method_of, methods_of
 from attribeval.methods.registry import build_method, names
-from attribeval.methods.zeros import remark_on_zeros
+from attribeval.micro_batches import Images, Work, capacity_for, in_order
 from attribeval.models.classifier import Classifier
 from attribeval.models.devices import Copies, devices_of
 from attribeval.models.preprocessing import preprocessing_name
 from attribeval.models.run_options import Precision, tf32
-from attribeval.models.sharing import SharedOut, halved, share_out
+from attribeval.models.sharing import SharedOut, share_out
 from attribeval.models.task import ScoreName, TaskName
 from attribeval.models.zoo import load_classifier
-
-Images = ImageSource | Repeated
 
 
 class Attributer:
@@ -234,8 +230,8 @@ class Attributer:
         rows = self.classifier.extra.read(extra, len(source))
         parts: dict[int, np.ndarray] = {}
 
-        def work(raw: np.ndarray, start: int, capacity: int) -> None:
-            parts[start] = self.classifier.forward(self.classifier.prepare(raw))[1].numpy()
+        def work(raw: np.ndarray, x: Any, start: int, capacity: int) -> None:
+            parts[start] = self.classifier.forward(x)[1].numpy()
 
         self._in_batches(source, batch_size, "predict", progress, rows.in_order(work))
         return _in_order(parts)
@@ -258,8 +254,8 @@ class Attributer:
         scores: dict[int, np.ndarray] = {}
         outputs: dict[int, np.ndarray] = {}
 
-        def work(raw: np.ndarray, start: int, capacity: int) -> None:
-            score, output = self.classifier.forward(self.classifier.prepare(raw))
+        def work(raw: np.ndarray, x: Any, start: int, capacity: int) -> None:
+            score, output = self.classifier.forward(x)
             scores[start] = score.numpy().astype(np.float32)
             outputs[start] = self.classifier.task.probabilities(score, output).numpy().astype(np.float32)
 
@@ -307,15 +303,7 @@ class Attributer:
         return {label: build_method(one, options)}
 
     def _capacity(self, source: Images, batch_size: int | None) -> int:
-        """Images at a time: as given, or as fits the device: about 16 images of 224 × 224 on a CPU, 64 on a GPU."""
-        given = batch_size if batch_size is not None else self.batch_size
-        if given is not None:
-            if given < 1:
-                raise AttribevalError(f"Expected a batch_size of 1 or more. Received: {given}.")
-            return int(given)
-        height, width = (side or 224 for side in source.shape[:2])
-        images, most = (64, 1024) if tf.config.list_logical_devices("GPU") else (16, 128)
-        return int(np.clip(images * 224 * 224 // (height * width), 1, most))
+        return capacity_for(source.shape, batch_size if batch_size is not None else self.batch_size)
 
     def _in_batches(
         self,
@@ -323,47 +311,29 @@ class Attributer:
         batch_size: int | None,
         what: str,
         show: bool | None,
-        work: Callable[[np.ndarray, int, int], None],
+        work: Work,
         finish: Callable[[], None] = lambda: None,
+        prepare: Callable[[np.ndarray, int], Any] | None = None,
         one_device: bool = False,
     ) -> None:
-        """Call `work(raw images, number of the first, capacity)` for every micro-batch, and `finish()` at the end.
+        """Call `work` for every micro-batch (see `micro_batches.in_order`), and `finish()` at the end.
 
-        The next one is read and checked meanwhile. Out of memory halves the capacity, again and again, and says so.
         With several devices (unless `one_device`) both are called by a thread of each.
         """
-        if self._copies is not None and not one_device:
-            self._share_out(self._copies, source, batch_size, what, show, work, finish)
-            return
-        capacity, start = self._capacity(source, batch_size), 0
-        with progress.bar(len(source), what, show) as bar, ThreadPoolExecutor(1, "attribeval-read") as reader:
-            ahead: tuple[int, int, Any] | None = None
-            while start < len(source):
-                stop = min(start + capacity, len(source))
-                if ahead is None or ahead[:2] != (start, stop):
-                    ahead = start, stop, reader.submit(source.load, start, stop)
-                raw = ahead[2].result()
-                following = min(stop + capacity, len(source))
-                ahead = (stop, following, reader.submit(source.load, stop, following)) if stop < following else None
-                try:
-                    with tf32(self.classifier.precision == "tf32"):
-                        work(raw, start, capacity)
-                except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-                    capacity = halved(capacity, stop - start, error)
-                    continue
-                bar.update(stop - start)
-                start = stop
-        finish()
-
-    def _share_out(
-        self, copies: Copies, source: Images, batch_size: Any, what: str, show: Any, work: Any, finish: Any
-    ) -> None:
-        """`_in_batches` on several devices."""
         capacity = self._capacity(source, batch_size)
-        copies.update()
-        batches = SharedOut(len(source), capacity, source.load, ahead=len(copies.devices))
+        prepare = prepare or (lambda raw, start: self.classifier.prepare(raw))
         with progress.bar(len(source), what, show) as bar, tf32(self.classifier.precision == "tf32"):
-            share_out(copies, batches, work, finish, bar.update)
+            if self._copies is None or one_device:
+                in_order(source, capacity, prepare, work, bar.update, one_reader=not self.classifier.going_in.by_graph)
+                finish()
+                return
+            self._copies.update()
+            batches = SharedOut(len(source), capacity, source.load, ahead=len(self._copies.devices))
+
+            def there(raw: np.ndarray, start: int, capacity: int) -> None:
+                work(raw, prepare(raw, start), start, capacity)
+
+            share_out(self._copies, batches, there, finish, bar.update)
 
     def _run(
         self,
@@ -388,161 +358,64 @@ class Attributer:
             given = given.ravel()
         methods = of_images(methods, images, len(source))
         one_device = one_device or any(map(needs_one_device, methods.values()))
-        results = _Results(len(source), list(methods), self.classifier)
+        results = Collected(len(source), list(methods), self.classifier)
         what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
 
-        def work(raw: np.ndarray, start: int, capacity: int) -> None:
-            self._explain_some(raw, start, capacity, methods, given, seeds, results)
+        def chosen(raw: np.ndarray, start: int) -> np.ndarray | None:
+            return None if given is None else given[start : start + len(raw)]
 
-        self._in_batches(source, batch_size, what, show, rows.apart(work), results.settle, one_device)
+        def prepare(raw: np.ndarray, start: int) -> tuple[Any, Any]:
+            return self.classifier.prepare(raw), self.classifier.going_in.asked(chosen(raw, start), len(raw))
+
+        def work(raw: np.ndarray, prepared: tuple[Any, Any], start: int, capacity: int) -> None:
+            (x, asked), targets = prepared, chosen(raw, start)
+            targets = None if targets is None else tf.constant(targets)
+            own = seeds[start : start + len(raw)] if isinstance(seeds, np.ndarray) else lambda: image_seeds(raw, seeds)
+            batch = Batch(self.classifier, x, raw, targets, own, capacity, start, asked)
+            _explain_some(batch, methods, results)
+
+        try:
+            self._in_batches(source, batch_size, what, show, rows.apart(work), results.settle, prepare, one_device)
+        finally:
+            results.close()
         for remark in results.remarks(methods) if remarks else ():
             warnings.warn(remark, RuntimeWarning, stacklevel=3)
-        (ids, paths), probabilities = source.names, results.probabilities
-        return {
-            label: Attributions(
-                values=results.values[label],
-                targets=results.targets.copy(),
-                method=label,
-                options=options_of(method),
-                seconds=results.seconds[label],
-                model=self.classifier.name,
-                seed=None if isinstance(seeds, np.ndarray) else seeds,
-                completeness_gap=results.gaps.get(label),
-                class_names=self.classifier.class_names,
-                task=self.classifier.task.name,
-                image_input=self.classifier.image_input,
-                versions=versions(),
-                photographs=Photographs.of(source),
-                ids=ids,
-                paths=paths,
-                probabilities=probabilities,
-                preprocessing=preprocessing_name(self.classifier.preprocess),
-                target_layer=self.classifier.target_layer,
-            )
-            for label, method in methods.items()
-        }
+        one_seed = None if isinstance(seeds, np.ndarray) else seeds
+        return {label: self._told(label, method, one_seed, source, results) for label, method in methods.items()}
 
-    def _explain_some(
-        self,
-        raw: np.ndarray,
-        start: int,
-        capacity: int,
-        methods: Mapping[str, Method],
-        given: np.ndarray | None,
-        seed: int | np.ndarray,
-        results: _Results,
-    ) -> None:
-        """Explain some images, the first of them number `start`, by every method, and hand the maps to `results`."""
-        stop = start + len(raw)
-        x = self.classifier.prepare(raw)
-        targets = None if given is None else tf.constant(given[start:stop])
-        seeds = seed[start:stop] if isinstance(seed, np.ndarray) else lambda: image_seeds(raw, seed)
-        batch = Batch(self.classifier, x, raw, targets, seeds, capacity, start)
-        for label, method in methods.items():
-            begun = time.perf_counter()
-            batch.completeness_gap = None
-            maps = method.attribute(batch)
-            batch.targets  # noqa: B018  the model may have other values beside other images when these maps come back
-            # The maps of the batch before come back while the device computes these; they are settled here and not
-            # earlier, unless several methods share the time, of which each must be told its own.
-            results.settle()
-            results.pending = _Pending(batch, label, method, maps, batch.completeness_gap, start, begun)
-            if len(methods) > 1:
-                results.settle()
-
-
-@dataclass
-class _Pending:
-    """Maps that the device may still be computing, and when they were asked for."""
-
-    batch: Batch
-    label: str
-    method: Method
-    maps: Any
-    gap: Any
-    start: int
-    begun: float
-
-
-class _Results:
-    """Arrays that fill up as the micro-batches are done, in any order, by one thread or several."""
-
-    def __init__(self, n: int, labels: Sequence[str], classifier: Classifier):
-        self.n = n
-        self.classifier = classifier
-        self.targets = np.zeros(n, np.int32)
-        self.seconds = dict.fromkeys(labels, 0.0)
-        self.values: dict[str, np.ndarray] = {}
-        self.gaps: dict[str, np.ndarray] = {}
-        self._scores: dict[str, np.ndarray] = {}
-        self._known = np.zeros(n, bool)  # which images' scores
-        self._own = threading.local()  # of each thread: what is pending, and when it settled last
-        self._lock = threading.Lock()
-
-    @property
-    def pending(self) -> _Pending | None:
-        return getattr(self._own, "pending", None)
-
-    @pending.setter
-    def pending(self, pending: _Pending | None) -> None:
-        self._own.pending = pending
-
-    def settle(self) -> None:
-        """Wait for the maps that are pending, check them, and write them down."""
-        pending, self.pending = self.pending, None
-        if pending is None:
-            return
-        batch, label, start = pending.batch, pending.label, pending.start
-        if batch.scores_of_images is not None:
-            self._know(batch.scores_of_images.numpy(), start)
-        maps = np.asarray(pending.maps, dtype=np.float32)
-        maps = maps if pending.method.card.raw else self.classifier.restore_channels(maps)
-        _check_maps(maps, batch.raw.shape, label, start)
-        self.targets[start : start + len(maps)] = batch.targets.numpy()
-        self._write(self.values, label, start, maps)
-        if pending.gap is not None:
-            self._write(self.gaps, label, start, np.asarray(pending.gap, dtype=np.float32))
-        now = time.perf_counter()
-        with self._lock:  # never the same second twice, of each device
-            self.seconds[label] += now - max(pending.begun, getattr(self._own, "settled", 0.0))
-        self._own.settled = now
-
-    def remarks(self, methods: Mapping[str, Method]) -> Iterator[str]:
-        """What to tell the caller, when all maps are there."""
-        one = self.classifier
-        for label, method in methods.items():
-            values, gap = self.values[label], self.gaps.get(label)
-            told = [remark_on_zeros(label, method, values, self.targets, one.target_layer, one.class_names)]
-            if hasattr(method, "remark") and gap is not None:
-                told.append(method.remark(values, gap))
-            yield from filter(None, told)
-
-    @property
-    def probabilities(self) -> np.ndarray | None:
-        """Of all classes for each image, if a method learnt the scores of all images on its way."""
-        if "scores" not in self._scores or not self._known.all():
-            return None
-        return np.asarray(self.classifier.task.of_scores(self._scores["scores"]), np.float32)
-
-    def _know(self, scores: np.ndarray, start: int) -> None:
-        _check_scores(scores, start)
-        self._write(self._scores, "scores", start, scores)
-        self._known[start : start + len(scores)] = True
-
-    def _write(self, arrays: dict[str, np.ndarray], label: str, start: int, part: np.ndarray) -> None:
-        with self._lock:
-            if label not in arrays:
-                arrays[label] = np.empty((self.n, *part.shape[1:]), np.float32)
-        arrays[label][start : start + len(part)] = part
-
-
-def _check_scores(scores: np.ndarray, start: int) -> None:
-    bad = np.flatnonzero(~np.isfinite(scores).all(1))
-    if bad.size:
-        raise AttribevalError(
-            f"Expected finite scores. Received NaN or infinity from the model for image {start + bad[0]}: check "
-            "its pixel range and preprocessing, and the model's weights."
+    def _told(self, label: str, method: Method, seed: int | None, source: Images, results: Collected) -> Attributions:
+        """The maps of a method with all that is known of them."""
+        (ids, paths), one = source.names, self.classifier
+        return Attributions(
+            values=results.values[label],
+            targets=results.targets.copy(),
+            method=label,
+            options=options_of(method),
+            seconds=results.seconds[label],
+            model=one.name,
+            seed=seed,
+            completeness_gap=results.gaps.get(label),
+            class_names=one.class_names,
+            task=one.task.name,
+            image_input=one.image_input,
+            versions=versions(),
+            photographs=Photographs.of(source),
+            ids=ids,
+            paths=paths,
+            probabilities=results.probabilities,
+            preprocessing=preprocessing_name(one.preprocess),
+            target_layer=one.target_layer,
         )
+
+
+def _explain_some(batch: Batch, methods: Mapping[str, Method], results: Collected) -> None:
+    """Ask for the maps of a micro-batch by every method, and hand them on, computed or not."""
+    for label, method in methods.items():
+        begun = time.perf_counter()
+        batch.completeness_gap = None
+        maps = method.attribute(batch)
+        batch.targets  # noqa: B018  the model may have other values beside other images when these maps come back
+        results.add(Asked(batch, label, method, maps, batch.completeness_gap, begun))
 
 
 def image_seeds(raw: np.ndarray, seed: int) -> np.ndarray:
@@ -587,15 +460,3 @@ def _read_seeds(seed: int | np.ndarray, n: int) -> int | np.ndarray:
             f"Expected seed as one int, or int32 ({n}, 2), a seed per image. Received: {array.dtype} {array.shape}."
         )
     return array
-
-
-def _check_maps(maps: np.ndarray, shape: tuple[int, ...], label: str, start: int) -> None:
-    """A method's maps must have the images' size and be finite."""
-    if maps.shape[:3] != shape[:3] or maps.ndim != 4 or maps.shape[3] not in (1, shape[3]):
-        raise AttribevalError(f"Expected maps {shape} or {(*shape[:3], 1)} from {label}. Received: {maps.shape}.")
-    if not all_finite(maps):
-        bad = np.flatnonzero(~np.isfinite(maps).all(axis=(1, 2, 3)))
-        raise AttribevalError(
-            f"Method {label!r} gave a map that is not finite for image {start + bad[0]}: the model's gradient or score "
-            "overflows there. Check pixel range and preprocessing, or use float32 instead of mixed precision."
-        )

@@ -11,7 +11,9 @@ import tensorflow as tf
 from PIL import Image
 
 from attribeval import AttribevalError, Attributer, Attributions
-from attribeval.attributer import _Results, image_seeds
+from attribeval import attributer as module
+from attribeval.attributer import image_seeds
+from attribeval.collected import Collected
 from attribeval.datasets.source import ImageSource
 from attribeval.methods.registry import build_method
 from attribeval.models import fields
@@ -353,39 +355,35 @@ def test_the_next_images_are_read_and_the_last_maps_come_back_while_these_are_ex
     attributer, images, monkeypatch
 ):
     """Micro-batches of 2, 2 and 1: each is read before its forerunner is asked for, and asked for before that ends."""
-    read = [threading.Event() for _ in range(3)]
+    read, asked = ([threading.Event() for _ in range(3)] for _ in range(2))
     events = []
-    load, explain, write = ImageSource.load, Attributer._explain_some, _Results._write
+    load, explain, write = ImageSource.load, module._explain_some, Collected._write
 
     def loaded(self, start, stop):
         found = load(self, start, stop)
         read[start // 2].set()
         return found
 
-    def asked(self, raw, start, *rest):
-        events.append(("next is there", start == 4 or read[start // 2 + 1].wait(20)))
-        return explain(self, raw, start, *rest)
-
-    def gradient(*given):
-        events.append(("asked", None))
-        return plain(*given)
+    def explained(batch, *given):
+        k = batch.start // 2
+        events.append(("asked", k == 2 or read[k + 1].wait(20)))
+        asked[k].set()
+        return explain(batch, *given)
 
     def written(self, arrays, label, start, part):
-        events.append(("back", start))
+        events.append(("back", start == 4 or asked[start // 2 + 1].wait(20)))
         return write(self, arrays, label, start, part)
 
-    plain = fields.gradient_and_scores
-    monkeypatch.setattr(fields, "gradient_and_scores", gradient)
     monkeypatch.setattr(ImageSource, "load", loaded)
-    monkeypatch.setattr(Attributer, "_explain_some", asked)
-    monkeypatch.setattr(_Results, "_write", written)
-    attributer.explain(images[:5], "gradient", 0, batch_size=2)
-    there, more = ("next is there", True), ("asked", None)
-    assert events == [there, more, there, more, ("back", 0), there, more, ("back", 2), ("back", 4)]
+    monkeypatch.setattr(module, "_explain_some", explained)
+    monkeypatch.setattr(Collected, "_write", written)
+    whole = attributer.explain(images[:5], "gradient", 0, batch_size=2).values
+    assert sorted(events) == [("asked", True)] * 3 + [("back", True)] * 3
+    monkeypatch.undo()
+    np.testing.assert_allclose(whole, attributer.explain(images[:5], "gradient", 0).values, atol=1e-6)
 
 
 def test_out_of_memory_halves_the_batch_again_and_again_and_says_so(attributer, images, monkeypatch):
-    from attribeval.models import fields
 
     whole = attributer.explain(images, "gradient", batch_size=8).values
     plain, limit, sizes = fields.gradient_and_scores, 4, []

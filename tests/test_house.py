@@ -20,7 +20,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 GROUND = ["errors", "files", "progress", "_tf", "quiet", "importable", "sealed", "plugins"]
 FLOORS = [
     ["datasets", "common", "results", "attributions"],
-    ["models", "methods", "backends", "attributer", "concepts", "training"],
+    ["models", "methods", "backends", "micro_batches", "collected", "attributer", "concepts", "training"],
     ["metrics", "runs", "benchmarks"],
     ["evaluator"],
 ]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from attribeval import Attributer, selftest
-from attribeval.attributer import _Results
 from attribeval.cli import main
+from attribeval.collected import Collected
 from attribeval.metrics import registry
 from attribeval.metrics.card import Card
 
@@ -82,16 +82,14 @@ def deaf_to_seeds(monkeypatch):
 
 def depends_on_the_batch(monkeypatch):
     """What a batch normalisation in training mode, or noise by place in the batch, would do."""
-    real = _Results.settle
+    real = Collected.add
 
-    def settle(self):
-        pending = self.pending
-        if pending is not None:
-            maps = np.asarray(pending.maps)
-            pending.maps = maps * np.arange(1, len(maps) + 1).reshape(-1, 1, 1, 1)
-        real(self)
+    def add(self, asked):
+        maps = np.asarray(asked.maps)
+        asked.maps = maps * np.arange(1, len(maps) + 1).reshape(-1, 1, 1, 1)
+        real(self, asked)
 
-    monkeypatch.setattr(_Results, "settle", settle)
+    monkeypatch.setattr(Collected, "add", add)
 
 
 def temperature(monkeypatch):

@@ -72,7 +72,8 @@ def baseline_input(batch: Batch, baseline: str | FrozenArray) -> Any:
         raise AttribevalError(
             f"Expected a baseline of shape {shape}, one colour ({shape[-1]},) or a number. Received: {got}."
         )
-    return batch.classifier.prepare(np.array(raw)[None])
+    key = "baseline", baseline, shape
+    return batch.classifier.going_in.kept(key, lambda: batch.classifier.prepare(np.array(raw)[None]))
 
 
 def baseline_scores(batch: Batch, baseline: Any) -> Any:

@@ -22,7 +22,7 @@ class Batch:
         x: Model inputs, tensor (B, H, W, C).
         raw: The same images as the caller gave them, float32 array (B, H, W, C); equal to `x` without preprocessing.
             None for points around images, which are model inputs and nothing else.
-        targets: Class explained for each image, int32 tensor (B,). None: the predicted class, which the first question
+        targets: Class explained for each image, int tensor (B,). None: the predicted class, which the first question
             to the model then finds on the way.
         seeds: One seed per image, int32 array (B, 2), which depends on the image and the user's seed only, so that
             random methods give the same map whatever the batch, the order or the neighbours; or a function that
@@ -30,6 +30,7 @@ class Batch:
         capacity: How many images the model takes at a time; methods that need many model inputs per image send that
             many at once.
         start: Number of the first image among those that the call explains; None for points around images.
+        asked: The targets as `GoingIn.asked` makes them, if they are on the device already.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class Batch:
         seeds: np.ndarray | Callable[[], np.ndarray],
         capacity: int,
         start: int | None = None,
+        asked: Any = None,
     ):
         self.start = start
         self.classifier = classifier
         self.x = x
         self._raw = raw
         self._targets = targets
+        self._asked = asked
         self._seeds = seeds
         self.capacity = capacity
         self.completeness_gap: Any = None
@@ -63,11 +66,19 @@ class Batch:
             self._know(self.classifier.forward(self.x)[0])
         return self._targets
 
+    @property
+    def asked(self) -> Any:
+        """The targets on the device, int64 tensor (B,); −1 as long as the predicted class is not known."""
+        if self._asked is None:
+            self._asked = self.classifier.going_in.asked(self._targets, len(self))
+        return self._asked
+
     def _know(self, scores: Any) -> None:
         """Keep the scores of the images; their highest are the targets, if no others were given."""
         self.scores_of_images = scores
         if self._targets is None:
-            self._targets = tf.argmax(scores, 1, tf.int32)
+            self._asked = tf.argmax(scores, 1)
+            self._targets = tf.cast(self._asked, tf.int32)
 
     @property
     def seeds(self) -> np.ndarray:
@@ -104,8 +115,7 @@ class Batch:
 
     def _derived(self, compute: Callable, option: Any) -> list[Any]:
         """What a function of `fields` gives at the images; on the way it finds the predicted class, if none is set."""
-        asked = tf.fill([len(self)], -1) if self._targets is None else self._targets
-        *found, scores = compute(self.classifier, self.x, asked, option)
+        *found, scores = compute(self.classifier, self.x, self.asked, option)
         if self._targets is None:
             self._know(scores)
         return found
@@ -162,33 +172,18 @@ class Batch:
         Returns:
             A batch of len(samples) · B items with the targets repeated. It has no raw images.
         """
-        targets = tf.tile(self.targets, [len(samples)])
-        return Batch(self.classifier, points, None, targets, lambda: self._folded(samples), self.capacity)
+        targets, asked = self.targets, self.asked_of(len(samples))
+        targets = targets if len(samples) == 1 else tf.cast(asked, tf.int32)
+        seeds = lambda: self._folded(samples)  # noqa: E731
+        return Batch(self.classifier, points, None, targets, seeds, self.capacity, asked=asked)
+
+    def asked_of(self, samples: int) -> Any:
+        """`asked` of so many points around every image, (samples · B,), sample after sample; the class is known."""
+        self.targets  # noqa: B018
+        return self.asked if samples == 1 else tf.tile(self.asked, [samples])
 
     def _folded(self, samples: range) -> np.ndarray:
         return np.concatenate([fold(self.seeds, sample) for sample in samples])
-
-    # --------------------------------------------------------------------------------------- scores of raw images
-
-    def scores(self, raw: np.ndarray, owners: np.ndarray, probability: bool = False) -> np.ndarray:
-        """Score of the owner's target on painted images.
-
-        Args:
-            raw: Raw images (M, H, W, C), as many as fit in memory; the model sees `capacity` at a time.
-            owners: Which image of this batch each belongs to, ints (M,).
-            probability: The probability instead of the score to be explained, see `Task.probabilities`.
-
-        Returns:
-            float32 (M,).
-        """
-        targets = np.asarray(self.targets)[owners]
-        parts = []
-        for start in range(0, len(raw), self.capacity):
-            part = slice(start, start + self.capacity)
-            scores, answer = self.classifier.forward(self.classifier.prepare(raw[part]))
-            asked = self.classifier.task.probabilities(scores, answer) if probability else scores
-            parts.append(asked.numpy()[np.arange(len(asked)), targets[part]])
-        return np.concatenate(parts).astype(np.float32)
 
     # -------------------------------------------------------------------------------------------------- geometry
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from attribeval import _tf as tf
 
 _GOLDEN = 0x9E3779B9
@@ -28,7 +30,7 @@ def bits(seeds: Any, count: int) -> Any:
         uint32 tensor (R, count); within a row no word comes twice.
     """
     halves = tf.bitcast(tf.convert_to_tensor(seeds), tf.uint32)
-    counter = _mixed(tf.bitcast(tf.range(count), tf.uint32) * _word(_GOLDEN))
+    counter = _mixed(tf.constant(np.arange(count, dtype=np.uint32)) * _word(_GOLDEN))
     first = _mixed(halves[:, :1])
     odd = tf.bitwise.bitwise_or(_mixed(tf.bitwise.bitwise_xor(halves[:, 1:], first)), _word(1))
     return _mixed(tf.bitwise.bitwise_xor(counter[None], first) * odd)

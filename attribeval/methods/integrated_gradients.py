@@ -98,6 +98,7 @@ class IntegratedGradients:
         way = batch.x - start
         places, weights = quadrature(self.rule, self.steps)
         column = tf.constant(places[:, None, None, None, None], way.dtype)
+        weights = tf.constant(weights, way.dtype)  # on the device once: a copy waits for all gradients before it
 
         def points(group: range) -> tuple[Any, Any]:
             part = slice(group.start, group.stop)

@@ -18,6 +18,7 @@ from attribeval.methods.card import Card
 from attribeval.methods.descriptions import stencils
 from attribeval.methods.masking import slope_of_score
 from attribeval.methods.painting import Painter
+from attribeval.methods.scores import scores_of
 from attribeval.methods.side_by_side import check_side_by_side, groups
 
 STARTS = ("circle", "image")
@@ -163,7 +164,7 @@ class MeaningfulPerturbation:
         down, right = np.arange(height)[:, None] - height // 2, np.arange(width) - width // 2
         inside = down**2 + right**2 <= (_RADII[:, None, None] * scale) ** 2
         discs = 1 - gaussian_filter(inside.astype(np.float64), (0, _CIRCLE_BLUR * scale, _CIRCLE_BLUR * scale))
-        clean = batch.scores(batch.raw, np.arange(len(batch)), probability=True)
+        clean = scores_of(batch, batch.raw, np.arange(len(batch)), True)
         centres = [((np.arange(n) + 0.5) * side / n).astype(int) for n, side in zip(cells, batch.size, strict=True)]
         counts = dict.fromkeys(range(len(batch)), len(discs))
         scores = Painter(batch, hidden, stencils(), discs).answers("probability", counts, lambda i, numbers: (numbers,))
@@ -172,8 +173,7 @@ class MeaningfulPerturbation:
 
     def _compiled(self, batch: Batch) -> Any:
         """A step of Adam: mask, moments, step, shifts, images, hidden images, targets to mask, moments, objective."""
-        classifier, size = batch.classifier, batch.size
-        dtype = classifier.dtype
+        classifier, size, dtype = batch.classifier, batch.size, batch.classifier.dtype
         rows, columns = (tf.constant(matrix, dtype) for matrix in self._enlargements(size))
 
         def shifted(images, shifts):

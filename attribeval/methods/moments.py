@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,52 +23,59 @@ class Moments:
 
     Maps are counted as they come (Welford 1962; groups of them by Chan, Golub & LeVeque 1979), so that memory does not
     grow with their number.
+
+    Args:
+        compiled: Compiles a function, `Classifier.compiled`.
+        counts: How many maps of each image come at a time; known before, their shares are on the device when needed.
     """
 
-    def __init__(self, compiled: Any):
+    def __init__(self, compiled: Any, counts: Sequence[int]):
         self._compiled = compiled
-        self.n = 0
+        self.n = sum(counts)
+        before = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        after = np.array(counts) / (before + counts)
+        self._shares = tf.constant(np.stack([after, after * before], 1))
+        self._number = tf.constant(float(self.n), tf.float64)
+        self._counts = list(counts)
+        self._done = 0
         self.mean: Any = None
         self.m2: Any = None
 
     @property
     def variance(self) -> Any:
         """Population variance, Σ (map − mean)² / n."""
-        return self.m2 / self.n
+        return self.m2 / tf.cast(self._number, self.m2.dtype)
 
     @property
     def mean_square(self) -> Any:
         """Σ map² / n, as a sum of two terms that are not negative."""
-        return tf.square(self.mean) + self.m2 / self.n
+        return tf.square(self.mean) + self.variance
 
-    def add(self, maps: Any, count: int) -> None:
-        """Take `count` more maps of each image into account, (count · B, H, W, C or 1), sample after sample."""
-        maps = tf.convert_to_tensor(maps)
+    def add(self, maps: Any) -> None:
+        """Take the next maps of each image into account, (count · B, H, W, C or 1), sample after sample."""
+        maps, count = tf.convert_to_tensor(maps), self._counts[self._done]
         build = _one_more if count == 1 else _some_more
         if self.mean is None:
             self.mean = tf.zeros([maps.shape[0] // count, *maps.shape[1:]], maps.dtype)
             self.m2 = tf.zeros_like(self.mean)
         kind = tf.TensorSpec([None, None, None, None], maps.dtype)
-        ints = [tf.TensorSpec([], tf.int32)] * (1 if count == 1 else 2)
-        update = self._compiled((build.__name__, maps.dtype), build, kind, kind, kind, *ints)
-        numbers = [tf.constant(self.n, tf.int32)] + ([] if count == 1 else [tf.constant(count, tf.int32)])
-        self.mean, self.m2 = update(self.mean, self.m2, maps, *numbers)
-        self.n += count
+        shares = tf.TensorSpec([2], tf.float64)
+        update = self._compiled((build.__name__, maps.dtype), build, kind, kind, kind, shares)
+        self.mean, self.m2 = update(self.mean, self.m2, maps, self._shares[self._done])
+        self._done += 1
 
 
-def _one_more(mean: Any, m2: Any, maps: Any, known: Any) -> tuple[Any, Any]:
-    n = tf.cast(known, maps.dtype)
-    step = maps - mean
-    return mean + step * (1 / (n + 1)), m2 + tf.square(step) * (n / (n + 1))
+def _one_more(mean: Any, m2: Any, maps: Any, shares: Any) -> tuple[Any, Any]:
+    step, shares = maps - mean, tf.cast(shares, maps.dtype)
+    return mean + step * shares[0], m2 + tf.square(step) * shares[1]
 
 
-def _some_more(mean: Any, m2: Any, maps: Any, known: Any, count: Any) -> tuple[Any, Any]:
-    n, more = tf.cast(known, maps.dtype), tf.cast(count, maps.dtype)
-    maps = tf.reshape(maps, tf.concat([[count], tf.shape(mean)], 0))
+def _some_more(mean: Any, m2: Any, maps: Any, shares: Any) -> tuple[Any, Any]:
+    maps = tf.reshape(maps, [-1, *tf.unstack(tf.shape(mean))])
     own = tf.reduce_mean(maps, axis=0)
-    step = own - mean
+    step, shares = own - mean, tf.cast(shares, maps.dtype)
     squares = tf.reduce_sum(tf.square(maps - own), axis=0)
-    return mean + step * (more / (n + more)), m2 + squares + tf.square(step) * (n * more / (n + more))
+    return mean + step * shares[0], m2 + squares + tf.square(step) * shares[1]
 
 
 def check_noise(samples: int, sigma: float, least: int = 1) -> None:
@@ -75,31 +84,37 @@ def check_noise(samples: int, sigma: float, least: int = 1) -> None:
     check_positive("sigma", sigma)
 
 
-def noisy(batch: Batch, samples: range, sigma: float, relative: bool) -> Any:
-    """Noisy copies of every image, model inputs (len(samples) · B, H, W, C), sample after sample.
+def noisy(batch: Batch, samples: int, sigma: float, relative: bool) -> Callable[[range], Any]:
+    """Given some of the numbers 0 … samples − 1, noisy copies of every image, model inputs (S · B, H, W, C).
 
-    A copy depends on the image, the user's seed and the number of the sample only.
+    Sample after sample. A copy depends on the image, the user's seed and the number of the sample only.
 
     Args:
         batch: The images.
-        samples: Which copies.
+        samples: How many copies of each there are.
         sigma: Standard deviation of the Gaussian noise, as a share of each image's own (max − min), or (not
             `relative`) in units of the model's input.
         relative: See `sigma`.
     """
 
-    def build(x: Any, seeds: Any, sigma: Any) -> Any:
-        spread = tf.reduce_max(x, (1, 2, 3), True) - tf.reduce_min(x, (1, 2, 3), True) if relative else 1.0
-        noise = tf.cast(drawing.normal(tf.reshape(seeds, [-1, 2]), batch.x.shape[1:]), x.dtype)
-        noise = tf.reshape(noise, tf.concat([tf.shape(seeds)[:1], tf.shape(x)], 0))
-        return tf.reshape(x + sigma * spread * noise, [-1, *batch.x.shape[1:]])
+    shape, size = tuple(batch.x.shape[1:]), math.prod(batch.x.shape[1:])
 
-    seeds = np.stack([fold(fold(batch.seeds, sample), _STREAM) for sample in samples])
+    def build(x: Any, seeds: Any, spread: Any) -> Any:
+        words = tf.bitcast(tf.reshape(seeds, [-1, 2]), tf.int32)
+        noise = tf.reshape(tf.cast(drawing.normal(words, (size,)), x.dtype), [-1, tf.shape(x)[0], size])
+        return tf.reshape(tf.reshape(x, [-1, size]) + spread * noise, [-1, *shape])
+
+    # Unsigned, as a GPU takes them: all are there once, as a copy would wait for all that was asked for before.
+    folded = np.stack([fold(fold(batch.seeds, sample), _STREAM) for sample in range(samples)])
+    seeds = tf.constant(folded.view(np.uint32))
+    spread = tf.constant(sigma, batch.x.dtype)
+    if relative:
+        flat = tf.reshape(batch.x, [-1, size])
+        spread *= tf.reduce_max(flat, 1, keepdims=True) - tf.reduce_min(flat, 1, keepdims=True)
     # The size of the images is in the key: it decides how many numbers are drawn.
-    key = ("noisy", relative, tuple(batch.x.shape[1:]))
-    specs = batch.classifier.input_spec, tf.TensorSpec([None, None, 2], tf.int32), tf.TensorSpec([], batch.x.dtype)
-    compiled = batch.classifier.compiled(key, build, *specs)
-    return compiled(batch.x, tf.constant(seeds), tf.constant(sigma, batch.x.dtype))
+    specs = tf.TensorSpec([None, None, 2], tf.uint32), tf.TensorSpec([None, 1] if relative else [], batch.x.dtype)
+    compiled = batch.classifier.compiled(("noisy", relative, shape), build, batch.classifier.input_spec, *specs)
+    return lambda some: compiled(batch.x, seeds[some.start : some.stop], spread)
 
 
 def moments(batch: Batch, base: Method, samples: int, sigma: float, relative: bool) -> Moments:
@@ -109,10 +124,10 @@ def moments(batch: Batch, base: Method, samples: int, sigma: float, relative: bo
     """
 
     def compute() -> Moments:
-        found = Moments(batch.classifier.compiled)
+        copies = noisy(batch, samples, sigma, relative)
+        found = Moments(batch.classifier.compiled, [len(group) for group in batch.groups(samples)])
         for group in batch.groups(samples):
-            points = noisy(batch, group, sigma, relative)
-            found.add(base.attribute(batch.at(points, group)), len(group))
+            found.add(base.attribute(batch.at(copies(group), group)))
         return found
 
     return batch.share(("moments", base, samples, sigma, relative), compute)

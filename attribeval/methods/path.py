@@ -28,7 +28,7 @@ def sum_of_gradients(batch: Batch, count: int, points: Callable[[range], tuple[A
     for group in batch.groups(count):
         where, factors = points(group)
         stacked = tf.reshape(where, [-1, *batch.x.shape[1:]])
-        gradients = fields.gradient(batch.classifier, stacked, tf.tile(batch.targets, [len(group)]))
+        gradients = fields.gradient(batch.classifier, stacked, batch.asked_of(len(group)))
         factors = tf.cast(tf.convert_to_tensor(factors), total.dtype)
         specs = tf.TensorSpec([None] * factors.shape.rank, total.dtype), *[batch.classifier.input_spec] * 2
         add = batch.classifier.compiled(("weighted_sum", factors.shape.rank), _weighted_sum, *specs)
@@ -37,7 +37,7 @@ def sum_of_gradients(batch: Batch, count: int, points: Callable[[range], tuple[A
 
 
 def _weighted_sum(factors: Any, gradients: Any, total: Any) -> Any:
-    gradients = tf.reshape(gradients, tf.concat([tf.shape(factors)[:1], tf.shape(total)], 0))
+    gradients = tf.reshape(gradients, [-1, *tf.unstack(tf.shape(total))])
     factors = factors if factors.shape.rank > 1 else tf.reshape(factors, [-1, 1, 1, 1, 1])
     return total + tf.reduce_sum(factors * gradients, axis=0)
 

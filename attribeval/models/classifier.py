@@ -14,11 +14,12 @@ from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.models import devices
 from attribeval.models.extra_inputs import ExtraInputs
+from attribeval.models.going_in import GoingIn
 from attribeval.models.hidden import PROBES, refuse_hidden_probabilities
 from attribeval.models.inputs import input_of
 from attribeval.models.logits import is_linear
 from attribeval.models.outputs import select_output
-from attribeval.models.preprocessing import Preprocessing, check_channels, find_preprocessing
+from attribeval.models.preprocessing import check_channels, find_preprocessing
 from attribeval.models.recording import Recording, graph_key
 from attribeval.models.run_options import Precision, check_precision, with_run_options
 from attribeval.models.target_layer import default_target, find_target_layer, spatial_calls
@@ -84,6 +85,7 @@ class Classifier:
         self.asked_task = task
         self._class_names: Any = None
         self._functions: dict[Any, Any] = {}
+        self.going_in = GoingIn(self)
         self._several_devices = False
         self._recording: Recording | None = None
         image = input_of(model, inputs)
@@ -216,10 +218,6 @@ class Classifier:
         """The `tf.TensorSpec` of a batch of inputs, batch size free."""
         return tf.TensorSpec([None, *self.input_shape], self.dtype)
 
-    @property
-    def _raw_spec(self) -> Any:
-        return tf.TensorSpec([None, *self.input_shape], tf.float32)
-
     # ------------------------------------------------------------------------------------------ on real batches
 
     def prepare(self, raw: np.ndarray) -> Any:
@@ -228,17 +226,7 @@ class Classifier:
         Raises:
             AttribevalError: If the preprocessing changes the shape or returns values that are not finite.
         """
-        preprocess = self.preprocess
-        if isinstance(preprocess, Preprocessing):  # on the device; a pure function that keeps the shape
-            return self.compiled("prepare", lambda raw: tf.cast(preprocess(raw), self.dtype), self._raw_spec)(raw)
-        x = raw if self.preprocess is None else self.preprocess(np.array(raw, dtype=np.float32))
-        x = tf.convert_to_tensor(np.asarray(x) if not tf.is_tensor(x) else x)
-        x = tf.cast(x, self.dtype)
-        if self.preprocess is not None and tuple(x.shape) != tuple(raw.shape):
-            raise AttribevalError(
-                f"Expected preprocess to keep the shape {tuple(raw.shape)}. Received: {tuple(x.shape)}."
-            )
-        return x
+        return self.going_in.prepare(raw)
 
     def restore_channels(self, maps: np.ndarray) -> np.ndarray:
         """Maps in the channel order of the raw images (see `Preprocessing.restore_channels`)."""

@@ -6,6 +6,7 @@ whatever order and number a method makes images of one. So no method has to carr
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from attribeval.errors import AttribevalError, unknown
 from attribeval.models.extra_values import read_values
 from attribeval.models.inputs import ImageInput
 
-Work = Callable[[np.ndarray, int, int], None]
+Work = Callable[[np.ndarray, Any, int, int], None]  # see micro_batches
 
 
 class ExtraInputs:
@@ -162,19 +163,20 @@ class Rows:
     def in_order(self, work: Work) -> Work:
         """`work` on images in order, of which the model sees each once: it then reads a row for each."""
 
-        def with_rows(raw: np.ndarray, start: int, capacity: int) -> None:
+        def with_rows(raw: np.ndarray, x: Any, start: int, capacity: int) -> None:
             with self.inputs.given(self.of(slice(start, start + len(raw))).values):
-                work(raw, start, capacity)
+                work(raw, x, start, capacity)
 
         return with_rows if self.values else work
 
     def apart(self, work: Work) -> Work:
         """`work`, called for neighbours with the same values together, for others apart: then one row is for all."""
 
-        def by_rows(raw: np.ndarray, start: int, capacity: int) -> None:
+        def by_rows(raw: np.ndarray, x: Any, start: int, capacity: int) -> None:
             for first, stop in self._runs(start, start + len(raw)):
+                some = slice(first - start, stop - start)
                 with self.inputs.given(self.of(slice(first, first + 1)).values):
-                    work(raw[first - start : stop - start], first, capacity)
+                    work(raw[some], tf.nest.map_structure(operator.itemgetter(some), x), first, capacity)
 
         return by_rows if self.values else work
 

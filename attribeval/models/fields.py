@@ -12,7 +12,7 @@ from attribeval.models.target_layer import find_target_layer
 
 
 def _target_spec() -> Any:
-    return tf.TensorSpec([None], tf.int32)
+    return tf.TensorSpec([None], tf.int64)
 
 
 def gradient(classifier: Classifier, x: Any, targets: Any, rule: str = "plain") -> Any:
@@ -21,7 +21,7 @@ def gradient(classifier: Classifier, x: Any, targets: Any, rule: str = "plain") 
     Args:
         classifier: The model.
         x: Model inputs (B, H, W, C).
-        targets: Class indices, int32 (B,).
+        targets: Class indices, int32 or int64 (B,); see `going_in.GoingIn.asked`.
         rule: How rectifiers pass the gradient on: "plain" (the derivative), "guided" or "deconv"; see `relu_rules`.
 
     Returns:
@@ -41,10 +41,10 @@ def gradient_and_scores(classifier: Classifier, x: Any, targets: Any, rule: str 
         with relu_rules.applied(rule):
             _, scores = classifier.trace(x)
         relu_rules.check(rule, x, scores)
-        (derivative,) = tf.gradients(_explained(scores, targets), x)
+        (derivative,) = tf.gradients(scores, x, _explained(scores, targets))
         return _checked(derivative, "its input"), scores
 
-    return classifier.compiled(("gradient", rule), build, classifier.input_spec, _target_spec())(x, targets)
+    return classifier.compiled(("gradient", rule), build, classifier.input_spec, _target_spec())(x, _wide(targets))
 
 
 def activations_and_gradient(classifier: Classifier, x: Any, targets: Any, layer: str | None = None) -> tuple[Any, Any]:
@@ -53,7 +53,7 @@ def activations_and_gradient(classifier: Classifier, x: Any, targets: Any, layer
     Args:
         classifier: The model.
         x: Model inputs (B, H, W, C).
-        targets: Class indices, int32 (B,).
+        targets: Class indices, int32 or int64 (B,).
         layer: Name or path of a layer with a spatial output; None takes the classifier's target layer.
 
     Returns:
@@ -74,19 +74,27 @@ def activations_gradient_and_scores(
     def build(x, targets):
         trace, scores = classifier.trace(x)
         target = find_target_layer(trace, wanted)
-        (derivative,) = tf.gradients(_explained(scores, targets), target.output)
+        (derivative,) = tf.gradients(scores, target.output, _explained(scores, targets))
         derivative = target.picture(_checked(derivative, f"layer {wanted!r}"))
         activations = target.picture(target.output)
         return tf.cast(activations, classifier.dtype), tf.cast(derivative, classifier.dtype), scores
 
     key = ("activations_and_gradient", wanted)
-    return classifier.compiled(key, build, classifier.input_spec, _target_spec())(x, targets)
+    return classifier.compiled(key, build, classifier.input_spec, _target_spec())(x, _wide(targets))
+
+
+def _wide(targets: Any) -> Any:
+    return tf.cast(targets, tf.int64)
 
 
 def _explained(scores: Any, targets: Any) -> Any:
-    """The scores (B,) of the targets; −1 stands for the highest."""
-    targets = tf.where(targets < 0, tf.argmax(scores, 1, tf.int32), targets)
-    return tf.gather(scores, targets, axis=1, batch_dims=1)
+    """1 at the target of each image, 0 elsewhere, (B, classes): which scores are derived; −1 stands for the highest.
+
+    Integers of 32 bits are TensorFlow's for the host, and so are those with which a gather is derived: on a GPU the
+    backward pass would wait for the forward pass to end.
+    """
+    targets = tf.where(targets < 0, tf.argmax(scores, 1), targets)
+    return tf.one_hot(targets, scores.shape[1], dtype=scores.dtype)
 
 
 def _checked(derivative: Any, of: str) -> Any:

@@ -6,10 +6,14 @@ are made anew, what surrounds them: backward rules that are in force, the device
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
+
+import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.models.trace import LayerCall, Trace, needed
@@ -104,6 +108,8 @@ def _copied(graph: Any, op: Any, inputs: list[Any], low: Any) -> tuple[Any, list
     # Names with an underscore are TensorFlow's own. Where one is a gradient, it reads tensors of the recorded graph.
     kept = {k: v for k, v in op.node_def.attr.items() if not k.startswith("_")}
     kinds = [tensor.dtype for tensor in op.outputs]
+    if op.type == "Mean" and _sides_known(*inputs):
+        kept["_gradient_op_type"] = tf.compat.v1.AttrValue(s=_mean_rule().encode())
     if low is None or op.type not in _PRODUCTS or kinds != [tf.float32]:
         copy = graph.create_op(op.type, inputs, kinds, attrs=kept, name=op.name)
         return copy, list(copy.outputs)
@@ -111,6 +117,33 @@ def _copied(graph: Any, op: Any, inputs: list[Any], low: Any) -> tuple[Any, list
     inputs = [tf.cast(tensor, low) if tensor.dtype == tf.float32 else tensor for tensor in inputs]
     copy = graph.create_op(op.type, inputs, [low], attrs=kept, name=op.name)
     return copy, [tf.cast(copy.outputs[0], tf.float32)]
+
+
+def _sides_known(x: Any, axes: Any) -> bool:
+    """Whether a mean is over sides that are known while tracing, and at most one other is not."""
+    axes, shape = tf.get_static_value(axes), x.shape
+    if axes is None or shape.rank is None:
+        return False
+    unknown = {k for k, side in enumerate(shape) if side is None}
+    return len(unknown) <= 1 and not unknown & {int(axis) % shape.rank for axis in np.ravel(axes)}
+
+
+@functools.cache
+def _mean_rule() -> str:
+    """The derivative of a mean over known sides, without the integers of TensorFlow's own.
+
+    These go to the device and back to the host, which on a GPU waits for the whole forward pass in between.
+    """
+
+    def backward(op: Any, gradient: Any) -> tuple[Any, None]:
+        x = op.inputs[0]
+        axes = {int(axis) % x.shape.rank for axis in np.ravel(tf.get_static_value(op.inputs[1]))}
+        sides = [1 if k in axes else -1 if side is None else side for k, side in enumerate(x.shape)]
+        count = math.prod(x.shape[axis] for axis in axes)
+        return tf.broadcast_to(tf.reshape(gradient, sides) / count, tf.shape(x)), None
+
+    tf.RegisterGradient("AttribevalMean")(backward)
+    return "AttribevalMean"
 
 
 def _has_own_gradient(op: Any) -> bool:

@@ -30,7 +30,7 @@ def halved(capacity: int, images: int, error: Exception) -> int:
     warnings.warn(
         f"Out of memory: going on with {smaller} image{'s' if smaller > 1 else ''} at a time. Pass "
         f"batch_size={smaller} to start with that.",
-        stacklevel=5,
+        stacklevel=6,
     )
     return smaller
 

@@ -2,6 +2,7 @@
 
     python benchmarks/attribution/device.py                         # the smallest of nets: 224 px and 32 px
     python benchmarks/attribution/device.py --net resnet50 --images 512 --batch-size 64
+    python benchmarks/attribution/device.py --net small --images 8192  # of CIFAR's size
     python benchmarks/attribution/device.py --net mobilenet --methods gradient ig --precision tf32
 
 A line per method, printed when it is measured: maps per second, and our share of the bare function's. "Bare" is the
@@ -47,10 +48,10 @@ GOALS = {
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--net", choices=["tiny", "resnet50", "mobilenet"], default="tiny")
-    parser.add_argument("--sizes", type=int, nargs="+", help="sides of images in pixels (default: 224, tiny 32 too)")
-    parser.add_argument("--images", type=int, help="default: 64 (tiny at 32 px: 1,024; other nets on a CPU: 16)")
-    parser.add_argument("--batch-size", type=int, help="default: all at once for tiny, others 64, 16 on a CPU")
+    parser.add_argument("--net", choices=["tiny", "small", "resnet50", "mobilenet"], default="tiny")
+    parser.add_argument("--sizes", type=int, nargs="+", help="sides in pixels (default: 224; tiny 32, too; small 32)")
+    parser.add_argument("--images", type=int, help="default: 64 (tiny and small at 32 px: 1,024; others on a CPU: 16)")
+    parser.add_argument("--batch-size", type=int, help="default: 1,024 at 32 px; others 64, 16 on a CPU")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--libraries", nargs="*", choices=list(LIBRARIES), default=list(LIBRARIES))
     parser.add_argument("--precision", choices=["float32", "tf32"], default="float32")
@@ -71,9 +72,11 @@ def tiny(size: int) -> Any:
 
 def make(net: str, size: int) -> Any:
     """The net, ending in logits."""
+    from attribeval.models.small_net import small_net
+
     if net == "tiny":
         return tiny(size)
-    model = network(net, size)
+    model = small_net((size, size, 3), 10) if net == "small" else network(net, size)
     model.layers[-1].activation = lambda x: x
     return model
 
@@ -153,8 +156,9 @@ def table(args: argparse.Namespace, size: int) -> None:
 
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     few = 64 if on_gpu else 16
-    n = args.images or (max(64, 64 * 16 * 32**2 // size**2 if size < 224 else 0) if args.net == "tiny" else few)
-    batch_size = min(n, args.batch_size or (n if args.net == "tiny" else few))
+    many = 1024 if size < 224 else 64
+    n = args.images or (many if args.net in ("tiny", "small") else few)
+    batch_size = min(n, args.batch_size or (many if args.net in ("tiny", "small") else few))
     images = np.random.default_rng(0).normal(size=(n, size, size, 3)).astype(np.float32)
     model = make(args.net, size)
     attributer = Attributer(model, precision=args.precision, batch_size=batch_size)
@@ -185,7 +189,7 @@ def main() -> None:
     check_precision(args.precision)
     print(device())
     with tf32(args.precision == "tf32"):  # for the bare function and the libraries, too
-        for size in args.sizes or ([224, 32] if args.net == "tiny" else [224]):
+        for size in args.sizes or {"tiny": [224, 32], "small": [32]}.get(args.net, [224]):
             table(args, size)
 
 
