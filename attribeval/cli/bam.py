@@ -115,7 +115,8 @@ def _build(args: argparse.Namespace) -> None:
     print(f"{args.folder}: {len(made.train)} training and {len(made.test)} test images")
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> int:
+    """Measure, print, save; 1 if something failed."""
     from attribeval.quiet import load_tensorflow
 
     load_tensorflow()
@@ -123,6 +124,7 @@ def _run(args: argparse.Namespace) -> None:
 
     from attribeval.benchmarks.bam.plan import PAPER_METHODS
     from attribeval.benchmarks.bam.procedure import run_bam
+    from attribeval.runs.failures import exit_code
 
     options = _check_run(args)
     data = _data(args)
@@ -130,6 +132,7 @@ def _run(args: argparse.Namespace) -> None:
     result = run_bam(**options, feature=_feature(args.feature, data.train.object_names))
     result.save(Path(args.run_dir) / "report")
     _report(args)
+    return exit_code(result)
 
 
 def _data(args: argparse.Namespace) -> Any:

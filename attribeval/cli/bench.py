@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from attribeval.cli.report import write_pictures_and_page
     from attribeval.report.cards import cards_text
     from attribeval.report.views import terminal_text
+    from attribeval.runs.failures import exit_code
 
     width = shutil.get_terminal_size((120, 24)).columns
     if args.list:
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         folder = result.save(Path(args.output))
         print(f"\n{write_pictures_and_page(result, folder)}")
-    return int((result.table["error"] != "").any())
+    return exit_code(result)
 
 
 def _compare(args: argparse.Namespace, options: dict[str, Any]) -> Any:

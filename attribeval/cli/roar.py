@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 from typing import Any
 
-_COMMAND = "command.txt"  # in the run directory
 _NAMES = {"executor_options": "executor_option"}
 
 
@@ -129,6 +128,7 @@ def _plan(args: argparse.Namespace) -> None:
 def _run(args: argparse.Namespace) -> int:
     from attribeval.benchmarks.roar.options import WorkOptions
     from attribeval.cli.arguments import given
+    from attribeval.cli.roar_command import keep_command
     from attribeval.quiet import load_tensorflow
 
     options = _check(args)
@@ -143,9 +143,9 @@ def _run(args: argparse.Namespace) -> int:
             subject = _builder_and_data(args, options)
             procedure.run_roar(*subject, run_dir=args.run_dir, **options, **work)
         except KeyboardInterrupt:
-            _keep_command(args.run_dir)
+            keep_command(args.run_dir)
             raise
-        _keep_command(args.run_dir)
+        keep_command(args.run_dir)
     from attribeval.benchmarks.roar.run_dir import RunDir
     from attribeval.benchmarks.roar.status import status
 
@@ -153,18 +153,6 @@ def _run(args: argparse.Namespace) -> int:
     if any(not name.startswith("unmodified_") for name in state.done):
         _report(args)
     return _tell_failures(state, args.run_dir)
-
-
-def _keep_command(run_dir: str) -> None:
-    """Keep the command that said what the grid is: those that go on with it, or report it, name the folder alone."""
-    from pathlib import Path
-
-    from attribeval.files import write_atomic
-    from attribeval.results.command import running_command
-
-    command = running_command()
-    if command is not None and Path(run_dir).is_dir():
-        write_atomic(Path(run_dir) / _COMMAND, lambda file: file.write(command.encode()))
 
 
 def _refuse_grid_options(args: argparse.Namespace) -> None:
@@ -207,12 +195,11 @@ def _report(args: argparse.Namespace) -> None:
     from attribeval.benchmarks.roar.procedure import report
     from attribeval.benchmarks.roar.run_dir import RunDir
     from attribeval.cli.report import write_pictures_and_page
+    from attribeval.cli.roar_command import kept_command
     from attribeval.report.views import terminal_text
 
     result = report(RunDir.existing(args.run_dir), getattr(args, "shown", 0))
-    kept = Path(args.run_dir) / _COMMAND
-    if kept.is_file():
-        result.command = kept.read_text(encoding="utf-8")
+    result.command = kept_command(args.run_dir)
     folder = result.save(Path(getattr(args, "output", None) or Path(args.run_dir) / "report"))
     page = write_pictures_and_page(result, folder)
     print(terminal_text(result))

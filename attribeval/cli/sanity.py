@@ -46,8 +46,8 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     return options
 
 
-def run(args: argparse.Namespace) -> None:
-    """Measure, print, save."""
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, save; 1 if something failed."""
     from pathlib import Path
 
     from attribeval.cli.options import make_attributer
@@ -56,12 +56,13 @@ def run(args: argparse.Namespace) -> None:
     attributer = make_attributer(args)  # before anything that imports TensorFlow, to keep it quiet
     from attribeval.cli.report import write_pictures_and_page
     from attribeval.report.views import terminal_text
+    from attribeval.runs.failures import exit_code
 
     images = _images(attributer, args)
     if args.permuted:
         from attribeval.benchmarks.sanity.data_randomisation import run_data_randomisation
 
-        some = {name: options[name] for name in ("methods", "similarities", "seed")}
+        some = {name: options[name] for name in ("methods", "similarities", "strict", "seed")}
         result = run_data_randomisation(attributer, make_attributer(args, args.permuted), images, **some)
     else:
         from attribeval.benchmarks.sanity.procedure import run_sanity
@@ -72,6 +73,7 @@ def run(args: argparse.Namespace) -> None:
     if args.output:
         folder = result.save(Path(args.output))
         print("\n" + str(write_pictures_and_page(result, folder)))
+    return exit_code(result)
 
 
 def _images(attributer: Any, args: argparse.Namespace) -> Any:

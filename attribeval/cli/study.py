@@ -53,8 +53,8 @@ def check(args: argparse.Namespace, options: type) -> dict[str, Any]:
     return found
 
 
-def run(args: argparse.Namespace, name: str, options: type) -> None:
-    """Measure, print, save."""
+def run(args: argparse.Namespace, name: str, options: type) -> int:
+    """Measure, print, save; 1 if something failed."""
     from pathlib import Path
 
     from attribeval.benchmarks.registry import part
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace, name: str, options: type) -> None:
     from attribeval.cli.options import make_attributer
     from attribeval.cli.report import write_pictures_and_page
     from attribeval.report.views import terminal_text
+    from attribeval.runs.failures import exit_code
 
     found = check(args, options)
     attributer = make_attributer(args)
@@ -73,3 +74,4 @@ def run(args: argparse.Namespace, name: str, options: type) -> None:
     if args.output:
         folder = result.save(Path(args.output))
         print(f"\n{write_pictures_and_page(result, folder)}")
+    return exit_code(result)

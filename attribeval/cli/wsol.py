@@ -42,13 +42,14 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     return options
 
 
-def run(args: argparse.Namespace) -> None:
-    """Score, print, save."""
+def run(args: argparse.Namespace) -> int:
+    """Score, print, save; 1 if something failed."""
     from pathlib import Path
 
     from attribeval.cli.report import write_pictures_and_page
     from attribeval.report.views import terminal_text
     from attribeval.results.numbers import share
+    from attribeval.runs.failures import exit_code
 
     options = check(args)
     result, boxes = (_of_files(args, options), None) if args.maps else _of_model(args, options)
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> None:
         folder = result.save(Path(args.output))
         pictures = {} if boxes is None else {"Boxes (of the best method at its threshold, over the true ones)": boxes}
         print("\n" + str(write_pictures_and_page(result, folder, pictures)))
+    return exit_code(result)
 
 
 def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
@@ -84,6 +86,7 @@ def _picture(attributer: Any, dataset: Any, result: Any, args: argparse.Namespac
     from attribeval.plots import box_overlays
 
     rows = result.table[(result.table["metric"] == "MaxBoxAcc") & (result.table["kind"] == "method")]
+    rows = rows[rows["value"].notna()]
     if rows.empty:
         return None
     best = rows.iloc[0]

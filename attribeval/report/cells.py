@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.results.numbers import NONE, NUMBER, Unit, missing, number, p_text
+from attribeval.runs.failures import COLUMN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +105,7 @@ def _by_method(table: pd.DataFrame, units: Mapping[str, Unit]) -> Shown:
     records = {(r["method"], r["metric"]): r for r in table.to_dict("records")}
     methods = list(dict.fromkeys(table["method"]))
     about = {method: next(r for (m, _), r in records.items() if m == method) for method in methods}
-    used = (*_KEY, "value", "low", "high")
+    used = (*_KEY, "value", "low", "high", COLUMN)
     of_method = table.groupby("method", sort=False).nunique(dropna=False).max() <= 1
     # What differs between the metrics of a method, as thresholds do, belongs to none of the columns that are left.
     names = [name for name in table.columns if name not in used and (name == "images" or of_method[name])]
@@ -115,8 +116,12 @@ def _by_method(table: pd.DataFrame, units: Mapping[str, Unit]) -> Shown:
         cells = [cell(method)]
         for metric in metrics:
             record = records.get((method, metric))
-            absent = record is None or missing(record["value"])
-            cells.append(Cell(NONE, "") if record is None or absent else _estimate(record, "value", scales, units))
+            failed = record is not None and not missing(record.get(COLUMN)) and record[COLUMN] != ""
+            if record is None or missing(record["value"]):
+                cells.append(Cell("failed" if failed else NONE, ""))
+            else:
+                one = _estimate(record, "value", scales, units)
+                cells.append(replace(one, text=f"{one.text} !") if failed else one)
         cells += [_plain(name, about[method], name in whole, units) for name in names]
         rows.append((str(about[method].get("kind", "")), cells))
     columns = ["method", *metrics, *map(_header, names)]

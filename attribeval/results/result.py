@@ -101,8 +101,7 @@ class Result:
 
         folder = Path(folder)
         try:
-            about = json.loads((folder / "result.json").read_bytes())
-            _check(folder, about)
+            about = _read_about(folder)
             arrays = read_arrays((folder / "arrays.npz").read_bytes())
             table = pd.read_csv(folder / "table.csv", keep_default_na=False, na_values=[""])
             if "error" in table.columns:  # no error is an empty text, which the file does not tell from a missing one
@@ -144,12 +143,18 @@ class Result:
         return write_report(path, [self], pictures=pictures, command=command)
 
 
-def _check(folder: Path, about: dict[str, Any]) -> None:
-    """Make sure that the files are those that were written together; takes the checksums out of `about`."""
-    own = about["checksums"].pop("result.json")
-    found = {name: checksum((folder / name).read_bytes()) for name in about["checksums"]}
-    if checksum(json.dumps(about).encode()) != own:
+def _read_about(folder: Path) -> dict[str, Any]:
+    """What `result.json` holds; makes sure that the files are those that were written together."""
+    data = (folder / "result.json").read_bytes()
+    try:
+        about = json.loads(data)
+        own = about["checksums"].pop("result.json")
+        whole = checksum(json.dumps(about).encode()) == own
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
         raise Damaged("result.json is not as it was written")
     for name, wanted in about.pop("checksums").items():
-        if found[name] != wanted:
+        if checksum((folder / name).read_bytes()) != wanted:
             raise Damaged(f"{name} is not as it was written")
+    return dict(about)

@@ -264,7 +264,7 @@ def test_help_says_the_first_sentence_and_the_default():
     text = " ".join(LEAVES["wsol"].format_help().split())
     assert "--iou X overlap at which a box is right, in (0, 1] (default: 0.5)" in text
     assert "--metrics NAME [NAME ...] scores, by name (default: all that the data allow)" in text
-    assert "--strict, --no-strict an image without a box is an error" in text
+    assert "--strict, --no-strict an image without a box, or a method or metric that fails, is an error" in text
     for leaf in LEAVES.values():
         assert "(default: None)" not in leaf.format_help() and "`" not in leaf.format_help().replace("`bam build`", "")
 

@@ -111,7 +111,7 @@ def test_failed_trainings_are_exit_code_1(data, tmp_path, monkeypatch, capsys):
         from attribeval.benchmarks.roar.request import make_request
 
         del options["strategy"], options["executor"], options["jobs"], options["gpus_per_job"]
-        del options["executor_options"]
+        del options["executor_options"], options["strict"]
         made = make_request(build_model, dataset, **options)
         folder = RunDir(run_dir)
         folder.claim(made.grid)

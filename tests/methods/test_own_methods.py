@@ -390,7 +390,7 @@ def test_sanity(attributer, samples, of_images):
         raise KeyError("cause")
 
     result = Evaluator(attributer, samples[:6]).sanity({"name": "gradient", "fails": fails}, **options)
-    assert "function 'fails' failed" in result.table[result.table["method"] == "fails"]["note"].iloc[0]
+    assert "function 'fails' failed" in result.table[result.table["method"] == "fails"]["error"].iloc[0]
 
 
 # ---------------------------------------------------------------------------------- what tells functions apart

@@ -53,6 +53,7 @@ class BamOptions:
             Adam.
         strategy: Devices for the trainings: auto, one_device, mirrored or multi_worker. Or a `tf.distribute.Strategy`,
             see `training.strategies.make_strategy`.
+        strict: A method or metric that fails is an error. Otherwise it is a row that says why, and the others go on.
         seed: Seed of everything random.
         batch_size: Images that a model explains at a time. None: by their size.
         progress: Whether to show progress bars. None: on a terminal or in a notebook.
@@ -75,6 +76,7 @@ class BamOptions:
     random_sets: int = 20
     protocol: Literal["fixed", "paper", "reference"] = "fixed"
     strategy: Any = "auto"
+    strict: bool = False
     seed: int = 0
     batch_size: int | None = None
     progress: bool | None = None

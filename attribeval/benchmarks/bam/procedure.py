@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from attribeval.concepts.tcav import ConceptVectors, Tcav, score_concept
 from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
+from attribeval.runs.failures import failed_rows, reason_of
 from attribeval.runs.keys import content_of, digest_of, model_key
 from attribeval.runs.store import Store
 
@@ -39,7 +40,7 @@ def run_bam(options: BamOptions) -> Result:
         ("MCS", "MCSMoved", "MCSSmaller", "MCSCorrelation", "IDR", "IDRMoved", "IDRSmaller", "IIR", "IIRChange"); value;
         low, high (95 % interval over images, see `over_images.mean_interval`); deviation (of 10 trials of 100 images;
         empty for fewer than 100); baseline (the same with random regions, for TCAV with random concepts); images;
-        seconds_per_image.
+        seconds_per_image; error (why numbers of all or of some images are missing, see `runs.failures`).
         `settings["accuracy"]` is figure 2. `arrays` holds the series over k and the example panels.
 
     Raises:
@@ -57,7 +58,7 @@ def run_bam(options: BamOptions) -> Result:
     series_scenes = options.series_scenes
     content = test.fingerprint()
     scoring = {"content": content, "protocol": options.protocol, "seed": seed, "batch_size": options.batch_size}
-    scoring |= {"progress": progress}
+    scoring |= {"progress": progress, "strict": options.strict}
     sets = training_sets(plan.data, plan.ks, feature, order)
     models = train_models(sets, plan.net, store, strategy=options.strategy, seed=seed, progress=progress)
     importance = relative_importance(models, test, plan.ks, feature, order, series_scenes)
@@ -94,7 +95,10 @@ def run_bam(options: BamOptions) -> Result:
     )
     evidence.without_patch = score(bare, patched(test, having, inputs, None, "inputs"))
     evidence.with_patch = score(bare, patched(test, having, inputs, evidence.patches, "inputs with patches"))
-    evidence.concepts = _concepts(models, plan, test, options, of_series, store)
+    try:
+        evidence.concepts = _concepts(models, plan, test, options, of_series, store)
+    except Exception as error:
+        evidence.concepts_error = reason_of(error, options.strict)
     settings = {
         "data": {"train": len(plan.data.train), "test": len(test), "size": list(test.images.shape[1:])},
         "objects": list(test.object_names),
@@ -117,10 +121,12 @@ def run_bam(options: BamOptions) -> Result:
         "seed": seed,
         "versions": versions(),
     }
-    result = summarise(evidence, settings)
-    result.arrays |= example_panels(models, plan, test, items, evidence, seed)
-    result.arrays |= series_panels(models, plan, test, of_series[0], seed)
-    result.arrays |= patch_panels(bare, plan, test, having, inputs, evidence.patches, seed)
+    result = summarise(evidence, settings, options.strict)
+    failed = set(failed_rows(result.table)["method"])
+    drawn = replace(plan, methods={name: one for name, one in plan.methods.items() if name not in failed})
+    result.arrays |= example_panels(models, drawn, test, items, evidence, seed)
+    result.arrays |= series_panels(models, drawn, test, of_series[0], seed)
+    result.arrays |= patch_panels(bare, drawn, test, having, inputs, evidence.patches, seed)
     return result
 
 
@@ -134,7 +140,8 @@ class _Scored:
     def at(self, places: np.ndarray) -> _Scored:
         """Some of the images."""
         some = {
-            name: Averages(one.region[places], one.random[places], one.seconds) for name, one in self.averages.items()
+            name: Averages(one.region[places], one.random[places], one.seconds, one.error)
+            for name, one in self.averages.items()
         }
         return _Scored(some, self.correct[places])
 

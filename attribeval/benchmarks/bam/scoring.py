@@ -10,10 +10,12 @@ import numpy as np
 
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
+from attribeval.attributions import Attributions
 from attribeval.benchmarks.bam.region import Protocol, heat, random_masks, region_average
 from attribeval.benchmarks.bam.stimuli import Stimulus
 from attribeval.methods.card import Method
 from attribeval.models.classifier import Classifier
+from attribeval.runs import failures
 from attribeval.runs.keys import digest_of, method_key, model_key, slug
 from attribeval.runs.store import Store
 
@@ -28,11 +30,13 @@ class Averages:
         region: In the images' regions, float64 (N,), 0 to 1.
         random: In as many random pixels, (N,): the baseline.
         seconds: Per image.
+        error: Why some images have NaN; "" if none has.
     """
 
     region: np.ndarray
     random: np.ndarray
     seconds: float
+    error: str = ""
 
 
 def averages(
@@ -45,6 +49,7 @@ def averages(
     protocol: Protocol = "fixed",
     seed: int = 0,
     batch_size: int | None = None,
+    strict: bool = False,
     progress: bool | None = None,
 ) -> dict[str, Averages]:
     """Explain the predicted class of every image, and average the maps over the regions.
@@ -58,6 +63,7 @@ def averages(
         protocol: As in `region.heat`.
         seed: Of methods and random regions.
         batch_size: Images that the model takes at a time.
+        strict: Whether a method that fails ends the run; otherwise its images have NaN, and are not written.
         progress: Show a progress bar.
 
     Returns:
@@ -66,8 +72,10 @@ def averages(
     attributer = Attributer(classifier)
     about = [model_key(classifier), content, stimulus.name, protocol, seed, versions()]
     found: dict[str, list[dict[str, np.ndarray]]] = {label: [] for label in methods}
+    failed: dict[str, list[str]] = {label: [] for label in methods}
+    starts = range(0, len(stimulus.items), _CHUNK)
     with progress_bars.bar(len(stimulus.items), f"{classifier.name}, {stimulus.name}", progress) as bar:
-        for start in range(0, len(stimulus.items), _CHUNK):
+        for start in starts:
             places = np.arange(start, min(start + _CHUNK, len(stimulus.items)))
             items = stimulus.items[places]
             names = {label: _name(about, method, items) for label, method in methods.items()}
@@ -75,24 +83,24 @@ def averages(
             missing = {label: methods[label] for label, arrays in read.items() if arrays is None}
             if missing:
                 images, masks = stimulus.load(places)
-                elsewhere = random_masks(masks, seed, items.tolist())
-                maps = attributer.explain_many(
-                    np.asarray(images, np.float32),
-                    missing,
-                    seed=seed,
-                    batch_size=batch_size,
-                    progress=False,
-                    remarks=False,
-                )
-                for label, attributions in maps.items():
-                    heatmaps = heat(attributions.values, protocol)
-                    fresh = {
-                        "region": region_average(heatmaps, masks),
-                        "random": region_average(heatmaps, elsewhere),
-                        "seconds": np.array(attributions.seconds),
-                    }
-                    store.write_arrays(names[label], fresh)
-                    read[label] = fresh
+                images, elsewhere = np.asarray(images, np.float32), random_masks(masks, seed, items.tolist())
+
+                def explain(
+                    some: dict[str, Method], images: np.ndarray = images, regions: Any = (masks, elsewhere)
+                ) -> dict[str, dict[str, np.ndarray]]:
+                    maps = attributer.explain_many(
+                        images, some, seed=seed, batch_size=batch_size, progress=False, remarks=False
+                    )
+                    return {label: _regions(of_one, protocol, *regions) for label, of_one in maps.items()}
+
+                made, lacking = failures.each(explain, missing, strict)
+                for label, one in made.items():
+                    store.write_arrays(names[label], one)
+                nothing = np.full(len(places), np.nan)
+                for label, reason in lacking.items():
+                    failed[label].append(failures.of_images(int(items[0]), int(items[-1]), reason))
+                    made[label] = {"region": nothing, "random": nothing, "seconds": np.array(np.nan)}
+                read |= made
             for label, arrays in read.items():
                 if arrays is not None:
                     found[label].append(arrays)
@@ -101,10 +109,25 @@ def averages(
         label: Averages(
             np.concatenate([chunk["region"] for chunk in chunks]),
             np.concatenate([chunk["random"] for chunk in chunks]),
-            float(sum(chunk["seconds"] for chunk in chunks)) / len(stimulus.items),
+            _seconds_per_image(chunks),
+            failures.row_text(failed[label], len(starts), kept=True),
         )
         for label, chunks in found.items()
     }
+
+
+def _regions(maps: Attributions, protocol: Protocol, masks: np.ndarray, elsewhere: np.ndarray) -> dict[str, np.ndarray]:
+    heatmaps = heat(maps.values, protocol)
+    return {
+        "region": region_average(heatmaps, masks),
+        "random": region_average(heatmaps, elsewhere),
+        "seconds": np.array(maps.seconds),
+    }
+
+
+def _seconds_per_image(chunks: list[dict[str, np.ndarray]]) -> float:
+    made = [chunk for chunk in chunks if np.isfinite(chunk["seconds"])]
+    return float(sum(c["seconds"] for c in made)) / sum(len(c["region"]) for c in made) if made else float("nan")
 
 
 def _name(about: list[Any], method: Method, items: np.ndarray) -> str:

@@ -12,6 +12,7 @@ from attribeval.benchmarks.bam.idr import ties
 from attribeval.results.comparisons import holm
 from attribeval.results.numbers import NUMBER, SHARE, number, share
 from attribeval.results.over_images import FEW, not_told_from, sign_flip_test
+from attribeval.runs import failures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,9 @@ def sentences(
             "The relative importance that the metrics rely on does NOT hold for these models, so that the metrics that "
             f"need it say little: {'; '.join(broken)}."
         )
+    sentences += failures.sentences(table)
     methods = table[(table["kind"] != "control") & ~table["method"].isin(settings["slow_methods"])]
+    methods = methods[methods["value"].notna() | (methods[failures.COLUMN] == "")]
     for metric, what in (("MCS", "contrast between f_o and f_s"), ("IDR", "attributing the object less than what it "
                          "covers"), ("IIR", "leaving maps alone where a patch changes nothing")):  # fmt: skip
         of_metric = methods[methods["metric"] == metric].sort_values("value", ascending=False, kind="stable")
@@ -53,7 +56,7 @@ def sentences(
     sentences += _verdicts(methods, arrays)
     sentences += _against_edges(methods, arrays)
     sentences += _counted(table, arrays)
-    random = table[(table["method"] == "random") & (table["metric"] == "IDR")]
+    random = table[(table["method"] == "random") & (table["metric"] == "IDR") & table["value"].notna()]
     if len(random):
         row = random.iloc[0]
         sentences.append(

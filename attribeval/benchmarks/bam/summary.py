@@ -21,6 +21,7 @@ from attribeval.benchmarks.bam.spread import deviation_of_trials
 from attribeval.concepts.tcav import Tcav
 from attribeval.results.over_images import mean_interval
 from attribeval.results.result import Result
+from attribeval.runs.failures import COLUMN, reason_of, row_text
 
 LOWER_IS_BETTER = ("IIRChange",)
 TCAV = "tcav"
@@ -56,6 +57,7 @@ class Evidence:
         without_patch, with_patch: f_∅s on inputs.
         patches: What was put into them.
         concepts: TCAV, or None.
+        concepts_error: Why TCAV failed.
     """
 
     importance: RelativeImportance
@@ -70,10 +72,17 @@ class Evidence:
     with_patch: Any = None
     patches: Any = None
     concepts: Concepts | None = None
+    concepts_error: str = ""
 
 
-def summarise(evidence: Evidence, settings: dict[str, Any]) -> Result:
-    """Make the table (methods by MCS, best first; metrics in the order of `UNITS`), arrays and sentences."""
+def summarise(evidence: Evidence, settings: dict[str, Any], strict: bool = False) -> Result:
+    """Make the table (methods by MCS, best first; metrics in the order of `UNITS`), arrays and sentences.
+
+    Args:
+        evidence: What was measured.
+        settings: Kept with the result, which adds to them.
+        strict: Whether a metric that fails is an error, not a row that says why.
+    """
     import pandas as pd
 
     protocol, arrays = settings["protocol"], {}
@@ -82,13 +91,19 @@ def summarise(evidence: Evidence, settings: dict[str, Any]) -> Result:
     for method in evidence.methods:
         about = {"method": method, "kind": evidence.kinds[method]}
         seconds = evidence.scenes.averages[method].seconds
-        for metric, values, baseline in _measured(evidence, method, protocol):
-            arrays[f"{method}/{metric}"] = np.asarray(values, np.float64)
-            rows.append(about | _row(metric, values, baseline) | {"seconds_per_image": seconds})
+        for metric, values, baseline, error in _measured(evidence, method, protocol, strict):
+            if values.size:
+                arrays[f"{method}/{metric}"] = np.asarray(values, np.float64)
+            rows.append(about | _row(metric, values, baseline) | {"seconds_per_image": seconds, COLUMN: error})
         if evidence.series and method in evidence.series[0][0].averages:
             series = _series(evidence.series, method)
+            errors = [part.averages[method].error for pair in evidence.series for part in pair]
             arrays[f"series/{method}"] = series
-            rows.append(about | _correlation(series, importance.drops) | {"seconds_per_image": seconds})
+            correlated = _correlation(series, importance.drops)
+            rows.append(about | correlated | {"seconds_per_image": seconds, COLUMN: next(filter(None, errors), "")})
+    if evidence.concepts_error:
+        nothing = _about_tcav() | _row("MCS", np.empty(0), np.nan)
+        rows.append(nothing | {COLUMN: row_text([evidence.concepts_error], 1, kept=True)})
     if evidence.concepts is not None:
         found, series = _concept_rows(evidence.concepts, importance)
         rows += found
@@ -119,8 +134,11 @@ def summarise(evidence: Evidence, settings: dict[str, Any]) -> Result:
     return Result("bam", table.reset_index(drop=True), settings=settings, summary=said, arrays=arrays)
 
 
-def _measured(evidence: Evidence, method: str, protocol: Protocol) -> list[tuple[str, np.ndarray, float]]:
-    """(metric, one value per image that counts, the same with random regions) for each that has images."""
+def _measured(
+    evidence: Evidence, method: str, protocol: Protocol, strict: bool
+) -> list[tuple[str, np.ndarray, float, str]]:
+    """(metric, one value per image that counts, the same with random regions, why some or all are missing) for each
+    that has images, or would have them if nothing had failed."""
     found = []
 
     def add(metric: str, measure: Any, one: Any, other: Any, correct: np.ndarray) -> None:
@@ -128,10 +146,17 @@ def _measured(evidence: Evidence, method: str, protocol: Protocol) -> list[tuple
             return
         a, b = one.averages[method], other.averages[method]
         counts = correct[: len(a.region)]
-        if counts.any():
-            found.append(
-                (metric, measure(a.region, b.region, counts), float(measure(a.random, b.random, counts).mean()))
-            )
+        known = counts & np.isfinite(a.region) & np.isfinite(b.region)
+        error = a.error or b.error if (counts & ~known).any() else ""
+        values, baseline = np.empty(0), np.nan
+        if known.any():
+            try:
+                values = measure(a.region, b.region, known)
+                baseline = float(measure(a.random, b.random, known).mean())
+            except Exception as wrong:
+                error = row_text([reason_of(wrong, strict)], 1, kept=True)
+        if values.size or error:
+            found.append((metric, values, baseline, error))
 
     objects, scenes, alone = evidence.objects, evidence.scenes, evidence.alone
     add("MCS", contrast, objects, scenes, objects.correct & scenes.correct)
@@ -171,6 +196,7 @@ def _series(scored: Sequence[tuple[Any, Any]], method: str) -> np.ndarray:
     for one, last in scored:
         correct = one.correct & last.correct
         g, g_last = one.averages[method].region, last.averages[method].region
+        correct = correct & np.isfinite(g) & np.isfinite(g_last)
         found.append(contrast(g, g_last, correct).mean() if correct.any() else np.nan)
     return np.array(found)
 
@@ -182,9 +208,14 @@ def _correlation(series: np.ndarray, drops: np.ndarray) -> dict[str, Any]:
     return {"metric": "MCSCorrelation", "value": rho, "images": int(known.sum())} | nothing
 
 
+def _about_tcav() -> dict[str, Any]:
+    """What the rows of TCAV have in common."""
+    return {"method": TCAV, "kind": "concept", "seconds_per_image": np.nan, COLUMN: ""}
+
+
 def _concept_rows(concepts: Concepts, importance: RelativeImportance) -> tuple[list[dict[str, Any]], np.ndarray]:
     objects, scenes = concepts.objects, concepts.scenes
-    about = {"method": TCAV, "kind": "concept", "seconds_per_image": np.nan}
+    about = _about_tcav()
     nothing = dict.fromkeys(("low", "high", "deviation"), np.nan)
     mcs = {
         "metric": "MCS",

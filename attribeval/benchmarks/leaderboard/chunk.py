@@ -21,6 +21,7 @@ from attribeval.methods.reading import ranking
 from attribeval.metrics.card import Benchmark
 from attribeval.metrics.subject import Explained, Subject
 from attribeval.models.classifier import Classifier
+from attribeval.runs import failures
 from attribeval.runs.keys import digest_of, file_name, image_keys
 from attribeval.runs.maps_cache import Maps, MapsCache
 from attribeval.runs.store import Store
@@ -36,7 +37,7 @@ class Chunk:
         names: What the records of the images from a number on are called: a name for all that they have in common.
         cache: Of maps, or None.
         began: When this run began (`time.time`): failures of earlier runs are tried again, those of this one are not.
-        targets, seed, batch_size: As in `procedure.run_leaderboard`.
+        targets, seed, batch_size, strict: As in `procedure.run_leaderboard`.
     """
 
     def __init__(
@@ -51,8 +52,9 @@ class Chunk:
         targets: str,
         seed: int,
         batch_size: int | None,
+        strict: bool = False,
     ):
-        self._attributer = attributer
+        self._attributer, self._strict = attributer, strict
         self._methods, self._benchmarks = methods, benchmarks
         self._store, self._names, self._cache, self._began = store, names, cache, began
         self._targets, self._seed, self._batch_size = targets, seed, batch_size
@@ -131,12 +133,11 @@ class Chunk:
         heats: dict[str, np.ndarray] = {}
         failed: set[str] = set()
         for method, benchmarks in missing.items():
-            try:
-                explained = self._explain(start, method, subject, keys)
-            except Exception as error:  # whatever a method raises belongs into its cells
+            explained = self._explain(start, method, subject, keys)
+            if isinstance(explained, str):
                 failed.add(method)
                 for benchmark in benchmarks:
-                    self._fail(start, method, benchmark, f"no maps: {_reason(error)}", subject)
+                    self._fail(start, method, benchmark, f"no maps: {explained}", subject)
                     advance(1)
                 continue
             heats[method] = explained.heat
@@ -172,7 +173,8 @@ class Chunk:
         predicted = subject.logits.argmax(1)
         self._store.write(self.images(start), {"targets": subject.targets.tolist(), "predicted": predicted.tolist()})
 
-    def _explain(self, start: int, method: str, subject: Subject, keys: list[str]) -> Explained:
+    def _explain(self, start: int, method: str, subject: Subject, keys: list[str]) -> Explained | str:
+        """A method's maps, from the cache if they are there; or why there are none."""
         built = at(self._methods, slice(start, start + len(subject)))[method]
 
         def explain(asked: Attributer, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray) -> Attributions:
@@ -193,8 +195,11 @@ class Chunk:
         cache = self._cache if unable(built, images=True) is None else None  # ready maps are on disk already
         maps = None if cache is None else cache.load(built, keys)
         if maps is None:
-            with PeakMemory() as memory:
-                made = explain(self._attributer, subject.images, subject.targets, subject.seeds)
+            try:
+                with PeakMemory() as memory:
+                    made = explain(self._attributer, subject.images, subject.targets, subject.seeds)
+            except Exception as error:
+                return failures.reason_of(error, self._strict)
             each = np.ones(len(subject))
             maps = Maps(made.values, each * made.seconds / len(subject), each * memory.mib)
             if cache is not None:
@@ -230,8 +235,8 @@ class Chunk:
             begun, passes = time.perf_counter(), subject.passes
             try:
                 prepared[benchmark] = built.prepare(subject)
-            except Exception as error:  # whatever a benchmark raises belongs into its cells
-                prepared[benchmark] = _Failure(_reason(error))
+            except Exception as error:
+                prepared[benchmark] = _Failure(failures.reason_of(error, self._strict))
             self._check_model(built, benchmark)
             costs = {
                 "prepare_seconds": time.perf_counter() - begun,
@@ -245,7 +250,7 @@ class Chunk:
             scores = _checked(built.score(subject, prepared[benchmark], explained), len(subject), start)
         except Exception as error:
             self._check_model(built, benchmark)
-            self._fail(start, method, benchmark, _reason(error), subject, costs)
+            self._fail(start, method, benchmark, failures.reason_of(error, self._strict), subject, costs)
             return
         self._check_model(built, benchmark)
         costs |= {"seconds": time.perf_counter() - begun, "passes": subject.passes - passes}
@@ -261,8 +266,8 @@ class Chunk:
         subject: Subject,
         costs: Mapping[str, float] | None = None,
     ) -> None:
-        where = f"images {start} to {start + len(subject) - 1}: " if len(subject) > 1 else f"image {start}: "
-        record = {"scores": None, "error": where + reason, "written": time.time()}
+        told = failures.of_images(start, start + len(subject) - 1, reason)
+        record = {"scores": None, "error": told, "written": time.time()}
         self._store.write(self.cell(start, method, benchmark), record | dict(costs or {}))
 
     def _check_model(self, built: Benchmark, benchmark: str) -> None:
@@ -280,10 +285,11 @@ class Chunk:
         ranks = []
         for method in self._methods:
             if method not in heats and method not in failed:
-                try:
-                    heats[method] = self._explain(start, method, subject, keys).heat
-                except Exception:  # its cells, which are done, say nothing of it; it has no correlations
+                explained = self._explain(start, method, subject, keys)
+                if isinstance(explained, str):  # its cells, which are done, say nothing of it; it has no correlations
                     failed.add(method)
+                else:
+                    heats[method] = explained.heat
             ranks.append(standard_ranks(heats.pop(method)) if method in heats else None)
         there = np.array([of_method is not None for of_method in ranks])
         correlations = map_correlations(ranks, len(subject))
@@ -319,10 +325,3 @@ def _checked(scores: Any, n: int, start: int) -> np.ndarray:
 
 def _json(value: float) -> float | None:
     return None if value != value else float(value)
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, AttribevalError):
-        return text
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

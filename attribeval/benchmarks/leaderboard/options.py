@@ -28,6 +28,7 @@ class CompareOptions:
             `f(maps, images, targets, predict)`, all kinds mixed, in a list or in a mapping from labels: see
             `plan.choose_benchmarks`.
         targets: Classes to explain. "predicted" are the model's own, "label" the data set's.
+        strict: A method or benchmark that fails is an error. Otherwise it is a row that says why, and the others go on.
         seed: Seed of everything random.
         batch_size: Images that the model takes at a time. None: the Attributer's. Never changes a result beyond
             rounding.
@@ -45,6 +46,7 @@ class CompareOptions:
     benchmarks: Any | Sequence[Any] | Mapping[str, Any] | None = None
     _: KW_ONLY
     targets: Literal["predicted", "label"] = "predicted"
+    strict: bool = False
     seed: int = 0
     batch_size: int | None = None
     chunk: int = 25

@@ -28,6 +28,7 @@ from attribeval.metrics.card import Benchmark
 from attribeval.metrics.localisation.pointing_game import PointingGame
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
+from attribeval.runs.failures import row_text
 from attribeval.runs.keys import content_of, digest_of, model_key
 from attribeval.runs.maps_cache import MapsCache
 from attribeval.runs.store import Store
@@ -55,8 +56,8 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
         compiling, once, does not count where there are some chunks); peak_memory_mib (the most by which the memory of
         the process rose while the method explained a chunk; see `memory.PeakMemory`); scoring_seconds_per_image and
         passes_per_image (of this benchmark on this method's maps: passes are forward passes that the benchmark asked
-        for); error (why there are no scores, of all or of some images). A pointing game has one row more, of kind
-        "baseline" and without a rank, "centre pixel": what the middle of every image scores.
+        for); error (why scores of all or of some images are missing, see `runs.failures`). A pointing game has one row
+        more, of kind "baseline" and without a rank, "centre pixel": what the middle of every image scores.
 
         `settings` holds "methods", "benchmarks", their options, what preparing each benchmark cost, the model's
         accuracy where labels are known, and "average_ranks" (`summary.average_ranks`). `arrays` holds "scores"
@@ -82,7 +83,8 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
         [model_key(attributer.classifier), *(settings[name] for name in ("targets", "seed", "versions"))]
     )
     names: dict[int, str] = {}
-    work = Chunk(attributer, built, asked, store, names, maps, time.time(), targets, seed, options.batch_size)
+    how = (targets, seed, options.batch_size, options.strict)
+    work = Chunk(attributer, built, asked, store, names, maps, time.time(), *how)
     cells = len(built) * len(asked)
     with progress_bars.bar(len(starts) * cells, "leaderboard", options.progress, unit="cell") as bar:
         for number in store.take([f"{common}-{start:07d}" for start in starts]):
@@ -174,7 +176,7 @@ def _collect(
     """Everything that the store holds of these methods and benchmarks, in arrays."""
     m, b = len(methods), len(benchmarks)
     scores = Scores.empty(methods, benchmarks, images)
-    failures: dict[tuple[int, int], list[str]] = {}
+    failed: dict[tuple[int, int], list[str]] = {}
     for start in starts:
         about = store.read(work.images(start))
         here = slice(start, start + len(about["predicted"]))
@@ -190,7 +192,7 @@ def _collect(
             for j, benchmark in enumerate(benchmarks):
                 cell = store.read(work.cell(start, method, benchmark))
                 if cell["error"] is not None:
-                    failures.setdefault((i, j), []).append(cell["error"])
+                    failed.setdefault((i, j), []).append(cell["error"])
                 else:
                     scores.values[i, j, here] = np.array(cell["scores"], np.float64)
                     scores.scoring_seconds[i, j, here] = cell["seconds"] / (here.stop - here.start)
@@ -199,7 +201,6 @@ def _collect(
                 scores.prepare_passes[j] += cell.get("prepare_passes", 0)
     for i in range(m):
         for j in range(b):
-            reasons = failures.get((i, j), [])
-            some = f" ({len(reasons)} of {len(starts)} chunks)" if 0 < len(reasons) < len(starts) else ""
-            scores.errors[i][j] = reasons[0] + some if reasons else ""
+            reasons = failed.get((i, j), [])
+            scores.errors[i][j] = row_text(reasons, len(starts), kept=store.folder is not None)
     return scores

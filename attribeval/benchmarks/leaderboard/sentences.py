@@ -9,6 +9,7 @@ import numpy as np
 from attribeval.results.comparisons import holm, letters
 from attribeval.results.numbers import number, rank_text, share
 from attribeval.results.over_images import FEW, sign_flip_test
+from attribeval.runs import failures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ def sentences(result: Result) -> list[str]:
     methods = table[(table["kind"] == "method") & table["rank"].notna()]
     images = result.settings["images"]
     said = _outcome(result, methods) if images > 1 else ["One image shows no difference: nothing is tested or ranked."]
-    said += [*_empty(table), *_unranked(table), *_left_out(table), *_failures(table)]
+    said += [*_empty(table), *_unranked(table), *_left_out(table), *failures.sentences(table, "benchmark")]
     said += _agreement(result) if images > 1 else []
     few = " With so few images intervals of skewed scores, ranks and τ are too narrow, and few differences can show."
     few = few if images < FEW else ""
@@ -200,17 +201,6 @@ def _left_out(table: pd.DataFrame) -> list[str]:
     return [f"Images without a score are left out of means and tests: {_names(cells)}."]
 
 
-def _failures(table: pd.DataFrame) -> list[str]:
-    failed = table[table["error"] != ""]
-    if failed.empty:
-        return []
-    first = failed.iloc[0]
-    return [
-        f"{_count(len(failed), 'cell')} of {len(table)} lack scores, such as {first['method']} by {first['benchmark']} "
-        f"({_short(first['error'])}); they are tried again when the run is started again."
-    ]
-
-
 def _agreement(result: Result) -> list[str]:
     tau = result.arrays["tau"]
     pairs = tau[np.triu_indices(len(tau), 1)]
@@ -238,7 +228,3 @@ def _names(names: list[Any]) -> str:
 
 def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 160 else text[:159] + "…"

@@ -14,9 +14,11 @@ from attribeval.benchmarks.roar.ranks import levels, pack, packed_bytes
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.errors import AttribevalError
+from attribeval.files import is_disk_full
 from attribeval.methods.abilities import at
 from attribeval.methods.card import Method
 from attribeval.models.classifier import Classifier
+from attribeval.runs.failures import reason_of
 from attribeval.training.builder import build
 
 _AT_ONCE = 64 * 224 * 224  # pixels of the images whose maps are in memory at the same time
@@ -146,6 +148,8 @@ def _explain(
         many = attributer.explain_many(raw, methods, targets, seed=seed, progress=False, remarks=False)
         return {label: maps.values for label, maps in many.items()}, {}
     except Exception as error:
+        if is_disk_full(error):
+            raise
         if len(methods) == 1:
             (label,) = methods
             return {}, {label: _first_failure(attributer, raw, methods, targets, seed, what, first, error)}
@@ -173,6 +177,5 @@ def _first_failure(
         try:
             attributer.explain_many(raw[i : i + 1], at(methods, [i]), one, seed=seed, progress=False, remarks=False)
         except Exception as alone:
-            told = str(alone) if isinstance(alone, AttribevalError) else f"{type(alone).__name__}: {alone}"
-            return f"{what} {first + i}: {told}"
-    return f"{what}s {first} to {first + len(raw) - 1} together: {type(error).__name__}: {error}"
+            return f"{what} {first + i}: {reason_of(alone)}"
+    return f"{what}s {first} to {first + len(raw) - 1} together: {reason_of(error)}"

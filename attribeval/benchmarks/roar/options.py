@@ -98,6 +98,7 @@ class WorkOptions:
         gpus_per_job: GPUs of each. None: all. With "local".
         executor_options: Options of ray or slurm. They are the arguments of `executors.ray.Ray` or
             `executors.slurm.Slurm`.
+        strict: A method or training that fails is an error. Otherwise it is a row that says why, and the others go on.
         progress: Whether to show progress bars. None: on a terminal or in a notebook.
     """
 
@@ -107,6 +108,7 @@ class WorkOptions:
     jobs: int = 1
     gpus_per_job: int | None = None
     executor_options: Mapping[str, Any] | None = None
+    strict: bool = False
     progress: bool | None = None
 
     def __post_init__(self) -> None:

@@ -11,10 +11,10 @@ from attribeval.benchmarks.roar.importance import explained_model, rank_shard
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.benchmarks.roar.tasks import with_filtered
 from attribeval.errors import AttribevalError
-from attribeval.files import is_disk_full
+from attribeval.runs.failures import reason_of
 
 
-def store_own_maps(run_dir: RunDir, grid: Grid, own: Mapping[str, Any]) -> None:
+def store_own_maps(run_dir: RunDir, grid: Grid, own: Mapping[str, Any], strict: bool = False) -> None:
     """Store the ranks of methods that only this process has; where they are there already, nothing is asked for.
 
     What fails is written down, and so are then the cells that need it; the grid goes on.
@@ -22,6 +22,7 @@ def store_own_maps(run_dir: RunDir, grid: Grid, own: Mapping[str, Any]) -> None:
     Args:
         run_dir, grid: The run.
         own: By label, a method, or ready maps by split.
+        strict: Whether a method that fails is an error.
     """
     attributer: Attributer | None = None
     for label in (e.label for e in grid.estimators if e.source == "maps"):
@@ -40,6 +41,10 @@ def store_own_maps(run_dir: RunDir, grid: Grid, own: Mapping[str, Any]) -> None:
                 attributer = attributer or explained_model(run_dir, grid)
                 errors = _store(run_dir, grid, label, own[label], attributer, names)
             run_dir.write_failure(task, errors)
+            if strict and errors:
+                raise AttribevalError(
+                    f"No maps of {label}, which strict=True makes an error: {next(iter(errors.values()))}"
+                )
 
 
 def _store(
@@ -54,10 +59,7 @@ def _store(
             try:
                 errors = rank_shard(run_dir, grid, split, shard, attributer, {label: method})
             except Exception as error:
-                if is_disk_full(error):
-                    raise
-                told = str(error) if isinstance(error, AttribevalError) else f"{type(error).__name__}: {error}"
-                errors = dict.fromkeys(names, told)
+                errors = dict.fromkeys(names, reason_of(error))
             if errors:
                 return errors
     return {}

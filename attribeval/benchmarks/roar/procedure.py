@@ -7,6 +7,7 @@ processes may work on one run directory.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import time
 import warnings
@@ -22,10 +23,10 @@ from attribeval.benchmarks.roar.executors.inline import Inline
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.options import GridOptions, RoarOptions, WorkOptions
 from attribeval.benchmarks.roar.own_maps import store_own_maps
-from attribeval.benchmarks.roar.records import CorruptRecords, Records
+from attribeval.benchmarks.roar.records import CorruptRecords, Records, drop_damaged_manifest
 from attribeval.benchmarks.roar.request import Request, make_request
 from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir, disk_full
-from attribeval.benchmarks.roar.tasks import Setup, is_finished, map_tasks
+from attribeval.benchmarks.roar.tasks import Setup, cells_by_name, is_finished, is_maps, map_tasks
 from attribeval.benchmarks.roar.verdict import result as make_result
 from attribeval.common.arguments import hints, takes
 from attribeval.errors import AttribevalError
@@ -72,7 +73,7 @@ def run_roar(build_model: Callable[[], Any], dataset: Any, options: RoarOptions)
     else:
         chosen = Inline(setup) if stays else make_executor(setup, *executor, options.executor_options)
     try:
-        work(working, grid, chosen, request.own, options.progress)
+        work(working, grid, chosen, request.own, options.progress, options.strict)
     finally:
         chosen.close()
     return report(working)
@@ -100,7 +101,7 @@ def continue_roar(run_dir: str | PathLike, options: WorkOptions) -> Result:
     executor = (options.executor, options.jobs, options.gpus_per_job, options.executor_options)
     chosen = Inline(setup) if check_executor(setup, *executor) else make_executor(setup, *executor)
     try:
-        work(working, grid, chosen, {}, options.progress)
+        work(working, grid, chosen, {}, options.progress, options.strict)
     finally:
         chosen.close()
     return report(working)
@@ -158,31 +159,48 @@ def drop_corrupted(run_dir: RunDir, grid: Grid) -> None:
     folders += [run_dir.path / "maps" / cell.name for level in grid.recursive() for cell in level]
     for folder in folders:
         for split in SPLITS:
-            if not (folder / f"{split}.json").is_file():
+            manifest = folder / f"{split}.json"
+            if not manifest.is_file() or drop_damaged_manifest(manifest):
                 continue
             records = Records.open(folder, split)
-            for shard in set(range(records.shards)) - set(records.missing()):
+            for shard in range(records.shards):
                 try:
                     records.verify(shard)
                 except CorruptRecords as error:
+                    if not error.path.is_file():  # not made yet
+                        continue
                     warnings.warn(f"{error} It is made again.", stacklevel=3)
                     error.path.unlink(missing_ok=True)
 
 
-def work(run_dir: RunDir, grid: Grid, executor: Any, own: Mapping[str, Any], progress: bool | None) -> None:
-    """Do what is missing, stage by stage."""
-    _stage(run_dir, grid, [c.name for c in grid.unmodified()], executor, "unmodified models", progress)
+def work(
+    run_dir: RunDir, grid: Grid, executor: Any, own: Mapping[str, Any], progress: bool | None, strict: bool = False
+) -> None:
+    """Do what is missing, stage by stage; with `strict` up to the first task that fails, which is an error."""
+
+    def stage(tasks: Sequence[str], what: str) -> None:
+        _stage(run_dir, grid, tasks, executor, what, progress, strict)
+
+    stage([c.name for c in grid.unmodified()], "unmodified models")
     _check_explained(run_dir, grid)
-    store_own_maps(run_dir, grid, own)
-    _stage(run_dir, grid, map_tasks(run_dir, grid), executor, "maps", progress)
+    store_own_maps(run_dir, grid, own, strict)
+    stage(map_tasks(run_dir, grid), "maps")
     recursive = grid.recursive()
     first = grid.modified() + (recursive[0] if recursive else [])
-    _stage(run_dir, grid, [cell.name for cell in first], executor, "modified models", progress)
+    stage([cell.name for cell in first], "modified models")
     for level in recursive[1:]:
-        _stage(run_dir, grid, [cell.name for cell in level], executor, "recursive models", progress)
+        stage([cell.name for cell in level], "recursive models")
 
 
-def _stage(run_dir: RunDir, grid: Grid, tasks: Sequence[str], executor: Any, what: str, progress: bool | None) -> None:
+def _stage(
+    run_dir: RunDir,
+    grid: Grid,
+    tasks: Sequence[str],
+    executor: Any,
+    what: str,
+    progress: bool | None,
+    strict: bool,
+) -> None:
     """Do the tasks that are not done, each at most once in this call, and wait for those that others do."""
     waiting = [task for task in tasks if not is_finished(run_dir, grid, task)]
     with progress_bars.bar(len(tasks), what, progress, unit="task") as bar:
@@ -192,7 +210,11 @@ def _stage(run_dir: RunDir, grid: Grid, tasks: Sequence[str], executor: Any, wha
             busy = [task for task in waiting if task not in free]
             for task, outcome in executor.run(run_dir, free) if free else ():
                 if outcome == "full":
-                    raise AttribevalError(disk_full(run_dir.path))
+                    raise AttribevalError(disk_full(run_dir.path)) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                if outcome == "failed" and strict:
+                    raise AttribevalError(
+                        f"{task} failed, which strict=True makes an error: {_why(run_dir, grid, task)}"
+                    )
                 if outcome == "busy":
                     busy.append(task)
                 else:
@@ -202,6 +224,14 @@ def _stage(run_dir: RunDir, grid: Grid, tasks: Sequence[str], executor: Any, wha
             if waiting:
                 time.sleep(_POLL)
             free = [task for task in waiting if not run_dir.is_locked(task)]
+
+
+def _why(run_dir: RunDir, grid: Grid, task: str) -> str:
+    """The reason that a failed task left behind."""
+    if is_maps(task):
+        return "; ".join(dict.fromkeys((run_dir.failure(task) or {}).values()))
+    record = run_dir.record(cells_by_name(grid)[task])
+    return "" if record is None else str(record["error"])
 
 
 def _check_explained(run_dir: RunDir, grid: Grid) -> None:

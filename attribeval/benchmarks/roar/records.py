@@ -1,6 +1,6 @@
 """Records of one size in shards: images and packed rank levels, written in any order by anyone, read from anywhere.
 
-    <folder>/<name>.json          shape and type of a record, how many there are, how many in a shard
+    <folder>/<name>.json          shape and type of a record, how many there are, how many in a shard; its checksum
     <folder>/<name>-00000.bin     256 bytes that say how many records follow and their checksum, then the records
 
 A shard is whole or not there, and carries its own checksum, so that processes on several machines may write one set:
@@ -14,6 +14,7 @@ import hashlib
 import json
 import shutil
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from os import PathLike
@@ -23,7 +24,7 @@ import numpy as np
 
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic
-from attribeval.sealed import checksum
+from attribeval.sealed import Damaged, checksum, json_bytes, read_json
 
 HEADER_BYTES = 256
 _SHARD_BYTES = 2**26
@@ -112,8 +113,8 @@ class Records:
             "shard_records": int(shard_records),
         }
         path = _manifest(folder, name)
-        if path.is_file():
-            found = _read_manifest(path)
+        found = _read_manifest(path) if path.is_file() and not drop_damaged_manifest(path) else None
+        if found is not None:
             differ = [
                 f"{key} {found.get(key)} instead of {wanted[key]}" for key in wanted if found.get(key) != wanted[key]
             ]
@@ -124,7 +125,7 @@ class Records:
                 )
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(wanted, indent=1).encode()
+            text = json_bytes(wanted)
             _write(path, len(text), lambda file: file.write(text))
         return cls(path.parent, name, int(count), shape, dtype, int(shard_records))
 
@@ -310,14 +311,28 @@ def _manifest(folder: str | PathLike, name: str) -> Path:
     return Path(folder) / f"{name}.json"
 
 
+def drop_damaged_manifest(path: Path) -> bool:
+    """Delete a description that is not as it was written, so that it is made again; says so, and returns whether.
+
+    Its shards have checksums of their own: those that are whole stay.
+    """
+    try:
+        read_json(path.read_bytes())
+        return False
+    except Damaged as error:
+        warnings.warn(f"{path} is damaged ({error}): it is made again.", stacklevel=4)
+        path.unlink(missing_ok=True)
+        return True
+
+
 def _read_manifest(path: Path) -> dict:
     try:
-        found = json.loads(path.read_text())
+        found = read_json(path.read_bytes())
         if found["format"] == _FORMAT:
             return {key: found[key] for key in ("format", "count", "shape", "dtype", "shard_records")}
         what = f"format {found['format']!r}"
     except (ValueError, KeyError, TypeError) as error:
-        what = f"a file without it ({error!r})"
+        what = f"a file without it ({error})"
     raise AttribevalError(f"Expected {path} to describe records. Received: {what}. Delete its folder to start again.")
 
 

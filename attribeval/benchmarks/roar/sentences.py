@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _BETTER = "better than chance"
 _TITLES = {"remove": "Remove and retrain", "keep": "Keep and retrain"}
 _EDGES = "sobel"
-_NAMED = 5  # failed cells named, the rest counted
 
 
 def sentences(
@@ -39,7 +38,7 @@ def sentences(
     Returns:
         Why the answer says little, if it does; per mode a sentence for the methods of each verdict, then notes: how
         large an effect the repeats could have shown, what retraining changes, class leakage of the masks, the effect of
-        a max filter, what failed or is missing.
+        a max filter, what is not trained yet.
     """
     said = premise(cells)
     for mode in _TITLES:
@@ -218,14 +217,6 @@ def _max_filter(cells: pd.DataFrame, level: float) -> list[str]:
 
 def _incomplete(cells: pd.DataFrame, planned: Collection[str]) -> list[str]:
     said = []
-    failed = cells[cells["status"] == "failed"]
-    if len(failed):
-        named = [f"{row.name}: {row.error}" for row in failed[["name", "error"]].head(_NAMED).itertuples(index=False)]
-        more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
-        said.append(
-            f"{_count(len(failed), 'cell')} failed and {'is' if len(failed) == 1 else 'are'} left out "
-            f"({'; '.join(named)}{more})."
-        )
     missing = len(set(planned) - set(cells["name"]))
     if missing:
         said.append(

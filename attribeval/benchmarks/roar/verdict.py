@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.benchmarks.roar.cells import MODES, cells_table
+from attribeval.benchmarks.roar.failed import with_errors, with_failed
 from attribeval.benchmarks.roar.sentences import sentences
 from attribeval.errors import AttribevalError
 from attribeval.results.comparisons import groups, holm, paired_test, t_interval
 from attribeval.results.result import Result
+from attribeval.runs import failures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,7 +230,8 @@ def result(
         `table`: first a row of metric "area vs random" per mode and estimator, best first, then a row of metric
         "accuracy" per mode, estimator and fraction in the same order, the unmodified model last. Columns: method; kind;
         mode; metric; fraction (NaN for areas); value; low; high; p, p_holm; verdict; group; repeats;
-        without_retraining; difference; racu where it is known. See `areas` and `curves`.
+        without_retraining; difference; racu where it is known; error (why trainings of the row are missing, see
+        `runs.failures`). See `areas` and `curves`.
         `arrays`: "<mode>/<estimator>/accuracy", float64 (repeats, fractions) with NaN for a missing cell, and
         "<mode>/fractions", "<mode>/repeats".
 
@@ -243,7 +246,7 @@ def result(
         raise AttribevalError(
             f"Expected at least one finished cell. Received {len(cells)} failed ones: see their errors, run the grid."
         )
-    by_area, by_fraction = areas(records, level), curves(records, level)
+    by_area, by_fraction = areas(records, level), with_failed(curves(records, level), cells)
     rank = {(row.mode, row.estimator): i for i, row in enumerate(by_area.itertuples())}
     places = [
         (row.kind == "unmodified", row.kind == "leakage", rank.get((row.mode, row.estimator), len(rank)))
@@ -260,8 +263,9 @@ def result(
     renamed = [table.rename(columns={"estimator": "method"}).reindex(columns=columns) for table in tables]
     table = pd.concat([part for part in renamed if len(part)], ignore_index=True)
     table.loc[table["kind"] == "unmodified", "method"] = "unmodified"
-    table = table.replace("", np.nan)  # as it is read back from a file
-    summary = sentences(by_area, by_fraction, cells, planned=planned, level=level)
+    table = with_errors(table.replace("", np.nan), cells)  # nothing is NaN, as it is read back from a file
+    done = by_fraction[by_fraction["repeats"] > 0]
+    summary = sentences(by_area, done, cells, planned=planned, level=level) + failures.sentences(table)
     return Result("roar", table, dict(settings) | {"level": level}, summary, _arrays(cells))
 
 

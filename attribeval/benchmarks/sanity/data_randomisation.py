@@ -14,9 +14,11 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
+from attribeval.attributions import Attributions
+from attribeval.benchmarks.sanity.curve import Curve, Part, fill_curve
 from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each
 from attribeval.benchmarks.sanity.sentences import against_noise
-from attribeval.benchmarks.sanity.summary import Curve, summarise
+from attribeval.benchmarks.sanity.summary import summarise
 from attribeval.common.options import check_count, options_of
 from attribeval.datasets.digit_scenes import OBJECTS, digit_scenes
 from attribeval.datasets.samples import Samples
@@ -29,6 +31,7 @@ from attribeval.models.randomised import draw_weights
 from attribeval.models.small_net import small_net
 from attribeval.results.numbers import share
 from attribeval.results.result import Result
+from attribeval.runs import failures
 
 _CHUNK = 32
 _FITTED = 0.95  # share of its own training labels that the second model must know, as in the paper
@@ -107,6 +110,7 @@ def run_data_randomisation(
     *,
     similarities: Sequence[str] | None = None,
     accuracy: Mapping[str, float] | None = None,
+    strict: bool = False,
     seed: int = 0,
     batch_size: int | None = None,
     progress: bool | None = None,
@@ -121,6 +125,7 @@ def run_data_randomisation(
         methods: As in `run_sanity`, controls included: "sobel" has 1, "random" is drawn anew for the second model.
         similarities: As in `run_sanity`.
         accuracy: Of `LabelPair`; only a second model that knows its labels by heart makes the test.
+        strict: As in `run_sanity`.
         seed: Of the methods.
         batch_size: Images that a model takes at a time.
         progress: Show a progress bar.
@@ -140,9 +145,7 @@ def run_data_randomisation(
         )
     built = chosen_methods(methods)
     source = ImageSource(images, ours.input_shape)
-    values: dict[str, list[dict[str, np.ndarray]]] = {label: [] for label in built}
-    seconds = dict.fromkeys(built, 0.0)
-    failed: dict[str, str] = {}
+    parts: dict[str, list[Part]] = {label: [] for label in built}
     names: list[str] = []
     left_out: list[str] = []
     with progress_bars.bar(len(source), "labels", progress) as bar:
@@ -150,24 +153,23 @@ def run_data_randomisation(
             raw = source.load(start, min(start + _CHUNK, len(source)))
             names, left_out = (names, left_out) if names else choose_similarities(similarities, raw.shape[1:3])
             targets = true.predict(raw, batch_size=batch_size, progress=False).argmax(1)
-            alive = {label: method for label, method in built.items() if label not in failed}
-            first = explain_each(true, raw, alive, targets, seed, (), batch_size, failed, "the model of true labels")
-            alive = {label: method for label, method in alive.items() if label not in failed}
-            second = explain_each(
-                permuted, raw, alive, targets, seed, (start + 1,), batch_size, failed, "the model of permuted labels"
+            first, failed = explain_each(
+                true, raw, built, targets, seed, (), batch_size, "the model of true labels", strict
             )
-            for label, maps in second.items():
-                compared = {name: SIMILARITIES[name](first[label].values, maps.values) for name in names}
-                values[label].append(compared)
-                seconds[label] += first[label].seconds + maps.seconds
+            alive = {label: built[label] for label in first}
+            second, failed_too = explain_each(
+                permuted, raw, alive, targets, seed, (start + 1,), batch_size, "the model of permuted labels", strict
+            )
+            for label in built:
+                part = _compared(first.get(label), second.get(label), names, strict)
+                reasons = part.failed or dict.fromkeys(names, (failed | failed_too).get(label, ""))
+                told = {n: failures.of_images(start, start + len(raw) - 1, why) for n, why in reasons.items() if why}
+                parts[label].append(Part(len(raw), part.arrays, told))
             bar.update(len(raw))
     curves = []
     for label, method in built.items():
-        curve = Curve(label, kind_of(method), MODE, [1], ["permuted labels"], note=failed.get(label, ""))
-        if not curve.note:
-            curve.values = {name: np.concatenate([part[name] for part in values[label]])[None] for name in names}
-            curve.seconds = np.array([seconds[label] / len(source)])
-        curves.append(curve)
+        curves.append(Curve(label, kind_of(method), MODE, [1], ["permuted labels"]))
+        fill_curve(curves[-1], [parts[label]], names, kept=False)
     settings = {
         "models": [ours.name, theirs.name],
         "weights": [ours.fingerprint(), theirs.fingerprint()],
@@ -185,6 +187,18 @@ def run_data_randomisation(
     result = summarise(curves, settings, "data_randomisation")
     result.summary[:0] = _sentences(result, settings)
     return result
+
+
+def _compared(first: Attributions | None, second: Attributions | None, names: Sequence[str], strict: bool) -> Part:
+    """The similarities of a method's maps of both models; nothing where one has none."""
+    if first is None or second is None:
+        return Part(0, {}, {})
+
+    def compare(some: dict[str, Any]) -> dict[str, np.ndarray]:
+        return {name: one(first.values, second.values) for name, one in some.items()}
+
+    arrays, failed = failures.each(compare, {name: SIMILARITIES[name] for name in names}, strict)
+    return Part(len(first.values), {"seconds": np.array(first.seconds + second.seconds)} | arrays, failed)
 
 
 def _sentences(result: Result, settings: dict[str, Any]) -> list[str]:

@@ -10,10 +10,10 @@ import numpy as np
 
 from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
-from attribeval.errors import AttribevalError
 from attribeval.methods import abilities, given
 from attribeval.methods.card import Method
 from attribeval.methods.given import Given
+from attribeval.runs import failures
 
 _CLIP = 99  # percentile at which maps of pictures are cut, as in the paper's figures
 
@@ -37,9 +37,9 @@ def explain_each(
     seed: int,
     model: Sequence[int],
     batch_size: int | None,
-    failed: dict[str, str],
     where: str,
-) -> dict[str, Attributions]:
+    strict: bool = False,
+) -> tuple[dict[str, Attributions], dict[str, str]]:
     """Explain by all methods at once, and one by one if that fails.
 
     Args:
@@ -50,29 +50,27 @@ def explain_each(
         seed: Of everything random but the control "random".
         model: What says which random model it is: "random" is drawn anew for each.
         batch_size: Images that the model takes at a time.
-        failed: Gets the reason of each method that fails, by label.
-        where: What the model is, for those reasons.
+        where: What the model is, for the reasons of what fails.
+        strict: Whether a method that fails ends the run.
 
     Returns:
-        By label, without those that failed.
+        Maps by label, and the reasons of those that failed.
     """
     noise = {label: method for label, method in methods.items() if method.card.name == "random" and model}
     others = {label: method for label, method in methods.items() if label not in noise}
     options: dict[str, Any] = {"batch_size": batch_size, "progress": False, "remarks": False}
+    digest = hashlib.blake2b(f"{seed} {tuple(model)}".encode(), digest_size=7).digest()
     maps: dict[str, Attributions] = {}
-    if noise:
-        digest = hashlib.blake2b(f"{seed} {tuple(model)}".encode(), digest_size=7).digest()
-        maps |= attributer.explain_many(raw, noise, targets, seed=int.from_bytes(digest, "little"), **options)
-    if others:
-        try:
-            maps |= attributer.explain_many(raw, others, targets, seed=seed, **options)
-        except AttribevalError:
-            for label, method in others.items():
-                try:
-                    maps |= attributer.explain_many(raw, {label: method}, targets, seed=seed, **options)
-                except AttribevalError as error:
-                    failed[label] = f"{where}: {error}"
-    return {label: maps[label] for label in methods if label in maps}
+    failed: dict[str, str] = {}
+    for some, its_seed in ((noise, int.from_bytes(digest, "little")), (others, seed)):
+
+        def explain(methods: dict[str, Method], its_seed: int = its_seed) -> dict[str, Attributions]:
+            return attributer.explain_many(raw, methods, targets, seed=its_seed, **options)
+
+        made, lacking = failures.each(explain, some, strict)
+        maps |= made
+        failed |= {label: f"{where}: {why}" for label, why in lacking.items()}
+    return {label: maps[label] for label in methods if label in maps}, failed
 
 
 def small_map(values: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ class SanityOptions:
             spread evenly, the last at the input. Cascading makes those between the stops random too.
         statistics: Whether BatchNormalization's moving statistics go back to 0 and 1, too. See
             `attribeval.models.randomised.randomised`.
+        strict: A method or similarity that fails is an error. Otherwise it is a row that says why; the others go on.
         seed: Seed of the random weights and of the methods.
         batch_size: Images that the model takes at a time. None: the Attributer's.
         run_dir: A folder for what is measured; the same call continues there. There is a file per method, set of random
@@ -46,6 +47,7 @@ class SanityOptions:
     similarities: str | Sequence[str] | None = None
     layers: int | str | Sequence[str] | None = None
     statistics: bool = False
+    strict: bool = False
     seed: int = 0
     batch_size: int | None = None
     run_dir: str | PathLike | None = None

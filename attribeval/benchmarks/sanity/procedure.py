@@ -11,9 +11,10 @@ import numpy as np
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.attributions import Attributions
+from attribeval.benchmarks.sanity.curve import Curve, Part, fill_curve
 from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each, small_map
 from attribeval.benchmarks.sanity.options import SanityOptions
-from attribeval.benchmarks.sanity.summary import Curve, summarise
+from attribeval.benchmarks.sanity.summary import summarise
 from attribeval.common.arguments import takes
 from attribeval.common.options import options_of
 from attribeval.datasets.source import ImageSource
@@ -23,6 +24,7 @@ from attribeval.methods.given import kind_of
 from attribeval.metrics.sanity.similarity import SIMILARITIES, choose_similarities
 from attribeval.models.randomised import WeightedLayer, choose_layers, randomised, weighted_layers
 from attribeval.results.result import Result
+from attribeval.runs import failures
 from attribeval.runs.keys import content_of, digest_of, method_key, model_key, slug
 from attribeval.runs.store import Store
 
@@ -45,7 +47,8 @@ def run_sanity(attributer: Attributer, images: Any, options: SanityOptions) -> R
         `table` with one row per method, mode, layer and similarity, methods that changed most first, and columns:
         method; kind ("method", "control"); mode; step (place of the layer, 1 is next to the output); layer; metric
         (the similarity); value (mean over images), low, high (95 % interval over images, Student's t); images (those
-        with a number: a constant map has none); seconds_per_image; note (why a method has no number). `arrays` holds
+        with a number: a constant map has none); seconds_per_image; error (why numbers of all or of some images are
+        missing, see `runs.failures`). `arrays` holds
         "<method>|<mode>|<metric>", float32 (steps, N), and maps of the first image along the cascade.
         `settings["unchanged_layers"]`: layers that have no initialiser and nothing to train.
 
@@ -64,32 +67,24 @@ def run_sanity(attributer: Attributer, images: Any, options: SanityOptions) -> R
     store = Store(options.run_dir, "sanity")
     shown_sets = [_positions("cascading", s) for s in shown]
     run = _Run(attributer, built, found, options, shown_sets, store)
-    measured: dict[tuple[str, tuple[int, ...]], list[dict[str, np.ndarray]]] = {}
-    failed: dict[str, str] = {}
+    measured: dict[tuple[str, tuple[int, ...]], list[Part]] = {}
     left_out: list[str] = []
     with progress_bars.bar(len(source) * len(sets), "sanity", options.progress) as bar:
         for start in range(0, len(source), _CHUNK):
             raw = source.load(start, min(start + _CHUNK, len(source)))
             if start == 0:
                 run.similarities, left_out = choose_similarities(options.similarities, raw.shape[1:3])
-            chunk = _Chunk(run, raw)
+            chunk = _Chunk(run, raw, start)
             for positions in ((), *sets) if shown and start == 0 else sets:
-                for label, one in chunk.measure(positions, failed).items():
-                    measured.setdefault((label, positions), []).append(one)
+                for label, part in chunk.measure(positions).items():
+                    measured.setdefault((label, positions), []).append(part)
                 bar.update(len(raw) if positions else 0)
     curves = []
     for label, method in built.items():
         for mode in modes:
-            points = [positions for one, _, positions in plan if one == mode]
+            points = [measured[label, positions] for one, _, positions in plan if one == mode]
             curve = Curve(label, kind_of(method), mode, [stop + 1 for stop in stops], [found[s].path for s in stops])
-            curve.note = failed.get(label, "")
-            if not curve.note:
-                parts = [measured[label, positions] for positions in points]
-                curve.values = {
-                    name: np.stack([np.concatenate([part[name] for part in one]) for one in parts])
-                    for name in run.similarities
-                }
-                curve.seconds = np.array([sum(float(part["seconds"]) for part in one) for one in parts]) / len(source)
+            fill_curve(curve, points, run.similarities, kept=options.run_dir is not None)
             curves.append(curve)
     settings = {
         "model": attributer.classifier.name,
@@ -106,12 +101,13 @@ def run_sanity(attributer: Attributer, images: Any, options: SanityOptions) -> R
         "statistics": options.statistics,
         "seed": options.seed,
         "versions": versions(),
-        "cost": _cost(curves, measured),
+        "cost": _cost(measured),
     }
     result = summarise(curves, settings)
     if shown:
-        alive = [label for label in built if label not in failed]
-        result.arrays |= _examples(alive, measured, [(), *run.shown], ["trained", *[found[s].path for s in shown]])
+        wanted = [(), *run.shown]
+        alive = [m for m in built if all("example" in measured[m, positions][0].arrays for positions in wanted)]
+        result.arrays |= _examples(alive, measured, wanted, ["trained", *[found[s].path for s in shown]])
         result.arrays["examples/image"] = source.load(0, 1)[0]
     return result
 
@@ -149,67 +145,82 @@ class _Run:
 class _Chunk:
     """A few images: the features of their maps are kept while the model's layers are made random, set after set."""
 
-    def __init__(self, run: _Run, raw: np.ndarray):
-        self.run, self.raw = run, raw
+    def __init__(self, run: _Run, raw: np.ndarray, start: int):
+        self.run, self.raw, self.start = run, raw, start
         self.content = content_of(raw, np.asarray(run.attributer.classifier.prepare(raw)))
         self._targets: np.ndarray | None = None
         self._features: dict[str, dict[str, np.ndarray]] = {}
         self._example: dict[str, np.ndarray] = {}
+        self._failed: dict[str, dict[str, str]] = {}  # what the trained model's maps lack, by label and similarity
 
-    def measure(self, positions: tuple[int, ...], failed: dict[str, str]) -> dict[str, dict[str, np.ndarray]]:
+    def measure(self, positions: tuple[int, ...]) -> dict[str, Part]:
         """Similarities of every method's maps, by label, with these layers random; () is the trained model itself.
 
-        Methods that cannot explain are written into `failed` with the reason, and left out from then on.
+        What lacks something because it failed is written without it, and measured again by the next run.
         """
+        names = self.run.similarities if positions else []
         records = {label: self.run.record(label, positions, self.content) for label in self.run.methods}
-        done, missing = {}, []
-        for label, record in records.items():
-            if label in failed:
-                continue
-            found = self.run.store.read_arrays(record)
-            if found is None:
-                missing.append(label)
-            else:
-                done[label] = found
-        self._read_trained([label for label in missing if label not in self._features], failed)
-        missing = [label for label in missing if label not in failed]
-        fresh = self._compare(positions, missing, failed) if positions else {}
+        found = {label: self.run.store.read_arrays(record) for label, record in records.items()}
+        whole = {label: one for label, one in found.items() if one is not None and set(names) <= set(one)}
+        done = {label: Part(len(self.raw), one, {}) for label, one in whole.items()}
+        missing = [label for label in found if label not in whole]
+        self._read_trained([label for label in missing if label not in self._features and label not in self._failed])
+        fresh = self._compare(positions, missing) if positions else {}
         if not positions:
-            fresh = {label: {"example": self._example[label], "seconds": np.zeros(())} for label in missing}
-        for label, arrays in fresh.items():
-            self.run.store.write_arrays(records[label], arrays)
-        return done | fresh
+            examples = {label: self._example[label] for label in missing if label in self._example}
+            fresh = {
+                m: Part(len(self.raw), {"example": one, "seconds": np.zeros(())}, {}) for m, one in examples.items()
+            }
+        for label, part in fresh.items():
+            if part.arrays:
+                self.run.store.write_arrays(records[label], part.arrays)
+        nothing = {label: Part(len(self.raw), {}, self._told(self._failed.get(label, {}))) for label in missing}
+        return done | nothing | fresh
 
-    def _read_trained(self, labels: list[str], failed: dict[str, str]) -> None:
-        for label, maps in self._explain(labels, (), failed).items():
-            self._features[label] = {n: SIMILARITIES[n].features(maps.values) for n in self.run.similarities}
-            self._example[label] = small_map(maps.values[0])
+    def _told(self, reasons: Mapping[str, str]) -> dict[str, str]:
+        last = self.start + len(self.raw) - 1
+        return {name: failures.of_images(self.start, last, why) for name, why in reasons.items()}
 
-    def _compare(
-        self, positions: tuple[int, ...], labels: list[str], failed: dict[str, str]
-    ) -> dict[str, dict[str, np.ndarray]]:
+    def _read_trained(self, labels: list[str]) -> None:
+        maps, failed = self._explain(labels, ())
+        names = {name: SIMILARITIES[name] for name in self.run.similarities}
+        self._failed |= {label: dict.fromkeys(names, why) for label, why in failed.items()}
+        for label, one in maps.items():
+
+            def features(some: dict[str, Any], values: np.ndarray = one.values) -> dict[str, np.ndarray]:
+                return {name: similarity.features(values) for name, similarity in some.items()}
+
+            self._features[label], self._failed[label] = failures.each(features, names, self.run.options.strict)
+            self._example[label] = small_map(one.values[0])
+
+    def _compare(self, positions: tuple[int, ...], labels: list[str]) -> dict[str, Part]:
+        labels = [label for label in labels if label in self._features]
         if not labels:
             return {}
         chosen = [self.run.found[p] for p in positions]
         classifier = self.run.attributer.classifier
         with randomised(classifier, chosen, seed=self.run.options.seed, statistics=self.run.options.statistics):
-            explained = self._explain(labels, positions, failed)
-        fresh = {}
+            explained, failed = self._explain(labels, positions)
+        lost = {label: dict.fromkeys(self.run.similarities, why) for label, why in failed.items()}
+        fresh = {label: Part(len(self.raw), {}, self._told(reasons)) for label, reasons in lost.items()}
         for label, maps in explained.items():
             arrays: dict[str, np.ndarray] = {"seconds": np.array(maps.seconds)}
-            for name in self.run.similarities:
-                one = SIMILARITIES[name]
-                arrays[name] = one.compare(self._features[label][name], one.features(maps.values))
+            trained = self._features[label]
+
+            def compare(
+                some: dict[str, Any], values: np.ndarray = maps.values, trained: dict[str, np.ndarray] = trained
+            ) -> dict[str, np.ndarray]:
+                return {name: one.compare(trained[name], one.features(values)) for name, one in some.items()}
+
+            compared, lacking = failures.each(compare, {n: SIMILARITIES[n] for n in trained}, self.run.options.strict)
             if positions in self.run.shown:
                 arrays["example"] = small_map(maps.values[0])
-            fresh[label] = arrays
+            fresh[label] = Part(len(self.raw), arrays | compared, self._told(self._failed[label] | lacking))
         return fresh
 
-    def _explain(
-        self, labels: list[str], positions: tuple[int, ...], failed: dict[str, str]
-    ) -> dict[str, Attributions]:
+    def _explain(self, labels: list[str], positions: tuple[int, ...]) -> tuple[dict[str, Attributions], dict[str, str]]:
         if not labels:
-            return {}
+            return {}, {}
         if self._targets is None:
             output = self.run.attributer.predict(self.raw, batch_size=self.run.options.batch_size, progress=False)
             self._targets = output.argmax(1)
@@ -217,7 +228,7 @@ class _Chunk:
         where = "the trained model" if not positions else f"{self.run.found[positions[-1]].path!r} made random"
         return explain_each(
             self.run.attributer, self.raw, methods, self._targets, self.run.options.seed, positions,
-            self.run.options.batch_size, failed, where,
+            self.run.options.batch_size, where, self.run.options.strict,
         )  # fmt: skip
 
 
@@ -247,11 +258,11 @@ def _shown(stops: list[int]) -> list[int]:
 
 def _examples(
     labels: list[str],
-    measured: Mapping[Any, list[dict[str, np.ndarray]]],
+    measured: Mapping[Any, list[Part]],
     sets: list[tuple[int, ...]],
     names: list[str],
 ) -> dict[str, np.ndarray]:
-    maps = [[measured[label, positions][0]["example"] for positions in sets] for label in labels]
+    maps = [[measured[label, positions][0].arrays["example"] for positions in sets] for label in labels]
     return {
         "examples/maps": np.array(maps, np.uint8),
         "examples/methods": np.array(labels),
@@ -259,6 +270,6 @@ def _examples(
     }
 
 
-def _cost(curves: list[Curve], measured: Mapping[Any, list[dict[str, np.ndarray]]]) -> dict[str, Any]:
-    seconds = sum(float(part["seconds"]) for parts in measured.values() for part in parts)
+def _cost(measured: Mapping[Any, list[Part]]) -> dict[str, Any]:
+    seconds = sum(float(part.arrays.get("seconds", 0.0)) for parts in measured.values() for part in parts)
     return {"seconds": seconds, "maps_of_random_models": sum(positions != () for _, positions in measured)}

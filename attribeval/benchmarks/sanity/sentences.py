@@ -12,6 +12,7 @@ from attribeval.metrics.sanity.similarity import SIMILARITIES
 from attribeval.results.comparisons import holm
 from attribeval.results.numbers import NUMBER, number, p_words
 from attribeval.results.over_images import FEW, sign_flip_test
+from attribeval.runs import failures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,10 +40,7 @@ def sentences(table: pd.DataFrame, arrays: Arrays, settings: Mapping[str, Any]) 
     if "independent" in settings["modes"]:
         found += _of_single_layers(table, arrays, metric)
     found += _of_constant_maps(table, metric, images)
-    for method, note in (
-        table[table["note"] != ""].drop_duplicates("method")[["method", "note"]].itertuples(index=False)
-    ):
-        found.append(f"{method} has no numbers ({note})")
+    found += failures.sentences(table)
     if settings["left_out"]:
         names = ", ".join(SIMILARITIES[name].title for name in settings["left_out"])
         found.append(f"Not measured, as the maps are too small: {names}.")
@@ -66,6 +64,8 @@ def against_noise(table: pd.DataFrame, arrays: Arrays, mode: str, metric: str, w
         when: How the sentences begin.
         images: Of the run: a method with a number for less than half of them is not judged.
     """
+    if f"random|{mode}|{metric}" not in arrays:  # the control failed
+        return []
     rows = table[(table["mode"] == mode) & (table["metric"] == metric)]
     rows = rows[(rows["step"] == rows["step"].max()) & (rows["kind"] == "method") & (2 * rows["images"] > images)]
     noise = np.asarray(arrays[f"random|{mode}|{metric}"][-1], np.float64)
@@ -104,7 +104,9 @@ def _of_stubborn_methods(table: pd.DataFrame, arrays: Arrays, metric: str, image
     methods.
     """
     rows = table[(table["mode"] == "cascading") & (table["metric"] == metric) & (table["kind"] == "method")]
-    rows = rows[rows["note"] == ""]
+    if any(f"{control}|cascading|{metric}" not in arrays for control in ("random", "sobel")):  # a control failed
+        return []
+    rows = rows[rows["method"].map(lambda name: f"{name}|cascading|{metric}" in arrays).astype(bool)]
     ends = [np.asarray(arrays[f"{control}|cascading|{metric}"][-1], np.float64) for control in ("random", "sobel")]
     half, total, methods = (ends[0] + ends[1]) / 2, rows["step"].max(), rows["method"].nunique()
     late = []
@@ -132,6 +134,7 @@ def _of_stubborn_methods(table: pd.DataFrame, arrays: Arrays, metric: str, image
 def _of_single_layers(table: pd.DataFrame, arrays: Arrays, metric: str) -> list[str]:
     """Who reacts most and least, and whether these two are told apart, corrected for every pair of methods."""
     rows = table[(table["mode"] == "independent") & (table["metric"] == metric)]
+    rows = rows[~rows["method"].isin(failures.failed_rows(rows)["method"])]  # means of all layers, or of none
     means = rows[rows["kind"] == "method"].groupby("method", sort=False)["value"].mean().dropna().sort_values()
     if means.empty or rows["step"].nunique() < 2:
         return []
@@ -160,7 +163,7 @@ def _mean_of_steps(values: np.ndarray) -> np.ndarray:
 
 
 def _of_constant_maps(table: pd.DataFrame, metric: str, images: int) -> list[str]:
-    rows = table[(table["metric"] == metric) & (table["note"] == "")]
+    rows = table[(table["metric"] == metric) & (table[failures.COLUMN] == "")]
     least = rows.groupby("method", sort=False)["images"].min()
     least = least[least < images].sort_values(kind="stable")
     if least.empty:

@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attribeval.benchmarks.sanity.curve import Curve
 from attribeval.benchmarks.sanity.sentences import sentences
 from attribeval.results.comparisons import t_interval
 from attribeval.results.result import Result
+from attribeval.runs import failures
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["method", "kind", "mode", "step", "layer", "metric", "value", "low", "high", "images", "seconds_per_image",
-           "note"]  # fmt: skip
-
-
-@dataclass
-class Curve:
-    """One method in one mode.
-
-    Attributes:
-        label: The method.
-        kind: "method" or "control".
-        mode: "cascading", "independent" or "labels".
-        steps: Place of each layer from the output, 1 first, (S,).
-        layers: Their paths, (S,).
-        values: Similarity → float64 (S, N); NaN where it is undefined.
-        seconds: Per image, (S,).
-        note: Why there are no values.
-    """
-
-    label: str
-    kind: str
-    mode: str
-    steps: list[int]
-    layers: list[str]
-    values: dict[str, np.ndarray] = field(default_factory=dict)
-    seconds: np.ndarray | None = None
-    note: str = ""
+           failures.COLUMN]  # fmt: skip
 
 
 def summarise(curves: Sequence[Curve], settings: dict[str, Any], benchmark: str = "sanity") -> Result:
@@ -56,6 +32,7 @@ def summarise(curves: Sequence[Curve], settings: dict[str, Any], benchmark: str 
         f"{curve.label}|{curve.mode}|{name}": values.astype(np.float32)
         for curve in curves
         for name, values in curve.values.items()
+        if np.isfinite(values).any() or not any(curve.errors.get(name, ()))
     }
     return Result(benchmark, table, settings, sentences(table, arrays, settings), arrays)
 
@@ -81,19 +58,16 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _rows(curve: Curve, similarities: Sequence[str]) -> list[dict[str, Any]]:
     rows = []
     for name in similarities:
-        about = {"method": curve.label, "kind": curve.kind, "mode": curve.mode, "metric": name, "note": curve.note}
-        if not curve.values or curve.seconds is None:
-            empty = dict.fromkeys(("value", "low", "high", "seconds_per_image"), np.nan)
-            rows += [about | empty | {"step": s, "layer": p, "images": 0}
-                     for s, p in zip(curve.steps, curve.layers, strict=True)]  # fmt: skip
-            continue
+        about = {"method": curve.label, "kind": curve.kind, "mode": curve.mode, "metric": name}
+        errors = curve.errors.get(name) or [""] * len(curve.steps)
         value, low, high = interval(curve.values[name])
         images = np.isfinite(curve.values[name]).sum(1)
+        seconds = np.full(len(curve.steps), np.nan) if curve.seconds is None else curve.seconds
         for i, (step, path) in enumerate(zip(curve.steps, curve.layers, strict=True)):
             rows.append(
                 about
                 | {"step": step, "layer": path, "value": value[i], "low": low[i], "high": high[i]}
-                | {"images": int(images[i]), "seconds_per_image": curve.seconds[i]}
+                | {"images": int(images[i]), "seconds_per_image": seconds[i], failures.COLUMN: errors[i]}
             )
     return rows
 

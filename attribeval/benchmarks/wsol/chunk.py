@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from attribeval.attributer import Attributer, versions
-from attribeval.benchmarks.wsol.baselines import baseline
+from attribeval.benchmarks.wsol.baselines import BASELINES, baseline
 from attribeval.benchmarks.wsol.evaluate import measure_baselines, wanted_arrays
 from attribeval.benchmarks.wsol.measure import measure
 from attribeval.benchmarks.wsol.metrics import Metric
@@ -21,6 +21,7 @@ from attribeval.methods.card import Method
 from attribeval.methods.reading import ranking
 from attribeval.metrics.localisation.colour_model import colour_model_hit
 from attribeval.metrics.localisation.saliency_metric import saliency_metric, salient_box
+from attribeval.runs import failures
 from attribeval.runs.keys import content_of, digest_of, file_name, model_key
 from attribeval.runs.store import Store
 
@@ -39,6 +40,10 @@ class Chunk:
         settings: Of `procedure.run_wsol`.
         store: Where the arrays are and go.
         batch_size: Images that the model takes at a time.
+        strict: Whether a method or metric that fails ends the run.
+
+    Attributes:
+        failed: Why arrays are missing, by image chunk, method or baseline, and array: (start, label, array) → reason.
     """
 
     def __init__(
@@ -49,8 +54,11 @@ class Chunk:
         settings: Mapping[str, Any],
         store: Store,
         batch_size: int | None,
+        strict: bool = False,
     ):
         self.store = store
+        self.failed: dict[tuple[int, str, str], str] = {}
+        self.strict = strict
         self._attributer, self._methods, self._settings, self._batch_size = attributer, methods, settings, batch_size
         self._wanted = wanted_arrays(metrics)
         self._options = {name: settings[name] for name in _OF_MEASURING}
@@ -94,17 +102,23 @@ class Chunk:
         if self._attributer.classifier.classes > 5:
             scored["images|top5"] = answered["rank_of_label"] < 5
         methods = at(at(self._methods, rows), seen.items)
-        for label, arrays in self._of_methods(name, methods, seen, targets).items():
+        found, failed = self._of_methods(name, methods, seen, targets)
+        baselines, lacking = self._of_baselines(seen, targets)
+        for label, arrays in (found | baselines).items():
             scored |= {f"{label}|{key}": values for key, values in arrays.items()}
-        for label, measured in self._of_baselines(seen, targets).items():
-            scored |= {f"{label}|{key}": values for key, values in pack(measured).items()}
+        for (label, array), reason in (failed | lacking).items():
+            self.failed[rows.start, label, array] = failures.of_images(kept.ids[0], kept.ids[-1], reason)
         return scored
 
     def _of_methods(
         self, name: str, built: Mapping[str, Method], seen: View, targets: np.ndarray
-    ) -> dict[str, dict[str, np.ndarray]]:
-        """The packed arrays of every method, and its seconds for each image."""
+    ) -> tuple[dict[str, dict[str, np.ndarray]], dict[tuple[str, str], str]]:
+        """The packed arrays of every method, and its seconds for each image; and why some are missing, as in `failed`.
+
+        What failed is not written, so that the next run tries it again.
+        """
         found, missing = {}, {}
+        failed: dict[tuple[str, str], str] = {}
         for label, method in built.items():
             measured_by = f"{ranking(method)}-{self._measured}"
             records = {array: f"{name}/{file_name(method)}/{array}-{measured_by}" for array in self._wanted}
@@ -115,37 +129,63 @@ class Chunk:
                 missing[label] = records
             else:
                 found[label] = {key: values for one in whole for key, values in one.items()}
-        if missing:
-            methods = {label: built[label] for label in missing}
-            maps = self._attributer.explain_many(
-                seen.images, methods, targets, seed=self._settings["seed"], batch_size=self._batch_size, progress=False
+
+        def explain(some: dict[str, Method]) -> dict[str, Any]:
+            return self._attributer.explain_many(
+                seen.images, some, targets, seed=self._settings["seed"], batch_size=self._batch_size, progress=False
             )
-        for label, records in missing.items():
-            found[label] = {}
-            measured = self._measure(seen, maps[label].heatmap(ranking(built[label])), targets)
+
+        maps, without = failures.each(explain, {label: built[label] for label in missing}, self.strict)
+        failed |= {(label, array): f"no maps: {why}" for label, why in without.items() for array in self._wanted}
+        for label in maps:
+            measured, lacking = self._measure(seen, maps[label].heatmap(ranking(built[label])), targets)
+            failed |= {(label, array): why for array, why in lacking.items()}
             measured["seconds"] = np.full(len(targets), maps[label].seconds / len(targets))
-            for array, record in records.items():
-                packed = pack({array: measured[array]}) if array in measured else {}
-                self.store.write_arrays(record, packed)
-                found[label] |= packed
-        return {label: found[label] for label in built}
+            found[label] = {}
+            for array, record in missing[label].items():
+                if array not in lacking:
+                    packed = pack({array: measured[array]}) if array in measured else {}
+                    self.store.write_arrays(record, packed)
+                    found[label] |= packed
+        return {label: found[label] for label in built if label in found}, failed
 
-    def _measure(self, seen: View, heatmaps: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
-        extra = _colours(seen, self._settings["iou"]) if "colour_model" in self._wanted else None
-        measured = measure(seen.heatmaps(heatmaps), seen.boxes, seen.masks, self._wanted, extra=extra, **self._options)
-        if "saliency_metric" in self._wanted:
-            crops = [salient_box(heatmap) for heatmap in heatmaps]
-            measured["saliency_metric"] = saliency_metric(seen.images, crops, self._probability(targets))
-        return measured
+    def _measure(
+        self, seen: View, heatmaps: np.ndarray, targets: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Arrays by name, and why some cannot be made."""
 
-    def _of_baselines(self, seen: View, targets: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-        found = measure_baselines(seen.sizes, seen.boxes, seen.masks, self._wanted, **self._options)
-        if "saliency_metric" in self._wanted:
-            for name, measured in found.items():
-                heatmap, box = baseline(name, seen.images.shape[1:3])
-                crops = [salient_box(heatmap) if box is None else box] * len(targets)
+        def some(wanted: dict[str, str]) -> dict[str, np.ndarray]:
+            extra = _colours(seen, self._settings["iou"]) if "colour_model" in wanted else None
+            shown = seen.heatmaps(heatmaps)
+            measured = measure(shown, seen.boxes, seen.masks, set(wanted), extra=extra, **self._options)
+            if "saliency_metric" in wanted:
+                crops = [salient_box(heatmap) for heatmap in heatmaps]
                 measured["saliency_metric"] = saliency_metric(seen.images, crops, self._probability(targets))
-        return found
+            return measured
+
+        return failures.each(some, {name: name for name in sorted(self._wanted)}, self.strict)
+
+    def _of_baselines(
+        self, seen: View, targets: np.ndarray
+    ) -> tuple[dict[str, dict[str, np.ndarray]], dict[tuple[str, str], str]]:
+        """As `_of_methods`."""
+
+        def some(wanted: dict[str, str]) -> dict[str, dict[str, np.ndarray]]:
+            found = measure_baselines(seen.sizes, seen.boxes, seen.masks, set(wanted), **self._options)
+            if "saliency_metric" in wanted:
+                for name, measured in found.items():
+                    heatmap, box = baseline(name, seen.images.shape[1:3])
+                    crops = [salient_box(heatmap) if box is None else box] * len(targets)
+                    measured["saliency_metric"] = saliency_metric(seen.images, crops, self._probability(targets))
+            arrays = dict.fromkeys(array for measured in found.values() for array in measured)
+            return {a: {name: of_one[a] for name, of_one in found.items() if a in of_one} for a in arrays}
+
+        by_array, lacking = failures.each(some, {name: name for name in sorted(self._wanted)}, self.strict)
+        found: dict[str, dict[str, np.ndarray]] = {name: {} for name in BASELINES}
+        for array, of_all in by_array.items():
+            for name, values in of_all.items():
+                found[name] |= pack({array: values})
+        return found, {(name, array): why for name in BASELINES for array, why in lacking.items()}
 
     def _probability(self, targets: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         def predict(images: np.ndarray) -> np.ndarray:

@@ -76,7 +76,8 @@ def evaluate(
         Result. `table`: one row per metric and method, best first, columns method, kind ("method", "control",
         "baseline"), metric, value, low, high (95 % interval over images at the threshold chosen: Wilson's for hits,
         Student's t for means; NaN for a single image that is no hit or miss), threshold (the best level 0..255, or α,
-        on all images; NaN where there is none), images (with a score), seconds_per_image. `arrays`: "<method>/curve"
+        on all images; NaN where there is none), images (with a score), seconds_per_image, error (why a score failed).
+        `arrays`: "<method>/curve"
         (accuracy at each threshold), "<method>/curve V2" (3, 256), "<method>/hits" (N, 256), "<method>/<metric>/images"
         (N,), whose mean is the value. `summary.compare(result)` tests differences. `settings["skipped"]`: left out.
 
@@ -148,7 +149,7 @@ def evaluate(
         "skipped": skipped,
         "photographs": len(visible) if photographs is None else len({str(photographs[i]) for i in visible}),
     }  # fmt: skip
-    return summarise(scored, shared, chosen, settings)
+    return summarise(scored, shared, chosen, settings, strict)
 
 
 def read_map(maps: Sequence[np.ndarray], item: int, image: str, method: str) -> np.ndarray:

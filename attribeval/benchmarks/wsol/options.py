@@ -32,7 +32,8 @@ class WsolOptions:
         tolerance: How far beside the object the pointing game's peak may lie, in pixels of the scored map.
         held_out: Folds (an int), or the share of images that choose thresholds (in (0, 1)). For the scores whose
             threshold is chosen on other images.
-        strict: An image without a box is an error. Otherwise it is left out and counted.
+        strict: An image without a box, or a method or metric that fails, is an error. Otherwise the image is left out
+            and counted, and what fails is a row that says why.
         seed: Seed of everything random.
         batch_size: Images that the model takes at a time. None: the Attributer's.
         run_dir: A folder for what is measured; the same call continues there. Methods, metrics and images may be added;

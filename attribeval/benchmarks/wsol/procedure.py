@@ -11,10 +11,9 @@ from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer, versions
 from attribeval.benchmarks.wsol.baselines import BASELINES
 from attribeval.benchmarks.wsol.chunk import Chunk
-from attribeval.benchmarks.wsol.evaluate import joined
 from attribeval.benchmarks.wsol.metrics import Metric, choose_metrics
 from attribeval.benchmarks.wsol.options import WsolOptions
-from attribeval.benchmarks.wsol.summary import Scored, folds, summarise
+from attribeval.benchmarks.wsol.summary import Scored, Unpacked, folds, summarise
 from attribeval.benchmarks.wsol.truth import split_by_boxes
 from attribeval.common.arguments import takes
 from attribeval.common.options import options_of
@@ -22,6 +21,7 @@ from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods import abilities, given
 from attribeval.results.result import Result
+from attribeval.runs import failures
 from attribeval.runs.store import Store
 
 _CHUNK = 32  # images
@@ -44,7 +44,8 @@ def run_wsol(attributer: Attributer, dataset: Samples, options: WsolOptions) -> 
         `table` with one row per metric and per method or baseline, best first, and columns: method; kind ("method",
         "control", "baseline"); metric; value, low, high (0 to 1, 95 % interval over images, see
         `results.over_images.mean_interval`); threshold (the best level 0 to 255, or α, on all images);
-        images (with a score); seconds_per_image. `arrays` holds "<method>/hits", bool (N, 256), "<method>/curve", the
+        images (with a score); seconds_per_image; error (why scores of all or of some images are missing, see
+        `runs.failures`). `arrays` holds "<method>/hits", bool (images that have a map, 256), "<method>/curve", the
         accuracy at each threshold, and what `summary.compare` needs. `settings` holds the model's top-1 accuracy and
         the images left out.
 
@@ -85,7 +86,8 @@ def run_wsol(attributer: Attributer, dataset: Samples, options: WsolOptions) -> 
         "seed": options.seed,
         "versions": versions(),
     }
-    work = Chunk(attributer, built, chosen, settings, Store(options.run_dir, "wsol"), options.batch_size)
+    store = Store(options.run_dir, "wsol")
+    work = Chunk(attributer, built, chosen, settings, store, options.batch_size, options.strict)
     starts = list(range(0, len(dataset), _CHUNK))
     chunks: list[dict[str, np.ndarray]] = [{} for _ in starts]
     with progress_bars.bar(len(dataset), "wsol", options.progress) as bar:
@@ -99,7 +101,7 @@ def run_wsol(attributer: Attributer, dataset: Samples, options: WsolOptions) -> 
                     f"Expected an object to see in every image. Received none for {str(lost[0])!r} at the size scored: "
                     "leave it out or pass strict=False."
                 )
-    return _summarise(chunks, built, chosen, settings, skipped, dataset)
+    return _summarise(work, dict(zip(starts, chunks, strict=True)), built, chosen, settings, skipped, dataset)
 
 
 def _check(attributer: Attributer, dataset: Samples) -> None:
@@ -120,35 +122,28 @@ def _check(attributer: Attributer, dataset: Samples) -> None:
 
 
 def _summarise(
-    chunks: list[dict[str, np.ndarray]],
+    work: Chunk,
+    chunks: Mapping[int, Mapping[str, np.ndarray]],
     methods: dict[str, Any],
     metrics: Sequence[Metric],
     settings: dict[str, Any],
     skipped: list[str],
     dataset: Samples,
 ) -> Result:
-    skipped = skipped + [str(name) for chunk in chunks for name in chunk["images|skipped"]]
-    chunks = [chunk for chunk in chunks if "images|labels" in chunk]
-    if not chunks:
+    skipped = skipped + [str(name) for chunk in chunks.values() for name in chunk["images|skipped"]]
+    parts = [chunk for chunk in chunks.values() if "images|labels" in chunk]
+    if not parts:
         raise AttribevalError(f"Expected an image with a box in its centre crop. Received none in {dataset!r}.")
-
-    def arrays_of(name: str) -> Mapping[str, np.ndarray]:
-        prefix = f"{name}|"
-        return joined(
-            [{k.removeprefix(prefix): v for k, v in chunk.items() if k.startswith(prefix)} for chunk in chunks]
-        )
-
-    shared = {name: values for name, values in arrays_of("images").items() if name != "skipped"}
+    shared = {
+        name.removeprefix("images|"): np.concatenate([part[name] for part in parts])
+        for name in parts[0]
+        if name.startswith("images|") and name != "images|skipped"
+    }
     n = len(shared["labels"])
     fold_of_image = folds(n, settings["held_out"], settings["seed"])
     if fold_of_image is not None:
         shared["folds"] = fold_of_image
-    scored = []
-    for name in [*methods, *BASELINES]:
-        arrays = arrays_of(name)
-        seconds = float(arrays["seconds"].mean()) if "seconds" in arrays else 0.0
-        kind = "baseline" if name in BASELINES else given.kind_of(methods[name])
-        scored.append(Scored(name, kind, arrays, seconds))
+    scored = [_scored(name, methods.get(name), parts, work) for name in [*methods, *BASELINES]]
     settings = settings | {
         "images": n,
         "skipped": skipped,
@@ -157,7 +152,34 @@ def _summarise(
     }
     if "top5" in shared:
         settings["top5_accuracy"] = float(shared["top5"].mean())
-    return summarise(scored, shared, metrics, settings)
+    return summarise(scored, shared, metrics, settings, work.strict)
+
+
+def _scored(name: str, method: Any, chunks: Sequence[Mapping[str, np.ndarray]], work: Chunk) -> Scored:
+    """One method's or baseline's arrays (method=None) from the chunks that have them, and why others have not."""
+    errors: dict[str, list[str]] = {}
+    for (_, label, array), reason in work.failed.items():
+        if label == name:
+            errors.setdefault(array, []).append(reason)
+    parts: dict[str, list[np.ndarray]] = {}
+    there: dict[str, list[np.ndarray]] = {array: [] for array in errors}
+    for chunk in chunks:
+        own = {key.removeprefix(f"{name}|"): values for key, values in chunk.items() if key.startswith(f"{name}|")}
+        for key, values in own.items():
+            parts.setdefault(key, []).append(values)
+        have = {key.partition("|")[0] for key in own}
+        for array, of_chunks in there.items():
+            of_chunks.append(np.full(len(chunk["images|labels"]), array in have))
+    arrays = Unpacked({key: np.concatenate(of_chunks) for key, of_chunks in parts.items()})
+    kept = work.store.folder is not None
+    return Scored(
+        name,
+        "baseline" if method is None else given.kind_of(method),
+        arrays,
+        float(arrays["seconds"].mean()) if "seconds" in arrays else 0.0 if method is None else np.nan,
+        {array: np.concatenate(of_chunks) for array, of_chunks in there.items()},
+        {array: failures.row_text(reasons, len(chunks), kept=kept) for array, reasons in errors.items()},
+    )
 
 
 def _photographs(dataset: Samples, skipped: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from attribeval.benchmarks.wsol.metrics import METRICS, Metric
 from attribeval.results.comparisons import holm
 from attribeval.results.numbers import SHARE, gain_text, number, share
 from attribeval.results.over_images import FEW, difference_interval, not_told_from, sign_flip_test
+from attribeval.runs import failures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,8 @@ def sentences(
             f"{fewest} {few} few: intervals of scores that are not hits may be too narrow, "
             "and only large differences can show."
         )
-    said += _without_score(table, settings["images"], items)
+    said += failures.sentences(table)
+    said += _without_score(table[table[failures.COLUMN] == ""], settings["images"], items)
     if items != "images":
         said.append(
             f"An image of several classes counts once for each: {settings['images']} {items} of "

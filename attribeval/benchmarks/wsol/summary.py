@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -15,21 +15,50 @@ from attribeval.errors import AttribevalError, unknown
 from attribeval.metrics.localisation.pixels import mask_ious, pxap
 from attribeval.results.over_images import mean_interval
 from attribeval.results.result import Result
+from attribeval.runs import failures
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ["method", "kind", "metric", "value", "low", "high", "threshold", "images", "seconds_per_image"]
+COLUMNS = ["method", "kind", "metric", "value", "low", "high", "threshold", "images", "seconds_per_image",
+           failures.COLUMN]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The arrays per image of one method; kind is "method", "control" or "baseline"."""
+    """The arrays per image of one method.
+
+    Attributes:
+        name: Of the method.
+        kind: "method", "control" or "baseline".
+        arrays: By name, first axis the images that have them.
+        seconds_per_image: Of explaining.
+        there: Which images have an array, bool (N,), by its name, where some lack it because something failed.
+        errors: Why arrays are missing, of all or of some images, by name.
+    """
 
     name: str
     kind: str
     arrays: Mapping[str, np.ndarray]
     seconds_per_image: float = 0.0
+    there: Mapping[str, np.ndarray] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    def score(self, metric: Metric, shared: Mapping[str, np.ndarray]) -> tuple[np.ndarray, float, str]:
+        """What each image contributes, NaN where that failed; the threshold chosen; and why something is missing."""
+        n = len(shared["labels"])
+        mine = [need for need in metric.needs if need not in shared]
+        error = next((self.errors[need] for need in mine if need in self.errors), "")
+        some = np.ones(n, bool)
+        for need in mine:
+            some &= self.there.get(need, True) if need in self.arrays else False
+        scores = np.full(n, np.nan)
+        if not some.any():
+            return scores, np.nan, error
+        have = {name: values[some] for name, values in shared.items()}
+        have |= {need: self.arrays[need][some[self.there.get(need, np.ones(n, bool))]] for need in mine}
+        scores[some] = metric.images(have)
+        return scores, metric.chosen(have) if metric.chosen and "fixed_box" not in self.arrays else np.nan, error
 
 
 def folds(n: int, held_out: int | float, seed: int) -> np.ndarray | None:
@@ -71,6 +100,7 @@ def summarise(
     shared: Mapping[str, np.ndarray],
     metrics: Sequence[Metric],
     settings: dict[str, Any],
+    strict: bool = False,
 ) -> Result:
     """The table of some methods' scores: one row per metric and method, the best of each metric first.
 
@@ -79,31 +109,36 @@ def summarise(
         shared: Arrays that belong to the images: "labels", "top1", "top5", "folds", as far as they are known.
         metrics: What to score; a method without the arrays for one has no row of it.
         settings: Kept with the result.
+        strict: Whether a metric that fails is an error, not a row that says why.
 
     Returns:
         See `evaluate`.
     """
     import pandas as pd
 
-    cells: list[tuple[Scored, Metric, Mapping[str, np.ndarray]]] = [
-        (one, metric, {**shared, **one.arrays})
+    cells = [
+        (one, metric)
         for metric in metrics
         for one in scored
-        if all(need in shared or need in one.arrays for need in metric.needs)
+        if all(need in shared or need in one.arrays or need in one.errors for need in metric.needs)
     ]
     if not cells:
         raise AttribevalError("Expected at least one method with one score. Received none.")
 
     rows, arrays = [], {}
-    for one, metric, have in cells:
-        images = metric.images(have)
+    for one, metric in cells:
+        try:
+            images, threshold, error = one.score(metric, shared)
+        except Exception as wrong:
+            images, threshold = np.full(len(shared["labels"]), np.nan), np.nan
+            error = failures.reason_of(wrong, strict)
         known = images[~np.isnan(images)]
         value = float(known.mean()) if known.size else np.nan
         low, high = mean_interval(images, bounds=None if metric.lower else (0.0, 1.0))
-        threshold = metric.chosen(have) if metric.chosen and "fixed_box" not in one.arrays else np.nan
         seconds = one.seconds_per_image
-        rows.append((one.name, one.kind, metric.name, value, low, high, threshold, known.size, seconds))
-        arrays[f"{one.name}/{metric.name}/images"] = images
+        rows.append((one.name, one.kind, metric.name, value, low, high, threshold, known.size, seconds, error))
+        if known.size or not error:
+            arrays[f"{one.name}/{metric.name}/images"] = images
     order = {metric.name: (place, 1 if metric.lower else -1) for place, metric in enumerate(metrics)}
     rows.sort(key=lambda row: (order[row[2]][0], np.isnan(row[3]), order[row[2]][1] * row[3]))
     for one in scored:

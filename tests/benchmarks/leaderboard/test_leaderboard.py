@@ -394,7 +394,7 @@ def test_a_method_that_fails_is_a_cell_with_its_reason(attributer, samples, tmp_
     beside = result.table.set_index(["benchmark", "method"])
     assert (beside.loc[alone.index, "value"] == alone["value"]).all()
     assert (beside.loc[alone.index, "rank"] == alone["rank"]).all()
-    assert any("lack scores, such as" in sentence for sentence in result.summary)
+    assert any(sentence.startswith("Failed: ") for sentence in result.summary)
     i = result.settings["methods"].index("broken")
     assert np.isnan(result.arrays["maps"][i]).all()
 
@@ -747,7 +747,6 @@ def test_the_terminals_board_has_every_cell_once(attributer, samples):
             (block,) = [block for block in blocks[:-1] if row.benchmark in block]
             (line,) = [line for line in block.splitlines() if line.startswith(row.method + " ")]
             assert ("failed" if row.error else number(row.value)) in line
-        assert "! broken × in_middle and 2 more: images 0 to 3: no maps: RuntimeError: no such layer" in text
     assert len(leaderboard_text(result, 200).split("\n\n")) < len(leaderboard_text(result, 60).split("\n\n"))
 
 

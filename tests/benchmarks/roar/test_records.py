@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import multiprocessing
 import pickle
 
 import numpy as np
 import pytest
 
-from attribeval import AttribevalError
+from attribeval import AttribevalError, sealed
 from attribeval.benchmarks.roar import records as module
 from attribeval.benchmarks.roar.records import HEADER_BYTES, CorruptRecords, Records
 
@@ -203,12 +202,20 @@ def test_a_folder_of_other_records_says_what_differs(stored):
     with pytest.raises(AttribevalError, match=r"count 23 instead of 24, dtype \|u1 instead of <f4"):
         Records.create(stored.folder, "images", 24, (5, 4, 3), np.float32, shard_records=5)
     manifest = stored.folder / "images.json"
-    manifest.write_text(manifest.read_text().replace("records 1", "records 9"))
+    written = manifest.read_bytes()
+    manifest.write_bytes(sealed.json_bytes(sealed.read_json(written) | {"format": "attribeval records 9"}))
     with pytest.raises(AttribevalError, match="format 'attribeval records 9'"):
         Records.open(stored.folder, "images")
-    manifest.write_text(json.dumps({"format": "attribeval records 1"}))
+    manifest.write_bytes(sealed.json_bytes({"format": "attribeval records 1"}))
     with pytest.raises(AttribevalError, match="without it"):
         Records.open(stored.folder, "images")
+    for damaged in (written[:40], b"", written.replace(b"23", b"24")):
+        manifest.write_bytes(damaged)
+        with pytest.raises(AttribevalError, match=r"images\.json.*without it"):
+            Records.open(stored.folder, "images")
+        with pytest.warns(UserWarning, match=r"images\.json is damaged.*made again"):
+            Records.create(stored.folder, "images", 23, (5, 4, 3), np.uint8, shard_records=5)
+        assert manifest.read_bytes() == written
     with pytest.raises(AttribevalError, match="no such file"):
         Records.open(stored.folder, "ranks")
 

@@ -16,6 +16,7 @@ from attribeval.benchmarks.roar.verdict import areas, cells_table, curves, resul
 from attribeval.errors import AttribevalError
 from attribeval.results.comparisons import holm
 from attribeval.results.result import Result
+from attribeval.runs.failures import AGAIN
 
 
 def row(table: pd.DataFrame, **wanted) -> pd.Series:
@@ -221,11 +222,15 @@ def test_a_method_that_always_fails_has_a_row_that_says_so():
     records = synthetic(modes=("remove",))
     records += [cell("method", "BROKEN", "remove", f, r, None) for f in FRACTIONS for r in range(4)]
     answer = result(records, {})
-    found = row(answer.table, method="BROKEN")
+    found = row(answer.table, method="BROKEN", metric="area vs random")
     assert (found["verdict"], found["repeats"]) == ("not measured", 0) and np.isnan(found["value"])
+    rows = answer.table[answer.table["method"] == "BROKEN"]
+    assert sorted(rows["fraction"].dropna()) == FRACTIONS and rows["value"].isna().all()
+    assert (rows["error"] == f"ResourceExhaustedError: no memory. {AGAIN}").all()
+    assert (answer.table["error"][answer.table["method"] != "BROKEN"] == "").all()
     assert answer.table["method"].iloc[0] == "GOOD"
-    (said,) = [s for s in answer.summary if "failed" in s]
-    assert said.startswith("12 cells failed") and "and 7 more" in said and "ResourceExhaustedError" in said
+    (said,) = [s for s in answer.summary if "Failed" in s]
+    assert "4 of " in said and "BROKEN (ResourceExhaustedError: no memory)" in said
     assert (
         "Remove and retrain, not measured: BROKEN (no repeat in which it and random have every fraction)."
         in answer.summary
@@ -422,3 +427,17 @@ def test_the_gain_that_could_have_been_shown_is_shown_in_four_of_five_runs():
         assert stats.nct.sf(stats.t.isf(alpha / 2, free), free, _shown(free, alpha)) == pytest.approx(0.8, abs=1e-5)
     assert power(table.assign(repeats=1, low=np.nan, high=np.nan), 0.95) == []
     assert any("a gain must be about" in sentence for sentence in result(synthetic(), {}).summary)
+
+
+def test_a_row_says_how_many_of_its_trainings_failed():
+    records = synthetic(modes=("remove",))
+    for record in records:
+        if record["estimator"] == "BAD" and record["fraction"] == 0.6 and record["repeat"] == 2:
+            told = "Traceback (most recent call last):\n  File\nRuntimeError: it was the weather"
+            record |= {"status": "failed", "error": told}
+    table = result(records, {}).table
+    one = row(table, method="BAD", metric="accuracy", fraction=0.6)
+    area = row(table, method="BAD", metric="area vs random")
+    assert one["error"] == f"RuntimeError: it was the weather (1 of 4 trainings). {AGAIN}" and one["repeats"] == 3
+    assert area["error"] == f"RuntimeError: it was the weather (1 of 12 trainings). {AGAIN}"
+    assert (table["error"] != "").sum() == 2

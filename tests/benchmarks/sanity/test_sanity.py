@@ -336,10 +336,14 @@ def test_a_method_that_fails_is_a_row_that_says_why(attributer, images):
     broken = Broken(attributer.classifier.model.get_layer("head").weights[0].numpy().sum())
     result = run_sanity(attributer, images, {"broken": broken, "gradient": build_method("gradient")}, progress=False)
     rows = result.table[result.table["method"] == "broken"]
-    assert rows["value"].isna().all() and (rows["note"] == "'head' made random: No map of this model.").all()
-    assert any("broken has no numbers ('head' made random" in sentence for sentence in result.summary)
+    lost = rows[(rows["mode"] == "cascading") | (rows["layer"] == "head")]
+    told = lost[lost["step"] == 1]["error"]
+    assert lost["value"].isna().all() and told.str.fullmatch(r"images 0 to \d+: 'head' made random: No map of.*").all()
+    kept = rows.drop(lost.index)  # other layers alone are random: the head is the trained one, and all goes well
+    assert kept["value"].notna().any() and (kept["error"] == "").all()
+    assert any(s.startswith("Failed: ") and "broken ('head' made random" in s for s in result.summary)
     fine = result.table[result.table["method"] == "gradient"]
-    assert fine["value"].notna().all() and (fine["note"] == "").all()
+    assert fine["value"].notna().all() and (fine["error"] == "").all()
     assert "broken" in sanity_text(result)
 
 

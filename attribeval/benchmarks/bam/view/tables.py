@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attribeval.benchmarks.bam.sentences import UNITS
 from attribeval.report.terminal import text_table
 from attribeval.results.numbers import SHARE, number, share
+from attribeval.runs.failures import COLUMN
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
@@ -61,7 +62,8 @@ def metrics_text(result: Result, width: int | None) -> str:
 
 
 def _cells(metric: str, row: dict | None) -> list[str]:
+    failed = row is not None and bool(row.get(COLUMN))
     if row is None or row["value"] != row["value"]:
-        return ["–", "–", "–", "–"]
+        return ["failed" if failed else "–", "–", "–", "–"]
     value, spread, baseline = (UNITS[metric].text(row[name]) for name in ("value", "deviation", "baseline"))
-    return [value, UNITS[metric].ends(row["low"], row["high"]), spread, baseline]
+    return [value + (" !" if failed else ""), UNITS[metric].ends(row["low"], row["high"]), spread, baseline]

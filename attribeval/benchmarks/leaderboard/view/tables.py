@@ -59,7 +59,7 @@ def wide_table(result: Result) -> pd.DataFrame:
 
 
 def leaderboard_text(result: Result, width: int | None = None) -> str:
-    """The board, block by block of benchmarks as wide as the terminal, then the reasons of what failed.
+    """The board, block by block of benchmarks as wide as the terminal; the summary says why cells failed.
 
     Args:
         result: Of `Evaluator.compare`.
@@ -105,7 +105,7 @@ def leaderboard_text(result: Result, width: int | None = None) -> str:
         "Value and rank (–: judged on few images); * cannot be told apart from the best; ! some images lack scores; "
         "↑ high, ↓ low is better."
     )
-    return "\n\n".join([*blocks, "\n".join([key, *_reasons(result)])])
+    return "\n\n".join([*blocks, key])
 
 
 def _headed(label: str, result: Result) -> str:
@@ -129,18 +129,6 @@ def _page_cell(row: dict[str, Any]) -> tuple[str, float]:
         return ("failed" if row["error"] else "–"), float("nan")
     group = row["group"] if isinstance(row["group"], str) else ""
     return f"{number(float(row['value']))}\n#{_rank(row)} {group}{' !' if row['error'] else ''}", row["rank"]
-
-
-def _reasons(result: Result) -> list[str]:
-    """The reasons of failures, each once, with the cells that it belongs to."""
-    cells: dict[str, list[str]] = {}
-    for row in result.table.to_dict("records"):
-        if isinstance(row["error"], str) and row["error"]:
-            cells.setdefault(row["error"], []).append(f"{row['method']} × {row['benchmark']}")
-    return [
-        f"! {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {error}"
-        for error, names in cells.items()
-    ]
 
 
 def _cut(text: str, width: int) -> str:

@@ -8,6 +8,7 @@ from attribeval.benchmarks.sanity.summary import halfway, holds_until
 from attribeval.metrics.sanity.similarity import SIMILARITIES
 from attribeval.report.terminal import text_table
 from attribeval.results.numbers import NUMBER, number
+from attribeval.runs.failures import failed_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,7 @@ def wide_table(result: Result) -> pd.DataFrame:
         first = shown[shown["metric"] == metrics[0]].iloc[-1]
         interval = {} if mode == "independent" else {"low": first["low"], "high": first["high"]}
         halved = ""
-        if mode == "cascading" and own["note"].fillna("").eq("").all():
+        if mode == "cascading" and failed_rows(own).empty:
             curve = own[own["metric"] == metrics[0]].sort_values("step")
             steps = holds_until(curve, halfway(result.table, mode, metrics[0]))
             if steps == len(curve):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attribeval.benchmarks.wsol.metrics import METRICS
 from attribeval.report.terminal import terminal_width, text_table
 from attribeval.results.numbers import number
+from attribeval.runs.failures import COLUMN
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
@@ -33,9 +34,10 @@ def wsol_text(result: Result, width: int | None = None) -> str:
 
     def value(method: str, metric: str) -> str:
         row = cells.get((method, metric))
+        failed = row is not None and bool(getattr(row, COLUMN, ""))
         if row is None or row.value != row.value:
-            return ""
-        return METRICS[metric].unit.text(row.value)
+            return "failed" if failed else ""
+        return METRICS[metric].unit.text(row.value) + (" !" if failed else "")
 
     def interval(row: Any) -> str:
         return METRICS[metrics[0]].unit.ends(row.low, row.high)
