@@ -8,6 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers.shards import write_all
 
 from attribeval import AttribevalError, sealed
 from attribeval.benchmarks.roar import records as module
@@ -90,16 +91,10 @@ def test_any_order_any_process_and_only_what_is_missing(tmp_path, data):
     assert caught.value.shard == 0 and "images-00000.bin" in str(caught.value)
 
 
-def _write_all(folder, seed):
-    records = Records.open(folder, "images")
-    data = np.random.default_rng(seed).integers(0, 256, (40, 64, 64), np.uint8)
-    return sum(records.write_shard(k, data[slice(*records.span(k))]) for k in range(records.shards))
-
-
 def test_processes_that_write_the_same_shards_at_once_leave_whole_ones(tmp_path):
     records = Records.create(tmp_path, "images", 40, (64, 64), np.uint8, shard_records=2)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        written = pool.starmap(_write_all, [(tmp_path, 0), (tmp_path, 1)])
+        written = pool.starmap(write_all, [(tmp_path, 0), (tmp_path, 1)])
     records.verify()
     assert sum(written) >= records.shards
     candidates = [np.random.default_rng(seed).integers(0, 256, (40, 64, 64), np.uint8) for seed in (0, 1)]
