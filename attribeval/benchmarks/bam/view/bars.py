@@ -31,7 +31,7 @@ _TITLES = {
     "IDR": "IDR: object below what it covers",
     "IIR": "IIR: unmoved by the patch",
 }
-_ROBUST = {"Moved": ("D", "objects moved"), "Smaller": ("s", "objects smaller")}
+ROBUST = {"Moved": ("D", "objects moved"), "Smaller": ("s", "objects smaller")}
 _FEW = 30  # images; bars of fewer are pale
 _RED, _YELLOW = "#c0392b", "#e0a800"
 _COLUMNS = {"method", "kind", "metric", "value", "low", "high", "deviation", "baseline"}
@@ -68,20 +68,31 @@ def plot_bam(result: Result) -> Figure:
     axes[0].set_ylim(len(methods) - 0.4, -0.6)
     for label in axes[0].get_yticklabels():
         label.set_parse_math(False)
+    explain_bars(figure, table)
+    return figure
+
+
+def explain_bars(figure: Figure, table: pd.DataFrame) -> None:
+    """The legend below the bars: what the colours and marks in a figure of these rows stand for."""
     kinds = [kind for kind in _KINDS if (table["kind"] == kind).any()]
     handles: list[Any] = [
         Patch(facecolor=BARS[kind][0], hatch=BARS[kind][1], edgecolor="#5a6270", label=_KINDS[kind]) for kind in kinds
     ]
     if ((table["images"] < _FEW) & (table["kind"] == "method")).any():
         handles.append(Patch(facecolor=BARS["method"][0], alpha=0.4, label=f"method, fewer than {_FEW} images"))
-    for row, (marker, label) in _ROBUST.items():
-        if (table["metric"] == f"MCS{row}").any():
+    for row, (marker, label) in ROBUST.items():
+        if table["metric"].str.endswith(row).any():
             handles.append(Line2D([], [], color=_RED, marker=marker, ms=4.5, ls="none", label=f"robustness: {label}"))
     handles.append(
         Line2D([], [], color=_YELLOW, marker="|", ms=10, mew=2.5, ls="none", label="baseline: random region")
     )
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False, fontsize=8)
-    return figure
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(int(figure.get_figwidth() / 3), len(handles)),
+        frameon=False,
+        fontsize=8,
+    )
 
 
 def draw_bars(ax: Axes, table: pd.DataFrame, metric: str, methods: list[str]) -> None:
@@ -103,7 +114,7 @@ def draw_bars(ax: Axes, table: pd.DataFrame, metric: str, methods: list[str]) ->
             ax.hlines(place, row["low"], row["high"], color=INK, lw=1.3, zorder=4)
         if row["baseline"] == row["baseline"]:
             ax.vlines(row["baseline"], place - 0.34, place + 0.34, color=_YELLOW, lw=2.6, zorder=5)
-        for name, (marker, _) in _ROBUST.items():
+        for name, (marker, _) in ROBUST.items():
             again = table[(table["metric"] == metric + name) & (table["method"] == method)]["value"]
             if len(again):
                 ax.plot(again.iloc[0], place, marker=marker, ms=4, color=_RED, mec="white", mew=0.6, zorder=6)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from attribeval.benchmarks.bam.view.bars import draw_bars
+from attribeval.benchmarks.bam.view.bars import ROBUST, draw_bars, explain_bars
 from attribeval.benchmarks.bam.view.examples import plot_examples
 from attribeval.benchmarks.bam.view.models import plot_accuracies, plot_series
 from attribeval.errors import AttribevalError
@@ -41,10 +41,11 @@ def _bars_of(metric: str) -> Callable[[Result], Figure]:
         """
         rows = _rows(result, metric)
         methods = list(dict.fromkeys(rows.sort_values("value", ascending=False, kind="stable")["method"]))
-        figure = new_figure(6.4, max(2.4, 0.27 * len(methods) + 1.0))
+        figure = new_figure(6.4, max(2.4, 0.27 * len(methods) + 1.5))
         ax = figure.subplots()
         draw_bars(ax, result.table, metric, methods)
         _names(ax, methods)
+        explain_bars(figure, result.table[result.table["metric"].isin([metric, *(metric + name for name in ROBUST)])])
         return figure
 
     return draw
