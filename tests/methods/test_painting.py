@@ -234,6 +234,8 @@ def test_rise_holds_no_more_masks_than_the_capacity(monkeypatch):
 
         def call(*tensors):
             out = function(*tensors)
+            if key in ("prepare", "asked"):  # of the images themselves
+                return out
             sizes.extend(int(np.prod(tensor.shape)) for tensor in tf.nest.flatten(out))
             return out
 

@@ -49,6 +49,8 @@ def test_the_model_never_sees_more_than_the_capacity(small_model, images, name, 
 
     def counted(key, build, *specs):
         function = compiled(key, build, *specs)
+        if key in ("prepare", "asked"):  # of the images themselves
+            return function
         return lambda *tensors: seen.append(int(tensors[0].shape[0])) or function(*tensors)
 
     monkeypatch.setattr(classifier, "forward", lambda x: seen.append(len(x)) or forward(x))
