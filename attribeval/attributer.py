@@ -24,9 +24,10 @@ from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
 from attribeval.methods.given import Given, labelled, method_of, methods_of
 from attribeval.methods.registry import build_method, names
-from attribeval.micro_batches import Images, Work, capacity_for, in_order
+from attribeval.micro_batches import Images, capacity_for, in_order
 from attribeval.models.classifier import Classifier
 from attribeval.models.devices import Copies, devices_of
+from attribeval.models.extra_inputs import Work
 from attribeval.models.preprocessing import preprocessing_name
 from attribeval.models.run_options import Precision, tf32
 from attribeval.models.sharing import SharedOut, share_out

@@ -12,10 +12,10 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.datasets.source import ImageSource, Repeated
 from attribeval.errors import AttribevalError
+from attribeval.models.extra_inputs import Work
 from attribeval.models.sharing import halved
 
 Images = ImageSource | Repeated
-Work = Callable[[np.ndarray, Any, int, int], None]
 
 
 def capacity_for(shape: tuple[int | None, ...], given: int | None) -> int:

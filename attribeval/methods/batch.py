@@ -174,8 +174,7 @@ class Batch:
         """
         targets, asked = self.targets, self.asked_of(len(samples))
         targets = targets if len(samples) == 1 else tf.cast(asked, tf.int32)
-        seeds = lambda: self._folded(samples)  # noqa: E731
-        return Batch(self.classifier, points, None, targets, seeds, self.capacity, asked=asked)
+        return Batch(self.classifier, points, None, targets, lambda: self._folded(samples), self.capacity, asked=asked)
 
     def asked_of(self, samples: int) -> Any:
         """`asked` of so many points around every image, (samples · B,), sample after sample; the class is known."""

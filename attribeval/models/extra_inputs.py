@@ -20,7 +20,7 @@ from attribeval.errors import AttribevalError, unknown
 from attribeval.models.extra_values import read_values
 from attribeval.models.inputs import ImageInput
 
-Work = Callable[[np.ndarray, Any, int, int], None]  # see micro_batches
+Work = Callable[[np.ndarray, Any, int, int], None]  # images, prepared, number of the first, capacity
 
 
 class ExtraInputs:
