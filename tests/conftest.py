@@ -72,6 +72,14 @@ def small_model():
 
 
 @pytest.fixture(scope="session")
+def model_file(tmp_path_factory, small_model):
+    """`small_model` in a file."""
+    path = tmp_path_factory.mktemp("model") / "small.keras"
+    small_model.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def images() -> np.ndarray:
     """Nine smooth random images of the small model's size."""
     from scipy.ndimage import gaussian_filter

@@ -22,13 +22,6 @@ from attribeval.cli import main
 from attribeval.datasets.listing import list_images
 
 
-@pytest.fixture(scope="module")
-def net(tmp_path_factory, small_model):
-    path = tmp_path_factory.mktemp("net") / "small.keras"
-    small_model.save(path)
-    return path
-
-
 @pytest.fixture
 def photographs(tmp_path):
     """Ten images in two folders, two of them with one stem, and things that are none."""
@@ -52,12 +45,23 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_every_image_has_its_map_that_knows_it(net, photographs, tmp_path):
+def test_every_image_has_its_map_that_knows_it(model_file, photographs, tmp_path):
     out = tmp_path / "out"
     names = tmp_path / "names.txt"
-    attributer = Attributer(net)
+    attributer = Attributer(model_file)
     names.write_text("\n".join(f"name {k}" for k in range(attributer.classifier.classes)))
-    words = [photographs, "--model", net, "--method", "gradient", "-o", out, "--no-pictures", "--class-names", names]
+    words = [
+        photographs,
+        "--model",
+        model_file,
+        "--method",
+        "gradient",
+        "-o",
+        out,
+        "--no-pictures",
+        "--class-names",
+        names,
+    ]
     assert explain(*words, "--batch-size", 4, "--target", 1) == 0
     ids = sorted(path.relative_to(photographs).as_posix() for path in photographs.rglob("[0-9].*"))
     assert sorted(path.relative_to(out / "gradient").as_posix() for path in out.rglob("*.npz")) == [
@@ -82,12 +86,12 @@ def test_every_image_has_its_map_that_knows_it(net, photographs, tmp_path):
     assert not (out / "pictures").exists()
 
 
-def test_broken_images_are_listed_at_the_end_and_the_others_are_explained(net, photographs, tmp_path, capsys):
+def test_broken_images_are_listed_at_the_end_and_the_others_are_explained(model_file, photographs, tmp_path, capsys):
     whole = (photographs / "b/3.png").read_bytes()
     (photographs / "b/3.png").write_bytes(whole[: len(whole) // 2])
     (photographs / "b/text.png").write_text("no image")
     out = tmp_path / "out"
-    words = [photographs, "--model", net, "-o", out, "--no-pictures"]
+    words = [photographs, "--model", model_file, "-o", out, "--no-pictures"]
     assert explain(*words) == 1
     said = capsys.readouterr()
     assert "9 of 11 images explained" in said.out and len(list(out.rglob("*.npz"))) == 9
@@ -103,12 +107,12 @@ def test_broken_images_are_listed_at_the_end_and_the_others_are_explained(net, p
     }
     lone = photographs / "b/alone.png"
     lone.write_text("no image")
-    assert explain(lone, "--model", net, "-o", tmp_path / "none") == 2  # nothing could be explained
+    assert explain(lone, "--model", model_file, "-o", tmp_path / "none") == 2  # nothing could be explained
 
 
-def test_a_changed_image_is_explained_anew_and_a_damaged_map_made_again(net, photographs, tmp_path):
+def test_a_changed_image_is_explained_anew_and_a_damaged_map_made_again(model_file, photographs, tmp_path):
     out = tmp_path / "out"
-    words = [photographs, "--model", net, "-o", out]
+    words = [photographs, "--model", model_file, "-o", out]
     assert explain(*words) == 0
     first = contents(out)
     damaged, changed = "gradcam/b/5.png.npz", "b/6.png"
@@ -121,13 +125,13 @@ def test_a_changed_image_is_explained_anew_and_a_damaged_map_made_again(net, pho
     assert {name for name in first if first[name] != second[name]} == {
         f"gradcam/{changed}.npz", f"pictures/{changed}.png", "table.csv",
     }  # fmt: skip
-    again = Attributer(net).explain(photographs / changed, "gradcam", progress=False).values
+    again = Attributer(model_file).explain(photographs / changed, "gradcam", progress=False).values
     np.testing.assert_allclose(Attributions.load(out / f"gradcam/{changed}.npz").values, again, atol=1e-6)
 
 
-def test_other_settings_in_the_same_folder_are_refused_by_name(net, photographs, tmp_path, capsys):
+def test_other_settings_in_the_same_folder_are_refused_by_name(model_file, photographs, tmp_path, capsys):
     out = tmp_path / "out"
-    words = [photographs / "a", "--model", net, "-o", out, "--no-pictures"]
+    words = [photographs / "a", "--model", model_file, "-o", out, "--no-pictures"]
     assert explain(*words, "--method", "smoothgrad(gradient)", "--option", "sample=2") == 2  # and leaves no settings
     assert explain(*words, "--method", "smoothgrad(gradient)", "--option", "samples=2") == 0
     before = contents(out)
@@ -171,7 +175,7 @@ def test_what_is_given_is_listed_once_and_its_ids_are_paths_below_the_folder(pho
             list_images([given])
 
 
-def test_a_run_that_is_killed_three_times_ends_with_identical_files(net, tmp_path):
+def test_a_run_that_is_killed_three_times_ends_with_identical_files(model_file, tmp_path):
     draw = np.random.default_rng(1)
     for i in range(60):
         path = tmp_path / f"in/{i:03d}.jpg"
@@ -179,7 +183,7 @@ def test_a_run_that_is_killed_three_times_ends_with_identical_files(net, tmp_pat
         Image.fromarray(draw.integers(0, 256, (40, 40, 3), np.uint8)).save(path)
 
     def command(out):
-        words = ["explain", tmp_path / "in", "--model", net, "-o", out, "--batch-size", 3, "--no-pictures"]
+        words = ["explain", tmp_path / "in", "--model", model_file, "-o", out, "--batch-size", 3, "--no-pictures"]
         words += ["--method", "smoothgrad(gradient)", "gradcam"]
         return [sys.executable, "-m", "attribeval", *map(str, words)]
 
@@ -200,8 +204,8 @@ def test_a_run_that_is_killed_three_times_ends_with_identical_files(net, tmp_pat
     assert len(whole) == 2 * 60 + 2 and contents(killed) == whole
 
 
-def test_the_table_of_maps_says_what_the_model_says(net, photographs):
-    attributer = Attributer(net)
+def test_the_table_of_maps_says_what_the_model_says(model_file, photographs):
+    attributer = Attributer(model_file)
     paths = sorted(photographs.glob("b/*.png"))
     maps = attributer.explain(paths, "gradient", progress=False)
     said = attributer.predict(paths, progress=False)

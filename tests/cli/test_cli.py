@@ -24,13 +24,6 @@ def attribeval(*words, **options):
     return subprocess.run(command, capture_output=True, text=True, env=environment, **options)
 
 
-@pytest.fixture(scope="module")
-def model_file(tmp_path_factory, small_model):
-    path = tmp_path_factory.mktemp("model") / "small.keras"
-    small_model.save(path)
-    return path
-
-
 @pytest.fixture
 def photograph(tmp_path):
     path = tmp_path / "photo.png"
