@@ -63,7 +63,8 @@ class Lines:
     def __enter__(self) -> Lines:
         self._begun = time.monotonic()
         _open.append(self)
-        threading.Thread(target=self._speak, name="attribeval-progress", daemon=True).start()
+        self.thread = threading.Thread(target=self._speak, name="attribeval-progress", daemon=True)
+        self.thread.start()
         return self
 
     def __exit__(self, *error: Any) -> None:
