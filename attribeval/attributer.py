@@ -1,9 +1,7 @@
-"""One call for every attribution method: names → methods, images → micro-batches, seeds, targets, progress."""
+"""One call for every attribution method: names → methods, images → maps."""
 
 from __future__ import annotations
 
-import hashlib
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
@@ -11,31 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from attribeval import __version__, progress
-from attribeval import _tf as tf
 from attribeval.attributions import Attributions
-from attribeval.collected import Asked, Collected
-from attribeval.common.options import options_of
-from attribeval.datasets.photographs import Photographs
-from attribeval.datasets.source import ImageSource, Repeated
 from attribeval.errors import AttribevalError
-from attribeval.methods.abilities import needs_one_device, of_images
-from attribeval.methods.batch import Batch
+from attribeval.explaining import explain_all
 from attribeval.methods.card import Method
 from attribeval.methods.given import Given, labelled, method_of, methods_of
 from attribeval.methods.registry import build_method, names
-from attribeval.micro_batches import Images, capacity_for, in_order
 from attribeval.models.classifier import Classifier
-from attribeval.models.devices import Copies, devices_of
-from attribeval.models.extra_inputs import Work
-from attribeval.models.preprocessing import preprocessing_name
-from attribeval.models.run_options import Precision, tf32
-from attribeval.models.sharing import SharedOut, share_out
+from attribeval.models.reading import Reading
+from attribeval.models.run_options import Precision
 from attribeval.models.task import ScoreName, TaskName
 from attribeval.models.zoo import load_classifier
+from attribeval.predictor import Predictor
+from attribeval.question import Question
 
 
-class Attributer:
+class Attributer(Predictor):
     """Explains the decisions of one image classifier.
 
     Args:
@@ -86,33 +75,17 @@ class Attributer:
         batch_size: int | None = None,
         strategy: Any = None,
     ):
-        options: dict[str, Any] = {"target_layer": target_layer, "score": score, "precision": precision, "task": task}
-        options |= {"output": output, "inputs": inputs}
+        reading = Reading(score, task, output, inputs, precision)
+        options: dict[str, Any] = {"preprocess": preprocess, "target_layer": target_layer, "reading": reading}
         if isinstance(model, (str, PathLike)):
-            self.classifier = load_classifier(model, weights=weights, preprocess=preprocess, **options)
+            classifier = load_classifier(model, weights=weights, **options)
         elif isinstance(model, Classifier):
-            self.classifier = model
+            classifier = model
         else:
-            self.classifier = Classifier(model, preprocess=preprocess, **options)
+            classifier = Classifier(model, **options)
         if class_names is not None:
-            self.classifier.class_names = class_names
-        if batch_size is not None and batch_size < 1:
-            raise AttribevalError(f"Expected a batch_size of 1 or more. Received: {batch_size}.")
-        self.batch_size = batch_size
-        several = devices_of(strategy)
-        self._copies = Copies(self.classifier.model, several) if several else None
-        if self._copies is not None:
-            self.classifier.use_several_devices()
-
-    def __repr__(self) -> str:
-        grid = self.classifier.target_grid
-        tokens = f" (tokens as {grid[0]} × {grid[1]} places)" if grid else ""
-        one = self.classifier
-        image = f"input {one.image_input!r} beside {', '.join(map(repr, one.extra.names))}, " if one.extra else ""
-        return (
-            f"Attributer({one.name!r}, {image}{_counted(one)}, {one.task}, target layer {one.target_layer!r}{tokens}, "
-            f"preprocessing {preprocessing_name(one.preprocess)})"
-        )
+            classifier.class_names = class_names
+        super().__init__(classifier, batch_size, strategy)
 
     def _repr_html_(self) -> str:
         from attribeval.report.notebook import attributer_html
@@ -121,8 +94,6 @@ class Attributer:
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not name.startswith("_")]  # what a user completes
-
-    # ------------------------------------------------------------------------------------------------- public
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -184,9 +155,13 @@ class Attributer:
             array([3, 3], dtype=int32)
         """
         built = self._build(method, backend, options)
-        one = backend is not None
-        run = self._run(images, built, targets, extra, seed, batch_size, progress, one_device=one)
-        (attributions,) = run.values()
+        question = Question.read(self.classifier, images, targets, extra, seed)
+        found, told = explain_all(
+            self.classifier, self._in_batches, question, built, batch_size, progress, one_device=backend is not None
+        )
+        for remark in told:
+            warnings.warn(remark, RuntimeWarning, stacklevel=2)
+        (attributions,) = found.values()
         return attributions
 
     def explain_many(
@@ -212,73 +187,12 @@ class Attributer:
         Returns:
             The maps by name or label, in the order given.
         """
-        return self._run(images, methods_of(methods), targets, extra, seed, batch_size, progress, remarks=remarks)
-
-    def predict(
-        self,
-        images: Any,
-        *,
-        extra: Mapping[str, Any] | None = None,
-        batch_size: int | None = None,
-        progress: bool | None = None,
-    ) -> np.ndarray:
-        """The model's output (usually probabilities) on the images, float32 (N, classes).
-
-        As it is, but for one unit, which is read as two classes: 1 − p and p of a sigmoid, −z and z of a logit.
-        `extra` as in `explain`.
-        """
-        source = ImageSource(images, self.classifier.input_shape)
-        rows = self.classifier.extra.read(extra, len(source))
-        parts: dict[int, np.ndarray] = {}
-
-        def work(raw: np.ndarray, x: Any, start: int, capacity: int) -> None:
-            parts[start] = self.classifier.forward(x)[1].numpy()
-
-        self._in_batches(source, batch_size, "predict", progress, rows.in_order(work))
-        return _in_order(parts)
-
-    def answer(
-        self, images: Any, *, extra: Mapping[str, Any] | None = None, batch_size: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and probabilities of raw images, from one pass of the model over each.
-
-        Args:
-            images, extra, batch_size: As in `explain`.
-
-        Returns:
-            The scores that are explained (logits, unless the Attributer was made with `score="output"`), and the
-            probabilities: the model's output, or what softmax or sigmoid make of its logits; of a regression the scores
-            again. float32 (N, classes) each.
-        """
-        source = ImageSource(images, self.classifier.input_shape)
-        rows = self.classifier.extra.read(extra, len(source))
-        scores: dict[int, np.ndarray] = {}
-        outputs: dict[int, np.ndarray] = {}
-
-        def work(raw: np.ndarray, x: Any, start: int, capacity: int) -> None:
-            score, output = self.classifier.forward(x)
-            scores[start] = score.numpy().astype(np.float32)
-            outputs[start] = self.classifier.task.probabilities(score, output).numpy().astype(np.float32)
-
-        self._in_batches(source, batch_size, "answer", False, rows.in_order(work))
-        return _in_order(scores), _in_order(outputs)
-
-    def capacity(self, images: Any, batch_size: int | None = None) -> int | None:
-        """How many images the model takes at a time; None where several devices share them out.
-
-        Args:
-            images, batch_size: As in `explain`.
-        """
-        if self._copies is not None:
-            return None
-        return self._capacity(ImageSource(images, self.classifier.input_shape), batch_size)
-
-    def read(self, images: Any) -> np.ndarray:
-        """The raw images as `explain` sees them: read, resized, checked; float32 (N, H, W, C)."""
-        source = ImageSource(images, self.classifier.input_shape)
-        return np.array(source.load(0, len(source)))
-
-    # ------------------------------------------------------------------------------------------------ private
+        built = methods_of(methods)
+        question = Question.read(self.classifier, images, targets, extra, seed)
+        found, told = explain_all(self.classifier, self._in_batches, question, built, batch_size, progress)
+        for remark in told if remarks else ():
+            warnings.warn(remark, RuntimeWarning, stacklevel=2)
+        return found
 
     def _build(self, given: Given, backend: str | None, options: dict[str, Any]) -> dict[str, Method]:
         """One method by its label."""
@@ -302,162 +216,3 @@ class Attributer:
                 f"Expected no options beside {label!r}, which is not given by its name. Received: {', '.join(options)}."
             )
         return {label: build_method(one, options)}
-
-    def _capacity(self, source: Images, batch_size: int | None) -> int:
-        return capacity_for(source.shape, batch_size if batch_size is not None else self.batch_size)
-
-    def _in_batches(
-        self,
-        source: Images,
-        batch_size: int | None,
-        what: str,
-        show: bool | None,
-        work: Work,
-        finish: Callable[[], None] = lambda: None,
-        prepare: Callable[[np.ndarray, int], Any] | None = None,
-        one_device: bool = False,
-    ) -> None:
-        """Call `work` for every micro-batch (see `micro_batches.in_order`), and `finish()` at the end.
-
-        With several devices (unless `one_device`) both are called by a thread of each.
-        """
-        capacity = self._capacity(source, batch_size)
-        prepare = prepare or (lambda raw, start: self.classifier.prepare(raw))
-        with progress.bar(len(source), what, show) as bar, tf32(self.classifier.precision == "tf32"):
-            if self._copies is None or one_device:
-                in_order(source, capacity, prepare, work, bar.update, one_reader=not self.classifier.going_in.by_graph)
-                finish()
-                return
-            self._copies.update()
-            batches = SharedOut(len(source), capacity, source.load, ahead=len(self._copies.devices))
-
-            def there(raw: np.ndarray, start: int, capacity: int) -> None:
-                work(raw, prepare(raw, start), start, capacity)
-
-            share_out(self._copies, batches, there, finish, bar.update)
-
-    def _run(
-        self,
-        images: Any,
-        methods: Mapping[str, Method],
-        targets: Any,
-        extra: Any,
-        seed: int | np.ndarray,
-        batch_size: int | None,
-        show: bool | None,
-        one_device: bool = False,
-        remarks: bool = True,
-    ) -> dict[str, Attributions]:
-        source: Images
-        source = read = ImageSource(images, self.classifier.input_shape)
-        seeds = _read_seeds(seed, len(source))
-        rows = self.classifier.extra.read(extra, len(source))
-        given = self.classifier.read_targets(targets, len(source))
-        if given is not None and given.ndim == 2:  # several classes of each image: it is explained for each
-            source, rows = Repeated(read, given.shape[1]), rows.repeated(given.shape[1])
-            seeds = np.repeat(seeds, given.shape[1], axis=0) if isinstance(seeds, np.ndarray) else seeds
-            given = given.ravel()
-        methods = of_images(methods, images, len(source))
-        one_device = one_device or any(map(needs_one_device, methods.values()))
-        results = Collected(len(source), list(methods), self.classifier)
-        what = next(iter(methods)) if len(methods) == 1 else f"{len(methods)} methods"
-
-        def chosen(raw: np.ndarray, start: int) -> np.ndarray | None:
-            return None if given is None else given[start : start + len(raw)]
-
-        def prepare(raw: np.ndarray, start: int) -> tuple[Any, Any]:
-            return self.classifier.prepare(raw), self.classifier.going_in.asked(chosen(raw, start), len(raw))
-
-        def work(raw: np.ndarray, prepared: tuple[Any, Any], start: int, capacity: int) -> None:
-            (x, asked), targets = prepared, chosen(raw, start)
-            targets = None if targets is None else tf.constant(targets)
-            own = seeds[start : start + len(raw)] if isinstance(seeds, np.ndarray) else lambda: image_seeds(raw, seeds)
-            batch = Batch(self.classifier, x, raw, targets, own, capacity, start, asked)
-            _explain_some(batch, methods, results)
-
-        try:
-            self._in_batches(source, batch_size, what, show, rows.apart(work), results.settle, prepare, one_device)
-        finally:
-            results.close()
-        for remark in results.remarks(methods) if remarks else ():
-            warnings.warn(remark, RuntimeWarning, stacklevel=3)
-        one_seed = None if isinstance(seeds, np.ndarray) else seeds
-        return {label: self._told(label, method, one_seed, source, results) for label, method in methods.items()}
-
-    def _told(self, label: str, method: Method, seed: int | None, source: Images, results: Collected) -> Attributions:
-        """The maps of a method with all that is known of them."""
-        (ids, paths), one = source.names, self.classifier
-        return Attributions(
-            values=results.values[label],
-            targets=results.targets.copy(),
-            method=label,
-            options=options_of(method),
-            seconds=results.seconds[label],
-            model=one.name,
-            seed=seed,
-            completeness_gap=results.gaps.get(label),
-            class_names=one.class_names,
-            task=one.task.name,
-            image_input=one.image_input,
-            versions=versions(),
-            photographs=Photographs.of(source),
-            ids=ids,
-            paths=paths,
-            probabilities=results.probabilities,
-            preprocessing=preprocessing_name(one.preprocess),
-            target_layer=one.target_layer,
-        )
-
-
-def _explain_some(batch: Batch, methods: Mapping[str, Method], results: Collected) -> None:
-    """Ask for the maps of a micro-batch by every method, and hand them on, computed or not."""
-    for label, method in methods.items():
-        begun = time.perf_counter()
-        batch.completeness_gap = None
-        maps = method.attribute(batch)
-        batch.targets  # noqa: B018  the model may have other values beside other images when these maps come back
-        results.add(Asked(batch, label, method, maps, batch.completeness_gap, begun))
-
-
-def image_seeds(raw: np.ndarray, seed: int) -> np.ndarray:
-    """One seed per image, from its pixels and the user's seed: the same in any batch, order or part of a data set.
-
-    Args:
-        raw: Images, float32 (B, H, W, C).
-        seed: The user's seed, any int.
-
-    Returns:
-        int32 (B, 2), as TensorFlow's stateless random functions take them.
-    """
-    key = int(seed).to_bytes(16, "little", signed=True)
-    digests = [hashlib.blake2b(np.ascontiguousarray(image), digest_size=8, key=key).digest() for image in raw]
-    return np.frombuffer(b"".join(digests), dtype="<i4").reshape(-1, 2).astype(np.int32)
-
-
-def _counted(classifier: Classifier) -> str:
-    """How many columns the scores have, and what they are."""
-    kind = {"regression": "quantit", "score": "score"}.get(classifier.task.name, "class")
-    ending = {"quantit": ("y", "ies"), "score": ("", "s"), "class": ("", "es")}[kind][classifier.classes != 1]
-    return f"{classifier.classes} {kind}{ending}"
-
-
-def _in_order(parts: dict[int, np.ndarray]) -> np.ndarray:
-    """Parts by the number of their first image, put together."""
-    return np.concatenate([parts[start] for start in sorted(parts)])
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computed a result."""
-    return {"attribeval": __version__, "tensorflow": tf.version.VERSION, "keras": tf.keras.__version__}
-
-
-def _read_seeds(seed: int | np.ndarray, n: int) -> int | np.ndarray:
-    """The user's seed as an int, or one seed per image as int32 (n, 2)."""
-    if np.ndim(seed) == 0:
-        return int(seed)
-    array = np.asarray(seed)
-    if array.shape != (n, 2) or array.dtype != np.int32:
-        raise AttribevalError(
-            f"Expected seed as one int, or int32 ({n}, 2), a seed per image. Received: {array.dtype} {array.shape}."
-        )
-    return array

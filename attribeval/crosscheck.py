@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from attribeval.attributer import Attributer
 from attribeval.backends.registry import BACKENDS
 from attribeval.errors import AttribevalError
+from attribeval.metrics.correlation import spearman
 
 COLUMNS = ["backend", "method", "difference", "spearman", "seconds_ours", "seconds_theirs", "note"]
 # Fewer samples than by default: what is compared is the computation, not the estimate.
@@ -62,13 +62,10 @@ def agreement(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
         The largest |difference| over the images, each divided by the range of our map of that image (0 if both maps
         are constant and equal); and the smallest Spearman correlation over the images (NaN where a map is constant).
     """
-    differences, correlations = [], []
-    for a, b in zip(ours.astype(np.float64), theirs.astype(np.float64), strict=True):
-        largest, extent = np.abs(a - b).max(), np.ptp(a)
-        differences.append(largest / extent if extent > 0 else (0.0 if largest == 0 else np.inf))
-        flat = np.ptp(a) == 0 or np.ptp(b) == 0
-        correlations.append(np.nan if flat else spearmanr(a.ravel(), b.ravel()).statistic)
-    return float(max(differences)), float(min(correlations))
+    a, b = (maps.reshape(len(maps), -1).astype(np.float64) for maps in (ours, theirs))
+    largest, extent = np.abs(a - b).max(1), np.ptp(a, axis=1)
+    differences = np.divide(largest, extent, out=np.where(largest == 0, 0.0, np.inf), where=extent > 0)
+    return float(differences.max()), float(spearman(a, b).min())
 
 
 def crosscheck(attributer: Attributer, images: Any = None, targets: Any = None, *, seed: int = 0) -> pd.DataFrame:

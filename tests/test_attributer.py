@@ -10,10 +10,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from attribeval import AttribevalError, Attributer, Attributions
-from attribeval import attributer as module
-from attribeval.attributer import image_seeds
+from attribeval import AttribevalError, Attributer, Attributions, explaining
 from attribeval.collected import Collected
+from attribeval.common.seeds import image_seeds
 from attribeval.datasets.source import ImageSource
 from attribeval.methods.registry import build_method
 from attribeval.models import fields
@@ -357,7 +356,7 @@ def test_the_next_images_are_read_and_the_last_maps_come_back_while_these_are_ex
     """Micro-batches of 2, 2 and 1: each is read before its forerunner is asked for, and asked for before that ends."""
     read, asked = ([threading.Event() for _ in range(3)] for _ in range(2))
     events = []
-    load, explain, write = ImageSource.load, module._explain_some, Collected._write
+    load, explain, write = ImageSource.load, explaining._explain_some, Collected._write
 
     def loaded(self, start, stop):
         found = load(self, start, stop)
@@ -375,7 +374,7 @@ def test_the_next_images_are_read_and_the_last_maps_come_back_while_these_are_ex
         return write(self, arrays, label, start, part)
 
     monkeypatch.setattr(ImageSource, "load", loaded)
-    monkeypatch.setattr(module, "_explain_some", explained)
+    monkeypatch.setattr(explaining, "_explain_some", explained)
     monkeypatch.setattr(Collected, "_write", written)
     whole = attributer.explain(images[:5], "gradient", 0, batch_size=2).values
     assert sorted(events) == [("asked", True)] * 3 + [("back", True)] * 3

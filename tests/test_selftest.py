@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -11,8 +9,8 @@ import pytest
 from attribeval import Attributer, selftest
 from attribeval.cli import main
 from attribeval.collected import Collected
-from attribeval.metrics import registry
 from attribeval.metrics.card import Card
+from attribeval.selftest import by_hand, of_model
 
 NAMES = [check.__name__ for check in (*selftest.KNOWN, *selftest.OF_MODEL)]
 
@@ -48,8 +46,8 @@ def test_a_model_that_ends_in_logits_and_one_with_sigmoids(images):
         model = keras.Sequential(
             [keras.Input((12, 12, 3)), keras.layers.Flatten(), keras.layers.Dense(2, activation=activation)]
         )
-        asked = selftest.Asked(Attributer(model), images)
-        assert selftest.logits_and_probabilities(asked).passed and selftest.gradient_is_slope(asked).passed
+        asked = of_model.Asked(Attributer(model), images)
+        assert of_model.logits_and_probabilities(asked).passed and of_model.gradient_is_slope(asked).passed
 
 
 def scaled_maps(monkeypatch, factor=1.25):
@@ -101,7 +99,7 @@ def temperature(monkeypatch):
 
 
 def replaced(name, by):
-    return lambda monkeypatch: monkeypatch.setattr(selftest, name, by)
+    return lambda monkeypatch: monkeypatch.setattr(by_hand, name, by)
 
 
 BREAKS = {
@@ -126,30 +124,30 @@ BREAKS = {
     "name", [name for name in NAMES if name not in ("sensitivity_n_of_linear_model", "deletion_by_hand")]
 )
 def test_every_check_fails_when_what_it_checks_is_broken(name, attributer, images, monkeypatch):
-    asked = () if name in {check.__name__ for check in selftest.KNOWN} else (selftest.Asked(attributer, images),)
-    check = getattr(selftest, name)
+    asked = () if name in {check.__name__ for check in selftest.KNOWN} else (of_model.Asked(attributer, images),)
+    check = getattr(of_model if asked else by_hand, name)
     assert check(*asked).passed is True
     BREAKS[name](monkeypatch)
     assert check(*asked).passed is False, name
 
 
 def test_a_map_that_ignores_the_seed_fails_too(attributer, images, monkeypatch):
-    asked = selftest.Asked(attributer, images)
+    asked = of_model.Asked(attributer, images)
     deaf_to_seeds(monkeypatch)
-    assert selftest.same_seed_same_bits(asked).passed is False
+    assert of_model.same_seed_same_bits(asked).passed is False
 
 
 def test_guided_gradients_are_no_slope(attributer, images, monkeypatch):
-    asked = selftest.Asked(attributer, images)
+    asked = of_model.Asked(attributer, images)
     real = Attributer.explain
     monkeypatch.setattr(
         Attributer, "explain", lambda self, i, method, *r, **o: real(self, i, "guided_backprop", *r, **o)
     )
-    assert selftest.gradient_is_slope(asked).passed is False
+    assert of_model.gradient_is_slope(asked).passed is False
 
 
-def wrong_benchmark(name, score):
-    card = Card(name, "faithfulness", "", "high", "", "", "", "")
+def wrong_benchmark(score):
+    card = Card("wrong", "faithfulness", "", "high", "", "", "", "")
     body = {
         "card": card,
         "prepare": lambda self, subject: None,
@@ -158,13 +156,10 @@ def wrong_benchmark(name, score):
     return lambda text: type("Wrong", (), body)()
 
 
-@pytest.mark.parametrize("name", ["sensitivity_n", "deletion"])
-def test_checks_of_benchmarks_are_there_with_them_and_fail_if_they_are_wrong(name, monkeypatch):
-    check = {"sensitivity_n": selftest.sensitivity_n_of_linear_model, "deletion": selftest.deletion_by_hand}[name]
-    assert (check in selftest.KNOWN) == (name in registry.BENCHMARKS)
-    if name in registry.BENCHMARKS:
-        assert check().passed
-    monkeypatch.setattr(selftest, "build_benchmark", wrong_benchmark(name, lambda subject: np.full(len(subject), 0.3)))
+@pytest.mark.parametrize("check", [by_hand.sensitivity_n_of_linear_model, by_hand.deletion_by_hand])
+def test_checks_of_benchmarks_fail_if_they_are_wrong(check, monkeypatch):
+    assert check().passed
+    monkeypatch.setattr(by_hand, "build_benchmark", wrong_benchmark(lambda subject: np.full(len(subject), 0.3)))
     assert check().passed is False
 
 
@@ -186,7 +181,7 @@ def test_a_model_that_a_method_cannot_explain_is_neither_right_nor_wrong(images)
             return keras.ops.sort(x, axis=-1)
 
     model = keras.Sequential([keras.Input((12, 12, 3)), keras.layers.Flatten(), Sort(), keras.layers.Dense(2)])
-    check = selftest.deeplift_is_complete(selftest.Asked(Attributer(model), images))
+    check = of_model.deeplift_is_complete(of_model.Asked(Attributer(model), images))
     assert check.passed is None and "rule" in check.received
 
 
@@ -205,7 +200,7 @@ def test_the_command_prints_a_line_per_check_and_its_exit_code_tells(monkeypatch
     lines = capsys.readouterr().out.splitlines()
     assert [line[:4] for line in lines[:-2]] == ["pass"] * len(NAMES)
     assert lines[-1].startswith(f"{len(NAMES)} of {len(NAMES)} checks passed on model in ")
-    monkeypatch.setattr(sys.modules["attribeval.selftest"], "depends", lambda a, b: np.ones(3))
+    monkeypatch.setattr(by_hand, "depends", lambda a, b: np.ones(3))
     assert main(words) == 1
     out = capsys.readouterr().out
     assert "FAIL  BAM: input dependence rate: expected 0.3333, received 1\n" in out

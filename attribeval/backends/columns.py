@@ -12,8 +12,8 @@ def check_columns(classifier: Classifier, library: str) -> None:
     Raises:
         AttribevalError: For one unit that is two classes, one of several outputs, or a function as score.
     """
-    if classifier.task.name in ("binary", "score") or classifier.output is not None:
-        what = "one of several outputs" if classifier.output is not None else f"task {classifier.task.name!r}"
+    if classifier.task.name in ("binary", "score") or classifier.reading.output is not None:
+        what = "one of several outputs" if classifier.reading.output is not None else f"task {classifier.task.name!r}"
         raise AttribevalError(
             f"{library} explains a column of the model's only output. Received {what}: use our own engine "
             "(backend=None)."

@@ -95,7 +95,7 @@ def _check_report(args: argparse.Namespace) -> None:
 
 
 def _build(args: argparse.Namespace) -> None:
-    from attribeval.datasets.bam_layout import build_bam
+    from attribeval.datasets.bam_build import build_bam
     from attribeval.datasets.bam_sources import coco_objects, images_holding, scene_folders
 
     classes = _check_build(args)

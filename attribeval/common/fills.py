@@ -11,6 +11,7 @@ from attribeval.errors import AttribevalError
 
 Fill = str | float | tuple[float, ...]
 FILLS = ("mean", "segment_mean", "black", "grey", "blur")
+PLAIN_FILLS = tuple(name for name in FILLS if name != "segment_mean")  # of methods and metrics that know no segments
 _BLUR = 1 / 10  # σ as a part of the shorter side, as for baselines
 
 

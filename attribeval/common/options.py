@@ -58,6 +58,13 @@ def check_positive(name: str, value: Any) -> None:
         raise AttribevalError(f"Expected {name} to be a number above 0. Received: {value!r}.")
 
 
+def check_share(name: str, value: Any) -> None:
+    """Refuse a value that is not a number above 0 and below 1."""
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 < value < 1:
+        raise AttribevalError(f"Expected {name} between 0 and 1. Received: {value!r}.")
+
+
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """Refuse a value that is not one of the choices."""
     if not isinstance(value, str) or value not in choices:

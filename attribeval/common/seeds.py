@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,36 @@ from itertools import cycle
 
 import numpy as np
 
+from attribeval.errors import AttribevalError
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def image_seeds(raw: np.ndarray, seed: int) -> np.ndarray:
+    """One seed per image, from its pixels and the user's seed: the same in any batch, order or part of a data set.
+
+    Args:
+        raw: Images, float32 (B, H, W, C).
+        seed: The user's seed, any int.
+
+    Returns:
+        int32 (B, 2), as TensorFlow's stateless random functions take them.
+    """
+    key = int(seed).to_bytes(16, "little", signed=True)
+    digests = [hashlib.blake2b(np.ascontiguousarray(image), digest_size=8, key=key).digest() for image in raw]
+    return np.frombuffer(b"".join(digests), dtype="<i4").reshape(-1, 2).astype(np.int32)
+
+
+def read_seeds(seed: int | np.ndarray, n: int) -> int | np.ndarray:
+    """The user's seed as an int, or one seed per image as int32 (n, 2)."""
+    if np.ndim(seed) == 0:
+        return int(seed)
+    array = np.asarray(seed)
+    if array.shape != (n, 2) or array.dtype != np.int32:
+        raise AttribevalError(
+            f"Expected seed as one int, or int32 ({n}, 2), a seed per image. Received: {array.dtype} {array.shape}."
+        )
+    return array
 
 
 def fold(seeds: np.ndarray, index: int | np.ndarray) -> np.ndarray:

@@ -17,10 +17,8 @@ from attribeval.datasets.images import read_image
 from attribeval.datasets.masks import Mask
 from attribeval.errors import AttribevalError, unknown
 
-# The classes of the article.
+# The object classes of the article.
 PAPER_OBJECTS = ("backpack", "bird", "dog", "elephant", "kite", "pizza", "stop sign", "toilet", "truck", "zebra")
-PAPER_SCENES = ("bamboo_forest", "bedroom", "bowling_alley", "bus_interior", "cockpit", "corn_field", "laundromat",
-                "runway", "ski_slope", "track/outdoor")  # fmt: skip
 _ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 
 

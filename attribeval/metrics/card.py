@@ -44,7 +44,7 @@ class Card:
 class Benchmark(Protocol):
     """A benchmark of the leaderboard: a frozen dataclass whose fields are its options.
 
-    The metric itself is a function on arrays in the same file; these two methods call it. A field `images` means that
+    In the same file the metric is a function on arrays; one of the two calls the other. A field `images` means that
     only the first so many images are judged: the leaderboard lowers it chunk by chunk, so that it counts the run's.
     """
 
@@ -60,3 +60,10 @@ class Benchmark(Protocol):
     def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
         """One number per image, float64 (N,); NaN where the definition has none (the file says when)."""
         ...
+
+
+class OfMaps:
+    """A benchmark all of whose work depends on the maps."""
+
+    def prepare(self, subject: Subject) -> None:
+        """Nothing."""

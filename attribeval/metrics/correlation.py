@@ -17,25 +17,30 @@ def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Returns:
         float64 (...), -1..1; NaN where a row is constant (up to float64 rounding) or has fewer than two numbers.
     """
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    flat = _is_constant(a) | _is_constant(b)
-    a, b = (values - values.mean(-1, keepdims=True) for values in (a, b))
-    lengths = np.sqrt((a**2).sum(-1)) * np.sqrt((b**2).sum(-1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(flat, np.nan, np.clip((a * b).sum(-1) / lengths, -1, 1))
+    return np.clip((standardised(a) * standardised(b)).sum(-1), -1, 1)
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Spearman's ρ along the last axis, equal values at their mean rank; arguments and result as in `pearson`."""
+    return pearson(ranks(a), ranks(b))
+
+
+def standardised(values: np.ndarray) -> np.ndarray:
+    """Rows (..., S) less their means, of length 1: the product of two is Pearson's r; NaN for a constant row."""
+    values = np.asarray(values, np.float64)
+    flat = np.ptp(values, axis=-1, keepdims=True) <= _ROUNDING * np.abs(values).max(-1, keepdims=True)
+    values = values - values.mean(-1, keepdims=True)
+    lengths = np.sqrt((values**2).sum(-1, keepdims=True))
+    return np.divide(values, lengths, out=np.full(values.shape, np.nan), where=~flat)
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Mean ranks along the last axis, float64 (..., S); 0 for all of a row that is constant up to rounding."""
     from scipy.stats import rankdata
 
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    flat = _is_constant(a) | _is_constant(b)
-    return np.where(flat, np.nan, pearson(rankdata(a, axis=-1), rankdata(b, axis=-1)))
+    values = np.asarray(values, np.float64)
+    flat = np.ptp(values, axis=-1, keepdims=True) <= _ROUNDING * np.abs(values).max(-1, keepdims=True)
+    return np.where(flat, 0.0, rankdata(values, axis=-1))
 
 
 CORRELATIONS = {"pearson": pearson, "spearman": spearman}
-
-
-def _is_constant(values: np.ndarray) -> np.ndarray:
-    return np.ptp(values, axis=-1) <= _ROUNDING * np.abs(values).max(-1)

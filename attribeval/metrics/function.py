@@ -12,7 +12,7 @@ import numpy as np
 from attribeval.common.code import code_of
 from attribeval.errors import AttribevalError
 from attribeval.methods.function import takes
-from attribeval.metrics.card import Card
+from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.subject import Explained, Subject
 
 FORMS = "f(maps, images, targets) or f(maps, images, targets, predict)"
@@ -71,7 +71,7 @@ def metric(
 
 
 @dataclass(frozen=True, eq=False)
-class FunctionMetric:
+class FunctionMetric(OfMaps):
     """A function of the user as a benchmark; `function_metric` makes it.
 
     Attributes:
@@ -93,9 +93,6 @@ class FunctionMetric:
         """What is known about it."""
         passes = "0 + its own" if self.asks else "0 + 0"
         return Card(name=self.name, passes=passes, maths="", misleads="", **self.facts)
-
-    def prepare(self, subject: Subject) -> None:
-        """Nothing is shared."""
 
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
         """What the function says, float64 (N,).

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from attribeval.datasets.samples import Samples
     from attribeval.models.classifier import Classifier
 
+BATCH_SIZE = 64
 Predict = Callable[[np.ndarray], np.ndarray]  # raw images (B, H, W, C) -> (B, classes)
 
 
@@ -43,6 +44,7 @@ class Subject(_Shared):
         samples: The images' boxes and masks, where the data set has them.
         classifier: The model itself, for benchmarks that change its weights (and put them back).
         passes: How many images have been asked about.
+        batch_size: How many modified images are made and asked about at a time.
         capacity: How many images the classifier takes at a time, where benchmarks may paint on its device and ask it
             themselves instead of through `answer`; None: they may not.
     """
@@ -54,6 +56,7 @@ class Subject(_Shared):
     samples: Samples | None = None
     classifier: Classifier | None = None
     passes: int = 0
+    batch_size: int = BATCH_SIZE
     capacity: int | None = None
     _memory: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 

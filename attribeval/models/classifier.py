@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,22 +11,20 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
-from attribeval.models import devices
 from attribeval.models.extra_inputs import ExtraInputs
+from attribeval.models.functions import Functions
 from attribeval.models.going_in import GoingIn
 from attribeval.models.hidden import PROBES, refuse_hidden_probabilities
 from attribeval.models.inputs import input_of
 from attribeval.models.logits import is_linear
 from attribeval.models.outputs import select_output
 from attribeval.models.preprocessing import check_channels, find_preprocessing
+from attribeval.models.reading import Reading
 from attribeval.models.recording import Recording, graph_key
-from attribeval.models.run_options import Precision, check_precision, with_run_options
 from attribeval.models.target_layer import default_target, find_target_layer, spatial_calls
 from attribeval.models.targets import read_class_names, read_targets
-from attribeval.models.task import ScoreName, Task, TaskName, decide
+from attribeval.models.task import Task, decide
 from attribeval.models.trace import Trace, run
-
-_building = threading.RLock()  # one graph at a time: some builders change what Keras does meanwhile
 
 
 class Classifier:
@@ -39,13 +36,7 @@ class Classifier:
             float32 array (N, H, W, C), or None if images are given as the model's own input.
         target_layer: Name or path of the layer for class activation maps; None finds it.
         class_names: As `targets.read_class_names` takes them; or a function that returns them, called at first use.
-        score: "logit" explains the value before the softmax or sigmoid; "output" the model's output as it is (of one
-            unit 1 − p and p); a function of TensorFlow or keras.ops gets the model's symbolic outputs, all of them,
-            and returns what is explained, (batch,) or (batch, K).
-        task: What the output means, see `task.decide`; "auto" reads it off the graph.
-        output: Name or number of the output, where the model has several.
-        inputs: Name or number of the image input, where the model has several; `extra` holds the others.
-        precision: "float32", "tf32", "bfloat16" or "float16"; see `attribeval.models.run_options.check_precision`.
+        reading: Which input and output, what that means and what of it is explained; `extra` holds the other inputs.
         name: What tables and reports call the model; default its Keras name.
 
     Raises:
@@ -59,11 +50,7 @@ class Classifier:
         preprocess: str | Callable | None = None,
         target_layer: str | None = None,
         class_names: Any = None,
-        score: ScoreName | Callable = "logit",
-        task: TaskName = "auto",
-        output: str | int | None = None,
-        inputs: str | int | None = None,
-        precision: Precision = "float32",
+        reading: Reading | None = None,
         name: str | None = None,
     ):
         if not isinstance(model, tf.keras.Model):
@@ -71,25 +58,18 @@ class Classifier:
                 f"Expected a Keras 3 model (keras.Model). Received: {type(model).__module__}.{type(model).__name__}. "
                 "Rebuild a tf_keras or PyTorch model with Keras 3, or load it with keras.models.load_model."
             )
-        if score not in ("logit", "output") and not callable(score):
-            raise AttribevalError(f"Expected score 'logit', 'output' or a function. Received: {score!r}.")
-        if callable(score) and output is not None:
-            raise AttribevalError("Expected no output beside a function as score, which gets all outputs.")
-        check_precision(precision)
         self.model = model
         self.name = name or model.name
         self.preprocess = find_preprocessing(preprocess)
-        self.score = score
-        self.precision = precision
-        self.output = output
-        self.asked_task = task
+        self.reading = reading = reading or Reading()
+        self.score, self.precision = reading.score, reading.precision
         self._class_names: Any = None
-        self._functions: dict[Any, Any] = {}
+        self._functions = Functions(reading.precision)
         self.going_in = GoingIn(self)
-        self._several_devices = False
         self._recording: Recording | None = None
-        image = input_of(model, inputs)
-        self.input_shape, self.dtype, self._cast_from = image.shape, image.dtype, image.declared
+        image = input_of(model, reading.inputs)
+        self.input_shape, self.dtype = image.shape, image.dtype
+        self.cast_from = image.declared  # the integer type behind whose cast the model is explained; None: a float
         check_channels(self.preprocess, self.input_shape[2])
         self.image_input = image.name  # None where there is no other
         self.extra = ExtraInputs(image, self.name)
@@ -106,8 +86,8 @@ class Classifier:
         def forward(x):
             if self._recording is None:
                 trace = self._run(x)
-                found["recording"] = Recording(x, trace, self._cast_from is not None, self.extra.placeholders)
-                found["task"] = decide(self.asked_task, trace.output, self.score)
+                found["recording"] = Recording(x, trace, self.cast_from is not None, self.extra.placeholders)
+                found["task"] = decide(self.reading.task, trace.output, self.score)
             else:
                 trace = self._recording.copy(x, self.precision)
             task = found["task"]
@@ -122,7 +102,7 @@ class Classifier:
 
         self.compiled("forward", forward, self.input_spec)
         self._recording = found["recording"] if found["recording"].can_be_copied else None
-        if self._cast_from is not None or self.precision in ("bfloat16", "float16"):
+        if self.cast_from is not None or self.precision in ("bfloat16", "float16"):
             self._forward_by_copy(forward)
         self.layer_names, target, task = found["layers"], found["target"], found["task"]
         if target is not None:
@@ -136,19 +116,17 @@ class Classifier:
         trace = run(self.model, x, self.extra.beside(x))
         if callable(self.score):
             return trace
-        return replace(trace, output=select_output(self.model, trace.output, self.output))
+        return replace(trace, output=select_output(self.model, trace.output, self.reading.output))
 
     def _forward_by_copy(self, forward: Callable) -> None:
         """Let the forward pass, too, run on a copy of the graph: in a lower precision, behind a cast to integers."""
-        if self._recording is None and self._cast_from is not None:
-            raise AttribevalError(
-                f"Expected a model without loops or branches for an input of {self._cast_from}. Received one with some "
-                "(an LSTM?): build it with a float Input."
-            )
         if self._recording is None:
+            wanted, remedy = f"an input of {self.cast_from}", "build it with a float Input"
+            if self.cast_from is None:
+                wanted = f"precision={self.precision!r}"
+                remedy = "use 'float32', or build the model under keras.mixed_precision"
             raise AttribevalError(
-                f"Expected a model without loops or branches for precision={self.precision!r}. Received one with "
-                "some (an LSTM?): use 'float32', or build the model under keras.mixed_precision."
+                f"Expected a model without loops or branches for {wanted}. Received one with some (an LSTM?): {remedy}."
             )
         del self._functions["forward"]
         self.compiled("forward", forward, self.input_spec)
@@ -162,11 +140,6 @@ class Classifier:
     def link(self) -> str | None:
         """What the output is seen to be made by: "softmax", "sigmoid" or None."""
         return self.task.link
-
-    @property
-    def cast_from(self) -> str | None:
-        """The integer type that the model declares for its input, behind whose cast it is explained; None: a float."""
-        return self._cast_from
 
     # ----------------------------------------------------------------------------------------- inside a graph
 
@@ -192,26 +165,11 @@ class Classifier:
             build: A function of tensors, traced inside a graph (there `trace` may be called).
             specs: One `tf.TensorSpec` per argument.
         """
-        if key not in self._functions:
-            with _building, devices.nowhere():
-                if key not in self._functions:  # otherwise another thread was quicker
-                    self._functions[key] = self._built(build, specs)
-        return self._functions[key]
-
-    def _built(self, build: Callable, specs: tuple[Any, ...]) -> Callable:
-        # The concrete function: called directly, it does not count towards TensorFlow's retracing warnings.
-        function = tf.function(build, input_signature=specs, autograph=False).get_concrete_function()
-        if self._several_devices:
-            devices.ask_for_weights(function)
-        return with_run_options(function, self.precision)
+        return self._functions.compiled(key, build, specs)
 
     def use_several_devices(self) -> None:
         """From now on the compiled functions take the weights that `devices.Copies.on` says."""
-        with _building:
-            if not self._several_devices:
-                self._several_devices = True
-                for compiled in self._functions.values():
-                    devices.ask_for_weights(compiled.function)
+        self._functions.use_several_devices()
 
     @property
     def input_spec(self) -> Any:

@@ -16,8 +16,7 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError, unknown
 from attribeval.models.classifier import Classifier
-from attribeval.models.run_options import Precision
-from attribeval.models.task import ScoreName, TaskName
+from attribeval.models.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,7 @@ def load_classifier(
     weights: str | PathLike | None = "imagenet",
     preprocess: str | Callable | None = None,
     target_layer: str | None = None,
-    score: ScoreName | Callable = "logit",
-    task: TaskName = "auto",
-    output: str | int | None = None,
-    inputs: str | int | None = None,
-    precision: Precision = "float32",
+    reading: Reading | None = None,
 ) -> Classifier:
     """Make a classifier from a name or a file.
 
@@ -68,7 +63,7 @@ def load_classifier(
         model: One of `NAMES`, or the path of a `.keras` or `.h5` file.
         weights: For the networks of `keras.applications`: "imagenet", None (random), or the path of a weights file.
         preprocess, target_layer: As in `Classifier`; None takes what is known about a named network.
-        score, task, output, inputs, precision: As in `Classifier`.
+        reading: As in `Classifier`.
 
     Raises:
         AttribevalError: If the name is unknown, the file cannot be loaded safely, or the weights cannot be had.
@@ -79,11 +74,7 @@ def load_classifier(
         preprocess=preprocess if preprocess is not None else known.preprocess,
         target_layer=target_layer or known.target_layer,
         class_names=known.class_names,
-        score=score,
-        task=task,
-        output=output,
-        inputs=inputs,
-        precision=precision,
+        reading=reading,
         name=known.name,
     )
 

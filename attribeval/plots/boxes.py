@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from attribeval.errors import AttribevalError
 from attribeval.metrics.localisation.boxes import check_ground_truth, iou
+from attribeval.plots import panels
 from attribeval.plots.heat import flat_name
-from attribeval.plots.panels import (
-    check_finite,
-    draw_boxes,
-    draw_heat,
-    draw_legend,
-    draw_photograph,
-    panel_size,
-    to_photographs,
-    write_below,
-)
-from attribeval.plots.style import PER_LINE, PREDICTION, TRUTH, UNSIGNED, new_figure, split
-
-if TYPE_CHECKING:
-    pass
+from attribeval.plots.style import PER_LINE, PREDICTION, TRUTH, UNSIGNED
 
 
 def box_overlays(
@@ -57,8 +44,8 @@ def box_overlays(
     for what, values in [("predicted box", predicted), ("entry of ground_truth", ground_truth), ("caption", captions)]:
         if len(values) != n:
             raise AttribevalError(f"Expected one {what} per heatmap ({n}). Received: {len(values)}.")
-    check_finite(heatmaps, "heatmaps")
-    photographs = to_photographs(images, n, heatmaps.shape[1:])
+    panels.check_finite(heatmaps, "heatmaps")
+    photographs = panels.to_photographs(images, n, heatmaps.shape[1:])
     truth = check_ground_truth(ground_truth)
     found = [np.asarray(box, dtype=np.float64).reshape(-1, 4) for box in predicted]
     for i, box in enumerate(found):
@@ -68,25 +55,22 @@ def box_overlays(
 
     columns = min(n, PER_LINE)
     blocks = -(-n // columns)
-    width, height = panel_size(heatmaps.shape[1:])
-    figure = new_figure(columns * (width + 0.08) + 0.1, blocks * (2 * height + 0.6) + 0.9)
-    pictures, legend = split(figure, 0.9)
-    axes = pictures.subplots(2 * blocks, columns, squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
+    width, height = panels.panel_size(heatmaps.shape[1:])
+    high = blocks * (2 * height + 0.6) + 0.9
+    figure, axes, legend = panels.blank(columns * (width + 0.08) + 0.1, high, 2 * blocks, columns)
     for i in range(n):
         block, column = divmod(i, columns)
         above, below = axes[2 * block, column], axes[2 * block + 1, column]
-        draw_photograph(above, photographs[i])
+        panels.draw_photograph(above, photographs[i])
         low, span = heatmaps[i].min(), np.ptp(heatmaps[i])
         scaled = (heatmaps[i] - low) / span if span > 0 else np.zeros_like(heatmaps[i])
-        draw_heat(below, scaled, UNSIGNED, photographs[i], flat_name(heatmaps[i]))
+        panels.draw_heat(below, scaled, UNSIGNED, photographs[i], flat_name(heatmaps[i]))
         empty = bool((found[i][0, :2] >= found[i][0, 2:]).any())
         for ax in (above, below):
-            draw_boxes(ax, truth[i], TRUTH)
+            panels.draw_boxes(ax, truth[i], TRUTH)
             if not empty:
-                draw_boxes(ax, found[i], PREDICTION)
-        write_below(below, f"{captions[i]}\n" + ("no box found" if empty else f"IoU {overlaps[i]:.2f}"))
+                panels.draw_boxes(ax, found[i], PREDICTION)
+        panels.write_below(below, f"{captions[i]}\n" + ("no box found" if empty else f"IoU {overlaps[i]:.2f}"))
     note = "Each map from its own minimum (0) to its maximum (1)."
-    draw_legend(legend, figure.get_figwidth(), [UNSIGNED], True, note, truth=True, prediction=True)
+    panels.draw_legend(legend, figure.get_figwidth(), [UNSIGNED], True, note, truth=True, prediction=True)
     return figure

@@ -8,27 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from attribeval.attributions import Attributions, Reduce
+from attribeval.plots import panels
 from attribeval.plots.heat import drawn_heat, flat_name, scale_note
 from attribeval.plots.overlays import check_boxes, check_maps
-from attribeval.plots.panels import (
-    draw_boxes,
-    draw_heat,
-    draw_legend,
-    draw_photograph,
-    panel_size,
-    to_photographs,
-    write_title,
-)
-from attribeval.plots.style import (
-    INK,
-    SIGNED,
-    TRUTH,
-    UNSIGNED,
-    class_name,
-    new_figure,
-    percentile_name,
-    split,
-)
+from attribeval.plots.style import INK, SIGNED, TRUTH, UNSIGNED, class_name
 
 
 def gallery(
@@ -53,22 +36,20 @@ def gallery(
         AttribevalError: As `overlays`.
     """
     n, size = check_maps(maps)
-    photographs = to_photographs(images, n, size)
+    photographs = panels.to_photographs(images, n, size)
     boxes = None if boxes is None else check_boxes(boxes, n)
-    width, height = panel_size(size)
-    figure = new_figure((n + 1) * (width + 0.05), (len(maps) + 1) * (height + 0.05) + 1.1)
-    pictures, legend = split(figure, 0.9)
-    axes = pictures.subplots(len(maps) + 1, n + 1, squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
+    width, height = panels.panel_size(size)
+    high = (len(maps) + 1) * (height + 0.05) + 1.1
+    figure, axes, legend = panels.blank((n + 1) * (width + 0.05), high, len(maps) + 1, n + 1)
     first = next(iter(maps.values()))
     for i in range(n):
-        draw_photograph(axes[0, i + 1], photographs[i])
-        draw_boxes(axes[0, i + 1], None if boxes is None else boxes[i], TRUTH)
-        write_title(axes[0, i + 1], class_name(first, i))
-    used = set()
+        panels.draw_photograph(axes[0, i + 1], photographs[i])
+        panels.draw_boxes(axes[0, i + 1], None if boxes is None else boxes[i], TRUTH)
+        panels.write_title(axes[0, i + 1], class_name(first, i))
+    heats, used = [], set()
     for row, (name, attributions) in zip(axes[1:], maps.items(), strict=True):
         heat, scale = drawn_heat(attributions, reduce, clip)
+        heats.append(heat)
         used.add(scale.low)
         text = name.replace("(", "(\n", 1).replace("_", "_\n", 1) if len(name) > 16 else name
         row[0].text(
@@ -76,9 +57,8 @@ def gallery(
             parse_math=False,
         )  # fmt: skip
         for i in range(n):
-            draw_heat(row[i + 1], heat[i], scale, photographs[i], flat_name(attributions.values[i]))
-            draw_boxes(row[i + 1], None if boxes is None else boxes[i], TRUTH)
+            panels.draw_heat(row[i + 1], heat[i], scale, photographs[i], flat_name(attributions.values[i]))
+            panels.draw_boxes(row[i + 1], None if boxes is None else boxes[i], TRUTH)
     scales = [scale for scale in (UNSIGNED, SIGNED) if scale.low in used]
-    note = f"Each map is scaled by itself: 1 is its {percentile_name(clip)}." + scale_note(scales)
-    draw_legend(legend, figure.get_figwidth(), scales, True, note, boxes is not None)
+    panels.draw_legend(legend, figure.get_figwidth(), scales, True, scale_note(scales, clip, heats), boxes is not None)
     return figure

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from attribeval.attributions import Attributions, Reduce
-from attribeval.plots.style import SIGNED, UNSIGNED, Scale
+from attribeval.plots.style import SIGNED, UNSIGNED, Scale, percentile_name
 
 
 def drawn_heat(maps: Attributions, reduce: Reduce | None, clip: float | None) -> tuple[np.ndarray, Scale]:
@@ -32,9 +33,12 @@ def drawn_heat(maps: Attributions, reduce: Reduce | None, clip: float | None) ->
     return scaled, SIGNED if signed else UNSIGNED
 
 
-def scale_note(scales: list[Scale]) -> str:
-    """Where the scales begin, for the note below a picture."""
-    return " A map without a sign begins at its own minimum." if UNSIGNED in scales else ""
+def scale_note(scales: list[Scale], clip: float | None, heats: Iterable[np.ndarray]) -> str:
+    """What a map's full strength is and where the scales begin, for the note below a picture of maps (N, H, W) each."""
+    note = f"Each map is scaled by itself: 1 is its {percentile_name(clip)}."
+    if any(np.percentile(np.abs(heat), clip or 100) == 0 for some in heats for heat in some):
+        note += " Where that is 0, it is the largest absolute value."
+    return note + (" A map without a sign begins at its own minimum." if UNSIGNED in scales else "")
 
 
 def flat_name(values: np.ndarray) -> str:

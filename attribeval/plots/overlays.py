@@ -8,10 +8,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from attribeval.attributions import Attributions, Reduce
+from attribeval.common.options import check_count
 from attribeval.datasets.photographs import Photographs
 from attribeval.errors import AttribevalError
 from attribeval.plots.heat import drawn_heat, flat_name, scale_note
 from attribeval.plots.panels import (
+    blank,
     check_finite,
     draw_boxes,
     draw_heat,
@@ -23,16 +25,7 @@ from attribeval.plots.panels import (
     write_row_label,
     write_title,
 )
-from attribeval.plots.style import (
-    PER_LINE,
-    SIGNED,
-    TRUTH,
-    UNSIGNED,
-    class_name,
-    new_figure,
-    percentile_name,
-    split,
-)
+from attribeval.plots.style import PER_LINE, SIGNED, TRUTH, UNSIGNED, class_name
 
 
 def overlays(
@@ -72,29 +65,23 @@ def overlays(
             a value is not finite (naming it).
     """
     n, size = check_maps(maps)
-    if max_images < 1:
-        raise AttribevalError(f"Expected max_images >= 1. Received: {max_images}.")
+    check_count("max_images", max_images, 1)
     shown = min(n, max_images)
     photographs = read_photographs(images, n, size, shown)
     boxes = None if boxes is None else check_boxes(boxes, n)
     if titles is not None and len(titles) != n:
         raise AttribevalError(f"Expected one title per image ({n}). Received: {len(titles)}.")
-
     heats, scales = {}, {}
     for name, attributions in maps.items():
         heats[name], scales[name] = drawn_heat(attributions[:shown], reduce, clip)
-
     names = list(maps)
     first = 0 if photographs is None else 1
     columns = first + min(len(names), PER_LINE)
     lines = -(-len(names) // (columns - first))  # rows of pictures for one image
     width, height = panel_size(size)
     used = [scale for scale in (UNSIGNED, SIGNED) if scale in scales.values()]
-    figure = new_figure(columns * (width + 0.08) + 0.4, shown * lines * (height + (0.3 if lines > 1 else 0.08)) + 1.3)
-    pictures, legend = split(figure, 0.9)
-    axes = pictures.subplots(shown * lines, columns, squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
+    high = shown * lines * (height + (0.3 if lines > 1 else 0.08)) + 1.3
+    figure, axes, legend = blank(columns * (width + 0.08) + 0.4, high, shown * lines, columns)
     targets = np.stack([attributions.targets[:shown] for attributions in maps.values()])
 
     for i in range(shown):
@@ -119,9 +106,7 @@ def overlays(
         label = titles[i] if titles is not None else class_name(maps[names[0]], i) if agreed else f"image {i}"
         write_row_label(head, label)
 
-    note = f"Each map is scaled by itself: 1 is its {percentile_name(clip)}." + scale_note(used)
-    if any(np.percentile(np.abs(heat), clip or 100) == 0 for heats_of in heats.values() for heat in heats_of):
-        note += " Where that is 0, it is the largest absolute value."
+    note = scale_note(used, clip, heats.values())
     if shown < n:
         note += f" Shown: the first {shown} of {n} images."
     draw_legend(legend, figure.get_figwidth(), used, photographs is not None, note, boxes is not None)

@@ -12,7 +12,19 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, MUTED, ON_DARK, PANEL, PREDICTION, TRUTH, Scale, shorten
+from attribeval.plots.style import (
+    INK,
+    MUTED,
+    ON_DARK,
+    PANEL,
+    PREDICTION,
+    TRUTH,
+    Picture,
+    Scale,
+    new_figure,
+    shorten,
+    split,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +34,16 @@ def panel_size(size: tuple[int, int]) -> tuple[float, float]:
     height, width = size
     longer = max(height, width)
     return max(PANEL * width / longer, 0.6), max(PANEL * height / longer, 0.4)
+
+
+def blank(width: float, height: float, rows: int, columns: int) -> tuple[Picture, np.ndarray, Any]:
+    """An empty figure of so many inches: the figure, its axes without frames (rows, columns), the room for a legend."""
+    figure = new_figure(width, height)
+    pictures, legend = split(figure, 0.9)
+    axes = pictures.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    return figure, axes, legend
 
 
 def draw_photograph(ax: Axes, photograph: np.ndarray) -> None:

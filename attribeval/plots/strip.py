@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from attribeval.attributions import Attributions, Reduce
+from attribeval.common.options import check_count
 from attribeval.datasets.photographs import Photographs
-from attribeval.errors import AttribevalError
 from attribeval.plots.heat import drawn_heat, flat_name
 from attribeval.plots.overlays import check_maps, read_photographs
 from attribeval.plots.panels import draw_heat, panel_size, write_below
@@ -38,8 +38,7 @@ def strip(
         AttribevalError: If there is nothing to draw, sizes disagree, or a value is not finite (naming it).
     """
     n, size = check_maps({maps.method: maps})
-    if max_images < 1:
-        raise AttribevalError(f"Expected max_images >= 1. Received: {max_images}.")
+    check_count("max_images", max_images, 1)
     shown = min(n, max_images)
     photographs = read_photographs(images, n, size, shown)
     heats, scale = drawn_heat(maps[:shown], reduce, clip)

@@ -118,7 +118,7 @@ def _facts_of(attributer: Attributer) -> dict[str, str]:
 def _explained(classifier: Any) -> str:
     if callable(classifier.score):
         return "a function of the outputs"
-    output = "" if classifier.output is None else f" of output {classifier.output!r}"
+    output = "" if classifier.reading.output is None else f" of output {classifier.reading.output!r}"
     logit = classifier.score == "logit" and classifier.task.name != "regression"
     return ("the logit" if logit else "the model's output") + output
 
@@ -149,10 +149,6 @@ def _thumbnails(samples: Samples) -> str:
         name = f"class {label}" if names is None else str(names[label])
         cells.append(f"<figure style='margin:0'>{_img(file, name)}<figcaption>{escape(name)}</figcaption></figure>")
     return f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{''.join(cells)}</div>"
-
-
-def _is_array(samples: Samples) -> bool:
-    return hasattr(samples.images, "shape")
 
 
 def _heading(kind: str, name: str) -> str:

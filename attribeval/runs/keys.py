@@ -52,7 +52,7 @@ def model_key(classifier: Classifier) -> dict[str, Any]:
         "architecture": digest_of(architecture),
         "score": classifier.score_key(),
         "task": classifier.task.name,
-        "output": classifier.output,
+        "output": classifier.reading.output,
         "precision": classifier.precision,
         "target_layer": layers.index(last) if last in layers else target,
         "input": [str(classifier.input_shape), str(classifier.dtype)],

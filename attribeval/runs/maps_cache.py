@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribeval.attributer import versions
+from attribeval.common.versions import versions
 from attribeval.errors import AttribevalError
 from attribeval.files import write_bytes
 from attribeval.methods.card import Method

@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from attribeval import Attributer, datasets
-from attribeval.attributer import image_seeds
+from attribeval.common.seeds import image_seeds
 from attribeval.methods.reading import ranking
 from attribeval.methods.registry import build_method
 from attribeval.metrics.registry import BENCHMARKS, build_benchmark

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from attribeval.datasets import bam
-from attribeval.datasets.bam_layout import build_bam, read_bam
+from attribeval.datasets.bam_build import build_bam
+from attribeval.datasets.bam_layout import read_bam
 from attribeval.datasets.bam_sources import coco_objects, images_holding, scene_folders
 from attribeval.datasets.compositing import Cutout, cut_out, drawn_size, paste, placed_anew, resized
 from attribeval.errors import AttribevalError

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from attribeval import Attributer
-from attribeval.attributer import image_seeds
+from attribeval.common.seeds import image_seeds
 from attribeval.methods.batch import Batch
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from helpers.known import CLASSES, SHAPE, Known, Polynomial, close, known_known, known_x  # noqa: F401
 
 from attribeval import Attributer
-from attribeval.attributer import image_seeds
+from attribeval.common.seeds import image_seeds
 from attribeval.methods.expected_gradients import draw
 
 

@@ -9,7 +9,7 @@ from helpers.known import CLASSES, SHAPE, Known, Polynomial, close, known_known,
 from scipy.ndimage import gaussian_filter
 
 from attribeval import Attributer
-from attribeval.attributer import image_seeds
+from attribeval.common.seeds import image_seeds
 
 RULES = ["left", "right", "midpoint", "trapezoid", "gauss_legendre"]
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 from scipy.special import softmax
 
 from attribeval import Attributer
-from attribeval.attributer import image_seeds
 from attribeval.common.fills import filled
+from attribeval.common.seeds import image_seeds
 from attribeval.methods import descriptions
 from attribeval.methods.batch import Batch
 from attribeval.methods.painting import Painter

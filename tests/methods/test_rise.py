@@ -12,8 +12,7 @@ from scipy.special import softmax
 from skimage.transform import resize
 
 from attribeval import Attributer
-from attribeval.attributer import image_seeds
-from attribeval.common.seeds import generators
+from attribeval.common.seeds import generators, image_seeds
 from attribeval.methods.rise import draw_masks
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 from helpers.games import exact_shapley, random_game
 
-from attribeval.methods.shapley_sampling import sampled_values
+from attribeval.methods.shapley_sampling import Orders
+
+
+def sampled_values(game, players, permutations, generator):
+    orders = Orders(players, permutations, generator)
+    return orders.values(game(orders.coalitions()))
 
 
 def test_shapley_sampling_is_exact_for_an_additive_game_with_one_order():

@@ -10,8 +10,7 @@ import pytest
 import tensorflow as tf
 
 from attribeval import AttribevalError, Attributer, Attributions
-from attribeval.attributer import image_seeds
-from attribeval.common.seeds import fold, normal
+from attribeval.common.seeds import fold, image_seeds, normal
 from attribeval.methods import drawing
 from attribeval.methods.moments import Moments
 from attribeval.methods.registry import build_method

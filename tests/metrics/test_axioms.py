@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attribeval.attributer import image_seeds
 from attribeval.common.fills import filled
+from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError
 from attribeval.metrics.axioms.completeness import Completeness, completeness
 from attribeval.metrics.axioms.non_sensitivity import NonSensitivity, non_sensitivity

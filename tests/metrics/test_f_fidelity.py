@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attribeval.attributer import image_seeds
+from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.cells import grid_cells
 from attribeval.metrics.faithfulness.f_fidelity import FFidelity, f_fidelity, removed_count

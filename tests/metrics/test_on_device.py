@@ -11,7 +11,7 @@ import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 
 from attribeval import AttribevalError, Attributer
-from attribeval.attributer import image_seeds
+from attribeval.common.seeds import image_seeds
 from attribeval.methods.painting import Painter
 from attribeval.metrics.faithfulness import on_device
 from attribeval.metrics.registry import build_benchmark

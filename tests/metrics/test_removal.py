@@ -11,11 +11,12 @@ from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.deletion import Deletion, deletion
 from attribeval.metrics.faithfulness.fills import filled
 from attribeval.metrics.faithfulness.insertion import Insertion, insertion
-from attribeval.metrics.faithfulness.paths import Path, curves, ends_of
+from attribeval.metrics.faithfulness.paths import Path, filled_scores, path_scores
 from attribeval.metrics.faithfulness.pixel_flipping import Abpc, Lerf, Morf, aopc
 from attribeval.metrics.faithfulness.ranking import ranks, region_ranks
-from attribeval.metrics.faithfulness.removal import evenly, of_targets, removal_curve
-from attribeval.metrics.subject import Explained, Subject
+from attribeval.metrics.faithfulness.removal import evenly, removal_curve
+from attribeval.metrics.faithfulness.scoring import clean_scores, explained_by, subject_of
+from attribeval.metrics.subject import Subject
 
 RNG = np.random.default_rng(3)
 WEIGHTS = RNG.normal(size=(6 * 7 * 3, 4))
@@ -49,17 +50,12 @@ class Counting:
         return [len(images) for images in self.asked]
 
 
-def subject_of(images, targets, seeds, log=None):
+def two_outputs(images, targets, seeds, log):
     def answer(batch):
-        if log is not None:
-            log.extend(image.tobytes() for image in batch)
+        log.extend(image.tobytes() for image in batch)
         return logits(batch), softmax(batch)
 
     return Subject(images, targets, answer, seeds)
-
-
-def explained_by(heat):
-    return Explained(heat[..., None].astype(np.float32), heat.astype(np.float32), explain=None)
 
 
 def linear(contributions):
@@ -215,8 +211,9 @@ def test_whole_curves_and_not_their_areas_alone():
     # An area does not tell whether the two ends are swapped: both count half.
     end = filled(IMAGES, "blur", SEEDS)
     counts = tuple(evenly(42, 5).tolist())
-    paths = [Path(counts, "blur"), Path(counts, "blur", insert=True)]
-    removed, inserted = curves(paths, MAPS, IMAGES, softmax, TARGETS, SEEDS, 64)
+    subject, explained = subject_of(IMAGES, softmax, TARGETS, SEEDS), explained_by(MAPS)
+    paths = Path(counts, "blur"), Path(counts, "blur", insert=True)
+    removed, inserted = (path_scores(subject, explained, path)[..., 0] for path in paths)
     for i in range(3):
         np.testing.assert_allclose(removed[i], slow_curve(MAPS[i], IMAGES[i], end[i], softmax, TARGETS[i], 5))
         np.testing.assert_allclose(inserted[i], slow_curve(MAPS[i], end[i], IMAGES[i], softmax, TARGETS[i], 5))
@@ -269,11 +266,10 @@ def test_the_engine_with_steps_that_change_nothing():
     ranked = np.array([[[0, 1], [2, 2]]])
     start, end = np.zeros((2, 2, 1)), np.array([[[1], [2]], [[4], [8]]])
     predict = Counting(linear(np.ones((2, 2))))
-    score = of_targets(predict, np.array([0]), 1)
-    curve = removal_curve(
-        ranked, np.array([0, 0, 1, 1, 2, 3, 9]), lambda i: (start, end), (np.array([0.0]), np.array([15.0])), score
-    )
-    assert curve.tolist() == [[0, 0, 1, 1, 3, 15, 15]]
+    subject = subject_of(start[None], predict, np.array([0]))
+    known = np.array([[0.0, 0.0]]), np.array([[15.0, 15.0]])
+    curve = removal_curve(subject, ranked, np.array([0, 0, 1, 1, 2, 3, 9]), lambda i: (start, end), known)
+    assert (curve[..., 0] == curve[..., 1]).all() and curve[..., 0].tolist() == [[0, 0, 1, 1, 3, 15, 15]]
     assert predict.sizes == [2]
 
 
@@ -352,8 +348,8 @@ def test_morf_and_lerf_are_each_others_mirror_image():
 
 def test_benchmarks_equal_the_functions_and_share_their_passes():
     log = []
-    subject = subject_of(IMAGES, TARGETS, SEEDS, log)
-    explained = explained_by(MAPS)
+    subject = two_outputs(IMAGES, TARGETS, SEEDS, log)
+    explained = explained_by(MAPS.astype(np.float32))
     heat = explained.heat
     benchmarks = [Deletion(steps=4), Deletion(steps=4, output="logit"), Insertion(steps=4)]
     benchmarks += [cls(region=2, per_step=2, steps=2) for cls in (Morf, Lerf, Abpc)]
@@ -370,12 +366,17 @@ def test_benchmarks_equal_the_functions_and_share_their_passes():
     assert subject.passes == 3 * (1 + 1 + 1 + 3 + 3 + 2 * 2)
     assert len(set(log)) == len(log)
     before = subject.passes
-    Deletion(steps=4).score(subject, None, explained_by(-MAPS))  # another method: only what depends on its map
+    Deletion(steps=4).score(
+        subject, None, explained_by(-MAPS.astype(np.float32))
+    )  # another method: only what depends on its map
     assert subject.passes - before == 3 * 3
 
 
 def test_ends_are_those_of_clean_and_filled_images():
-    score = of_targets(softmax, TARGETS, 3)
-    clean, end = ends_of(IMAGES, "mean", SEEDS, score)
-    np.testing.assert_allclose(clean, softmax(IMAGES)[np.arange(3), TARGETS])
-    np.testing.assert_allclose(end, softmax(filled(IMAGES, "mean", SEEDS))[np.arange(3), TARGETS])
+    subject = two_outputs(IMAGES, TARGETS, SEEDS, [])
+    for found, images in (
+        (clean_scores(subject), IMAGES),
+        (filled_scores(subject, "mean"), filled(IMAGES, "mean", SEEDS)),
+    ):
+        wanted = [answers(images)[np.arange(3), TARGETS] for answers in (logits, softmax)]
+        np.testing.assert_allclose(found, np.stack(wanted, -1))

@@ -8,7 +8,7 @@ import pytest
 from attribeval.common.seeds import normal
 from attribeval.errors import AttribevalError
 from attribeval.metrics.robustness.average_sensitivity import AverageSensitivity, average_sensitivity
-from attribeval.metrics.robustness.input_invariance import InputInvariance, input_invariance, shifted_classifier
+from attribeval.metrics.robustness.input_invariance import InputInvariance, ShiftedClassifier, input_invariance
 from attribeval.metrics.robustness.local_lipschitz import LocalLipschitz, local_lipschitz
 from attribeval.metrics.robustness.max_sensitivity import MaxSensitivity, max_sensitivity
 from attribeval.metrics.robustness.neighbourhood import draw_neighbours
@@ -377,7 +377,7 @@ def test_a_constant_preprocessing_can_be_shifted_and_needs_are_said(tiny):
     from attribeval.models.classifier import Classifier
 
     classifier = Classifier(tiny)
-    assert shifted_classifier(classifier, 2.0).preprocess is None
+    assert ShiftedClassifier(classifier).shift_by(2.0).preprocess is None
     images = np.ones((2, 8, 8, 3), np.float32)
     of, maps_by = subject_of(classifier, images)
     with pytest.raises(AttribevalError, match="range"):
@@ -440,7 +440,7 @@ def test_to_every_method_a_variable_is_subtracted_as_a_constant_is(tiny):
     images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
     inputs = keras.Input((8, 8, 3))
     constant = Attributer(Classifier(keras.Model(inputs, tiny(inputs - np.float32(0.75)))))
-    variable = Attributer(shifted_classifier(Classifier(tiny), 0.75))
+    variable = Attributer(ShiftedClassifier(Classifier(tiny)).shift_by(0.75))
     for name in NAMES:
         wanted, found = (one.explain(images, name, [2, 0], seed=1).values for one in (constant, variable))
         tolerance = TOLERANCE.get(name.partition("(")[0], 1e-5) * np.abs(wanted).max()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attribeval.attributer import image_seeds
+from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.cells import grid_cells
 from attribeval.metrics.faithfulness.faithfulness_correlation import (
@@ -18,9 +18,10 @@ from attribeval.metrics.faithfulness.faithfulness_correlation import (
 from attribeval.metrics.faithfulness.idsds import IDSDS, single_deletion
 from attribeval.metrics.faithfulness.infidelity import Infidelity, infidelity
 from attribeval.metrics.faithfulness.mu_fidelity import MuFidelity, mu_fidelity
-from attribeval.metrics.faithfulness.sensitivity_n import SensitivityN, mean_over_sizes, sensitivity_n, subset_sizes
-from attribeval.metrics.faithfulness.subsets import subsets
+from attribeval.metrics.faithfulness.sensitivity_n import SensitivityN, sensitivity_n, subset_sizes
+from attribeval.metrics.faithfulness.subsets import shared_drops, subsets
 from attribeval.metrics.subject import Explained, Subject
+from attribeval.results.means import known_mean
 
 RNG = np.random.default_rng(3)
 N, SHAPE, CLASSES = 4, (9, 10, 3), 5
@@ -47,7 +48,7 @@ def explained(values):
 
 
 METRICS = {
-    "sensitivity_n": lambda maps, *rest, **more: mean_over_sizes(sensitivity_n(maps, *rest, **more)),
+    "sensitivity_n": lambda maps, *rest, **more: known_mean(sensitivity_n(maps, *rest, **more), 1),
     "faithfulness_correlation": faithfulness_correlation,
     "mu_fidelity": lambda *rest, **more: mu_fidelity(*rest, grid=4, **more),
     "single_deletion": single_deletion,
@@ -279,11 +280,12 @@ def test_infidelity_benchmark_gives_what_the_function_gives(perturbation):
 def test_sensitivity_n_and_faithfulness_correlation_see_the_same_subsets():
     subject = made(curved)
     sensitivity, correlation = SensitivityN(subsets=6), FaithfulnessCorrelation(subsets=6)
-    drops = sensitivity.prepare(subject)
+    sizes = sensitivity.prepare(subject)
     passes = subject.passes
     same = correlation.prepare(subject)
+    drops = shared_drops(subject, sizes, 6, "black", "pixel")
     assert subject.passes == passes
-    np.testing.assert_allclose(same, drops[:, :, sensitivity.sizes(SHAPE).index(18)])
+    np.testing.assert_allclose(same, drops[:, :, sizes.index(18)])
     FaithfulnessCorrelation(subsets=9).prepare(subject)
     assert subject.passes == passes + 3 * N
 
@@ -345,9 +347,9 @@ def test_infidelity_with_a_constant_model_and_a_broken_map():
         infidelity(maps, IMAGES, flat, TARGETS)
 
 
-def test_mean_over_sizes_leaves_undefined_sizes_out():
+def test_the_mean_over_sizes_leaves_undefined_sizes_out():
     curve = np.array([[1.0, np.nan, 0.5], [np.nan, np.nan, np.nan]])
-    np.testing.assert_allclose(mean_over_sizes(curve), [0.75, np.nan])
+    np.testing.assert_allclose(known_mean(curve, 1), [0.75, np.nan])
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attribeval.attributer import image_seeds
+from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError
 from attribeval.metrics.correlation import pearson, spearman
 from attribeval.metrics.faithfulness.cells import cell_sums, grid_cells
-from attribeval.metrics.faithfulness.scoring import clean_scores, target_scores
-from attribeval.metrics.faithfulness.subsets import shared_drops, subset_drops, subset_sums, subsets
+from attribeval.metrics.faithfulness.scoring import clean_scores, scored, subject_of
+from attribeval.metrics.faithfulness.subsets import shared_drops, subset_sums, subsets
 from attribeval.metrics.subject import Subject
 
 RNG = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def test_sums_and_drops_are_those_of_the_same_random_subsets(per):
     seeds, sizes, draws = image_seeds(IMAGES, 1), [1, 4, 11, 24], 3
     maps = RNG.normal(size=IMAGES.shape if per == "value" else IMAGES.shape[:3])
     sums = subset_sums(maps, sizes, draws, seeds)
-    drops = subset_drops(IMAGES, predict, TARGETS, sizes, range(draws), seeds, fill=0.7, per=per, batch_size=5)
+    drops = shared_drops(subject_of(IMAGES, predict, TARGETS, seeds, batch_size=5), sizes, draws, 0.7, per)
     features = 60 if per == "value" else 30
     for draw in range(draws):
         for i, chosen in enumerate(subsets(seeds, draw, features, np.array(sizes))):
@@ -68,8 +68,9 @@ def test_every_feature_is_as_likely_and_images_and_draws_differ():
 def test_an_image_has_the_same_numbers_alone_and_in_any_batch():
     seeds, together = image_seeds(IMAGES, 2), {}
     for size in (1, 7, 64):
-        together[size] = subset_drops(IMAGES, predict, TARGETS, [2, 9], range(4), seeds, batch_size=size)
-    alone = subset_drops(IMAGES[1:2], predict, TARGETS[1:2], [2, 9], range(4), seeds[1:2])
+        subject = subject_of(IMAGES, predict, TARGETS, seeds, batch_size=size)
+        together[size] = shared_drops(subject, [2, 9], 4, "black", "pixel")
+    alone = shared_drops(subject_of(IMAGES[1:2], predict, TARGETS[1:2], seeds[1:2]), [2, 9], 4, "black", "pixel")
     np.testing.assert_allclose(together[1], together[64], atol=1e-12)
     np.testing.assert_allclose(together[7], together[64], atol=1e-12)
     np.testing.assert_allclose(alone[0], together[64][1], atol=1e-12)
@@ -124,19 +125,22 @@ def test_asking_keeps_batches_small_and_names_what_is_wrong():
         sizes.append(len(images))
         return predict(images)
 
-    scores = target_scores(counted, ((i, IMAGES[i]) for i in (2, 0, 0, 1, 2)), TARGETS, batch_size=2)
-    np.testing.assert_allclose(scores, [predict(IMAGES[i : i + 1])[0, TARGETS[i]] for i in (2, 0, 0, 1, 2)])
+    subject = subject_of(IMAGES, counted, TARGETS, batch_size=2)
+    scores = scored(subject, ((i, IMAGES[i]) for i in (2, 0, 0, 1, 2)))
+    np.testing.assert_allclose(scores[:, 0], [predict(IMAGES[i : i + 1])[0, TARGETS[i]] for i in (2, 0, 0, 1, 2)])
     assert sizes == [2, 2, 1]
 
     def broken(images):
         return np.where((images == IMAGES[1]).all((1, 2, 3))[:, None], np.nan, predict(images))
 
-    with pytest.raises(AttribevalError, match="modified copy of image 1"):
-        target_scores(broken, enumerate(IMAGES), TARGETS)
-    with pytest.raises(AttribevalError, match="shape"):
-        target_scores(lambda x: x, enumerate(IMAGES), TARGETS)
+    with pytest.raises(AttribevalError, match="for image 1, or a modified copy"):
+        scored(subject_of(IMAGES, broken, TARGETS), enumerate(IMAGES))
+    with pytest.raises(AttribevalError, match="classes"):
+        scored(subject_of(IMAGES, lambda x: x, TARGETS), enumerate(IMAGES))
+    with pytest.raises(AttribevalError, match="targets below 4"):
+        clean_scores(subject_of(IMAGES, predict, TARGETS + 1))
     with pytest.raises(AttribevalError, match="clean scores"):
-        clean_scores(predict, IMAGES, TARGETS, np.zeros(2))
+        subject_of(IMAGES, predict, TARGETS, clean=np.zeros(2))
     for sizes in ([0, 3], [3, 3], [2, 99], [], [1.5]):
         with pytest.raises(AttribevalError, match="subsets"):
             subset_sums(IMAGES[..., 0], sizes, 2, image_seeds(IMAGES, 0))

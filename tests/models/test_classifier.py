@@ -14,6 +14,7 @@ from attribeval import AttribevalError
 from attribeval.models import fields
 from attribeval.models.classifier import Classifier
 from attribeval.models.preprocessing import NAMES, find_preprocessing
+from attribeval.models.reading import Reading
 from attribeval.models.zoo import load_classifier
 
 X = np.random.default_rng(0).normal(size=(4, 12, 12, 3)).astype("float32")
@@ -113,7 +114,7 @@ def test_compiled_scores_of_a_residual_leaky_relu_are_right(slope, leaky):
 
 def test_score_output_explains_the_probability():
     model, _ = _headed(HEADS["softmax layer"])
-    scores, _ = Classifier(model, score="output").forward(tf.constant(X))
+    scores, _ = Classifier(model, reading=Reading(score="output")).forward(tf.constant(X))
     np.testing.assert_allclose(scores, model(X), atol=1e-6)
 
 
@@ -121,7 +122,7 @@ def test_probabilities_made_out_of_sight_are_refused_with_the_remedy():
     model, _ = _headed(lambda z: keras.ops.exp(z) / keras.ops.sum(keras.ops.exp(z), axis=-1, keepdims=True))
     with pytest.raises(AttribevalError, match="score='output'"):
         Classifier(model)
-    assert Classifier(model, score="output").classes == 4
+    assert Classifier(model, reading=Reading(score="output")).classes == 4
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import tensorflow as tf
 from helpers.contract import OPTIONS
 
 from attribeval import AttribevalError, Attributer, Attributions, Evaluator
-from attribeval.attributer import image_seeds
+from attribeval.common.seeds import image_seeds
 from attribeval.datasets import Samples, TrainTest
 from attribeval.methods.registry import METHODS
 from attribeval.models.classifier import Classifier
+from attribeval.models.reading import Reading
 from attribeval.models.task import TASKS
 from attribeval.training.recipe import Recipe
 
@@ -329,7 +330,7 @@ def test_what_auto_reads_off_the_graph(units, activation, name):
 )
 def test_a_task_that_does_not_fit_is_refused(units, activation, task, message):
     with pytest.raises(AttribevalError, match=message):
-        Classifier(net(units, activation), task=task)
+        Classifier(net(units, activation), reading=Reading(task=task))
 
 
 @pytest.mark.parametrize("units", [1, 3])
@@ -339,7 +340,7 @@ def test_sigmoids_behind_a_clip_are_named(units):
         Classifier(model)
     if units == 3:
         with pytest.raises(AttribevalError, match="seem to be probabilities"):
-            Classifier(model, task="multilabel")
+            Classifier(model, reading=Reading(task="multilabel"))
     output = Attributer(model, score="output")
     p = model(X).numpy()
     wanted = np.concatenate([1 - p, p], 1) if units == 1 else p
@@ -357,7 +358,7 @@ def test_small_logits_are_no_probabilities():
 
 def test_a_logit_is_no_probability():
     with pytest.raises(AttribevalError, match="within 0 and 1 for score='output'"):
-        Classifier(net(1), score="output")
+        Classifier(net(1), reading=Reading(score="output"))
 
 
 # ------------------------------------------------------------------------------------ outputs, scores of one's own

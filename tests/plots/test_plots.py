@@ -295,7 +295,7 @@ def test_a_map_of_zeros_is_empty():
         ({"boxes": [np.array([[0.1, 0.2, 0.5, 0.9]])] * N}, "relative ones.*boxes_at"),
         ({"boxes": [np.array([1, 2, 3])] * N}, r"boxes \(k, 4\).*item 0"),
         ({"titles": ["one"]}, "one title per image"),
-        ({"max_images": 0}, "max_images >= 1"),
+        ({"max_images": 0}, "max_images to be an int of 1 or more"),
         ({"clip": 0}, "percentile"),
         ({"reduce": "mean"}, "reduce"),
     ],

@@ -43,7 +43,7 @@ def test_photographs_lie_beneath_and_only_the_first_are_drawn():
 def test_bad_input_is_named():
     with pytest.raises(AttribevalError, match="Expected 3 images of the maps' size"):
         plots.strip(np.zeros((3, 8, 8, 3)), maps())
-    with pytest.raises(AttribevalError, match="max_images >= 1"):
+    with pytest.raises(AttribevalError, match="max_images to be an int of 1 or more"):
         plots.strip(None, maps(), max_images=0)
     broken = VALUES.copy()
     broken[2, 0, 0, 0] = np.nan

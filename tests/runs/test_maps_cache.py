@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from attribeval import AttribevalError, Attributer
-from attribeval.attributer import image_seeds
+from attribeval.common.seeds import image_seeds
 from attribeval.methods.registry import build_method
 from attribeval.models.classifier import Classifier
+from attribeval.models.reading import Reading
 from attribeval.runs.keys import image_keys
 from attribeval.runs.maps_cache import Maps, MapsCache
 
@@ -87,7 +88,7 @@ def test_every_part_of_the_key_tells(classifier, images, tmp_path):
     for model in (
         Classifier(net(stddev=2.0)),
         Classifier(net(activation="tanh")),  # the same weights
-        Classifier(net(), score="output"),
+        Classifier(net(), reading=Reading(score="output")),
         Classifier(keras.Sequential([net(), keras.layers.Softmax()])),
     ):
         assert MapsCache(tmp_path, model).load(GRADIENT, keys) is None

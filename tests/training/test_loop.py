@@ -15,7 +15,8 @@ import pytest
 from attribeval.errors import AttribevalError
 from attribeval.sealed import read_json
 from attribeval.training.augment import Augment
-from attribeval.training.loop import evaluate, score, train
+from attribeval.training.evaluation import evaluate, score
+from attribeval.training.loop import train
 from attribeval.training.recipe import RECIPES, Recipe, find_recipe
 
 ROOT = Path(__file__).resolve().parents[2]

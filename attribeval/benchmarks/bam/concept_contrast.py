@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attribeval.attributer import versions
+from attribeval.common.versions import versions
 from attribeval.concepts.tcav import ConceptVectors, Tcav, concept_vectors
 from attribeval.datasets.bam import BamPart
 from attribeval.errors import AttribevalError

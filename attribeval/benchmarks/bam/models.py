@@ -21,8 +21,8 @@ from filelock import FileLock
 
 from attribeval import _tf as tf
 from attribeval import progress as progress_bars
-from attribeval.attributer import versions
 from attribeval.benchmarks.bam.nets import Net
+from attribeval.common.versions import versions
 from attribeval.datasets.bam import Bam, BamView
 from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier

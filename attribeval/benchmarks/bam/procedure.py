@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from attribeval import progress as progress_bars
-from attribeval.attributer import versions
 from attribeval.benchmarks.bam.concept_contrast import EXAMPLES, concept_examples, kept_vectors
 from attribeval.benchmarks.bam.examples import example_panels, patch_panels, series_panels
 from attribeval.benchmarks.bam.insignificant_patch import PAPER_OPTIMISER, RADIUS, Patches, insignificant_patches
@@ -22,6 +21,7 @@ from attribeval.benchmarks.bam.stimuli import SMALLER, Stimulus, moved, of_part,
 from attribeval.benchmarks.bam.summary import Concepts, Evidence, summarise
 from attribeval.common.arguments import takes
 from attribeval.common.options import options_of
+from attribeval.common.versions import versions
 from attribeval.concepts.tcav import ConceptVectors, Tcav, score_concept
 from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier

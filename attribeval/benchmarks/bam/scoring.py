@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from attribeval import progress as progress_bars
-from attribeval.attributer import Attributer, versions
+from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
 from attribeval.benchmarks.bam.region import Protocol, heat, random_masks, region_average
 from attribeval.benchmarks.bam.stimuli import Stimulus
+from attribeval.common.versions import versions
 from attribeval.methods.card import Method
 from attribeval.models.classifier import Classifier
 from attribeval.runs import failures

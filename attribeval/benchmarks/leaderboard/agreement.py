@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from attribeval.errors import AttribevalError
+from attribeval.metrics.correlation import ranks, standardised
 
 
 def kendall_tau(values: np.ndarray) -> np.ndarray:
@@ -50,12 +51,7 @@ def standard_ranks(heat: np.ndarray) -> np.ndarray:
     Returns:
         float32 (N, H · W); NaN for a constant map, whose pixels have no order.
     """
-    from scipy.stats import rankdata
-
-    ranks = np.stack([rankdata(one) for one in heat.reshape(len(heat), -1)])
-    ranks -= ranks.mean(1, keepdims=True)
-    length = np.linalg.norm(ranks, axis=1, keepdims=True)
-    return np.divide(ranks, length, out=np.full_like(ranks, np.nan), where=length > 0).astype(np.float32)
+    return standardised(ranks(heat.reshape(len(heat), -1))).astype(np.float32)
 
 
 def map_correlations(ranks: Sequence[np.ndarray | None], n: int) -> np.ndarray:
@@ -77,19 +73,3 @@ def map_correlations(ranks: Sequence[np.ndarray | None], n: int) -> np.ndarray:
         of_image = np.stack([of_method[image] for of_method in known.values()])
         correlations[image][np.ix_(there, there)] = np.clip(of_image @ of_image.T, -1, 1)
     return correlations
-
-
-def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Means over the images that have a value.
-
-    Args:
-        values: (N, K), NaN where an image has none.
-        weights: How often each image counts, (R, N).
-
-    Returns:
-        float64 (R, K); NaN where no image with a value counts.
-    """
-    known = np.isfinite(values)
-    counts = weights @ known.astype(np.float64)
-    sums = weights @ np.where(known, values, 0.0)
-    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)

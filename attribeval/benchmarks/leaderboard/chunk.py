@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from attribeval.attributer import Attributer, image_seeds
+from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
 from attribeval.benchmarks.leaderboard.agreement import map_correlations, standard_ranks
 from attribeval.benchmarks.leaderboard.memory import PeakMemory
+from attribeval.common.seeds import image_seeds
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import at, unable

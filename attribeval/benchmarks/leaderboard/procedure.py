@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from attribeval import progress as progress_bars
-from attribeval.attributer import Attributer, versions
+from attribeval.attributer import Attributer
 from attribeval.benchmarks.leaderboard.chunk import Chunk
 from attribeval.benchmarks.leaderboard.options import CompareOptions
 from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
@@ -19,6 +19,7 @@ from attribeval.benchmarks.leaderboard.scores import Scores
 from attribeval.benchmarks.leaderboard.summary import summarise
 from attribeval.common.arguments import takes
 from attribeval.common.options import options_of
+from attribeval.common.versions import versions
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError

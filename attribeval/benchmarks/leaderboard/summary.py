@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attribeval.benchmarks.leaderboard.agreement import kendall_tau, weighted_means
+from attribeval.benchmarks.leaderboard.agreement import kendall_tau
 from attribeval.benchmarks.leaderboard.scores import Scores
 from attribeval.benchmarks.leaderboard.sentences import CENTRE, sentences
 from attribeval.methods.given import kind_of
 from attribeval.results.comparisons import groups, holm
+from attribeval.results.means import known_mean, weighted_means
 from attribeval.results.over_images import mean_interval, sign_flip_test
 from attribeval.results.result import Result
 from attribeval.results.statistics import bootstrap_estimates
@@ -186,8 +187,8 @@ def _judged_enough(values: np.ndarray) -> np.ndarray:
 def _average_ranks(scores: Scores, ranks: np.ndarray, resampled: np.ndarray, n: int) -> list[dict[str, Any]]:
     """As records that JSON can hold."""
     stacked = np.concatenate([ranks[None], resampled])  # (1 + R, M, B)
-    of_family = {family: _nanmean(stacked[:, :, places], 2) for family, places in scores.families.items()}
-    of_family = {ALL: _nanmean(np.stack(list(of_family.values()), axis=2), 2), **of_family}
+    of_family = {family: known_mean(stacked[:, :, places], 2) for family, places in scores.families.items()}
+    of_family = {ALL: known_mean(np.stack(list(of_family.values()), axis=2), 2), **of_family}
     records = []
     for family, averages in of_family.items():
         low, high = _interval(averages[1:], n)
@@ -228,11 +229,6 @@ def _interval(estimates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
         tails = [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]
         low[known], high[known] = np.nanquantile(estimates[:, known], tails, axis=0)
     return low, high
-
-
-def _nanmean(values: np.ndarray, axis: int) -> np.ndarray:
-    known = np.isfinite(values).sum(axis)
-    return np.divide(np.nansum(values, axis), known, out=np.full(known.shape, np.nan), where=known > 0)
 
 
 def _over(statistic: Any, values: np.ndarray) -> float:

@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
-from attribeval.attributer import versions
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.pipeline import masked_dataset
 from attribeval.benchmarks.roar.ranks import Mode, mask_table
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.recursion import rank_again
 from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir
+from attribeval.common.versions import versions
 from attribeval.models.preprocessing import find_preprocessing
 from attribeval.models.run_options import tf32
 from attribeval.runs.keys import file_digest
 from attribeval.training.builder import build
-from attribeval.training.loop import evaluate, train
+from attribeval.training.evaluation import evaluate
+from attribeval.training.loop import train
 from attribeval.training.recipe import Recipe
 from attribeval.training.strategies import is_chief
 

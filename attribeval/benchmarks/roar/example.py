@@ -71,7 +71,7 @@ def _blurred(image: np.ndarray) -> np.ndarray:
 
 
 def _seeds(image: np.ndarray) -> np.ndarray:
-    from attribeval.attributer import image_seeds
+    from attribeval.common.seeds import image_seeds
 
     return image_seeds(image[None], 0)
 

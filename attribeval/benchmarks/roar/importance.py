@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from attribeval.attributer import Attributer, image_seeds
+from attribeval.attributer import Attributer
 from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.ranks import levels, pack, packed_bytes
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.run_dir import RunDir
+from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full
 from attribeval.methods.abilities import at

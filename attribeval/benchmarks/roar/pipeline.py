@@ -14,13 +14,13 @@ from typing import Any, Literal
 import numpy as np
 
 from attribeval import _tf as tf
-from attribeval.attributer import image_seeds
 from attribeval.benchmarks.roar.fills import BLUR, constant_fill, impute
 from attribeval.benchmarks.roar.ranks import PER, decode, table_rule
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.render import render
 from attribeval.common.blur import gaussian_blur
 from attribeval.common.fills import Fill
+from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError, unknown
 from attribeval.training.augment import Augment
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from attribeval.models.classifier import Classifier
 from attribeval.models.preprocessing import find_preprocessing
 from attribeval.models.run_options import tf32
 from attribeval.training.builder import build
-from attribeval.training.loop import evaluate, steps_per_call, train
+from attribeval.training.evaluation import evaluate
+from attribeval.training.loop import steps_per_call, train
 from attribeval.training.recipe import Recipe
 from attribeval.training.strategies import make_strategy, strategy_of_maps, workers
 
@@ -30,7 +30,7 @@ _AT_ONCE = 16  # images that the estimators explain in the sample
 _SAMPLE_PIXELS = 32 * 224 * 224  # of a timed training step, at most
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """What a grid will take.
 

@@ -41,7 +41,7 @@ def levels(
     Args:
         importance: Maps, float (N, H, W, C), greater is more important; signs count, as in the reference code.
         fractions: As in `check_fractions`.
-        seeds: int32 (N, 2), one per image, as `attributer.image_seeds` gives.
+        seeds: int32 (N, 2), one per image, as `common.seeds.image_seeds` gives.
         per: "value": each channel value is ranked by itself, V = H · W · C (the reference code of Hooker et al. 2019).
             "pixel": pixels are ranked by the sum over channels, V = H · W.
 

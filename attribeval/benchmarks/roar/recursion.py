@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from attribeval.attributer import Attributer, image_seeds
+from attribeval.attributer import Attributer
 from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.importance import explained_model, ranked_values
@@ -19,6 +19,7 @@ from attribeval.benchmarks.roar.pipeline import masked_dataset
 from attribeval.benchmarks.roar.ranks import levels, mask_table, pack, packed_bytes, unpack
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
+from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import refuse
 from attribeval.models.classifier import Classifier

@@ -13,13 +13,14 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval import progress as progress_bars
-from attribeval.attributer import Attributer, versions
+from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
 from attribeval.benchmarks.sanity.curve import Curve, Part, fill_curve
 from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each
 from attribeval.benchmarks.sanity.sentences import against_noise
 from attribeval.benchmarks.sanity.summary import summarise
 from attribeval.common.options import check_count, options_of
+from attribeval.common.versions import versions
 from attribeval.datasets.digit_scenes import OBJECTS, digit_scenes
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.source import ImageSource

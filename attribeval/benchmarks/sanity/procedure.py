@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from attribeval import progress as progress_bars
-from attribeval.attributer import Attributer, versions
+from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
 from attribeval.benchmarks.sanity.curve import Curve, Part, fill_curve
 from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each, small_map
@@ -17,6 +17,7 @@ from attribeval.benchmarks.sanity.options import SanityOptions
 from attribeval.benchmarks.sanity.summary import summarise
 from attribeval.common.arguments import takes
 from attribeval.common.options import options_of
+from attribeval.common.versions import versions
 from attribeval.datasets.source import ImageSource
 from attribeval.errors import AttribevalError
 from attribeval.methods.card import Method
@@ -64,9 +65,8 @@ def run_sanity(attributer: Attributer, images: Any, options: SanityOptions) -> R
     plan = [(mode, stop, _positions(mode, stop)) for mode in modes for stop in stops]
     shown = _shown(stops) if "cascading" in modes else []
     sets = list(dict.fromkeys(positions for _, _, positions in plan))
-    store = Store(options.run_dir, "sanity")
     shown_sets = [_positions("cascading", s) for s in shown]
-    run = _Run(attributer, built, found, options, shown_sets, store)
+    run = _Run(attributer, built, found, options, shown_sets, Store(options.run_dir, "sanity"))
     measured: dict[tuple[str, tuple[int, ...]], list[Part]] = {}
     left_out: list[str] = []
     with progress_bars.bar(len(source) * len(sets), "sanity", options.progress) as bar:

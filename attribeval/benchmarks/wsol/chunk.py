@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from attribeval.attributer import Attributer, versions
+from attribeval.attributer import Attributer
 from attribeval.benchmarks.wsol.baselines import BASELINES, baseline
 from attribeval.benchmarks.wsol.evaluate import measure_baselines, wanted_arrays
 from attribeval.benchmarks.wsol.measure import measure
 from attribeval.benchmarks.wsol.metrics import Metric
 from attribeval.benchmarks.wsol.summary import pack
 from attribeval.benchmarks.wsol.views import View, view
+from attribeval.common.versions import versions
 from attribeval.datasets.images import resize
 from attribeval.datasets.samples import Samples
 from attribeval.methods.abilities import at

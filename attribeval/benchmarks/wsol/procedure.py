@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from attribeval import progress as progress_bars
-from attribeval.attributer import Attributer, versions
+from attribeval.attributer import Attributer
 from attribeval.benchmarks.wsol.baselines import BASELINES
 from attribeval.benchmarks.wsol.chunk import Chunk
 from attribeval.benchmarks.wsol.metrics import Metric, choose_metrics
@@ -17,6 +17,7 @@ from attribeval.benchmarks.wsol.summary import Scored, Unpacked, folds, summaris
 from attribeval.benchmarks.wsol.truth import split_by_boxes
 from attribeval.common.arguments import takes
 from attribeval.common.options import options_of
+from attribeval.common.versions import versions
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods import abilities, given

@@ -7,20 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import FILLS, Fill, check_fill, filled
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
-from attribeval.metrics.faithfulness.scoring import (
-    BATCH_SIZE,
-    checked_images,
-    clean_scores,
-    subject_scores,
-    target_scores,
-)
-from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
+from attribeval.metrics.faithfulness.scoring import clean_scores, score_of, scored, subject_of
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 _ROUNDING = 1e-6  # gains below this share of the scores are float32 rounding
-_FILLS = tuple(name for name in FILLS if name != "segment_mean")
 
 
 def completeness(
@@ -58,29 +51,8 @@ def completeness(
 
     Differs from Quantus: that returns whether the two are equal as floating-point numbers.
     """
-    images, targets = checked_images(images, targets)
-    maps = checked_maps(maps, images, channels=True)
-    clean = clean_scores(predict, images, targets, clean, batch_size)
-    return _gap(maps, clean, _baseline_scores(predict, images, targets, baseline, batch_size))
-
-
-def _baseline_scores(
-    predict: Predict, images: np.ndarray, targets: np.ndarray, baseline: Fill, batch_size: int
-) -> np.ndarray:
-    hidden = filled(images, baseline)
-    if (hidden == hidden[:1]).all():  # one image for all
-        scores = np.asarray(predict(hidden[:1]), np.float64)[0, targets]
-        if not np.isfinite(scores).all():
-            raise AttribevalError("Expected finite scores. Received NaN or infinity for the baseline: check the model.")
-        return scores
-    return target_scores(predict, enumerate(hidden), targets, batch_size)
-
-
-def _gap(maps: np.ndarray, clean: np.ndarray, base: np.ndarray) -> np.ndarray:
-    gain = clean - base
-    sums = maps.reshape(len(maps), -1).sum(1)
-    defined = np.abs(gain) > _ROUNDING * np.maximum(np.abs(clean), np.abs(base))
-    return np.divide(np.abs(sums - gain), np.abs(gain), out=np.full(len(gain), np.nan), where=defined)
+    subject = subject_of(images, predict, targets, None, clean, batch_size)
+    return score_of(Completeness(baseline), maps, subject, channels=True)
 
 
 @dataclass(frozen=True)
@@ -108,13 +80,22 @@ class Completeness:
     )
 
     def __post_init__(self) -> None:
-        check_fill(self.baseline, "baseline", _FILLS)
+        check_fill(self.baseline, "baseline", PLAIN_FILLS)
 
     def prepare(self, subject: Subject) -> np.ndarray:
         """The logit of each image's target on its baseline, float64 (N,)."""
-        return _baseline_scores(subject.logits_of, subject.images, subject.targets, self.baseline, BATCH_SIZE)
+        hidden = filled(subject.images, self.baseline)
+        if (hidden != hidden[:1]).any():
+            return scored(subject, enumerate(hidden))[:, 0]
+        scores = subject.logits_of(hidden[:1])[0, subject.targets]  # one image for all
+        if not np.isfinite(scores).all():
+            raise AttribevalError("Expected finite scores. Received NaN or infinity for the baseline: check the model.")
+        return scores
 
     def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
         """The gap by image, float64 (N,); NaN where the logit does not differ from the baseline's."""
-        maps = checked_maps(explained.values, subject.images, channels=True)
-        return _gap(maps, subject_scores(subject), prepared)
+        sums = checked_maps(explained.values, subject.images, channels=True).sum((1, 2, 3))
+        clean = clean_scores(subject)[:, 0]
+        gain = clean - prepared
+        defined = np.abs(gain) > _ROUNDING * np.maximum(np.abs(clean), np.abs(prepared))
+        return np.divide(np.abs(sums - gain), np.abs(gain), out=np.full(len(gain), np.nan), where=defined)

@@ -12,15 +12,8 @@ from attribeval.common.options import check_count, check_positive
 from attribeval.common.seeds import fold, generators
 from attribeval.metrics.card import Card
 from attribeval.metrics.faithfulness.cells import cell_sums, grid_cells
-from attribeval.metrics.faithfulness.scoring import (
-    BATCH_SIZE,
-    checked_images,
-    clean_scores,
-    seeds_for,
-    subject_scores,
-    target_scores,
-)
-from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
+from attribeval.metrics.faithfulness.scoring import clean_scores, score_of, scored, subject_of
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 _STREAM = 2**34 + 2**31  # random numbers of replaced patches
 
@@ -68,49 +61,8 @@ def non_sensitivity(
     their place instead of one colour, with which a patch of that colour seems without effect. In its
     code as read, the two sets hold truth values (of indices below the threshold), not features.
     """
-    images, targets = checked_images(images, targets)
-    maps = checked_maps(maps, images, channels=True)
-    check_count("draws", draws, 1)
-    check_positive("map_tolerance", map_tolerance)
-    check_positive("score_tolerance", score_tolerance)
-    cells = grid_cells(images.shape[1:3], grid)
-    clean = clean_scores(predict, images, targets, clean, batch_size)
-    changes = _changes(images, predict, targets, cells, draws, seeds_for(images, seeds), clean, batch_size)
-    return _disagreement(maps, cells, changes, map_tolerance, score_tolerance)
-
-
-def _changes(
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    cells: np.ndarray,
-    draws: int,
-    seeds: np.ndarray,
-    clean: np.ndarray,
-    batch_size: int,
-) -> np.ndarray:
-    """Largest |change of the score| over the draws when a patch is replaced, float64 (N, patches)."""
-    patches = int(cells.max()) + 1
-
-    def modified() -> Iterator[tuple[int, np.ndarray]]:
-        for i, generator in enumerate(generators(fold(seeds, _STREAM))):
-            low, high = images[i].min(), images[i].max()
-            low, high = (low, high) if low < high else (low - 1, high + 1)  # an image of one value has no range
-            for _ in range(draws):
-                noise = low + (high - low) * generator.random(images.shape[1:], dtype=np.float32)
-                for patch in range(patches):
-                    yield i, np.where((cells == patch)[..., None], noise, images[i])
-
-    scores = target_scores(predict, modified(), targets, batch_size).reshape(len(images), draws, patches)
-    return np.abs(scores - clean[:, None, None]).max(1)
-
-
-def _disagreement(
-    maps: np.ndarray, cells: np.ndarray, changes: np.ndarray, map_tolerance: float, score_tolerance: float
-) -> np.ndarray:
-    strengths = cell_sums(np.abs(maps) if maps.ndim == 3 else np.abs(maps).sum(-1), cells)
-    silent = strengths <= map_tolerance * strengths.max(1, keepdims=True)
-    return (silent != (changes <= score_tolerance)).mean(1)
+    metric = NonSensitivity(grid, draws, map_tolerance, score_tolerance)
+    return score_of(metric, maps, subject_of(images, predict, targets, seeds, clean, batch_size), channels=True)
 
 
 @dataclass(frozen=True)
@@ -155,12 +107,24 @@ class NonSensitivity:
 
     def prepare(self, subject: Subject) -> np.ndarray:
         """Largest change of the logit when a patch is replaced, float64 (N, grid²)."""
-        cells, clean = grid_cells(subject.images.shape[1:3], self.grid), subject_scores(subject)
-        given = subject.images, subject.logits_of, subject.targets
-        return _changes(*given, cells, self.draws, subject.seeds, clean, BATCH_SIZE)
+        images, cells = subject.images, grid_cells(subject.images.shape[1:3], self.grid)
+        clean = clean_scores(subject)[:, 0]
+
+        def modified() -> Iterator[tuple[int, np.ndarray]]:
+            for i, generator in enumerate(generators(fold(subject.seeds, _STREAM))):
+                low, high = images[i].min(), images[i].max()
+                low, high = (low, high) if low < high else (low - 1, high + 1)  # an image of one value has no range
+                for _ in range(self.draws):
+                    noise = low + (high - low) * generator.random(images.shape[1:], dtype=np.float32)
+                    for patch in range(self.grid**2):
+                        yield i, np.where((cells == patch)[..., None], noise, images[i])
+
+        scores = scored(subject, modified())[:, 0].reshape(len(images), self.draws, -1)
+        return np.abs(scores - clean[:, None, None]).max(1)
 
     def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
         """Share of patches that disagree, float64 (N,)."""
         maps = checked_maps(explained.values, subject.images, channels=True)
-        cells = grid_cells(subject.images.shape[1:3], self.grid)
-        return _disagreement(maps, cells, prepared, self.map_tolerance, self.score_tolerance)
+        strengths = cell_sums(np.abs(maps).sum(-1), grid_cells(subject.images.shape[1:3], self.grid))
+        silent = strengths <= self.map_tolerance * strengths.max(1, keepdims=True)
+        return (silent != (prepared <= self.score_tolerance)).mean(1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from attribeval.common.options import check_count
 from attribeval.common.seeds import fold
-from attribeval.metrics.card import Card
+from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.class_sensitivity.similarity import similarity
 from attribeval.metrics.judged import of_first
 from attribeval.metrics.subject import Explained, Subject
@@ -34,7 +34,7 @@ def repeatability(maps: np.ndarray, repeated_maps: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Repeatability:
+class Repeatability(OfMaps):
     """Repeatability on the leaderboard.
 
     Attributes:
@@ -58,9 +58,6 @@ class Repeatability:
 
     def __post_init__(self):
         check_count("images", self.images, least=1)
-
-    def prepare(self, subject: Subject) -> None:
-        """Nothing to prepare."""
 
     def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
         """As `repeatability`, (N,); NaN also for images that were not judged."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from attribeval.errors import AttribevalError
-from attribeval.metrics.card import Card
+from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.subject import Explained, Subject, checked_maps
 
 
@@ -45,7 +45,7 @@ def check_epsilon(epsilon: float) -> None:
 
 
 @dataclass(frozen=True)
-class EffectiveComplexity:
+class EffectiveComplexity(OfMaps):
     """Effective complexity on the leaderboard: of what ranks the pixels (`Explained.heat`), one value per pixel.
 
     Attributes:
@@ -67,9 +67,6 @@ class EffectiveComplexity:
 
     def __post_init__(self):
         check_epsilon(self.epsilon)
-
-    def prepare(self, subject: Subject) -> None:
-        """Nothing to prepare."""
 
     def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
         """As `effective_complexity`, (N,)."""

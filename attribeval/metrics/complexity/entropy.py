@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attribeval.metrics.card import Card
+from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.subject import Explained, Subject, checked_maps
 
 
@@ -37,7 +37,7 @@ def entropy(maps: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Entropy:
+class Entropy(OfMaps):
     """Entropy on the leaderboard: of what ranks the pixels (`Explained.heat`), one value per pixel."""
 
     card: ClassVar[Card] = Card(
@@ -50,9 +50,6 @@ class Entropy:
         maths=r"-\sum_i p_i \ln p_i, \qquad p_i = \frac{|a_i|}{\sum_j |a_j|}",
         misleads="One bright pixel anywhere scores best; coarse maps score as complex because they are smooth.",
     )
-
-    def prepare(self, subject: Subject) -> None:
-        """Nothing to prepare."""
 
     def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
         """As `entropy`, (N,)."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attribeval.metrics.card import Card
+from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.subject import Explained, Subject, checked_maps
 
 
@@ -39,7 +39,7 @@ def sparseness(maps: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Sparseness:
+class Sparseness(OfMaps):
     """Sparseness on the leaderboard: of what ranks the pixels (`Explained.heat`), one value per pixel."""
 
     card: ClassVar[Card] = Card(
@@ -55,9 +55,6 @@ class Sparseness:
         ),
         misleads="One bright pixel anywhere scores best; it asks how little a map shows, not whether that is right.",
     )
-
-    def prepare(self, subject: Subject) -> None:
-        """Nothing to prepare."""
 
     def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
         """As `sparseness`, (N,)."""

@@ -12,13 +12,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from attribeval.common.fills import Fill
-from attribeval.common.options import check_count
 from attribeval.errors import AttribevalError
-from attribeval.metrics.card import Card
+from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.faithfulness.fills import check_fill, filled
-from attribeval.metrics.faithfulness.paths import OUTPUTS, both, clean_scores
-from attribeval.metrics.faithfulness.removal import BATCH, Score, of_targets, scored
-from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
+from attribeval.metrics.faithfulness.scoring import OUTPUTS, clean_scores, explained_by, scored, subject_of
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 _PROBABILITY = OUTPUTS.index("probability")
 
@@ -46,7 +44,7 @@ def confidence_change(
     seeds: np.ndarray,
     *,
     fill: Fill = "black",
-    batch_size: int = BATCH,
+    batch_size: int = BATCH_SIZE,
 ) -> ConfidenceChange:
     """Average drop, average increase and average gain, one number per image; the papers' figures are 100 × the means.
 
@@ -73,13 +71,9 @@ def confidence_change(
         AttribevalError: If arrays do not match, a map or an output is not finite (which one), a probability is none,
             or an option is bad.
     """
-    images = np.asarray(images, np.float32)
-    maps = checked_maps(maps, images)
     check_fill(fill)
-    check_count("batch_size", batch_size, 1)
-    score = of_targets(predict, targets, len(images))
-    clean = scored(enumerate(images), score, batch_size)
-    return changes(clean, _masked(maps, images, seeds, fill, score, batch_size))
+    subject = subject_of(images, predict, targets, seeds, batch_size=batch_size)
+    return _shared_changes(subject, explained_by(checked_maps(maps, subject.images)), fill)
 
 
 def changes(clean: np.ndarray, masked: np.ndarray) -> ConfidenceChange:
@@ -102,24 +96,20 @@ def changes(clean: np.ndarray, masked: np.ndarray) -> ConfidenceChange:
     return ConfidenceChange(drop, np.where(np.isnan(masked), np.nan, masked > clean), gain)
 
 
-def _masked(
-    maps: np.ndarray, images: np.ndarray, seeds: np.ndarray, fill: Fill, score: Score, batch_size: int = BATCH
-) -> np.ndarray:
-    """Scores of the images seen through their maps, (N, ...); NaN for constant maps, which are not asked about."""
+def _masked(subject: Subject, maps: np.ndarray, fill: Fill) -> np.ndarray:
+    """Probabilities of the images seen through their maps, (N,); NaN for constant maps, which are not asked about."""
     low, high = maps.min(axis=(1, 2)), maps.max(axis=(1, 2))
     good = np.flatnonzero(high > low)
 
     def painted() -> Iterator[tuple[int, np.ndarray]]:
         for item in good.tolist():
+            image = subject.images[item]
             shown = ((maps[item] - low[item]) / (high[item] - low[item])).astype(np.float32)[..., None]
-            hidden = filled(images[item : item + 1], fill, seeds[item : item + 1])[0]
-            yield item, shown * images[item] + (1 - shown) * hidden
+            hidden = filled(image[None], fill, subject.seeds[item : item + 1])[0]
+            yield item, shown * image + (1 - shown) * hidden
 
-    if not good.size:
-        return np.full(len(maps), np.nan)
-    found = scored(painted(), score, batch_size)
-    out = np.full((len(maps), *found.shape[1:]), np.nan)
-    out[good] = found
+    out = np.full(len(maps), np.nan)
+    out[good] = scored(subject, painted())[:, _PROBABILITY]
     return out
 
 
@@ -131,21 +121,14 @@ def _shared_changes(subject: Subject, explained: Explained, fill: Fill) -> Confi
         )
 
     def compute() -> ConfidenceChange:
-        ask = both(subject)
-        masked = _masked(
-            checked_maps(explained.heat),
-            subject.images,
-            subject.seeds,
-            fill,
-            lambda *given: ask(*given)[:, _PROBABILITY],
-        )
+        masked = _masked(subject, checked_maps(explained.heat), fill)
         return changes(clean_scores(subject)[:, _PROBABILITY], masked)
 
     return explained.share(("confidence change", fill), compute)
 
 
 @dataclass(frozen=True)
-class AverageDrop:
+class AverageDrop(OfMaps):
     """Average drop as a benchmark.
 
     Attributes:
@@ -170,9 +153,6 @@ class AverageDrop:
 
     def __post_init__(self) -> None:
         check_fill(self.fill)
-
-    def prepare(self, subject: Subject) -> None:
-        return None
 
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
         return getattr(_shared_changes(subject, explained, self.fill), self.which)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from attribeval.common.options import check_count
@@ -40,3 +42,19 @@ def cell_sums(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """
     flat, count = cells.ravel(), int(cells.max()) + 1
     return np.stack([np.bincount(flat, weights=one.ravel(), minlength=count) for one in maps])
+
+
+def gone_cells(masks: np.ndarray, cells: np.ndarray, n: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Which pixels of each image lie in cells that are hidden.
+
+    Args:
+        masks: Which cells to hide, bool (N, S, cells), or (S, cells) for all images.
+        cells: Cell of each pixel, ints (H, W).
+        n: Number of images.
+
+    Yields:
+        (image's index, bool (H, W)), S for the first image, then the next.
+    """
+    for i in range(n):
+        for mask in masks if masks.ndim == 2 else masks[i]:
+            yield i, mask[cells]

@@ -9,11 +9,12 @@ import numpy as np
 
 from attribeval.common.fills import Fill
 from attribeval.common.options import check_choice, check_count
-from attribeval.metrics.card import Card
+from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.faithfulness.fills import check_fill
-from attribeval.metrics.faithfulness.paths import OUTPUTS, curves, even_path, path_scores
-from attribeval.metrics.faithfulness.removal import BATCH
-from attribeval.metrics.subject import Explained, Predict, Subject
+from attribeval.metrics.faithfulness.paths import Path, path_scores
+from attribeval.metrics.faithfulness.removal import evenly
+from attribeval.metrics.faithfulness.scoring import OUTPUTS, score_of, subject_of
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject
 
 STEPS = 28
 
@@ -27,7 +28,7 @@ def deletion(
     *,
     steps: int = STEPS,
     fill: Fill = "mean",
-    batch_size: int = BATCH,
+    batch_size: int = BATCH_SIZE,
 ) -> np.ndarray:
     """Area under the output for the class while pixels are removed, the most important first.
 
@@ -42,7 +43,7 @@ def deletion(
         images: Raw images (N, H, W, C).
         predict: Raw images (B, H, W, C) -> (B, classes), B up to `batch_size`; probabilities in the paper.
         targets: Class explained for each image, ints (N,).
-        seeds: int32 (N, 2), one per image, as `attributer.image_seeds` gives; for ties, and for fill="noise".
+        seeds: int32 (N, 2), one per image, as `common.seeds.image_seeds` gives; for ties, and for fill="noise".
         steps: Number of steps from the clean image to the fully removed one, H·W / steps pixels each, rounded.
         fill: What removed pixels become, see `fills.filled`.
         batch_size: Images given to `predict` at a time.
@@ -54,18 +55,12 @@ def deletion(
     Raises:
         AttribevalError: If arrays do not match, a map or an output is not finite (which one), or an option is bad.
     """
-    path = even_path(np.shape(maps)[1:], steps, fill)
-    (curve,) = curves([path], maps, images, predict, targets, seeds, batch_size)
-    return area(curve, path.counts)
-
-
-def area(curve: np.ndarray, counts: tuple[int, ...]) -> np.ndarray:
-    """Area under curves (N, K) over the share of pixels, by the trapezoid rule: float64 (N,)."""
-    return np.trapezoid(curve, np.array(counts) / counts[-1], axis=1)
+    subject = subject_of(images, predict, targets, seeds, batch_size=batch_size)
+    return score_of(Deletion(steps, fill), maps, subject)
 
 
 @dataclass(frozen=True)
-class Deletion:
+class Deletion(OfMaps):
     """Deletion as a benchmark.
 
     Attributes:
@@ -86,6 +81,7 @@ class Deletion:
         ),
         misleads="Scattered pixels make an image that the model has never seen: a map of noise can score well.",
     )
+    insert: ClassVar[bool] = False
     steps: int = STEPS
     fill: Fill = "mean"
     output: str = "probability"
@@ -95,9 +91,7 @@ class Deletion:
         check_fill(self.fill)
         check_choice("output", self.output, OUTPUTS)
 
-    def prepare(self, subject: Subject) -> None:
-        return None
-
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
-        path = even_path(explained.heat.shape[1:], self.steps, self.fill)
-        return area(path_scores(subject, explained, path)[..., OUTPUTS.index(self.output)], path.counts)
+        path = Path(tuple(evenly(explained.heat[0].size, self.steps).tolist()), self.fill, insert=self.insert)
+        curve = path_scores(subject, explained, path)[..., OUTPUTS.index(self.output)]
+        return np.trapezoid(curve, np.array(path.counts) / path.counts[-1], axis=1)

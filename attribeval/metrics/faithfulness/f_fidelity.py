@@ -9,18 +9,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import FILLS, Fill, check_fill, filled
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
 from attribeval.common.options import check_choice, check_count
 from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError
-from attribeval.metrics.card import Card
-from attribeval.metrics.faithfulness.scoring import BATCH_SIZE, checked_images, seeds_for, target_scores
+from attribeval.metrics.card import Card, OfMaps
+from attribeval.metrics.faithfulness.scoring import clean_scores, scored, subject_of
 from attribeval.metrics.faithfulness.second_model import asked
-from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 SCORES = ("accuracy", "probability")
 _STREAM = 2**34 + 3 * 2**32  # random numbers of removals
-_FILLS = tuple(name for name in FILLS if name != "segment_mean")
 
 
 def f_fidelity(
@@ -72,29 +71,19 @@ def f_fidelity(
     bound holds on average only); FFid− removes from all other pixels, and not from as many
     lowest ones.
     """
-    images, targets = checked_images(images, targets)
-    maps = checked_maps(maps, images)
-    _check(sizes, samples, alpha, beta, score)
-    read = _reader(predict, score)
-    if clean is None:
-        clean = target_scores(read, enumerate(images), targets, batch_size)
-    modified = _modified(maps, images, filled(images, fill), sizes, samples, alpha, beta, seeds_for(images, seeds))
-    kept = target_scores(read, modified, targets, batch_size).reshape(len(images), 2, -1).mean(-1)
-    return np.asarray(clean, np.float64) - kept[:, 0], np.asarray(clean, np.float64) - kept[:, 1]
+    metric = FFidelity(tuple(sizes), samples, alpha, beta, score, fill)
+    subject = metric.read(subject_of(images, predict, targets, seeds, None, batch_size))
+    maps = checked_maps(maps, subject.images)
+    known = clean_scores(subject)[:, 0] if clean is None else np.asarray(clean, np.float64)
+    kept = metric.kept(subject, maps)
+    return known - kept[:, 0], known - kept[:, 1]
 
 
-def _reader(predict: Predict, score: str) -> Predict:
-    """`predict`, or whether each class is the first."""
-    if score == "probability":
-        return predict
-
-    def first(images: np.ndarray) -> np.ndarray:
-        answer = np.asarray(predict(images))
-        if not np.isfinite(answer).all():
-            raise AttribevalError("Expected finite scores. Received NaN or infinity from predict: check the model.")
-        return np.arange(answer.shape[1]) == answer.argmax(1)[:, None]
-
-    return first
+def _first(answer: np.ndarray) -> np.ndarray:
+    """Whether each class is the first, bool (B, classes)."""
+    if not np.isfinite(answer).all():
+        raise AttribevalError("Expected finite scores. Received NaN or infinity from predict: check the model.")
+    return np.arange(answer.shape[1]) == answer.argmax(1)[:, None]
 
 
 def removed_count(pixels: int, total: int, alpha: float, beta: float) -> int:
@@ -108,47 +97,8 @@ def removed_count(pixels: int, total: int, alpha: float, beta: float) -> int:
     return count
 
 
-def _modified(
-    maps: np.ndarray,
-    images: np.ndarray,
-    hidden: np.ndarray,
-    sizes: Sequence[float],
-    samples: int,
-    alpha: float,
-    beta: float,
-    seeds: np.ndarray,
-) -> Iterator[tuple[int, np.ndarray]]:
-    """For each image first all removals of important pixels, then all of others."""
-    total = maps[0].size
-    for i, generator in enumerate(generators(fold(seeds, _STREAM))):
-        order = np.lexsort((generator.random(total), -maps[i].ravel()))  # ties at random, not by place
-        for important in (True, False):
-            for size in sizes:
-                pixels = round(size * total)
-                candidates = order[:pixels] if important else order[pixels:]
-                count = removed_count(len(candidates), total, alpha, beta)
-                for _ in range(samples):
-                    image = images[i].copy()
-                    removed = generator.choice(candidates, count, replace=False)
-                    place = np.unravel_index(removed, image.shape[:2])
-                    image[place] = hidden[i][place]
-                    yield i, image
-
-
-def _check(sizes: Sequence[float], samples: int, alpha: float, beta: float, score: str) -> None:
-    shares = [*sizes, alpha, beta]
-    numbers = all(isinstance(share, (int, float)) and not isinstance(share, bool) for share in shares)
-    if not len(sizes) or not numbers or not all(0 < share <= 1 for share in shares) or max(sizes) == 1:
-        raise AttribevalError(
-            f"Expected sizes above 0 and below 1, alpha and beta above 0 up to 1. Received: sizes={sizes}, "
-            f"alpha={alpha!r}, beta={beta!r}."
-        )
-    check_count("samples", samples, 1)
-    check_choice("score", score, SCORES)
-
-
 @dataclass(frozen=True)
-class FFidelity:
+class FFidelity(OfMaps):
     """FFid+ − FFid−: how much more the removal of important pixels costs than that of others; see `f_fidelity`.
 
     Attributes:
@@ -192,27 +142,50 @@ class FFidelity:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", tuple(self.sizes))
-        _check(self.sizes, self.samples, self.alpha, self.beta, self.score_by)
-        check_fill(self.fill, allowed=_FILLS)
+        shares = [*self.sizes, self.alpha, self.beta]
+        numbers = all(isinstance(share, (int, float)) and not isinstance(share, bool) for share in shares)
+        if not self.sizes or not numbers or not all(0 < share <= 1 for share in shares) or max(self.sizes) == 1:
+            raise AttribevalError(
+                f"Expected sizes above 0 and below 1, alpha and beta above 0 up to 1. Received: sizes={self.sizes}, "
+                f"alpha={self.alpha!r}, beta={self.beta!r}."
+            )
+        check_count("samples", self.samples, 1)
+        check_choice("score", self.score_by, SCORES)
+        check_fill(self.fill, allowed=PLAIN_FILLS)
 
-    def prepare(self, subject: Subject) -> None:
-        """Nothing: what is removed depends on the map, and the scores of the images themselves cancel."""
+    def read(self, subject: Subject) -> Subject:
+        """A subject whose answers are what is read of them: probabilities, or which class is the first."""
+
+        def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            found = subject.probabilities_of(images)
+            found = _first(found) if self.score_by == "accuracy" else found
+            return found, found
+
+        return Subject(subject.images, subject.targets, answer, subject.seeds, batch_size=subject.batch_size)
+
+    def kept(self, subject: Subject, maps: np.ndarray) -> np.ndarray:
+        """The mean of what `read` reads when important and when other pixels are removed, float64 (N, 2)."""
+        return scored(subject, self._modified(subject, maps))[:, 0].reshape(len(maps), 2, -1).mean(-1)
 
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
         """FFid+ − FFid− by image, float64 (N,)."""
-        ask = asked(subject, self.model)
-        plus, minus = f_fidelity(
-            explained.heat,
-            subject.images,
-            lambda images: ask(images)[1],
-            subject.targets,
-            sizes=self.sizes,
-            samples=self.samples,
-            alpha=self.alpha,
-            beta=self.beta,
-            score=self.score_by,
-            fill=self.fill,
-            seeds=subject.seeds,
-            clean=np.zeros(len(subject)),  # it cancels, so it is not asked for
-        )
-        return plus - minus
+        maps = checked_maps(explained.heat, subject.images)
+        kept = self.kept(self.read(asked(subject, self.model)), maps)
+        return kept[:, 1] - kept[:, 0]
+
+    def _modified(self, subject: Subject, maps: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """For each image first all removals of important pixels, then all of others."""
+        total, hidden = maps[0].size, filled(subject.images, self.fill)
+        for i, generator in enumerate(generators(fold(subject.seeds, _STREAM))):
+            order = np.lexsort((generator.random(total), -maps[i].ravel()))  # ties at random, not by place
+            for important in (True, False):
+                for size in self.sizes:
+                    pixels = round(size * total)
+                    candidates = order[:pixels] if important else order[pixels:]
+                    count = removed_count(len(candidates), total, self.alpha, self.beta)
+                    for _ in range(self.samples):
+                        image = subject.images[i].copy()
+                        removed = generator.choice(candidates, count, replace=False)
+                        place = np.unravel_index(removed, image.shape[:2])
+                        image[place] = hidden[i][place]
+                        yield i, image

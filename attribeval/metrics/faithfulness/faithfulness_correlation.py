@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import FILLS, Fill, check_fill
-from attribeval.common.options import check_choice, check_count
-from attribeval.errors import AttribevalError
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill
+from attribeval.common.options import check_choice, check_count, check_share
 from attribeval.metrics.card import Card
 from attribeval.metrics.correlation import CORRELATIONS
-from attribeval.metrics.faithfulness.scoring import BATCH_SIZE, checked_images, seeds_for
-from attribeval.metrics.faithfulness.subsets import (
-    FEATURES,
-    check_channels,
-    feature_count,
-    shared_drops,
-    subset_drops,
-    subset_sums,
-)
-from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
-
-_FILLS = tuple(name for name in FILLS if name != "segment_mean")
+from attribeval.metrics.faithfulness.scoring import score_of, subject_of
+from attribeval.metrics.faithfulness.subsets import FEATURES, feature_count, feature_maps, shared_drops, subset_sums
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject
 
 
 def faithfulness_correlation(
@@ -69,22 +58,9 @@ def faithfulness_correlation(
     Differs from Quantus: its subsets have 224 features whatever the size of the image, and a map's positive and
     negative values are scaled by themselves before, which changes the correlation of maps that have both.
     """
-    images, targets = checked_images(images, targets)
-    maps = checked_maps(maps, images, channels=per == "value")
-    if per == "value":
-        check_channels(maps, images)
-    check_choice("per", per, FEATURES)
-    check_choice("correlation", correlation, tuple(CORRELATIONS))
-    check_count("subsets", subsets, 2)
-    sizes, seeds = [_size(images.shape[1:], share, per)], seeds_for(images, seeds)
-    drops = subset_drops(
-        images, predict, targets, sizes, range(subsets), seeds, fill=fill, per=per, clean=clean, batch_size=batch_size
-    )
-    return CORRELATIONS[correlation](subset_sums(maps, sizes, subsets, seeds)[:, :, 0], drops[:, :, 0])
-
-
-def _size(shape: tuple[int, ...], share: float, per: str) -> int:
-    return max(1, round(share * feature_count(shape, per)))
+    metric = FaithfulnessCorrelation(share, subsets, correlation, fill, per)
+    subject = subject_of(images, predict, targets, seeds, clean, batch_size)
+    return score_of(metric, maps, subject, channels=per == "value")
 
 
 @dataclass(frozen=True)
@@ -117,25 +93,21 @@ class FaithfulnessCorrelation:
     )
 
     def __post_init__(self) -> None:
-        number = isinstance(self.share, (int, float)) and not isinstance(self.share, bool)
-        if not number or not math.isfinite(self.share) or not 0 < self.share < 1:
-            raise AttribevalError(f"Expected share above 0 and below 1. Received: {self.share!r}.")
+        check_share("share", self.share)
         check_count("subsets", self.subsets, 2)
         check_choice("correlation", self.correlation, tuple(CORRELATIONS))
-        check_fill(self.fill, allowed=_FILLS)
+        check_fill(self.fill, allowed=PLAIN_FILLS)
         check_choice("per", self.per, FEATURES)
 
     def prepare(self, subject: Subject) -> np.ndarray:
         """Drops of the logit, float64 (N, subsets)."""
-        size = _size(subject.images.shape[1:], self.share, self.per)
-        return shared_drops(subject, [size], self.subsets, self.fill, self.per)[:, :, 0]
+        return shared_drops(subject, self._sizes(subject), self.subsets, self.fill, self.per)[:, :, 0]
 
     def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
         """Correlation by image, float64 (N,); NaN for a constant map or model."""
-        maps = explained.heat
-        if self.per == "value":
-            check_channels(maps := explained.values, subject.images)
-        maps = checked_maps(maps, subject.images, channels=self.per == "value")
-        size = _size(subject.images.shape[1:], self.share, self.per)
-        sums = subset_sums(maps, [size], self.subsets, subject.seeds)[:, :, 0]
+        maps = feature_maps(subject, explained, self.per)
+        sums = subset_sums(maps, self._sizes(subject), self.subsets, subject.seeds)[:, :, 0]
         return CORRELATIONS[self.correlation](sums, prepared)
+
+    def _sizes(self, subject: Subject) -> list[int]:
+        return [max(1, round(self.share * feature_count(subject.images.shape[1:], self.per)))]

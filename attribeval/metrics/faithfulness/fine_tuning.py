@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
-from attribeval.common.fills import FILLS, Fill, check_fill, filled
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
 from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.cells import grid_cells
@@ -36,7 +36,6 @@ RECIPES = {
         epochs=100, batch_size=128, optimizer="adam", learning_rate=1e-4, schedule="constant", warmup_epochs=0
     ),
 }
-_FILLS = tuple(name for name in FILLS if name != "segment_mean")
 
 
 def fine_tune(
@@ -79,7 +78,7 @@ def fine_tune(
     laid over C · H · W values and meets the first channel only), and the number of pixels varies up to β.
     """
     check_choice("deletion", deletion, DELETIONS)
-    check_fill(fill, allowed=_FILLS)
+    check_fill(fill, allowed=PLAIN_FILLS)
     check_count("seed", seed, 0)
     recipe = recipe or RECIPES[deletion]
     images, labels = np.asarray(images), np.asarray(labels)

@@ -7,22 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import FILLS, Fill, check_fill, filled
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
 from attribeval.common.options import check_count
 from attribeval.metrics.card import Card
 from attribeval.metrics.correlation import spearman
-from attribeval.metrics.faithfulness.cells import cell_sums, grid_cells
-from attribeval.metrics.faithfulness.scoring import (
-    BATCH_SIZE,
-    checked_images,
-    clean_scores,
-    gone_cells,
-    scores_without,
-)
-from attribeval.metrics.faithfulness.second_model import asked, asked_clean
-from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
-
-_FILLS = tuple(name for name in FILLS if name != "segment_mean")
+from attribeval.metrics.faithfulness.cells import cell_sums, gone_cells, grid_cells
+from attribeval.metrics.faithfulness.scoring import clean_scores, score_of, scores_without, subject_of
+from attribeval.metrics.faithfulness.second_model import asked
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 
 def single_deletion(
@@ -60,23 +52,7 @@ def single_deletion(
 
     Differs from the reference code: that divides sides without remainder, and needs square patches.
     """
-    images, targets = checked_images(images, targets)
-    maps = checked_maps(maps, images)
-    cells = grid_cells(images.shape[1:3], grid)
-    drops = clean_scores(predict, images, targets, clean, batch_size)[:, None] - _scores(
-        predict, images, targets, cells, fill, batch_size
-    )
-    return spearman(cell_sums(maps, cells), drops)
-
-
-def _scores(
-    predict: Predict, images: np.ndarray, targets: np.ndarray, cells: np.ndarray, fill: Fill, batch_size: int
-) -> np.ndarray:
-    """Scores without each patch in turn, float64 (N, patches)."""
-    each = np.eye(int(cells.max()) + 1, dtype=bool)
-    gone = gone_cells(each, cells, len(images))
-    found = scores_without(predict, images, filled(images, fill), gone, targets, batch_size)
-    return found.reshape(len(images), len(each))
+    return score_of(IDSDS(grid, fill), maps, subject_of(images, predict, targets, None, clean, batch_size))
 
 
 @dataclass(frozen=True)
@@ -115,14 +91,14 @@ class IDSDS:
 
     def __post_init__(self) -> None:
         check_count("grid", self.grid, 2)
-        check_fill(self.fill, allowed=_FILLS)
+        check_fill(self.fill, allowed=PLAIN_FILLS)
 
     def prepare(self, subject: Subject) -> np.ndarray:
         """Drops of the logit, float64 (N, grid²)."""
-        ask, clean = asked(subject, self.model), asked_clean(subject, self.model)[0]
-        cells = grid_cells(subject.images.shape[1:3], self.grid)
-        scores = _scores(lambda x: ask(x)[0], subject.images, subject.targets, cells, self.fill, BATCH_SIZE)
-        return clean[np.arange(len(subject)), subject.targets][:, None] - scores
+        one, cells = asked(subject, self.model), grid_cells(subject.images.shape[1:3], self.grid)
+        clean = clean_scores(one)[:, 0]
+        gone = gone_cells(np.eye(self.grid**2, dtype=bool), cells, len(one))
+        return clean[:, None] - scores_without(one, filled(one.images, self.fill), gone).reshape(len(one), -1)
 
     def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
         """ρ by image, float64 (N,); NaN for a map or a model to which all patches are the same."""

@@ -8,24 +8,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import FILLS, Fill, check_fill, filled
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
 from attribeval.common.options import check_choice, check_count, check_positive
 from attribeval.common.seeds import fold, generators, normal
 from attribeval.metrics.card import Card
-from attribeval.metrics.faithfulness.scoring import (
-    BATCH_SIZE,
-    checked_images,
-    clean_scores,
-    seeds_for,
-    subject_scores,
-    target_scores,
-)
-from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
+from attribeval.metrics.faithfulness.scoring import clean_scores, score_of, scored, subject_of
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 PERTURBATIONS = ("square", "noise")
 _STREAM = 2**34 + 2**33  # random numbers of perturbations
 _LARGEST = 10 / 28  # the largest square's side, as a share of the image's shorter side: the authors' 10 of 28 pixels
-_FILLS = tuple(name for name in FILLS if name != "segment_mean")
 
 
 def infidelity(
@@ -81,15 +73,9 @@ def infidelity(
     millions. Differs from Quantus: there squares of one size pile up along a grid, so that most perturbations are
     most of the image; I · Φ is the matrix product of the two as images; and maps are not scaled.
     """
-    images, targets = checked_images(images, targets)
-    maps = checked_maps(maps, images, channels=True)
-    check_choice("perturbation", perturbation, PERTURBATIONS)
-    check_count("samples", samples, 1)
-    check_positive("sigma", sigma)
-    draw = _Draw(images, seeds_for(images, seeds), perturbation, samples, fill, sigma)
-    scores = target_scores(predict, draw.modified(), targets, batch_size).reshape(len(images), samples)
-    drops = clean_scores(predict, images, targets, clean, batch_size)[:, None] - scores
-    return _error(draw.products(maps), drops, scaled, relative)
+    metric = Infidelity(perturbation, samples, fill, sigma, scaled, relative)
+    subject = subject_of(images, predict, targets, seeds, clean, batch_size)
+    return score_of(metric, maps, subject, channels=True)
 
 
 def _error(products: np.ndarray, drops: np.ndarray, scaled: bool, relative: bool) -> np.ndarray:
@@ -205,7 +191,7 @@ class Infidelity:
     def __post_init__(self) -> None:
         check_choice("perturbation", self.perturbation, PERTURBATIONS)
         check_count("samples", self.samples, 1)
-        check_fill(self.fill, allowed=_FILLS)
+        check_fill(self.fill, allowed=PLAIN_FILLS)
         check_positive("sigma", self.sigma)
 
     def _draw(self, subject: Subject) -> _Draw:
@@ -213,8 +199,9 @@ class Infidelity:
 
     def prepare(self, subject: Subject) -> np.ndarray:
         """f(x) − f(x − I), logits, float64 (N, samples)."""
-        scores = target_scores(subject.logits_of, self._draw(subject).modified(), subject.targets)
-        return subject_scores(subject)[:, None] - scores.reshape(len(subject), self.samples)
+        clean = clean_scores(subject)[:, 0]
+        scores = scored(subject, self._draw(subject).modified())[:, 0]
+        return clean[:, None] - scores.reshape(len(subject), self.samples)
 
     def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
         """Infidelity by image, float64 (N,); NaN with `relative` where no perturbation changes the logit."""

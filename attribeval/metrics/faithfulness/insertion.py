@@ -8,13 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from attribeval.common.fills import Fill
-from attribeval.common.options import check_choice, check_count
 from attribeval.metrics.card import Card
-from attribeval.metrics.faithfulness.deletion import STEPS, area
-from attribeval.metrics.faithfulness.fills import check_fill
-from attribeval.metrics.faithfulness.paths import OUTPUTS, curves, even_path, path_scores
-from attribeval.metrics.faithfulness.removal import BATCH
-from attribeval.metrics.subject import Explained, Predict, Subject
+from attribeval.metrics.faithfulness.deletion import STEPS, Deletion
+from attribeval.metrics.faithfulness.scoring import score_of, subject_of
+from attribeval.metrics.subject import BATCH_SIZE, Predict
 
 
 def insertion(
@@ -26,7 +23,7 @@ def insertion(
     *,
     steps: int = STEPS,
     fill: Fill = "blur",
-    batch_size: int = BATCH,
+    batch_size: int = BATCH_SIZE,
 ) -> np.ndarray:
     """Area under the output for the class while pixels of a blurred image become sharp, the most important first.
 
@@ -39,7 +36,7 @@ def insertion(
         images: Raw images (N, H, W, C).
         predict: Raw images (B, H, W, C) -> (B, classes), B up to `batch_size`; probabilities in the paper.
         targets: Class explained for each image, ints (N,).
-        seeds: int32 (N, 2), one per image, as `attributer.image_seeds` gives; for ties, and for fill="noise".
+        seeds: int32 (N, 2), one per image, as `common.seeds.image_seeds` gives; for ties, and for fill="noise".
         steps: Number of steps from the filled image to the clean one, H·W / steps pixels each, rounded.
         fill: What the image is at first, see `fills.filled`.
         batch_size: Images given to `predict` at a time.
@@ -51,13 +48,12 @@ def insertion(
     Raises:
         AttribevalError: If arrays do not match, a map or an output is not finite (which one), or an option is bad.
     """
-    path = even_path(np.shape(maps)[1:], steps, fill, insert=True)
-    (curve,) = curves([path], maps, images, predict, targets, seeds, batch_size)
-    return area(curve, path.counts)
+    subject = subject_of(images, predict, targets, seeds, batch_size=batch_size)
+    return score_of(Insertion(steps, fill), maps, subject)
 
 
 @dataclass(frozen=True)
-class Insertion:
+class Insertion(Deletion):
     """Insertion as a benchmark.
 
     Attributes:
@@ -78,18 +74,5 @@ class Insertion:
         ),
         misleads="Where the model knows the class in the blurred image already, every map scores high.",
     )
-    steps: int = STEPS
+    insert: ClassVar[bool] = True
     fill: Fill = "blur"
-    output: str = "probability"
-
-    def __post_init__(self) -> None:
-        check_count("steps", self.steps, 1)
-        check_fill(self.fill)
-        check_choice("output", self.output, OUTPUTS)
-
-    def prepare(self, subject: Subject) -> None:
-        return None
-
-    def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
-        path = even_path(explained.heat.shape[1:], self.steps, self.fill, insert=True)
-        return area(path_scores(subject, explained, path)[..., OUTPUTS.index(self.output)], path.counts)

@@ -13,10 +13,11 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.segments import Segmentation
 from attribeval.metrics.card import Card
 from attribeval.metrics.faithfulness.fills import check_fill, filled
-from attribeval.metrics.faithfulness.paths import OUTPUTS, both, clean_scores, ends_of, filled_scores
+from attribeval.metrics.faithfulness.paths import filled_scores
 from attribeval.metrics.faithfulness.ranking import rank_values, tie_breakers
-from attribeval.metrics.faithfulness.removal import BATCH, Score, evenly, of_targets, removal_curve
-from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
+from attribeval.metrics.faithfulness.removal import evenly, removal_curve
+from attribeval.metrics.faithfulness.scoring import OUTPUTS, clean_scores, explained_by, subject_of
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 SEGMENTS, STEPS = 50, 10
 
@@ -32,7 +33,7 @@ def irof(
     segments: int = SEGMENTS,
     steps: int | None = STEPS,
     fill: Fill = "mean",
-    batch_size: int = BATCH,
+    batch_size: int = BATCH_SIZE,
 ) -> np.ndarray:
     """Area over the curve of the output, as a part of the clean image's, while segments are removed.
 
@@ -48,7 +49,7 @@ def irof(
         images: Raw images (N, H, W, C).
         predict: Raw images (B, H, W, C) -> (B, classes), B up to `batch_size`; probabilities in the paper.
         targets: Class explained for each image, ints (N,).
-        seeds: int32 (N, 2), one per image, as `attributer.image_seeds` gives; for ties, and for fill="noise".
+        seeds: int32 (N, 2), one per image, as `common.seeds.image_seeds` gives; for ties, and for fill="noise".
         labels: Segments of each image, ints (N, H, W) from 0 without a gap; None makes SLIC superpixels.
         segments: About how many superpixels.
         steps: Steps from the clean image to the fully removed one, each with the same number of segments, rounded;
@@ -63,14 +64,9 @@ def irof(
     Raises:
         AttribevalError: If arrays do not match, a map or an output is not finite (which one), or an option is bad.
     """
-    images = np.asarray(images, np.float32)
-    maps = checked_maps(maps, images)
-    _check(segments, steps, fill)
-    check_count("batch_size", batch_size, 1)
-    score = of_targets(predict, targets, len(images))
-    ranked = _segment_ranks(maps, segment_labels(images, segments) if labels is None else labels, seeds)
-    known = ends_of(images, fill, seeds, score, batch_size)
-    return _area_over(*_curve(ranked, images, seeds, steps, fill, known, score, batch_size))
+    metric, subject = Irof(segments, steps, fill), subject_of(images, predict, targets, seeds, batch_size=batch_size)
+    explained = explained_by(checked_maps(maps, subject.images))
+    return metric.score(subject, metric.prepare(subject) if labels is None else labels, explained)
 
 
 def segment_labels(images: np.ndarray, segments: int) -> np.ndarray:
@@ -94,43 +90,6 @@ def _segment_ranks(maps: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> n
         means = np.bincount(label.ravel(), weights=values.ravel()) / sizes
         out[item] = rank_values(means, chance)[label]
     return out
-
-
-def _curve(
-    ranked: np.ndarray,
-    images: np.ndarray,
-    seeds: np.ndarray,
-    steps: int | None,
-    fill: Fill,
-    known: tuple[np.ndarray, np.ndarray],
-    score: Score,
-    batch_size: int = BATCH,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (N, K, ...) and the shares of the segments removed (N, K)."""
-    totals = ranked.max(axis=(1, 2)) + 1
-    counts = np.stack([evenly(int(total), steps or int(totals.max())) for total in totals])
-    pairs = removal_curve(
-        ranked,
-        counts,
-        lambda item: (images[item], filled(images[item : item + 1], fill, seeds[item : item + 1])[0]),
-        known,
-        score,
-        batch_size,
-    )
-    return pairs, counts / totals[:, None]
-
-
-def _area_over(curve: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        relative = np.where(curve[:, :1] != 0, curve / curve[:, :1], np.nan)
-    return 1 - np.trapezoid(relative, shares, axis=1)
-
-
-def _check(segments: int, steps: int | None, fill: Fill) -> None:
-    check_count("segments", segments, 1)
-    if steps is not None:
-        check_count("steps", steps, 1)
-    check_fill(fill)
 
 
 @dataclass(frozen=True)
@@ -162,17 +121,30 @@ class Irof:
     output: str = "probability"
 
     def __post_init__(self) -> None:
-        _check(self.segments, self.steps, self.fill)
+        check_count("segments", self.segments, 1)
+        if self.steps is not None:
+            check_count("steps", self.steps, 1)
+        check_fill(self.fill)
         check_choice("output", self.output, OUTPUTS)
 
     def prepare(self, subject: Subject) -> np.ndarray:
         return subject.share(("slic", self.segments), lambda: segment_labels(subject.images, self.segments))
 
     def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
-        def walk() -> tuple[np.ndarray, np.ndarray]:
-            ranked = _segment_ranks(checked_maps(explained.heat), prepared, subject.seeds)
-            known = clean_scores(subject), filled_scores(subject, self.fill)
-            return _curve(ranked, subject.images, subject.seeds, self.steps, self.fill, known, both(subject))
+        images, seeds = subject.images, subject.seeds
 
-        curve, shares = explained.share(("irof", self.segments, self.steps, self.fill), walk)
-        return _area_over(curve[..., OUTPUTS.index(self.output)], shares)
+        def ends(item: int) -> tuple[np.ndarray, np.ndarray]:
+            return images[item], filled(images[item : item + 1], self.fill, seeds[item : item + 1])[0]
+
+        def walk() -> tuple[np.ndarray, np.ndarray]:
+            ranked = _segment_ranks(checked_maps(explained.heat), prepared, seeds)
+            totals = ranked.max(axis=(1, 2)) + 1
+            counts = np.stack([evenly(int(total), self.steps or int(totals.max())) for total in totals])
+            known = clean_scores(subject), filled_scores(subject, self.fill)
+            return removal_curve(subject, ranked, counts, ends, known), counts / totals[:, None]
+
+        curves, shares = explained.share(("irof", self.segments, self.steps, self.fill), walk)
+        curve = curves[..., OUTPUTS.index(self.output)]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            relative = np.where(curve[:, :1] != 0, curve / curve[:, :1], np.nan)
+        return 1 - np.trapezoid(relative, shares, axis=1)

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import FILLS, Fill, check_fill, filled
-from attribeval.common.options import check_choice, check_count
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
+from attribeval.common.options import check_choice, check_count, check_share
 from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
 from attribeval.metrics.correlation import CORRELATIONS
-from attribeval.metrics.faithfulness.cells import cell_sums, grid_cells
-from attribeval.metrics.faithfulness.scoring import (
-    BATCH_SIZE,
-    checked_images,
-    clean_scores,
-    gone_cells,
-    logits_on,
-    scores_without,
-    seeds_for,
-    subject_scores,
-)
-from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
+from attribeval.metrics.faithfulness.cells import cell_sums, gone_cells, grid_cells
+from attribeval.metrics.faithfulness.scoring import clean_scores, score_of, scores_without, subject_of
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 _STREAM = 2**34 + 2**32  # random numbers of subsets of cells
-_FILLS = tuple(name for name in FILLS if name != "segment_mean")
 
 
 def mu_fidelity(
@@ -73,15 +62,8 @@ def mu_fidelity(
     hidden with the probability `share`, so that the number of hidden pixels alone makes maps and drops correlate); an
     undefined correlation is NaN and not 0; 100 sets instead of 200.
     """
-    images, targets = checked_images(images, targets)
-    maps = checked_maps(maps, images)
-    check_choice("correlation", correlation, tuple(CORRELATIONS))
-    check_count("subsets", subsets, 2)
-    cells, hidden = grid_cells(images.shape[1:3], grid), filled(images, fill)
-    masks = _masks(seeds_for(images, seeds), grid, share, subsets)
-    scores = scores_without(predict, images, hidden, gone_cells(masks, cells, len(images)), targets, batch_size)
-    drops = clean_scores(predict, images, targets, clean, batch_size)[:, None] - scores.reshape(len(images), subsets)
-    return _correlated(maps, cells, masks, drops, correlation)
+    metric = MuFidelity(grid, share, subsets, correlation, fill)
+    return score_of(metric, maps, subject_of(images, predict, targets, seeds, clean, batch_size))
 
 
 def _masks(seeds: np.ndarray, grid: int, share: float, subsets: int) -> np.ndarray:
@@ -95,13 +77,6 @@ def _masks(seeds: np.ndarray, grid: int, share: float, subsets: int) -> np.ndarr
         )
     keys = np.stack([generator.random((subsets, cells)) for generator in generators(fold(seeds, _STREAM))])
     return keys.argsort(-1).argsort(-1) < size
-
-
-def _correlated(
-    maps: np.ndarray, cells: np.ndarray, masks: np.ndarray, drops: np.ndarray, correlation: str
-) -> np.ndarray:
-    sums = np.einsum("nsc,nc->ns", masks, cell_sums(maps, cells))
-    return CORRELATIONS[correlation](sums, drops)
 
 
 @dataclass(frozen=True)
@@ -138,22 +113,21 @@ class MuFidelity:
 
     def __post_init__(self) -> None:
         check_count("grid", self.grid, 2)
-        number = isinstance(self.share, (int, float)) and not isinstance(self.share, bool)
-        if not number or not math.isfinite(self.share) or not 0 < self.share < 1:
-            raise AttribevalError(f"Expected share above 0 and below 1. Received: {self.share!r}.")
+        check_share("share", self.share)
         check_count("subsets", self.subsets, 2)
         check_choice("correlation", self.correlation, tuple(CORRELATIONS))
-        check_fill(self.fill, allowed=_FILLS)
+        check_fill(self.fill, allowed=PLAIN_FILLS)
 
     def prepare(self, subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Cells (H, W), hidden cells (N, subsets, grid²), and drops of the logit (N, subsets)."""
         cells, hidden = grid_cells(subject.images.shape[1:3], self.grid), filled(subject.images, self.fill)
         masks = _masks(subject.seeds, self.grid, self.share, self.subsets)
-        gone = gone_cells(masks, cells, len(subject))
-        scores = scores_without(logits_on(subject), subject.images, hidden, gone, subject.targets)
-        return cells, masks, subject_scores(subject)[:, None] - scores.reshape(masks.shape[:2])
+        clean = clean_scores(subject)[:, 0]
+        scores = scores_without(subject, hidden, gone_cells(masks, cells, len(subject)))
+        return cells, masks, clean[:, None] - scores.reshape(masks.shape[:2])
 
     def score(self, subject: Subject, prepared: tuple, explained: Explained) -> np.ndarray:
         """Correlation by image, float64 (N,); NaN for a constant map or model."""
         cells, masks, drops = prepared
-        return _correlated(checked_maps(explained.heat, subject.images), cells, masks, drops, self.correlation)
+        sums = np.einsum("nsc,nc->ns", masks, cell_sums(checked_maps(explained.heat, subject.images), cells))
+        return CORRELATIONS[self.correlation](sums, drops)

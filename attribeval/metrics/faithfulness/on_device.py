@@ -38,11 +38,6 @@ class OnDevice:
     def __init__(self, subject: Subject):
         self._subject = subject
 
-    def __call__(self, images: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Answers about images (B, H, W, C) that are painted already, float64 (B, 2)."""
-        picked = np.arange(len(items)), self._subject.targets[items]
-        return np.stack([answers[picked] for answers in self._subject.ask(images)], axis=-1)
-
     def along(
         self, places: np.ndarray, counts: Sequence[np.ndarray], ends: Callable[[int], tuple[np.ndarray, np.ndarray]]
     ) -> np.ndarray:

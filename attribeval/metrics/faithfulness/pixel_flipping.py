@@ -9,11 +9,11 @@ import numpy as np
 
 from attribeval.common.fills import Fill
 from attribeval.common.options import check_choice, check_count
-from attribeval.metrics.card import Card
+from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.faithfulness.fills import check_fill
-from attribeval.metrics.faithfulness.paths import OUTPUTS, Path, curves, path_scores, regions
-from attribeval.metrics.faithfulness.removal import BATCH
-from attribeval.metrics.subject import Explained, Predict, Subject
+from attribeval.metrics.faithfulness.paths import Path, path_scores, regions
+from attribeval.metrics.faithfulness.scoring import OUTPUTS, score_of, subject_of
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject
 
 REGION, STEPS, PER_STEP = 9, 10, 10
 ORDERS = ("morf", "lerf", "abpc")
@@ -31,7 +31,7 @@ def aopc(
     steps: int = STEPS,
     per_step: int = PER_STEP,
     fill: Fill = "noise",
-    batch_size: int = BATCH,
+    batch_size: int = BATCH_SIZE,
 ) -> np.ndarray:
     """Area over the perturbation curve: the mean of f(x⁰) − f(xᵏ) over k = 0 … L (Samek et al. 2017, eq. 12).
 
@@ -48,7 +48,7 @@ def aopc(
         images: Raw images (N, H, W, C).
         predict: Raw images (B, H, W, C) -> (B, classes), B up to `batch_size`; probabilities or logits.
         targets: Class explained for each image, ints (N,).
-        seeds: int32 (N, 2), one per image, as `attributer.image_seeds` gives; for ties, and for fill="noise".
+        seeds: int32 (N, 2), one per image, as `common.seeds.image_seeds` gives; for ties, and for fill="noise".
         order: "morf": the most relevant region first. "lerf": the least relevant first. "abpc": the area between the
             two curves, that of morf minus that of lerf.
         region: Side of a region in pixels; those at the right and the lower edge are cut.
@@ -65,35 +65,13 @@ def aopc(
     Raises:
         AttribevalError: If arrays do not match, a map or an output is not finite (which one), or an option is bad.
     """
-    _check(region, steps, per_step, fill)
     check_choice("order", order, ORDERS)
-    paths = _paths(np.shape(maps)[1:], region, steps, per_step, fill, order)
-    return _between([_drop(curve) for curve in curves(paths, maps, images, predict, targets, seeds, batch_size)])
-
-
-def _drop(curve: np.ndarray) -> np.ndarray:
-    """Mean drop from the first point over all points of curves (N, K)."""
-    return (curve[:, :1] - curve).mean(axis=1)
-
-
-def _between(drops: list[np.ndarray]) -> np.ndarray:
-    return drops[0] if len(drops) == 1 else drops[0] - drops[1]
-
-
-def _paths(size: tuple[int, ...], region: int, steps: int, per_step: int, fill: Fill, order: str) -> list[Path]:
-    counts = np.unique(np.minimum(np.arange(steps + 1) * per_step, regions(size, region)))
-    wanted = ("morf", "lerf") if order == "abpc" else (order,)
-    return [Path(tuple(counts.tolist()), fill, region, least_first=one == "lerf") for one in wanted]
-
-
-def _check(region: int, steps: int, per_step: int, fill: Fill) -> None:
-    for name, value in (("region", region), ("steps", steps), ("per_step", per_step)):
-        check_count(name, value, 1)
-    check_fill(fill)
+    metric = {"morf": Morf, "lerf": Lerf, "abpc": Abpc}[order](region, steps, per_step, fill)
+    return score_of(metric, maps, subject_of(images, predict, targets, seeds, batch_size=batch_size))
 
 
 @dataclass(frozen=True)
-class Morf:
+class Morf(OfMaps):
     """Region perturbation as a benchmark, the most relevant regions first.
 
     Attributes:
@@ -123,17 +101,20 @@ class Morf:
     output: str = "probability"
 
     def __post_init__(self) -> None:
-        _check(self.region, self.steps, self.per_step, self.fill)
+        for name in ("region", "steps", "per_step"):
+            check_count(name, getattr(self, name), 1)
+        check_fill(self.fill)
         check_choice("output", self.output, OUTPUTS)
 
-    def prepare(self, subject: Subject) -> None:
-        return None
-
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
-        size = explained.heat.shape[1:]
-        paths = _paths(size, self.region, self.steps, self.per_step, self.fill, self.order)
-        output = OUTPUTS.index(self.output)
-        return _between([_drop(path_scores(subject, explained, path)[..., output]) for path in paths])
+        most = np.arange(self.steps + 1) * self.per_step
+        counts = np.unique(np.minimum(most, regions(explained.heat.shape[1:], self.region)))
+        drops = []
+        for one in ("morf", "lerf") if self.order == "abpc" else (self.order,):
+            path = Path(tuple(counts.tolist()), self.fill, self.region, least_first=one == "lerf")
+            curve = path_scores(subject, explained, path)[..., OUTPUTS.index(self.output)]
+            drops.append((curve[:, :1] - curve).mean(axis=1))
+        return drops[0] if len(drops) == 1 else drops[0] - drops[1]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def ranks(maps: np.ndarray, seeds: np.ndarray) -> np.ndarray:
 
     Args:
         maps: Real numbers (N, H, W); signs count.
-        seeds: int32 (N, 2), one per image, as `attributer.image_seeds` gives.
+        seeds: int32 (N, 2), one per image, as `common.seeds.image_seeds` gives.
 
     Returns:
         int32 (N, H, W), a permutation of 0 … H·W − 1 in each item.

@@ -9,17 +9,16 @@ from typing import ClassVar
 import numpy as np
 
 from attribeval.common.options import check_choice
-from attribeval.metrics.card import Card
-from attribeval.metrics.faithfulness.paths import OUTPUTS, both, clean_scores, pixel_ranks
-from attribeval.metrics.faithfulness.removal import BATCH
+from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.faithfulness.road_curves import (
     NOISE,
     PERCENTAGES,
     check_percentages,
-    curves_of,
     road_curves,
+    shared_curves,
 )
-from attribeval.metrics.subject import Explained, Predict, Subject
+from attribeval.metrics.faithfulness.scoring import OUTPUTS
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject
 
 
 def road(
@@ -31,7 +30,7 @@ def road(
     *,
     percentages: Sequence[float] = PERCENTAGES,
     noise: float = NOISE,
-    batch_size: int = BATCH,
+    batch_size: int = BATCH_SIZE,
 ) -> np.ndarray:
     """Output when the least relevant pixels are imputed, minus output when the most relevant are; mean of percentages.
 
@@ -51,24 +50,8 @@ def road(
     return (curves[:, 1] - curves[:, 0]).mean(axis=1)
 
 
-def _shared_curves(subject: Subject, explained: Explained, percentages: tuple[float, ...], noise: float) -> np.ndarray:
-    """Logit and probability, float64 (N, 2, P, 2), asked for once per method."""
-    return explained.share(
-        ("road", percentages, noise),
-        lambda: curves_of(
-            pixel_ranks(subject, explained),
-            subject.images,
-            subject.seeds,
-            percentages,
-            noise,
-            clean_scores(subject),
-            both(subject),
-        ),
-    )
-
-
 @dataclass(frozen=True)
-class Road:
+class Road(OfMaps):
     """ROAD as a benchmark: least relevant first minus most relevant first.
 
     Attributes:
@@ -98,11 +81,8 @@ class Road:
         object.__setattr__(self, "percentages", tuple(self.percentages))
         check_choice("output", self.output, OUTPUTS)
 
-    def prepare(self, subject: Subject) -> None:
-        return None
-
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
-        curves = _shared_curves(subject, explained, self.percentages, self.noise)
+        curves = shared_curves(subject, explained, self.percentages, self.noise)
         return np.tensordot(curves[..., OUTPUTS.index(self.output)].mean(axis=2), np.array(self.weights), 1)
 
 

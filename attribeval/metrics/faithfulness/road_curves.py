@@ -8,20 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from attribeval.common.options import check_count
 from attribeval.common.seeds import fold, normal
 from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.imputation import impute
-from attribeval.metrics.faithfulness.ranking import counts, ranks
-from attribeval.metrics.faithfulness.removal import BATCH, Score, of_targets, scored
-from attribeval.metrics.subject import Predict, checked_maps
+from attribeval.metrics.faithfulness.paths import pixel_ranks
+from attribeval.metrics.faithfulness.ranking import counts
+from attribeval.metrics.faithfulness.scoring import clean_scores, explained_by, scored, subject_of
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 PERCENTAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
-
-
 NOISE = 0.01
-
-
 _NOISE = 2**37  # stream of random numbers, as in ranking
 
 
@@ -34,7 +30,7 @@ def road_curves(
     *,
     percentages: Sequence[float] = PERCENTAGES,
     noise: float = NOISE,
-    batch_size: int = BATCH,
+    batch_size: int = BATCH_SIZE,
 ) -> np.ndarray:
     """Outputs for the class with a part of the pixels replaced by noisy linear imputation, in both orders.
 
@@ -51,7 +47,7 @@ def road_curves(
         images: Raw images (N, H, W, C).
         predict: Raw images (B, H, W, C) -> (B, classes), B up to `batch_size`; probabilities, or logits.
         targets: Class explained for each image, ints (N,).
-        seeds: int32 (N, 2), one per image, as `attributer.image_seeds` gives; for ties and noise.
+        seeds: int32 (N, 2), one per image, as `common.seeds.image_seeds` gives; for ties and noise.
         percentages: Shares of the pixels that are imputed, above 0 and below 1, increasing.
         noise: Standard deviation of the noise on imputed pixels, as a part of the image's largest minus smallest
             value; 0 for none.
@@ -64,13 +60,10 @@ def road_curves(
     Raises:
         AttribevalError: If arrays do not match, a map or an output is not finite (which one), or an option is bad.
     """
-    images = np.asarray(images, np.float32)
-    checked_maps(maps, images)
     check_percentages(percentages, noise)
-    check_count("batch_size", batch_size, 1)
-    score = of_targets(predict, targets, len(images))
-    clean = scored(enumerate(images), score, batch_size)
-    return curves_of(ranks(maps, seeds), images, seeds, tuple(percentages), noise, clean, score, batch_size)
+    subject = subject_of(images, predict, targets, seeds, batch_size=batch_size)
+    explained = explained_by(checked_maps(maps, subject.images))
+    return shared_curves(subject, explained, tuple(percentages), noise)[..., 0]
 
 
 def imputed(ranked: np.ndarray, image: np.ndarray, removed: Sequence[int], noise: np.ndarray) -> Iterator[np.ndarray]:
@@ -92,37 +85,37 @@ def imputed(ranked: np.ndarray, image: np.ndarray, removed: Sequence[int], noise
         yield found + mask[..., None] * noise
 
 
-def curves_of(
-    ranked: np.ndarray,
-    images: np.ndarray,
-    seeds: np.ndarray,
-    percentages: tuple[float, ...],
-    noise: float,
-    clean: np.ndarray,
-    score: Score,
-    batch_size: int = BATCH,
-) -> np.ndarray:
-    """Scores, (N, 2, P, ...); `clean` is that of a percentage that takes no pixel of a small image."""
-    pixels = ranked[0].size
-    numbers = counts(percentages, pixels)
-    some = numbers[numbers > 0].tolist()
+def shared_curves(subject: Subject, explained: Explained, percentages: tuple[float, ...], noise: float) -> np.ndarray:
+    """Logit and probability, float64 (N, 2, P, 2), asked for once per method.
 
-    def painted() -> Iterator[tuple[int, np.ndarray]]:
-        for item, (image, order) in enumerate(zip(images, ranked, strict=True)):
-            field = _noise(image, seeds[item : item + 1], noise)
-            # The two orders are imputed side by side: the solver's loops let go of Python's lock.
-            chains = _threads().map(
-                lambda one, image=image, field=field: list(imputed(one, image, some, field)),
-                (order, pixels - 1 - order),
-            )
-            for chain in chains:
-                yield from ((item, one) for one in chain)
+    A percentage that takes no pixel of a small image has the clean image's.
+    """
 
-    out = np.empty((len(images), 2, len(numbers), *clean.shape[1:]))
-    out[:] = clean[:, None, None]
-    if len(some):
-        out[:, :, numbers > 0] = scored(painted(), score, batch_size).reshape(len(images), 2, len(some), *out.shape[3:])
-    return out
+    def compute() -> np.ndarray:
+        ranked = pixel_ranks(subject, explained)
+        numbers = counts(percentages, ranked[0].size)
+        some = numbers[numbers > 0].tolist()
+        out = np.empty((len(subject), 2, len(numbers), 2))
+        out[:] = clean_scores(subject)[:, None, None]
+        if some:
+            found = scored(subject, _painted(subject, ranked, some, noise))
+            out[:, :, numbers > 0] = found.reshape(len(subject), 2, len(some), 2)
+        return out
+
+    return explained.share(("road", percentages, noise), compute)
+
+
+def _painted(subject: Subject, ranked: np.ndarray, some: list[int], noise: float) -> Iterator[tuple[int, np.ndarray]]:
+    """Of each image first those whose most important pixels are imputed, then those whose least important are."""
+    for item, (image, order) in enumerate(zip(subject.images, ranked, strict=True)):
+        field = _noise(image, subject.seeds[item : item + 1], noise)
+        # The two orders are imputed side by side: the solver's loops let go of Python's lock.
+        chains = _threads().map(
+            lambda one, image=image, field=field: list(imputed(one, image, some, field)),
+            (order, order.size - 1 - order),
+        )
+        for chain in chains:
+            yield from ((item, one) for one in chain)
 
 
 def _noise(image: np.ndarray, seeds: np.ndarray, noise: float) -> np.ndarray:

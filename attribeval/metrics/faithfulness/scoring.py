@@ -2,85 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from attribeval.attributer import image_seeds
 from attribeval.common.options import check_count
+from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.on_device import OnDevice, asks_device
-from attribeval.metrics.subject import Predict, Subject
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
-BATCH_SIZE = 64
+OUTPUTS = ("logit", "probability")  # places in the last axis of scores
 
 
-def target_scores(
+def subject_of(
+    images: np.ndarray,
     predict: Predict,
-    modified: Iterable[tuple[int, np.ndarray]],
     targets: np.ndarray,
+    seeds: np.ndarray | None = None,
+    clean: np.ndarray | None = None,
     batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
-    """The score of each modified image's class; only `batch_size` modified images exist at a time.
+) -> Subject:
+    """Images and a function as a subject, whose logits and probabilities are both what the function gives.
 
     Args:
-        predict: Raw images (B, H, W, C) -> (B, classes); called with `batch_size` images, the last time with the rest.
-        modified: Pairs of (which image, its modified copy (H, W, C)).
+        images: Raw images (N, H, W, C).
+        predict: Raw images (B, H, W, C) -> (B, classes), B up to `batch_size`.
         targets: Class of each image, ints (N,).
-        batch_size: 1 or more. Never changes the result beyond float rounding.
-
-    Returns:
-        float64, one per pair, in order.
+        seeds: One per image, int32 (N, 2); None makes them from the images.
+        clean: Scores of the images, (N,), if known.
+        batch_size: 1 or more. Never changes a result beyond float rounding.
 
     Raises:
-        AttribevalError: If `predict` returns another shape, or a number that is not finite (naming the image).
+        AttribevalError: If shapes do not match.
     """
-    check_count("batch_size", batch_size, 1)
-    modified, parts = iter(modified), []
-    while some := list(islice(modified, batch_size)):
-        owners = np.array([owner for owner, _ in some])
-        answer = np.asarray(predict(np.stack([image for _, image in some])), np.float64)
-        if answer.ndim != 2 or len(answer) != len(some) or answer.shape[1] <= np.max(targets):
-            raise AttribevalError(
-                f"Expected predict to return ({len(some)}, classes) with more than {np.max(targets)} classes. "
-                f"Received: shape {answer.shape}."
-            )
-        scores = answer[np.arange(len(some)), np.asarray(targets)[owners]]
-        bad = np.flatnonzero(~np.isfinite(scores))
-        if bad.size:
-            raise AttribevalError(
-                f"Expected finite scores. Received {scores[bad[0]]} for a modified copy of image {owners[bad[0]]}: "
-                "check the model and the fill."
-            )
-        parts.append(scores)
-    return np.concatenate(parts) if parts else np.zeros(0)
-
-
-def clean_scores(
-    predict: Predict, images: np.ndarray, targets: np.ndarray, clean: np.ndarray | None, batch_size: int = BATCH_SIZE
-) -> np.ndarray:
-    """Scores of the images themselves, float64 (N,): those given, or asked for."""
-    if clean is None:
-        return target_scores(predict, enumerate(images), targets, batch_size)
-    return checked_clean(clean, len(images))
-
-
-def checked_clean(clean: np.ndarray, count: int) -> np.ndarray:
-    """Scores of so many images, float64 (N,), as they were given."""
-    clean = np.asarray(clean, np.float64)
-    if clean.shape != (count,):
-        raise AttribevalError(f"Expected clean scores ({count},). Received: {clean.shape}.")
-    return clean
-
-
-def subject_scores(subject: Subject) -> np.ndarray:
-    """The logit of each image's target, float64 (N,), known without asking again."""
-    return subject.logits[np.arange(len(subject)), subject.targets]
-
-
-def checked_images(images: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Raw images as float32 (N, H, W, C) and their classes (N,), or an error."""
     images, targets = np.asarray(images, np.float32), np.asarray(targets)
     if images.ndim != 4 or len(images) == 0:
         raise AttribevalError(f"Expected images (N, H, W, C), at least one. Received: shape {images.shape}.")
@@ -89,56 +45,126 @@ def checked_images(images: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
             f"Expected a class index for each of {len(images)} images. Received: shape {targets.shape} of dtype "
             f"{targets.dtype}."
         )
-    return images, targets
+    check_count("batch_size", batch_size, 1)
+
+    def answer(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        parts = [np.asarray(predict(some[k : k + batch_size])) for k in range(0, len(some), batch_size)]
+        found = parts[0] if len(parts) == 1 else np.concatenate([np.atleast_1d(part) for part in parts])
+        return found, found
+
+    seeds = image_seeds(images, 0) if seeds is None else np.asarray(seeds, np.int32)
+    subject = Subject(images, targets, answer, seeds, batch_size=batch_size)
+    if clean is not None:
+        known = np.asarray(clean, np.float64)
+        if known.shape != (len(images),):
+            raise AttribevalError(f"Expected clean scores ({len(images)},). Received: {known.shape}.")
+        subject.share("clean scores", lambda: np.stack([known, known], axis=-1))
+    return subject
 
 
-def seeds_for(images: np.ndarray, seeds: np.ndarray | None) -> np.ndarray:
-    """One seed per image, int32 (N, 2): those given, or those of the user's seed 0."""
-    return image_seeds(images, 0) if seeds is None else np.asarray(seeds, np.int32)
-
-
-def logits_on(subject: Subject) -> Predict | OnDevice:
-    """What to ask for logits of the subject's classifier, for `scores_without`."""
-    return OnDevice(subject) if asks_device(subject) else subject.logits_of
-
-
-def scores_without(
-    predict: Predict | OnDevice,
-    images: np.ndarray,
-    hidden: np.ndarray,
-    gone: Iterable[tuple[int, np.ndarray]],
-    targets: np.ndarray,
-    batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
-    """The score of images of which some pixels, or some values, are hidden.
+def score_of(metric: Any, maps: np.ndarray, subject: Subject, channels: bool = False) -> np.ndarray:
+    """A metric's number for each of maps that were made somewhere.
 
     Args:
-        predict: As `target_scores` takes it; or an `OnDevice`, which paints where the model is.
-        images: Raw, float32 (N, H, W, C).
+        metric: A benchmark.
+        maps: (N, H, W); with `channels` also (N, H, W, C).
+        subject: Their images and model.
+        channels: Whether maps may have channels.
+    """
+    explained = explained_by(checked_maps(maps, subject.images, channels))
+    return metric.score(subject, metric.prepare(subject), explained)
+
+
+def explained_by(maps: np.ndarray) -> Explained:
+    """Maps (N, H, W) or (N, H, W, C), shares of a score, that no method can make again."""
+
+    def explain(*_: Any) -> np.ndarray:
+        raise AttribevalError("Expected a metric that asks for no other maps.")
+
+    values, heat = (maps, maps.sum(-1)) if maps.ndim == 4 else (maps[..., None], maps)
+    return Explained(values, heat, explain)
+
+
+def of_targets(answers: tuple[np.ndarray, np.ndarray], targets: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Logit and probability of the items' classes, float64 (B, 2), of (B, classes) each.
+
+    Raises:
+        AttribevalError: If the answers have another shape, a class does not exist, or a number is not finite (naming
+            the image).
+    """
+    for answer in answers:
+        if answer.ndim != 2 or len(answer) != len(items):
+            raise AttribevalError(f"Expected predict to return ({len(items)}, classes). Received: {answer.shape}.")
+    missing = np.flatnonzero(targets[items] >= answers[0].shape[1])
+    if missing.size:
+        raise AttribevalError(
+            f"Expected targets below {answers[0].shape[1]}, the number of classes. Received: "
+            f"{targets[items[missing[0]]]} for image {items[missing[0]]}."
+        )
+    found = np.stack([answer[np.arange(len(items)), targets[items]] for answer in answers], axis=-1)
+    bad = np.flatnonzero(~np.isfinite(found).all(1))
+    if bad.size:
+        raise AttribevalError(
+            f"Expected finite scores. Received: {found[bad[0]]} for image {items[bad[0]]}, or a modified copy of it: "
+            "check the model, its pixel range and the fill."
+        )
+    return found
+
+
+def scored(subject: Subject, painted: Iterable[tuple[int, np.ndarray]]) -> np.ndarray:
+    """Ask about modified images as they are made; at most `subject.batch_size` of them exist at a time.
+
+    Args:
+        subject: The model; all batches but the last are full.
+        painted: (item, image (H, W, C)). The image is copied at once, so that it may be changed to make the next one.
+
+    Returns:
+        Logit and probability of the items' classes, float64 (number of images, 2), in their order.
+
+    Raises:
+        AttribevalError: As `of_targets`.
+    """
+    items: list[int] = []
+    parts, batch = [], np.empty(0)
+
+    def ask() -> None:
+        parts.append(of_targets(subject.ask(batch[: len(items)]), subject.targets, np.array(items)))
+        items.clear()
+
+    for item, image in painted:
+        if not items:  # a new one: the model may keep what it was given
+            batch = np.empty((subject.batch_size, *image.shape), np.float32)
+        batch[len(items)] = image
+        items.append(item)
+        if len(items) == subject.batch_size:
+            ask()
+    if items:
+        ask()
+    return np.concatenate(parts) if parts else np.zeros((0, 2))
+
+
+def clean_scores(subject: Subject) -> np.ndarray:
+    """Logit and probability of the clean images' classes, float64 (N, 2); never asked for again."""
+
+    def compute() -> np.ndarray:
+        return of_targets((subject.logits, subject.probabilities), subject.targets, np.arange(len(subject)))
+
+    return subject.share("clean scores", compute)
+
+
+def scores_without(subject: Subject, hidden: np.ndarray, gone: Iterable[tuple[int, np.ndarray]]) -> np.ndarray:
+    """The logit of images of which some pixels, or some values, are hidden; painted where the model is, if it may be.
+
+    Args:
+        subject: The images and the model.
         hidden: The same with everything hidden.
         gone: Which image, and what of it is hidden, bool (H, W), or (H, W, C); all of one kind.
-        targets, batch_size: As in `target_scores`.
 
     Returns:
         float64, one per pair, in order.
     """
-    if isinstance(predict, OnDevice):
-        return predict.without(images, hidden, gone)[:, 0]
+    images = subject.images
+    if asks_device(subject):
+        return OnDevice(subject).without(images, hidden, gone)[:, 0]
     painted = ((i, np.where(mask if mask.ndim == 3 else mask[..., None], hidden[i], images[i])) for i, mask in gone)
-    return target_scores(predict, painted, targets, batch_size)
-
-
-def gone_cells(masks: np.ndarray, cells: np.ndarray, n: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Which pixels of each image lie in cells of a grid that are hidden.
-
-    Args:
-        masks: Which cells to hide, bool (N, S, cells), or (S, cells) for all images.
-        cells: Cell of each pixel, ints (H, W).
-        n: Number of images.
-
-    Yields:
-        (image's index, bool (H, W)), S for the first image, then the next.
-    """
-    for i in range(n):
-        for mask in masks if masks.ndim == 2 else masks[i]:
-            yield i, mask[cells]
+    return scored(subject, painted)[:, 0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from os import PathLike
 from typing import Any
 
@@ -12,39 +11,31 @@ from attribeval.attributer import Attributer
 from attribeval.errors import AttribevalError
 from attribeval.metrics.subject import Subject
 
-Ask = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-
-def asked(subject: Subject, model: Any) -> Ask:
-    """What answers for a benchmark's option `model`.
+def asked(subject: Subject, model: Any) -> Subject:
+    """Who answers for a benchmark's option `model`: the same images, and another model.
 
     Args:
         subject: The images and the model explained; the other model gets raw images through the same preprocessing.
-        model: None (the subject's own model), a Keras model, or the path of a file, loaded in safe mode.
+        model: None (the subject itself), a Keras model, or the path of a file, loaded in safe mode.
 
     Returns:
-        Raw images (B, H, W, C) -> (logits, probabilities), float64 (B, classes) each. Counts as the subject's passes.
+        The subject to be asked. Counts as the first subject's passes.
 
     Raises:
         AttribevalError: If it is no image classifier, cannot be loaded, or has other classes than the subject's model.
     """
-    if model is None:
-        return subject.ask
-    attributer = subject.share(("second model", _key(model)), lambda: Attributer(_classifier(subject, model)))
+    return subject if model is None else subject.share(("second model", _key(model)), lambda: _second(subject, model))
 
-    def ask(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+
+def _second(subject: Subject, model: Any) -> Subject:
+    attributer = Attributer(_classifier(subject, model))
+
+    def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         subject.passes += len(images)
-        logits, probabilities = attributer.answer(images)
-        return logits.astype(np.float64), probabilities.astype(np.float64)
+        return attributer.answer(images)
 
-    return ask
-
-
-def asked_clean(subject: Subject, model: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Logits and probabilities of the images themselves by that model, (N, classes) each, asked for once."""
-    if model is None:
-        return subject.logits, subject.probabilities
-    return subject.share(("second model", _key(model), "clean"), lambda: asked(subject, model)(subject.images))
+    return Subject(subject.images, subject.targets, answer, subject.seeds)
 
 
 def _key(model: Any) -> Any:
@@ -53,12 +44,13 @@ def _key(model: Any) -> Any:
 
 def _classifier(subject: Subject, model: Any) -> Any:
     from attribeval.models.classifier import Classifier
+    from attribeval.models.reading import Reading
     from attribeval.models.zoo import load_classifier
 
     preprocess = getattr(subject.classifier, "preprocess", None)
     make: Any = load_classifier if isinstance(model, (str, PathLike)) else Classifier
-    task = getattr(subject.classifier, "asked_task", "auto")
-    classifier = make(model, preprocess=preprocess, task=task)
+    task = "auto" if subject.classifier is None else subject.classifier.reading.task
+    classifier = make(model, preprocess=preprocess, reading=Reading(task=task))
     if classifier.classes != subject.logits.shape[1]:
         raise AttribevalError(
             f"Expected a model with the {subject.logits.shape[1]} classes of the one explained. Received: "

@@ -8,24 +8,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import FILLS, Fill, check_fill
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill
 from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
 from attribeval.metrics.correlation import pearson
-from attribeval.metrics.faithfulness.scoring import BATCH_SIZE, checked_images, seeds_for
-from attribeval.metrics.faithfulness.subsets import (
-    FEATURES,
-    check_channels,
-    feature_count,
-    shared_drops,
-    subset_drops,
-    subset_sums,
-)
-from attribeval.metrics.subject import Explained, Predict, Subject, checked_maps
+from attribeval.metrics.faithfulness.scoring import explained_by, subject_of
+from attribeval.metrics.faithfulness.subsets import FEATURES, feature_count, feature_maps, shared_drops, subset_sums
+from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
+from attribeval.results.means import known_mean
 
 LARGEST = 0.8
-_FILLS = tuple(name for name in FILLS if name != "segment_mean")
 
 
 def subset_sizes(features: int, ratio: float = 4.0, largest: float = LARGEST) -> list[int]:
@@ -92,29 +85,10 @@ def sensitivity_n(
     that were normalised one by one and of probabilities. That is another quantity: exact attributions of a linear model
     get .27 to .43 in it.
     """
-    images, targets = checked_images(images, targets)
-    maps = checked_maps(maps, images, channels=per == "value")
-    if per == "value":
-        check_channels(maps, images)
-    check_choice("per", per, FEATURES)
-    check_count("subsets", subsets, 2)
-    sizes = sizes or subset_sizes(feature_count(images.shape[1:], per))
-    seeds = seeds_for(images, seeds)
-    drops = subset_drops(
-        images, predict, targets, sizes, range(subsets), seeds, fill=fill, per=per, clean=clean, batch_size=batch_size
-    )
-    return _curve(subset_sums(maps, sizes, subsets, seeds), drops)
-
-
-def mean_over_sizes(curve: np.ndarray) -> np.ndarray:
-    """One number per image, (N,), of r at each size (N, K): the mean over sizes where it is defined; NaN if nowhere."""
-    defined = np.isfinite(curve)
-    with np.errstate(invalid="ignore"):
-        return np.where(defined, curve, 0).sum(1) / np.where(defined.any(1), defined.sum(1), np.nan)
-
-
-def _curve(sums: np.ndarray, drops: np.ndarray) -> np.ndarray:
-    return pearson(sums.swapaxes(1, 2), drops.swapaxes(1, 2))
+    metric = SensitivityN(subsets=subsets, fill=fill, per=per)
+    subject = subject_of(images, predict, targets, seeds, clean, batch_size)
+    explained = explained_by(checked_maps(maps, subject.images, channels=per == "value"))
+    return metric.curve(subject, explained, sizes or metric.sizes(subject.images.shape[1:]))
 
 
 @dataclass(frozen=True)
@@ -154,25 +128,26 @@ class SensitivityN:
         if isinstance(self.ratio, bool) or not isinstance(self.ratio, (int, float)) or not 1 < self.ratio < math.inf:
             raise AttribevalError(f"Expected ratio to be a number above 1. Received: {self.ratio!r}.")
         check_count("subsets", self.subsets, 2)
-        check_fill(self.fill, allowed=_FILLS)
+        check_fill(self.fill, allowed=PLAIN_FILLS)
         check_choice("per", self.per, FEATURES)
 
     def sizes(self, shape: tuple[int, ...]) -> list[int]:
         """The numbers of features for images (H, W, C)."""
         return subset_sizes(feature_count(shape, self.per), self.ratio)
 
-    def prepare(self, subject: Subject) -> np.ndarray:
-        """Drops of the logit, float64 (N, subsets, K)."""
-        return shared_drops(subject, self.sizes(subject.images.shape[1:]), self.subsets, self.fill, self.per)
+    def prepare(self, subject: Subject) -> list[int]:
+        """The numbers of features, whose drops are asked for."""
+        sizes = self.sizes(subject.images.shape[1:])
+        shared_drops(subject, sizes, self.subsets, self.fill, self.per)
+        return sizes
 
-    def curve(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
+    def curve(self, subject: Subject, explained: Explained, sizes: list[int]) -> np.ndarray:
         """r by image and number of features, float64 (N, K); NaN where undefined."""
-        maps = explained.heat
-        if self.per == "value":
-            check_channels(maps := explained.values, subject.images)
-        maps = checked_maps(maps, subject.images, channels=self.per == "value")
-        return _curve(subset_sums(maps, self.sizes(subject.images.shape[1:]), self.subsets, subject.seeds), prepared)
+        maps = feature_maps(subject, explained, self.per)
+        drops = shared_drops(subject, sizes, self.subsets, self.fill, self.per)
+        sums = subset_sums(maps, sizes, self.subsets, subject.seeds)
+        return pearson(sums.swapaxes(1, 2), drops.swapaxes(1, 2))
 
-    def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
+    def score(self, subject: Subject, prepared: list[int], explained: Explained) -> np.ndarray:
         """Mean r over the numbers of features where it is defined, float64 (N,); NaN for a constant map or model."""
-        return mean_over_sizes(self.curve(subject, prepared, explained))
+        return known_mean(self.curve(subject, explained, prepared), 1)

@@ -14,16 +14,8 @@ import numpy as np
 from attribeval.common.fills import Fill, filled
 from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError
-from attribeval.metrics.faithfulness.on_device import OnDevice
-from attribeval.metrics.faithfulness.scoring import (
-    BATCH_SIZE,
-    checked_clean,
-    clean_scores,
-    logits_on,
-    scores_without,
-    subject_scores,
-)
-from attribeval.metrics.subject import Predict, Subject
+from attribeval.metrics.faithfulness.scoring import clean_scores, scores_without
+from attribeval.metrics.subject import Explained, Subject, checked_maps
 
 FEATURES = ("pixel", "value")
 _STREAM = 2**34  # random numbers of subsets
@@ -77,62 +69,40 @@ def subset_sums(maps: np.ndarray, sizes: Sequence[int], draws: int, seeds: np.nd
     return sums
 
 
-def subset_drops(
-    images: np.ndarray,
-    predict: Predict | OnDevice,
-    targets: np.ndarray,
-    sizes: Sequence[int],
-    draws: range,
-    seeds: np.ndarray,
-    *,
-    fill: Fill = "black",
-    per: str = "pixel",
-    clean: np.ndarray | None = None,
-    batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
-    """The drop of the target's score when a subset of features is filled.
-
-    Args:
-        images: Raw images, float32 (N, H, W, C).
-        predict: Raw images (B, H, W, C) -> (B, classes); or an `OnDevice`, if the scores of the images are known.
-        targets: Class of each image, ints (N,).
-        sizes: Features of each subset, ascending.
-        draws: Which draws; range(a, b) continues range(a).
-        seeds: int32 (N, 2).
-        fill: What replaces them, in raw space; see `common.fills.filled`.
-        per: "pixel" (all channels of a pixel together) or "value".
-        clean: Scores of the images, (N,), if known.
-        batch_size: Images that `predict` gets at a time.
-
-    Returns:
-        Score of the image − score without the subset, float64 (N, len(draws), len(sizes)).
-    """
+def _subset_drops(subject: Subject, sizes: Sequence[int], draws: range, fill: Fill, per: str) -> np.ndarray:
+    """Logit of the image − logit without the subset, float64 (N, len(draws), len(sizes))."""
+    images = subject.images
     features = feature_count(images.shape[1:], per)
     many = _checked(sizes, features)
-    hidden = filled(images, fill)
     shape = images.shape[1:] if per == "value" else images.shape[1:3]
 
     def without() -> Iterator[tuple[int, np.ndarray]]:
         for draw in draws:
-            for i, chosen in enumerate(subsets(seeds, draw, features, many)):
+            for i, chosen in enumerate(subsets(subject.seeds, draw, features, many)):
                 for subset in chosen:
                     gone = np.zeros(features, bool)
                     gone[subset] = True
                     yield i, gone.reshape(shape)
 
-    scores = scores_without(predict, images, hidden, without(), targets, batch_size)
-    scores = scores.reshape(len(draws), len(images), len(many))
-    if clean is None:
-        if isinstance(predict, OnDevice):
-            raise AttribevalError("Expected the scores of the images where a device is asked: pass clean=.")
-        clean = clean_scores(predict, images, targets, None, batch_size)
-    return checked_clean(clean, len(images))[:, None, None] - scores.swapaxes(0, 1)
+    clean = clean_scores(subject)[:, 0]
+    scores = scores_without(subject, filled(images, fill), without()).reshape(len(draws), len(images), len(many))
+    return clean[:, None, None] - scores.swapaxes(0, 1)
 
 
 def shared_drops(subject: Subject, sizes: Sequence[int], draws: int, fill: Fill, per: str) -> np.ndarray:
-    """`subset_drops` of the logit, float64 (N, draws, len(sizes)); what any benchmark has asked for is not asked again.
+    """The drop of the target's logit when a subset of features is filled; what any benchmark has asked is known.
 
     Two benchmarks that want subsets of the same size, features and fill see the same subsets, in the same order.
+
+    Args:
+        subject: The images and the model.
+        sizes: Features of each subset, ascending.
+        draws: Subsets of each size.
+        fill: What replaces them, in raw space; see `common.fills.filled`.
+        per: "pixel" (all channels of a pixel together) or "value".
+
+    Returns:
+        float64 (N, draws, len(sizes)).
     """
     known: dict[int, np.ndarray] = subject.share(("subset drops", fill, per), dict)
     missing: dict[int, list[int]] = {}
@@ -141,29 +111,25 @@ def shared_drops(subject: Subject, sizes: Sequence[int], draws: int, fill: Fill,
         if have < draws:
             missing.setdefault(have, []).append(size)
     for have, some in missing.items():
-        new = subset_drops(
-            subject.images,
-            logits_on(subject),
-            subject.targets,
-            some,
-            range(have, draws),
-            subject.seeds,
-            fill=fill,
-            per=per,
-            clean=subject_scores(subject),
-        )
+        new = _subset_drops(subject, some, range(have, draws), fill, per)
         for k, size in enumerate(some):
             known[size] = np.concatenate([known[size], new[:, :, k]], axis=1) if have else new[:, :, k]
     return np.stack([known[size][:, :draws] for size in sizes], axis=2)
 
 
-def check_channels(maps: np.ndarray, images: np.ndarray) -> None:
-    """Refuse to read one number per pixel as attributions of single values."""
-    if maps.shape != images.shape:
+def feature_maps(subject: Subject, explained: Explained, per: str) -> np.ndarray:
+    """Attributions of the features, (N, H, W) of pixels or (N, H, W, C) of values.
+
+    Raises:
+        AttribevalError: If maps of one number per pixel are to be read as those of single values.
+    """
+    maps = explained.values if per == "value" else explained.heat
+    if per == "value" and maps.shape != subject.images.shape:
         raise AttribevalError(
-            f"Expected a value for every channel, maps {images.shape}, for per='value'. Received: {maps.shape}: use "
-            "per='pixel' for methods with one number per pixel."
+            f"Expected a value for every channel, maps {subject.images.shape}, for per='value'. Received: "
+            f"{maps.shape}: use per='pixel' for methods with one number per pixel."
         )
+    return checked_maps(maps, subject.images, channels=per == "value")
 
 
 def _checked(sizes: Sequence[int], features: int) -> np.ndarray:

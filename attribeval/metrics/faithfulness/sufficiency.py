@@ -9,7 +9,7 @@ import numpy as np
 
 from attribeval.common.options import check_positive
 from attribeval.errors import AttribevalError
-from attribeval.metrics.card import Card
+from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.subject import Explained, Subject, checked_maps
 
 THRESHOLD = 0.6
@@ -63,7 +63,7 @@ def _distances(rows: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Sufficiency:
+class Sufficiency(OfMaps):
     """Sufficiency as a benchmark.
 
     Attributes:
@@ -89,9 +89,6 @@ class Sufficiency:
 
     def __post_init__(self) -> None:
         check_positive("threshold", self.threshold)
-
-    def prepare(self, subject: Subject) -> None:
-        return None
 
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
         return sufficiency(explained.heat, subject.logits.argmax(axis=1), threshold=self.threshold)

@@ -51,6 +51,19 @@ def _representatives(connectivity: int) -> np.ndarray:
 REPRESENTATIVES = {connectivity: _representatives(connectivity) for connectivity in (4, 8)}
 
 
+def _listed() -> np.ndarray:
+    """`REPRESENTATIVES[8]` as lists, uint8 (256, 5): how many neighbours to join, and which (at most four)."""
+    table = np.zeros((256, 5), np.uint8)
+    for present, bits in enumerate(REPRESENTATIVES[8].tolist()):
+        neighbours = [i for i in range(8) if bits >> i & 1]
+        table[present, 0] = len(neighbours)
+        table[present, 1 : 1 + len(neighbours)] = neighbours
+    return table
+
+
+JOINED = _listed()
+
+
 def largest_components(levels: np.ndarray, connectivity: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Box and area of the largest connected component of {levels > t}, for t = 0..255.
 
@@ -93,6 +106,17 @@ def find_root(parent, pixel):
         parent[pixel] = parent[parent[pixel]]
         pixel = parent[pixel]
     return pixel
+
+
+@compiled
+def alone(nodes, pixel, x, y):
+    """Make a pixel a component of itself."""
+    nodes[pixel, AREA] = 1
+    nodes[pixel, FIRST] = pixel
+    nodes[pixel, X0] = x
+    nodes[pixel, Y0] = y
+    nodes[pixel, X1] = x + 1
+    nodes[pixel, Y1] = y + 1
 
 
 @compiled
@@ -180,12 +204,7 @@ def forest(levels, space):
             level = levels[y, x]
             order[position[level]] = pixel
             position[level] += 1
-            nodes[pixel, AREA] = 1
-            nodes[pixel, FIRST] = pixel
-            nodes[pixel, X0] = x
-            nodes[pixel, Y0] = y
-            nodes[pixel, X1] = x + 1
-            nodes[pixel, Y1] = y + 1
+            alone(nodes, pixel, x, y)
     ring = np.array([-row - 1, -row, -row + 1, 1, row + 1, row, row - 1, -1])
     return order, ends, parent, nodes, ring
 

@@ -24,7 +24,7 @@ from attribeval.metrics.compiled import compiled
 from attribeval.metrics.localisation.component_tree import (
     AREA,
     FIRST,
-    REPRESENTATIVES,
+    JOINED,
     SEEN,
     SINCE,
     X0,
@@ -42,7 +42,7 @@ from attribeval.metrics.localisation.lifetimes import overlap, read, write
 
 
 def _gains() -> np.ndarray:
-    """Twice the polygon area that a pixel adds, given which of its eight neighbours are there (see `REPRESENTATIVES`).
+    """Twice the polygon area that a pixel adds, given which of its eight neighbours are there (bits as in `JOINED`).
 
     Of each of the four squares of pixels that it completes to three or to four, a half.
     """
@@ -52,18 +52,7 @@ def _gains() -> np.ndarray:
     )
 
 
-def _listed() -> np.ndarray:
-    """`REPRESENTATIVES[8]` as lists, uint8 (256, 5): how many neighbours to join, and which (at most four)."""
-    table = np.zeros((256, 5), np.uint8)
-    for present, bits in enumerate(REPRESENTATIVES[8].tolist()):
-        neighbours = [i for i in range(8) if bits >> i & 1]
-        table[present, 0] = len(neighbours)
-        table[present, 1 : 1 + len(neighbours)] = neighbours
-    return table
-
-
 _GAINS = _gains()
-_JOINED = _listed()
 
 
 def largest_contours(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +74,7 @@ def largest_contours(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     levels = check_levels(levels)
     filled, _, _, _ = fill_holes(levels)
-    boxes, doubled, _ = _sweep(filled, _JOINED, _GAINS, np.zeros((0, 4)), 0, _workspace(levels.shape))
+    boxes, doubled, _ = _sweep(filled, JOINED, _GAINS, np.zeros((0, 4)), 0, _workspace(levels.shape))
     return boxes, doubled / 2
 
 
@@ -100,7 +89,7 @@ def best_overlaps(levels: np.ndarray, ground_truth: np.ndarray) -> np.ndarray:
         float64 (256,); 0 where no pixel is above t.
     """
     truth = np.ascontiguousarray(ground_truth, np.float64)
-    return _sweep(check_levels(levels), _JOINED, _GAINS, truth, 0, _workspace(levels.shape))[2]
+    return _sweep(check_levels(levels), JOINED, _GAINS, truth, 0, _workspace(levels.shape))[2]
 
 
 def reference_contours(levels: np.ndarray, ground_truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,9 +114,9 @@ def reference_contours(levels: np.ndarray, ground_truth: np.ndarray) -> tuple[np
     truth = np.ascontiguousarray(ground_truth, np.float64)
     filled, ground, surface, pits = fill_holes(levels)
     space = _workspace(levels.shape)
-    boxes, _, best = _sweep(levels, _JOINED, _GAINS, truth, 1, space)
+    boxes, _, best = _sweep(levels, JOINED, _GAINS, truth, 1, space)
     if len(pits):
-        boxes, _, _ = _sweep(filled, _JOINED, _GAINS, truth[:0], 0, space)
+        boxes, _, _ = _sweep(filled, JOINED, _GAINS, truth[:0], 0, space)
         best = np.maximum(best, best_hole_overlaps(levels.shape, ground, surface, pits, truth, space))
     height, width = levels.shape
     boxes[:, 2:] = np.minimum(boxes[:, 2:] + 1, (width, height))
@@ -151,6 +140,35 @@ def _workspace(size: tuple[int, int]) -> tuple:
 
 
 @compiled
+def _neighbours(there, pixel, ring):
+    """Which of a pixel's eight neighbours are there, as a bit set."""
+    present = 0
+    for k in range(8):
+        present |= there[pixel + ring[k]] << k
+    return present
+
+
+@compiled
+def _last_largest(pixels, parent, nodes, best):
+    """Of the roots with the area of the best, the one whose first pixel comes last."""
+    area = nodes[best, AREA]
+    for pixel in pixels:
+        if parent[pixel] == pixel and nodes[pixel, AREA] == area and nodes[pixel, FIRST] > nodes[best, FIRST]:
+            best = pixel
+    return best
+
+
+@compiled
+def _merged(parent, nodes, a, b, table, value, threshold):
+    """Join two roots and write down the lifetime of the one that ends; returns the new root."""
+    winner = join(parent, nodes, a, b)
+    loser = b if winner == a else a
+    if nodes[loser, SINCE] > threshold:
+        write(table, threshold + 1, nodes[loser, SINCE], value[loser])
+    return winner
+
+
+@compiled
 def _sweep(levels, joined, gains, truth, longer, space):
     """One pass over the pixels from bright to dark.
 
@@ -171,9 +189,7 @@ def _sweep(levels, joined, gains, truth, longer, space):
     areas = np.zeros(256, np.int32)
     table = np.zeros((9, 256))
     scored = len(truth) > 0
-    best = -1
-    area = -1
-    first = -1
+    best = area = first = -1
     for threshold in range(254, -1, -1):
         outdone = False  # whether another contour of the same area may now come before the best
         n_touched = 0
@@ -181,20 +197,14 @@ def _sweep(levels, joined, gains, truth, longer, space):
             pixel = order[i]
             root = pixel
             parent[pixel] = pixel
-            present = 0
-            for k in range(8):
-                present |= there[pixel + ring[k]] << k
+            present = _neighbours(there, pixel, ring)
             there[pixel] = 1
             nodes[pixel, AREA] = gains[present]  # here the area is that of the polygon, doubled
             nodes[pixel, SINCE] = nodes[pixel, SEEN] = -1
             for k in range(1, 1 + joined[present, 0]):
                 other = find_root(parent, pixel + ring[joined[present, k]])
                 if other != root:
-                    winner = join(parent, nodes, root, other)
-                    loser = other if winner == root else root
-                    if scored and nodes[loser, SINCE] > threshold:
-                        write(table, threshold + 1, nodes[loser, SINCE], value[loser])
-                    root = winner
+                    root = _merged(parent, nodes, root, other, table, value, threshold)
             if scored and (n_touched == 0 or touched[n_touched - 1] != root):
                 touched[n_touched] = root
                 n_touched += 1
@@ -207,10 +217,8 @@ def _sweep(levels, joined, gains, truth, longer, space):
                 elif nodes[root, FIRST] > first:
                     best, first = root, nodes[root, FIRST]
         if outdone:
-            for i in range(ends[threshold + 1]):
-                pixel = order[i]
-                if parent[pixel] == pixel and nodes[pixel, AREA] == area and nodes[pixel, FIRST] > first:
-                    best, first = pixel, nodes[pixel, FIRST]
+            best = _last_largest(order[: ends[threshold + 1]], parent, nodes, best)
+            first = nodes[best, FIRST]
         for i in range(n_touched):
             root = touched[i]
             if parent[root] == root and nodes[root, SEEN] != threshold:
@@ -218,16 +226,12 @@ def _sweep(levels, joined, gains, truth, longer, space):
                 x1 = min(nodes[root, X1] + longer, width)
                 y1 = min(nodes[root, Y1] + longer, height)
                 found = overlap(truth, nodes[root, X0], nodes[root, Y0], x1, y1)
-                if nodes[root, SINCE] < 0:
-                    value[root], nodes[root, SINCE] = found, threshold
-                elif found != value[root]:
+                if nodes[root, SINCE] >= 0 and found != value[root]:
                     write(table, threshold + 1, nodes[root, SINCE], value[root])
+                if nodes[root, SINCE] < 0 or found != value[root]:
                     value[root], nodes[root, SINCE] = found, threshold
         if best >= 0:
-            boxes[threshold, 0] = nodes[best, X0]
-            boxes[threshold, 1] = nodes[best, Y0]
-            boxes[threshold, 2] = nodes[best, X1]
-            boxes[threshold, 3] = nodes[best, Y1]
+            boxes[threshold] = nodes[best, X0 : Y1 + 1]
             areas[threshold] = area
     if scored:
         for i in range(ends[1]):

@@ -10,7 +10,6 @@ import numpy as np
 from attribeval.metrics.card import Card
 from attribeval.metrics.localisation.energy import energy_inside
 from attribeval.metrics.localisation.truth import Regions, per_region
-from attribeval.metrics.subject import Explained, Subject
 
 
 def energy_in_box(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
@@ -47,6 +46,5 @@ class EnergyInBox(Regions):
         needs=("boxes",),
     )
 
-    def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
-        """As `energy_in_box`, (N,)."""
-        return energy_in_box(explained.heat, prepared)
+    def measure(self, heat: np.ndarray, region: np.ndarray) -> float:
+        return energy_inside(heat, region)

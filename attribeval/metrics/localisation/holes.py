@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from attribeval.metrics.localisation.component_tree import AREA, FIRST, SINCE, X0, X1, Y0, Y1, compiled, find_root, join
+from attribeval.metrics.compiled import compiled
+from attribeval.metrics.localisation.component_tree import SINCE, X0, X1, Y0, Y1, alone, find_root, join
 from attribeval.metrics.localisation.lifetimes import overlap, read, write
 
 
@@ -88,12 +89,7 @@ def best_hole_overlaps(size, ground, surface, pits, truth, space):
             x = pixel - (y + 1) * row - 1
             parent[pixel] = pixel
             nodes[pixel, SINCE] = -1
-            nodes[pixel, AREA] = 1
-            nodes[pixel, FIRST] = pixel
-            nodes[pixel, X0] = x
-            nodes[pixel, Y0] = y
-            nodes[pixel, X1] = x + 1
-            nodes[pixel, Y1] = y + 1
+            alone(nodes, pixel, x, y)
             root = pixel
             for step in (-row, -1, 1, row):
                 if parent[pixel + step] >= 0:

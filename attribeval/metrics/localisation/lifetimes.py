@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attribeval.metrics.localisation.component_tree import compiled
+from attribeval.metrics.compiled import compiled
 
 
 @compiled

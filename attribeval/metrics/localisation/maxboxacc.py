@@ -108,37 +108,12 @@ def hits(
     return result
 
 
-def max_box_acc(hits: np.ndarray) -> tuple[float, int]:
-    """MaxBoxAcc (V1): the best accuracy over all thresholds (Choe et al. 2020, eq. 5).
-
-    The threshold is chosen on the very images that are scored, an oracle, as the paper defines it: this asks how good
-    the map could be, not how good a box-drawing system would be. `bootstrap_interval(hits, "max_mean")` chooses it
-    again in every resample.
-
-    Args:
-        hits: bool (N, T): row per image, column per threshold, as `hits()` returns.
-
-    Returns:
-        accuracy: 0 to 1.
-        threshold: The level t that reaches it (0..255, foreground is level > t); of several the lowest.
-
-    Raises:
-        AttribevalError: If `hits` is not a bool array (N, T) with at least one image and one threshold.
-    """
-    hits = np.asarray(hits)
-    if hits.ndim != 2 or hits.dtype != bool or hits.size == 0:
-        raise AttribevalError(f"Expected hits as a bool array (N, T), N >= 1. Received: {hits.dtype} {hits.shape}.")
-    accuracies = hits.mean(axis=0)
-    threshold = int(accuracies.argmax())
-    return float(accuracies[threshold]), threshold
-
-
 def predicted_boxes(heatmaps: Sequence[np.ndarray], threshold: int) -> np.ndarray:
     """The boxes that are drawn round maps at one threshold, for pictures.
 
     Args:
         heatmaps: N maps (H, W).
-        threshold: Level 0..255, such as `max_box_acc` chooses or a table of WSOL names.
+        threshold: Level 0..255, such as a table of WSOL names.
 
     Returns:
         int32 (N, 4): edges in pixels, half-open; 0, 0, 0, 0 where nothing is above the threshold.

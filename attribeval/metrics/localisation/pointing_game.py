@@ -13,7 +13,6 @@ from attribeval.datasets.samples import Samples
 from attribeval.metrics.card import Card
 from attribeval.metrics.localisation.pointing import TOLERANCE, pointing_hit
 from attribeval.metrics.localisation.truth import Regions, per_region
-from attribeval.metrics.subject import Explained, Subject
 
 
 def pointing_game(maps: np.ndarray, regions: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
@@ -61,9 +60,8 @@ class PointingGame(Regions):
         super().__post_init__()
         check_positive("tolerance", self.tolerance)
 
-    def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
-        """As `pointing_game`, (N,)."""
-        return pointing_game(explained.heat, prepared, self.tolerance)
+    def measure(self, heat: np.ndarray, region: np.ndarray) -> float:
+        return pointing_hit(heat, region, self.tolerance)
 
     def centre(self, samples: Samples, size: tuple[int, int]) -> np.ndarray:
         """What a map scores that is highest in the middle of each image, whatever the image and the model.

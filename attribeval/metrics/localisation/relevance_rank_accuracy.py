@@ -10,7 +10,6 @@ import numpy as np
 from attribeval.metrics.card import Card
 from attribeval.metrics.localisation.energy import relevance_rank
 from attribeval.metrics.localisation.truth import Regions, per_region
-from attribeval.metrics.subject import Explained, Subject
 
 
 def relevance_rank_accuracy(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
@@ -51,6 +50,5 @@ class RelevanceRank(Regions):
         needs=("boxes",),
     )
 
-    def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
-        """As `relevance_rank_accuracy`, (N,)."""
-        return relevance_rank_accuracy(explained.heat, prepared)
+    def measure(self, heat: np.ndarray, region: np.ndarray) -> float:
+        return relevance_rank(heat, region)

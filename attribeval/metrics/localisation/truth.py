@@ -12,7 +12,7 @@ from attribeval.common.options import check_choice
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.metrics.localisation.boxes import fill_boxes
-from attribeval.metrics.subject import Subject, checked_maps
+from attribeval.metrics.subject import Explained, Subject, checked_maps
 
 
 def per_image(maps: np.ndarray, truths: list, score: Callable[[np.ndarray, Any], float]) -> np.ndarray:
@@ -82,6 +82,14 @@ class Regions:
         if self.truth == "boxes":
             return np.stack([fill_boxes(boxes, size) for boxes in samples.boxes_at(size)])
         return np.stack([samples.mask_at(item, size) == 1 for item in range(len(samples))])
+
+    def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
+        """As the function of the same name, (N,)."""
+        return per_region(explained.heat, prepared, self.measure)
+
+    def measure(self, heat: np.ndarray, region: np.ndarray) -> float:
+        """The function's number for one map (H, W) and its object's pixels."""
+        raise NotImplementedError
 
 
 def known(subject: Subject) -> Samples:

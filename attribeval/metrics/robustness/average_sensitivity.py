@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from attribeval.metrics.card import Card
-from attribeval.metrics.robustness.distances import distances, norms, ratio
-from attribeval.metrics.robustness.neighbourhood import Neighbourhood, checked_neighbour_maps
-from attribeval.metrics.subject import Explained, Subject, checked_maps
+from attribeval.metrics.robustness.neighbourhood import Neighbourhood, sensitivities
+from attribeval.metrics.subject import Subject
 
 
 def average_sensitivity(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.ndarray:
@@ -32,9 +31,7 @@ def average_sensitivity(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.ndar
     Raises:
         AttribevalError: If shapes do not match, or a map is not finite (naming it).
     """
-    maps = checked_maps(maps, channels=True)
-    neighbour_maps = checked_neighbour_maps(maps, neighbour_maps)
-    return ratio(distances(maps, neighbour_maps).mean(1), norms(maps))
+    return sensitivities(maps, neighbour_maps).mean(1)
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class AverageSensitivity(Neighbourhood):
         needs=("explain",),
     )
 
-    def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
-        """As `average_sensitivity`, (N,); NaN also for images that were not judged or have one value only."""
-        maps = self.maps(subject, explained)
-        return self.finish(average_sensitivity(explained.values[: self.images], maps), subject)
+    def judge(
+        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
+    ) -> np.ndarray:
+        return average_sensitivity(maps, neighbour_maps)

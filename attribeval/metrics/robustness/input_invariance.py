@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -70,26 +70,13 @@ class ShiftedClassifier(Classifier):
             model,
             preprocess=_shifted(classifier.preprocess, self._shift),
             target_layer=None if target is None else f"{classifier.model.name}/{target}",
-            score=classifier.score,
-            task=classifier.asked_task,
-            output=classifier.output,
-            precision=classifier.precision,
+            reading=replace(classifier.reading, inputs=None),
         )
 
     def shift_by(self, shift: float) -> ShiftedClassifier:
         """Set c, in units of the network's input."""
         self._shift.assign(shift)
         return self
-
-
-def shifted_classifier(classifier: Classifier, shift: float) -> ShiftedClassifier:
-    """A new `ShiftedClassifier` with f₂(x + c) = f(x).
-
-    Args:
-        classifier: f.
-        shift: c, in units of the network's input.
-    """
-    return ShiftedClassifier(classifier).shift_by(shift)
 
 
 _seconds: weakref.WeakKeyDictionary[Classifier, ShiftedClassifier] = weakref.WeakKeyDictionary()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from attribeval.metrics.robustness.neighbourhood import (
     checked_neighbour_maps,
     spans,
 )
-from attribeval.metrics.subject import Explained, Subject, checked_maps
+from attribeval.metrics.subject import Subject, checked_maps
 
 
 def local_lipschitz(
@@ -92,9 +92,7 @@ class LocalLipschitz(Neighbourhood):
         if not isinstance(self.relative, bool):
             raise AttribevalError(f"Expected relative to be True or False. Received: {self.relative!r}.")
 
-    def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
-        """As `local_lipschitz`, (N,); NaN also for images that were not judged."""
-        judged = slice(self.images)
-        maps = self.maps(subject, explained)
-        scores = local_lipschitz(explained.values[judged], maps, subject.images[judged], prepared, self.relative)
-        return self.finish(scores, subject)
+    def judge(
+        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
+    ) -> np.ndarray:
+        return local_lipschitz(maps, neighbour_maps, subject.images[: self.images], neighbours, self.relative)

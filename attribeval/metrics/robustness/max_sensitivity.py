@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from attribeval.metrics.card import Card
-from attribeval.metrics.robustness.distances import distances, norms, ratio
-from attribeval.metrics.robustness.neighbourhood import Neighbourhood, checked_neighbour_maps
-from attribeval.metrics.subject import Explained, Subject, checked_maps
+from attribeval.metrics.robustness.neighbourhood import Neighbourhood, sensitivities
+from attribeval.metrics.subject import Subject
 
 
 def max_sensitivity(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.ndarray:
@@ -25,19 +24,15 @@ def max_sensitivity(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.ndarray:
     (`draw_neighbours`).
 
     Args:
-        maps: φ(x), (N, H, W) or (N, H, W, C), signed as the method gave them.
-        neighbour_maps: φ(x + δ) for S neighbours of each image, (N, S, ...), for the same class and with the same
-            random numbers.
+        maps, neighbour_maps: As of `average_sensitivity`.
 
     Returns:
-        float64 (N,), 0 or more, low is robust. NaN for a map of zeros, relative to which no change has a size.
+        float64 (N,), 0 or more, low is robust. NaN for a map of zeros.
 
     Raises:
-        AttribevalError: If shapes do not match, or a map is not finite (naming it).
+        AttribevalError: As `average_sensitivity`.
     """
-    maps = checked_maps(maps, channels=True)
-    neighbour_maps = checked_neighbour_maps(maps, neighbour_maps)
-    return ratio(distances(maps, neighbour_maps).max(1), norms(maps))
+    return sensitivities(maps, neighbour_maps).max(1)
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ class MaxSensitivity(Neighbourhood):
         needs=("explain",),
     )
 
-    def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
-        """As `max_sensitivity`, (N,); NaN also for images that were not judged or have one value only."""
-        maps = self.maps(subject, explained)
-        return self.finish(max_sensitivity(explained.values[: self.images], maps), subject)
+    def judge(
+        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
+    ) -> np.ndarray:
+        return max_sensitivity(maps, neighbour_maps)

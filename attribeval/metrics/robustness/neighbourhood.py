@@ -10,7 +10,8 @@ from attribeval.common.options import check_count, check_positive
 from attribeval.common.seeds import fold, uniform
 from attribeval.errors import AttribevalError
 from attribeval.metrics.judged import of_first
-from attribeval.metrics.subject import Explained, Subject
+from attribeval.metrics.robustness.distances import distances, norms, ratio
+from attribeval.metrics.subject import Explained, Subject, checked_maps
 
 _STREAM = 7_000_000  # far from the indices that methods fold, or SmoothGrad's noise would be this noise
 
@@ -99,10 +100,28 @@ class Neighbourhood:
 
         return explained.share(self._key("maps of neighbours"), compute)
 
-    def finish(self, scores: np.ndarray, subject: Subject) -> np.ndarray:
-        """One number per image: NaN for images that were not judged, and for those of one value: they have no range."""
-        flat = spans(subject.images[: self.images]) == 0
-        return of_first(np.where(flat, np.nan, scores), len(subject))
+    def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
+        """As the function of the same name, (N,); NaN also for images that were not judged or have one value only."""
+        judged = slice(self.images)
+        scores = self.judge(subject, prepared, explained.values[judged], self.maps(subject, explained))
+        return of_first(np.where(spans(subject.images[judged]) == 0, np.nan, scores), len(subject))
+
+    def judge(
+        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
+    ) -> np.ndarray:
+        """The function's numbers for the judged images, (n,)."""
+        raise NotImplementedError
+
+
+def sensitivities(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.ndarray:
+    """‖φ(x + δ) − φ(x)‖ / ‖φ(x)‖ of each neighbour, float64 (N, S); NaN for a map of zeros.
+
+    Raises:
+        AttribevalError: If shapes do not match, or a map is not finite (naming it).
+    """
+    maps = checked_maps(maps, channels=True)
+    neighbour_maps = checked_neighbour_maps(maps, neighbour_maps)
+    return ratio(distances(maps, neighbour_maps), norms(maps)[:, None])
 
 
 def checked_neighbour_maps(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.ndarray:

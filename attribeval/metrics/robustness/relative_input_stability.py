@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from attribeval.metrics.card import Card
 from attribeval.metrics.robustness.distances import relative_change
 from attribeval.metrics.robustness.stability import Stability, checked_all, largest_kept, same_class
-from attribeval.metrics.subject import Explained, Subject
+from attribeval.metrics.subject import Subject
 
 
 def relative_input_stability(
@@ -72,11 +72,8 @@ class RelativeInputStability(Stability):
         needs=("explain",),
     )
 
-    def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
-        """As `relative_input_stability`, (N,); NaN also for images that were not judged or have one value only."""
-        judged = slice(self.images)
-        scores = relative_input_stability(
-            explained.values[judged], self.maps(subject, explained), subject.images[judged], prepared,
-            same_class(*self.logits(subject)), self.floor, self.epsilon,
-        )  # fmt: skip
-        return self.finish(scores, subject)
+    def judge(
+        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
+    ) -> np.ndarray:
+        images, kept = subject.images[: self.images], same_class(*self.logits(subject))
+        return relative_input_stability(maps, neighbour_maps, images, neighbours, kept, self.floor, self.epsilon)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from attribeval.metrics.card import Card
 from attribeval.metrics.robustness.distances import distances, relative_change
 from attribeval.metrics.robustness.stability import Stability, checked_all, largest_kept, same_class
-from attribeval.metrics.subject import Explained, Subject
+from attribeval.metrics.subject import Subject
 
 
 def relative_output_stability(
@@ -68,10 +68,7 @@ class RelativeOutputStability(Stability):
         needs=("explain",),
     )
 
-    def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
-        """As `relative_output_stability`, (N,); NaN also for images that were not judged or have one value only."""
-        maps = self.maps(subject, explained)
-        scores = relative_output_stability(
-            explained.values[: self.images], maps, *self.logits(subject), self.floor, self.epsilon
-        )
-        return self.finish(scores, subject)
+    def judge(
+        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
+    ) -> np.ndarray:
+        return relative_output_stability(maps, neighbour_maps, *self.logits(subject), self.floor, self.epsilon)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.errors import AttribevalError, unknown
-from attribeval.metrics.correlation import pearson
+from attribeval.metrics.correlation import pearson, ranks
 from attribeval.metrics.subject import checked_maps
 
 CELL = 16  # pixels a side, of the histograms
@@ -149,9 +149,7 @@ def check_names(names: str | Sequence[str]) -> list[str]:
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """Mean ranks of each row, float32, which holds the halves of up to eight million pixels exactly."""
-    from scipy.stats import rankdata
-
-    return rankdata(values.reshape(len(values), -1), axis=1).astype(np.float32)
+    return ranks(values.reshape(len(values), -1)).astype(np.float32)
 
 
 def _signed_ranks(maps: np.ndarray) -> np.ndarray:
@@ -176,9 +174,9 @@ def _histograms(maps: np.ndarray) -> np.ndarray:
     maps = _scaled(maps)
     _check_size(maps.shape[1:], _BLOCK * CELL, "hog")
     shape = {"orientations": 9, "pixels_per_cell": (CELL, CELL), "cells_per_block": (_BLOCK, _BLOCK)}
-    ranks = _ranks(np.stack([hog(np.nan_to_num(one), **shape) for one in maps]))
-    ranks[np.isnan(maps[:, 0, 0])] = np.nan
-    return ranks
+    found = _ranks(np.stack([hog(np.nan_to_num(one), **shape) for one in maps]))
+    found[np.isnan(maps[:, 0, 0])] = np.nan
+    return found
 
 
 def _signed(maps: np.ndarray) -> np.ndarray:

@@ -18,12 +18,12 @@ from helpers.leaderboard import InMiddle, card, made_up
 from scipy.stats import kendalltau, permutation_test, rankdata, spearmanr
 
 from attribeval import AttribevalError, Attributer, Evaluator, Result
-from attribeval.attributer import image_seeds
 from attribeval.benchmarks.leaderboard.agreement import kendall_tau, map_correlations, standard_ranks
 from attribeval.benchmarks.leaderboard.memory import PeakMemory
 from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
 from attribeval.benchmarks.leaderboard.procedure import run_leaderboard
 from attribeval.benchmarks.leaderboard.summary import average_ranks, summarise
+from attribeval.common.seeds import image_seeds
 from attribeval.datasets import Samples
 from attribeval.methods.card import Card as MethodCard
 from attribeval.methods.registry import build_method

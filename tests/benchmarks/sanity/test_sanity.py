@@ -12,13 +12,13 @@ from scipy.stats import pearsonr, rankdata, spearmanr
 from scipy.stats import t as student
 
 from attribeval import AttribevalError, Attributer, Evaluator, Result
-from attribeval.attributer import image_seeds
 from attribeval.benchmarks.sanity import procedure
 from attribeval.benchmarks.sanity.data_randomisation import run_data_randomisation, train_pair
 from attribeval.benchmarks.sanity.procedure import run_sanity
 from attribeval.benchmarks.sanity.summary import interval
 from attribeval.benchmarks.sanity.view.tables import sanity_text
 from attribeval.cli import main
+from attribeval.common.seeds import image_seeds
 from attribeval.datasets import Samples, imagenet
 from attribeval.methods.registry import build_method
 from attribeval.metrics.registry import build_benchmark

@@ -16,7 +16,7 @@ from scipy import ndimage
 from attribeval.errors import AttribevalError
 from attribeval.metrics.localisation.boxes import box_error, centred_box, iou, whole_image_box
 from attribeval.metrics.localisation.component_tree import largest_components
-from attribeval.metrics.localisation.maxboxacc import hits, max_box_acc, predicted_boxes, quantise
+from attribeval.metrics.localisation.maxboxacc import hits, predicted_boxes, quantise
 
 EDGES_ONLY = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
 
@@ -265,7 +265,6 @@ def test_map_equal_to_the_box_is_always_right():
         heatmap[y0:y1, x0:x1] = 0.3
     found = hits(heatmaps, boxes, iou_threshold=1.0)
     assert found[:, :255].all() and not found[:, 255].any()
-    assert max_box_acc(found) == (1.0, 0)
 
 
 def test_constant_map_is_never_a_hit():
@@ -278,15 +277,6 @@ def test_hits_at_other_iou_thresholds():
     heatmap[0, :, :3] = 1  # IoU .3 with the whole image
     assert hits(heatmap, [[[0, 0, 10, 10]]], iou_threshold=0.3)[0, :255].all()
     assert not hits(heatmap, [[[0, 0, 10, 10]]], iou_threshold=0.31).any()
-
-
-def test_max_box_acc_by_hand():
-    found = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 1, 1, 1], [1, 0, 1, 0]], bool)
-    assert max_box_acc(found) == (0.75, 1)  # columns 2/4, 3/4, 3/4, 1/4: the lowest of the two best
-    assert max_box_acc(np.zeros((2, 256), bool)) == (0.0, 0)
-    for bad in (np.zeros((0, 256), bool), np.zeros((2, 256)), np.zeros(256, bool)):
-        with pytest.raises(AttribevalError, match="bool array"):
-            max_box_acc(bad)
 
 
 def test_hits_name_bad_input():

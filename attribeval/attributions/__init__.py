@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from attribeval.attributions import map_file
+from attribeval.attributions.outside import checked_classes, checked_maps
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
-from attribeval.sealed import UNREADABLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,12 +26,6 @@ _REDUCTIONS = {
     "sum": lambda v: v.sum(-1),
     "positive_sum": lambda v: np.maximum(v, 0).sum(-1),
 }
-# What a file says in words, and its arrays beside values and targets.
-_ABOUT = (
-    "method", "options", "seconds", "model", "seed", "class_names", "task", "versions",
-    "ids", "paths", "preprocessing", "target_layer", "image_input",
-)  # fmt: skip
-_OPTIONAL = ("completeness_gap", "probabilities")
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,24 +200,11 @@ class Attributions:
         Returns:
             The path, with `.npz` appended if it had neither ending.
         """
-        path = Path(path)
-        path = path if path.suffix in (".npz", ".npy") else path.with_name(path.name + ".npz")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".npy":
-            write_atomic(path, lambda file: np.save(file, self.values, allow_pickle=False))
-            return path
-        arrays: dict[str, Any] = self.arrays()
-        write_atomic(path, lambda file: np.savez_compressed(file, **arrays))
-        return path
+        return map_file.write(self, Path(path))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that a file of `save` holds, by name."""
-        about = {name: getattr(self, name) for name in _ABOUT}
-        arrays = {"values": self.values, "targets": self.targets, "about": np.array(json.dumps(about))}
-        for name in _OPTIONAL:
-            if getattr(self, name) is not None:
-                arrays[name] = getattr(self, name)
-        return arrays
+        return map_file.arrays_of(self)
 
     @classmethod
     def from_array(
@@ -253,30 +233,10 @@ class Attributions:
         Raises:
             AttribevalError: If shapes do not fit, a target is no class index, or a map is not finite (naming it).
         """
-        array = np.array(values)
-        if array.dtype.kind not in "buif" or array.ndim not in (3, 4) or array.size == 0:
-            raise AttribevalError(
-                f"Expected maps as real numbers (N, H, W) or (N, H, W, C). Received: {array.dtype}, {array.shape}."
-            )
-        if array.ndim == 4 and array.shape[1] in (1, 3) and min(array.shape[2:]) > 3:
-            raise AttribevalError(
-                f"Expected channels last, (N, H, W, C). Received: {array.shape}: np.moveaxis(values, 1, -1)."
-            )
-        array = array.astype(np.float32).reshape(*array.shape[:3], -1)
-        bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2, 3)))
-        if bad.size:
-            raise AttribevalError(
-                f"Expected finite maps, within float32. Received NaN or infinity in map {bad[0]}: repair or drop it."
-            )
-        classes = np.asarray(targets)
-        classes = np.full(len(array), classes) if classes.ndim == 0 else classes
-        if classes.shape != (len(array),) or classes.dtype.kind not in "ui" or (classes < 0).any():
-            raise AttribevalError(
-                f"Expected targets as one class index, or {len(array)}. Received: {classes.dtype} of shape "
-                f"{classes.shape}{', some negative' if classes.dtype.kind == 'i' and (classes < 0).any() else ''}."
-            )
+        array = checked_maps(values)
+        classes = checked_classes(targets, len(array))
         names = None if class_names is None else list(class_names)
-        return cls(array, classes.astype(np.int32), method, options or {}, seconds, model, seed=None, class_names=names)
+        return cls(array, classes, method, options or {}, seconds, model, seed=None, class_names=names)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Attributions:
@@ -287,15 +247,4 @@ class Attributions:
         Raises:
             AttribevalError: If the file is missing or not one of ours.
         """
-        if Path(path).suffix == ".npy":
-            raise AttribevalError(
-                f"Expected an .npz file of Attributions.save. Received {path}, an array that does not say which "
-                "classes it explains: use Attributions.from_array(np.load(path), targets, method=...)."
-            )
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                about = json.loads(str(data["about"]))
-                optional = {name: data.get(name) for name in _OPTIONAL}
-                return cls(values=data["values"], targets=data["targets"], **optional, **about)
-        except (TypeError, *UNREADABLE) as error:
-            raise AttribevalError(f"Expected a file written by Attributions.save. Received {path}: {error}.") from error
+        return map_file.read(Path(path), cls)

@@ -1,0 +1,157 @@
+"""What a model says of raw images, asked in micro-batches on one device or on several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from attribeval import progress
+from attribeval.datasets.source import ImageSource
+from attribeval.errors import AttribevalError
+from attribeval.micro_batches import Images, capacity_for, in_order
+from attribeval.models.classifier import Classifier
+from attribeval.models.devices import Copies, devices_of
+from attribeval.models.extra_inputs import Work
+from attribeval.models.preprocessing import preprocessing_name
+from attribeval.models.run_options import tf32
+from attribeval.models.sharing import SharedOut, share_out
+
+
+class Predictor:
+    """A classifier and the devices that it is asked on.
+
+    Args:
+        classifier: The model.
+        batch_size, strategy: As in `Attributer`.
+    """
+
+    def __init__(self, classifier: Classifier, batch_size: int | None = None, strategy: Any = None):
+        self.classifier = classifier
+        if batch_size is not None and batch_size < 1:
+            raise AttribevalError(f"Expected a batch_size of 1 or more. Received: {batch_size}.")
+        self.batch_size = batch_size
+        several = devices_of(strategy)
+        self._copies = Copies(self.classifier.model, several) if several else None
+        if self._copies is not None:
+            self.classifier.use_several_devices()
+
+    def __repr__(self) -> str:
+        grid = self.classifier.target_grid
+        tokens = f" (tokens as {grid[0]} × {grid[1]} places)" if grid else ""
+        one = self.classifier
+        image = f"input {one.image_input!r} beside {', '.join(map(repr, one.extra.names))}, " if one.extra else ""
+        return (
+            f"{type(self).__name__}({one.name!r}, {image}{_counted(one)}, {one.task}, "
+            f"target layer {one.target_layer!r}{tokens}, preprocessing {preprocessing_name(one.preprocess)})"
+        )
+
+    def predict(
+        self,
+        images: Any,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+    ) -> np.ndarray:
+        """The model's output (usually probabilities) on the images, float32 (N, classes).
+
+        As it is, but for one unit, which is read as two classes: 1 − p and p of a sigmoid, −z and z of a logit.
+        `extra` as in `explain`.
+        """
+        source = ImageSource(images, self.classifier.input_shape)
+        rows = self.classifier.extra.read(extra, len(source))
+        parts: dict[int, np.ndarray] = {}
+
+        def work(raw: np.ndarray, x: Any, start: int, capacity: int) -> None:
+            parts[start] = self.classifier.forward(x)[1].numpy()
+
+        self._in_batches(source, batch_size, "predict", progress, rows.in_order(work))
+        return _in_order(parts)
+
+    def answer(
+        self, images: Any, *, extra: Mapping[str, Any] | None = None, batch_size: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and probabilities of raw images, from one pass of the model over each.
+
+        Args:
+            images, extra, batch_size: As in `explain`.
+
+        Returns:
+            The scores that are explained (logits, unless the Attributer was made with `score="output"`), and the
+            probabilities: the model's output, or what softmax or sigmoid make of its logits; of a regression the scores
+            again. float32 (N, classes) each.
+        """
+        source = ImageSource(images, self.classifier.input_shape)
+        rows = self.classifier.extra.read(extra, len(source))
+        scores: dict[int, np.ndarray] = {}
+        outputs: dict[int, np.ndarray] = {}
+
+        def work(raw: np.ndarray, x: Any, start: int, capacity: int) -> None:
+            score, output = self.classifier.forward(x)
+            scores[start] = score.numpy().astype(np.float32)
+            outputs[start] = self.classifier.task.probabilities(score, output).numpy().astype(np.float32)
+
+        self._in_batches(source, batch_size, "answer", False, rows.in_order(work))
+        return _in_order(scores), _in_order(outputs)
+
+    def capacity(self, images: Any, batch_size: int | None = None) -> int | None:
+        """How many images the model takes at a time; None where several devices share them out.
+
+        Args:
+            images, batch_size: As in `explain`.
+        """
+        if self._copies is not None:
+            return None
+        return self._capacity(ImageSource(images, self.classifier.input_shape), batch_size)
+
+    def read(self, images: Any) -> np.ndarray:
+        """The raw images as `explain` sees them: read, resized, checked; float32 (N, H, W, C)."""
+        source = ImageSource(images, self.classifier.input_shape)
+        return np.array(source.load(0, len(source)))
+
+    def _capacity(self, source: Images, batch_size: int | None) -> int:
+        return capacity_for(source.shape, batch_size if batch_size is not None else self.batch_size)
+
+    def _in_batches(
+        self,
+        source: Images,
+        batch_size: int | None,
+        what: str,
+        show: bool | None,
+        work: Work,
+        finish: Callable[[], None] = lambda: None,
+        prepare: Callable[[np.ndarray, int], Any] | None = None,
+        one_device: bool = False,
+    ) -> None:
+        """Call `work` for every micro-batch (see `micro_batches.in_order`), and `finish()` at the end.
+
+        With several devices (unless `one_device`) both are called by a thread of each.
+        """
+        capacity = self._capacity(source, batch_size)
+        prepare = prepare or (lambda raw, start: self.classifier.prepare(raw))
+        with progress.bar(len(source), what, show) as bar, tf32(self.classifier.precision == "tf32"):
+            if self._copies is None or one_device:
+                in_order(source, capacity, prepare, work, bar.update, one_reader=not self.classifier.going_in.by_graph)
+                finish()
+                return
+            self._copies.update()
+            batches = SharedOut(len(source), capacity, source.load, ahead=len(self._copies.devices))
+
+            def there(raw: np.ndarray, start: int, capacity: int) -> None:
+                work(raw, prepare(raw, start), start, capacity)
+
+            share_out(self._copies, batches, there, finish, bar.update)
+
+
+def _counted(classifier: Classifier) -> str:
+    """How many columns the scores have, and what they are."""
+    kind = {"regression": "quantit", "score": "score"}.get(classifier.task.name, "class")
+    ending = {"quantit": ("y", "ies"), "score": ("", "s"), "class": ("", "es")}[kind][classifier.classes != 1]
+    return f"{classifier.classes} {kind}{ending}"
+
+
+def _in_order(parts: dict[int, np.ndarray]) -> np.ndarray:
+    """Parts by the number of their first image, put together."""
+    return np.concatenate([parts[start] for start in sorted(parts)])
