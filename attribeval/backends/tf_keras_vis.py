@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,8 +16,15 @@ from attribeval.methods.batch import Batch
 from attribeval.methods.moments import check_noise
 
 
-def _visualiser(cls: type, batch: Batch) -> Any:
-    """A tf-keras-vis object on a copy of the model whose last activation is linear, checked to give our logits."""
+def _visualiser(kind: str, batch: Batch) -> Any:
+    """A tf-keras-vis object ("module.Class"), made once per batch."""
+    module, name = kind.split(".")
+    cls = getattr(importlib.import_module(f"tf_keras_vis.{module}"), name)
+    return batch.share(("tf_keras_vis", kind), lambda: _made(cls, batch))
+
+
+def _made(cls: type, batch: Batch) -> Any:
+    """One on a copy of the model whose last activation is linear, checked to give our logits."""
     from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
 
     classifier = batch.classifier
@@ -52,10 +60,7 @@ class Gradient:
 
     def attribute(self, batch: Batch) -> Any:
         """Return d logit / d input, (B, H, W, C)."""
-        from tf_keras_vis.saliency import Saliency
-
-        saliency = batch.share(("tf_keras_vis", "saliency"), lambda: _visualiser(Saliency, batch))
-        return saliency(
+        return _visualiser("saliency.Saliency", batch)(
             _score(batch.targets), batch.x, keepdims=True, gradient_modifier=lambda g: g, normalize_map=False
         )
 
@@ -79,10 +84,7 @@ class SmoothGrad:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the mean gradient of noisy copies, (B, H, W, C)."""
-        from tf_keras_vis.saliency import Saliency
-
-        saliency = batch.share(("tf_keras_vis", "saliency"), lambda: _visualiser(Saliency, batch))
-        return saliency(
+        return _visualiser("saliency.Saliency", batch)(
             _score(batch.targets),
             batch.x,
             smooth_samples=self.samples,
@@ -121,14 +123,19 @@ class GradCAM:
         layer: Name of the layer; None takes the last spatial output.
     """
 
+    kind: ClassVar[str] = "gradcam.Gradcam"
     layer: str | None = None
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1)."""
-        from tf_keras_vis.gradcam import Gradcam
+        return _cam(batch, _visualiser(self.kind, batch), self.layer, _score(batch.targets))
 
-        gradcam = batch.share(("tf_keras_vis", "gradcam"), lambda: _visualiser(Gradcam, batch))
-        return _cam(batch, gradcam, self.layer, _score(batch.targets))
+
+@dataclass(frozen=True)
+class LayerCAM(GradCAM):
+    """`tf_keras_vis.layercam.Layercam`; option as of `GradCAM`."""
+
+    kind: ClassVar[str] = "layercam.Layercam"
 
 
 @dataclass(frozen=True)
@@ -146,32 +153,12 @@ class GradCAMPlusPlus:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1)."""
-        from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
 
         def score(output: Any) -> Any:
             scores = tf.gather(output, batch.targets, axis=1, batch_dims=1)
             return scores - tf.stop_gradient(scores)
 
-        visualiser = batch.share(("tf_keras_vis", "gradcam++"), lambda: _visualiser(GradcamPlusPlus, batch))
-        return _cam(batch, visualiser, self.layer, score)
-
-
-@dataclass(frozen=True)
-class LayerCAM:
-    """`tf_keras_vis.layercam.Layercam`.
-
-    Attributes:
-        layer: Name of the layer; None takes the last spatial output.
-    """
-
-    layer: str | None = None
-
-    def attribute(self, batch: Batch) -> Any:
-        """Return the class activation map, (B, H, W, 1)."""
-        from tf_keras_vis.layercam import Layercam
-
-        layercam = batch.share(("tf_keras_vis", "layercam"), lambda: _visualiser(Layercam, batch))
-        return _cam(batch, layercam, self.layer, _score(batch.targets))
+        return _cam(batch, _visualiser("gradcam_plus_plus.GradcamPlusPlus", batch), self.layer, score)
 
 
 @dataclass(frozen=True)
@@ -192,8 +179,6 @@ class ScoreCAM:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1)."""
-        from tf_keras_vis.scorecam import Scorecam
-
         classifier = batch.classifier
         if classifier.score != "logit" or classifier.link == "sigmoid":
             raise AttribevalError(
@@ -201,7 +186,7 @@ class ScoreCAM:
                 f"Received: score={classifier.score!r} of a model that ends in {classifier.link}: "
                 "use our own engine (backend=None)."
             )
-        scorecam = batch.share(("tf_keras_vis", "scorecam"), lambda: _visualiser(Scorecam, batch))
+        scorecam = _visualiser("scorecam.Scorecam", batch)
         scorecam.model.predict = functools.partial(type(scorecam.model).predict, scorecam.model, verbose=0)  # its copy
         return _cam(
             batch, scorecam, self.layer, _score(batch.targets), batch_size=batch.capacity, max_N=self.max_channels

@@ -8,18 +8,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import Fill
-from attribeval.common.options import check_count
+from attribeval.common.options import check_count, check_share
 from attribeval.common.seeds import generators
-from attribeval.errors import AttribevalError
 from attribeval.methods.anchor_search import PULL, Search, answered
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.segments import Regions, check_regions
+from attribeval.methods.segments import OfSegments
 
 
 @dataclass(frozen=True)
-class Anchors:
+class Anchors(OfSegments):
     """Anchors (Ribeiro et al. 2018): segments that suffice for the prediction, whichever others are hidden.
 
     The anchor's segments carry its precision, the estimated probability that the prediction is the target while they
@@ -28,9 +26,6 @@ class Anchors:
     threshold, the best one is returned with its lower precision.
 
     Attributes:
-        segments: About how many superpixels; None takes 50, fewer in an image of under 450 pixels.
-        segmentation: "slic", "quickshift" or "grid".
-        fill: What replaces a hidden segment, in raw image space.
         threshold: Precision that an anchor must have.
         delta: One minus the confidence of the search.
         tolerance: Difference of precision that need not be told apart.
@@ -39,9 +34,6 @@ class Anchors:
         samples: Perturbed images per size at most, and again for each check of a candidate.
     """
 
-    segments: int | None = None
-    segmentation: str = "slic"
-    fill: Fill = "mean"
     threshold: float = 0.95
     delta: float = 0.05
     tolerance: float = 0.15
@@ -62,18 +54,16 @@ class Anchors:
     )
 
     def __post_init__(self) -> None:
-        check_regions(self.segmentation, self.segments, self.fill)
+        super().__post_init__()
         for name in ("threshold", "delta", "tolerance"):
-            value = getattr(self, name)
-            if not 0 < value < 1:
-                raise AttribevalError(f"Expected {name} between 0 and 1. Received: {value!r}.")
+            check_share(name, getattr(self, name))
         check_count("beam", self.beam, 1)
         check_count("max_size", self.max_size, 1)
         check_count("samples", self.samples, PULL)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the precision on the pixels of the anchor, (B, H, W, 1), between 0 and 1."""
-        regions = Regions(batch, self.segmentation, self.segments, self.fill)
+        regions = self.regions(batch)
         searches = {
             i: Search(partial(regions.is_target, i), regions.count(i), generator, self).steps()
             for i, generator in enumerate(generators(batch.seeds))

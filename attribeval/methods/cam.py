@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.enlarge import enlarge
+from attribeval.methods.enlarge import OnLayer
 from attribeval.models.cam_head import check_linear_head, head_error
 
 
 @dataclass(frozen=True)
-class CAM:
+class CAM(OnLayer):
     """Class activation mapping: M(place) = Σ_k w_k f_k(place) (Zhou et al. 2016, equation 2).
 
     w are the weights of the linear layer behind the global average pooling. They are read off as the derivative of the
@@ -21,13 +21,8 @@ class CAM:
     the pooling). The mean of the map over the places of the layer is the logit less its bias. Negative values, which
     speak against the class, stay.
 
-    Attributes:
-        layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
-        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the image.
+    Options: `enlarge.OnLayer`.
     """
-
-    layer: str | None = None
-    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="cam",
@@ -61,7 +56,7 @@ class CAM:
         places = tf.cast(tf.shape(activations)[1] * tf.shape(activations)[2], activations.dtype)
         # Where a ReLU follows the layer, its derivative of 0 takes out what the ReLU takes out.
         coarse = places * tf.reduce_sum(gradients * activations, axis=-1, keepdims=True)
-        return enlarge(batch, coarse, self.layer, self.align)
+        return self.enlarged(batch, coarse)
 
 
 def _same_everywhere(gradients: Any, counted: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from attribeval.methods.batch import Batch
@@ -23,3 +24,20 @@ def enlarge(batch: Batch, maps: Any, layer: str | None, align: bool) -> Any:
     if align:
         return placement.enlarge(batch.classifier, maps, batch.size, layer)
     return batch.resize(maps)
+
+
+@dataclass(frozen=True)
+class OnLayer:
+    """The options of all class activation maps.
+
+    Attributes:
+        layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
+        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the image.
+    """
+
+    layer: str | None = None
+    align: bool = False
+
+    def enlarged(self, batch: Batch, maps: Any) -> Any:
+        """Maps of the layer's cells, (B, h, w, c), at the size of the images."""
+        return enlarge(batch, maps, self.layer, self.align)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.enlarge import enlarge
+from attribeval.methods.enlarge import OnLayer
 
 
 def gradcam_map(activations: Any, gradients: Any) -> Any:
@@ -26,7 +26,7 @@ def gradcam_map(activations: Any, gradients: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class GradCAM:
+class GradCAM(OnLayer):
     """Gradient-weighted class activation mapping (Selvaraju et al. 2017, equations 1 and 2).
 
     The map of the layer is resized bilinearly after the ReLU, so no value is negative; it is not normalised. Like all
@@ -37,13 +37,8 @@ class GradCAM:
     further up and left; in VGG16 where they are drawn), but a trained MobileNet looks between the two, so that aligned
     maps are off by as much or more to the other side.
 
-    Attributes:
-        layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
-        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the image.
+    Options: `enlarge.OnLayer`.
     """
-
-    layer: str | None = None
-    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="gradcam",
@@ -66,4 +61,4 @@ class GradCAM:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1), non-negative, in logits."""
-        return enlarge(batch, gradcam_map(*batch.activations_and_gradient(self.layer)), self.layer, self.align)
+        return self.enlarged(batch, gradcam_map(*batch.activations_and_gradient(self.layer)))

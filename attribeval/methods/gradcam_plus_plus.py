@@ -9,7 +9,7 @@ from attribeval import _tf as tf
 from attribeval.common.options import check_choice
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.enlarge import enlarge
+from attribeval.methods.enlarge import OnLayer
 
 Alphas = Literal["paper", "normalised"]
 
@@ -41,7 +41,7 @@ def gradcam_plus_plus_map(activations: Any, gradients: Any, alphas: Alphas = "pa
 
 
 @dataclass(frozen=True)
-class GradCAMPlusPlus:
+class GradCAMPlusPlus(OnLayer):
     """Grad-CAM with pixel-wise weights for the gradients (Chattopadhay et al. 2018, equations 5, 6 and 19).
 
     tf-keras-vis divides α by its sum over *all* places, those with a negative gradient included, where α may have
@@ -49,14 +49,10 @@ class GradCAMPlusPlus:
     agree where each channel has one gradient for all places, as behind global average pooling.
 
     Attributes:
-        layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
         alphas: "paper" (equation 19) or "normalised" (the authors' code).
-        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the image.
     """
 
-    layer: str | None = None
     alphas: Alphas = "paper"
-    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="gradcam++",
@@ -83,4 +79,4 @@ class GradCAMPlusPlus:
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1), non-negative, in units of 1 / exp(logit)."""
         coarse = gradcam_plus_plus_map(*batch.activations_and_gradient(self.layer), self.alphas)
-        return enlarge(batch, coarse, self.layer, self.align)
+        return self.enlarged(batch, coarse)

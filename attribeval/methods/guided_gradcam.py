@@ -8,20 +8,16 @@ from typing import Any, ClassVar
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
+from attribeval.methods.enlarge import OnLayer
 from attribeval.methods.gradcam import GradCAM
 
 
 @dataclass(frozen=True)
-class GuidedGradCAM:
+class GuidedGradCAM(OnLayer):
     """Guided backprop times the upsampled Grad-CAM, element by element (Selvaraju et al. 2017, section 3.2).
 
-    Attributes:
-        layer: Name or path of Grad-CAM's layer; None takes the last spatial output (`Classifier.target_layer`).
-        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the image.
+    Options: `enlarge.OnLayer`.
     """
-
-    layer: str | None = None
-    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="guided_gradcam",

@@ -7,13 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import Fill, check_fill
 from attribeval.common.options import check_count
 from attribeval.common.seeds import generators
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.descriptions import cells, cells_of
-from attribeval.methods.masking import FILLS, hidden_images
+from attribeval.methods.masking import OfCells, hidden_images
 from attribeval.methods.painting import Painter
 
 _BLOCK = 256  # rows of the kernel matrix held at a time
@@ -74,21 +73,17 @@ def hsic(shown: np.ndarray, values: np.ndarray, width: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class HSIC:
+class HSIC(OfCells):
     """Dependence of the score on each cell of a grid (Novello, Fel & Vigouroux 2022, section 3).
 
     Binary masks hide about half of the cells; a cell's value is the Hilbert-Schmidt independence criterion between
     "shown or hidden" and the score. It is small, not 0, for a cell that does not matter: about 1 / samples.
 
     Attributes:
-        grid_size: Cells along each side of the image.
         samples: Masks per image.
-        fill: What replaces a hidden cell, in raw image space: "black" (the paper's inpainting), "blur", …
     """
 
-    grid_size: int = 8
     samples: int = 500
-    fill: Fill = "black"
 
     card: ClassVar[Card] = Card(
         name="hsic",
@@ -109,9 +104,8 @@ class HSIC:
     )
 
     def __post_init__(self) -> None:
-        check_count("grid_size", self.grid_size, 1)
+        super().__post_init__()
         check_count("samples", self.samples, 2)
-        check_fill(self.fill, allowed=FILLS)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the criterion of each cell, enlarged bilinearly, (B, H, W, 1), between 0 and 1/4."""

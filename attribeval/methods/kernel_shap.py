@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import Fill
 from attribeval.common.options import check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.segments import Regions, check_regions
+from attribeval.methods.segments import OfSegments
 from attribeval.methods.shap_bridge import global_seed
 
 
@@ -52,23 +51,17 @@ def kernel_values(
 
 
 @dataclass(frozen=True)
-class KernelSHAP:
+class KernelSHAP(OfSegments):
     """Shapley values of superpixels by weighted least squares (Lundberg & Lee 2017, section 4.1, theorem 2).
 
     A segment's value is painted on each of its pixels: the values *of the segments* sum to the score of the image
     minus the score of the image with everything filled (exactly; `completeness_gap` says how exactly).
 
     Attributes:
-        segments: About how many superpixels; None takes 50, fewer in an image of under 450 pixels.
-        segmentation: "slic", "quickshift" or "grid".
         samples: Coalitions at most, without the empty and the full one.
-        fill: What replaces a hidden segment, in raw image space.
     """
 
-    segments: int | None = None
-    segmentation: str = "slic"
     samples: int = 1000
-    fill: Fill = "mean"
 
     card: ClassVar[Card] = Card(
         name="kernel_shap",
@@ -90,12 +83,12 @@ class KernelSHAP:
     )
 
     def __post_init__(self) -> None:
-        check_regions(self.segmentation, self.segments, self.fill)
+        super().__post_init__()
         check_count("samples", self.samples, 1)
 
     def attribute(self, batch: Batch) -> Any:
         """Return φ on the pixels of the segments, (B, H, W, 1), in score units."""
-        regions = Regions(batch, self.segmentation, self.segments, self.fill)
+        regions = self.regions(batch)
         values, gaps = [], []
         for i, seed in enumerate(batch.seeds):
             players = regions.count(i)

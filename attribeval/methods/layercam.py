@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.enlarge import enlarge
+from attribeval.methods.enlarge import OnLayer
 
 
 def layercam_map(activations: Any, gradients: Any) -> Any:
@@ -25,19 +25,14 @@ def layercam_map(activations: Any, gradients: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class LayerCAM:
+class LayerCAM(OnLayer):
     """Activations weighted by the positive gradient of their own place (Jiang et al. 2021, section III).
 
     Made for early layers too, where one weight per channel says little. The paper's tanh scaling is for maps of
     several layers that are put together, and is left to who does so.
 
-    Attributes:
-        layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
-        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the image.
+    Options: `enlarge.OnLayer`.
     """
-
-    layer: str | None = None
-    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="layercam",
@@ -59,4 +54,4 @@ class LayerCAM:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1), non-negative, in logits."""
-        return enlarge(batch, layercam_map(*batch.activations_and_gradient(self.layer)), self.layer, self.align)
+        return self.enlarged(batch, layercam_map(*batch.activations_and_gradient(self.layer)))

@@ -12,7 +12,7 @@ from attribeval.common.options import check_choice, check_count, check_positive
 from attribeval.common.seeds import generators
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.segments import Regions, check_regions
+from attribeval.methods.segments import OfSegments
 
 DISTANCES = ("cosine", "euclidean", "cityblock", "hamming")
 
@@ -64,7 +64,7 @@ def fit(shown: np.ndarray, scores: np.ndarray, kernel_width: float, alpha: float
 
 
 @dataclass(frozen=True)
-class LIME:
+class LIME(OfSegments):
     """Local linear surrogate over superpixels (Ribeiro et al. 2016, section 3).
 
     Every segment's coefficient is painted on its pixels. The fit is the `lime` package's; the samples are painted and
@@ -72,8 +72,6 @@ class LIME:
     the logit, unless the Attributer has score="output".
 
     Attributes:
-        segments: About how many superpixels; None takes 50, fewer in an image of under 450 pixels.
-        segmentation: "slic", "quickshift" or "grid".
         samples: Perturbed images per image.
         fill: What replaces a hidden segment, in raw image space ("segment_mean" is the `lime` package's).
         kernel_width: σ of the proximity weights √exp(−d² / σ²).
@@ -81,8 +79,6 @@ class LIME:
         distance: "cosine", "euclidean", "cityblock" or "hamming", between the mask and the mask that shows all.
     """
 
-    segments: int | None = None
-    segmentation: str = "slic"
     samples: int = 1000
     fill: Fill = "segment_mean"
     kernel_width: float = 0.25
@@ -109,7 +105,7 @@ class LIME:
     )
 
     def __post_init__(self) -> None:
-        check_regions(self.segmentation, self.segments, self.fill)
+        super().__post_init__()
         check_count("samples", self.samples, 2)
         check_positive("kernel_width", self.kernel_width)
         check_positive("alpha", self.alpha)  # without it, segments that are always hidden together have no answer
@@ -117,7 +113,7 @@ class LIME:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the coefficients on the pixels of their segments, (B, H, W, 1), in score units."""
-        regions = Regions(batch, self.segmentation, self.segments, self.fill)
+        regions = self.regions(batch)
         shown = [
             draw_masks(generator, self.samples, regions.count(i)) for i, generator in enumerate(generators(batch.seeds))
         ]

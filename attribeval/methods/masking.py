@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from attribeval import _tf as tf
-from attribeval.common.fills import FILLS as ALL_FILLS
-from attribeval.common.fills import Fill, filled
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
+from attribeval.common.options import check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 
-FILLS = tuple(name for name in ALL_FILLS if name != "segment_mean")  # masks here know no segments
 SCORES = ("logit", "probability")
 
 
@@ -34,3 +34,20 @@ def slope_of_score(score: Any, mask: Any) -> Any:
             "method that needs no gradient, such as 'rise'."
         )
     return slope
+
+
+@dataclass(frozen=True)
+class OfCells:
+    """The options of all methods whose masks are grids of cells.
+
+    Attributes:
+        grid_size: Cells along each side of the image.
+        fill: What a hidden pixel fades to, in raw image space: "black" (the papers' choice), "blur", …
+    """
+
+    grid_size: int = 8
+    fill: Fill = "black"
+
+    def __post_init__(self) -> None:
+        check_count("grid_size", self.grid_size, 1)
+        check_fill(self.fill, allowed=PLAIN_FILLS)

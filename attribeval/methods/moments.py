@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -76,6 +77,31 @@ def _some_more(mean: Any, m2: Any, maps: Any, shares: Any) -> tuple[Any, Any]:
     step, shares = own - mean, tf.cast(shares, maps.dtype)
     squares = tf.reduce_sum(tf.square(maps - own), axis=0)
     return mean + step * shares[0], m2 + squares + tf.square(step) * shares[1]
+
+
+@dataclass(frozen=True)
+class NoisyCopies:
+    """The options of all methods that look at a base's maps of noisy copies; those of one base share one pass.
+
+    Attributes:
+        base: The method to wrap.
+        samples: Noisy copies per image.
+        sigma: Standard deviation of the Gaussian noise, as a share of each image's own (max − min).
+        relative: False: sigma is in units of the model's input instead.
+    """
+
+    least: ClassVar[int] = 1  # samples
+    base: Method
+    samples: int = 15
+    sigma: float = 0.15
+    relative: bool = True
+
+    def __post_init__(self) -> None:
+        check_noise(self.samples, self.sigma, self.least)
+
+    def moments(self, batch: Batch) -> Moments:
+        """See `moments`."""
+        return moments(batch, self.base, self.samples, self.sigma, self.relative)
 
 
 def check_noise(samples: int, sigma: float, least: int = 1) -> None:

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import Fill, check_fill
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill
 from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.descriptions import windows
-from attribeval.methods.masking import FILLS, SCORES, hidden_images
+from attribeval.methods.masking import SCORES, hidden_images
 from attribeval.methods.painting import Painter
 from attribeval.methods.scores import scores_of
 
@@ -65,7 +65,7 @@ class Occlusion:
             check_count("window", self.window, 1)
         if self.stride is not None:
             check_count("stride", self.stride, 1)
-        check_fill(self.fill, allowed=FILLS)
+        check_fill(self.fill, allowed=PLAIN_FILLS)
         check_choice("score", self.score, SCORES)
 
     def _geometry(self, size: tuple[int, int]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import FILLS, Fill, check_fill
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill
 from attribeval.common.options import check_count
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
@@ -65,7 +65,7 @@ class PartitionSHAP:
     )
 
     def __post_init__(self) -> None:
-        check_fill(self.fill, allowed=[name for name in FILLS if name != "segment_mean"])
+        check_fill(self.fill, allowed=PLAIN_FILLS)
         check_count("samples", self.samples, 4)
 
     def attribute(self, batch: Batch) -> Any:

@@ -8,14 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from attribeval import _tf as tf
-from attribeval.common.fills import Fill, check_fill
-from attribeval.common.options import check_choice, check_count
+from attribeval.common.options import check_choice, check_count, check_share
 from attribeval.common.seeds import generators
-from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.descriptions import shifted_cells
-from attribeval.methods.masking import FILLS, SCORES, hidden_images
+from attribeval.methods.masking import SCORES, OfCells, hidden_images
 from attribeval.methods.painting import Painter
 
 
@@ -67,7 +65,7 @@ def draw_masks(generator: np.random.Generator, count: int, grid: int, p: float, 
 
 
 @dataclass(frozen=True)
-class RISE:
+class RISE(OfCells):
     """Mean score of masked images, each weighed by how much it shows of the pixel (Petsiuk et al. 2018, equation 6).
 
     S(pixel) = Σ score(image ⊙ mask) · mask(pixel) / (N · p): the expected score given that the pixel is shown. It is
@@ -85,7 +83,6 @@ class RISE:
     samples: int = 1000
     grid_size: int = 7
     p: float = 0.5
-    fill: Fill = "black"
     score: str = "probability"
 
     card: ClassVar[Card] = Card(
@@ -104,11 +101,9 @@ class RISE:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("samples", self.samples, 1)
-        check_count("grid_size", self.grid_size, 1)
-        if not isinstance(self.p, (int, float)) or not 0 < self.p < 1:
-            raise AttribevalError(f"Expected p between 0 and 1. Received: {self.p!r}.")
-        check_fill(self.fill, allowed=FILLS)
+        check_share("p", self.p)
         check_choice("score", self.score, SCORES)
 
     def attribute(self, batch: Batch) -> Any:

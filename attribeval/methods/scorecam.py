@@ -11,14 +11,14 @@ from attribeval import _tf as tf
 from attribeval.common.options import check_choice, check_count
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.enlarge import enlarge
+from attribeval.methods.enlarge import OnLayer
 from attribeval.models.placement import interpolation
 
 Weights = Literal["probability", "softmax"]
 
 
 @dataclass(frozen=True)
-class ScoreCAM:
+class ScoreCAM(OnLayer):
     """Activation maps weighted by what the model says of the image seen through each of them (Wang et al. 2020).
 
     Each channel is upsampled, scaled to 0 … 1 by its own smallest and largest value, and multiplied with the model's
@@ -27,20 +27,15 @@ class ScoreCAM:
     weight 0, as in the authors' code.
 
     Attributes:
-        layer: Name or path of the layer; None takes the last spatial output (`Classifier.target_layer`).
         weights: "probability": the probability of the class on the masked image, as in the authors' code and
             tf-keras-vis. "softmax": the softmax over the channels of the class's scores, as in the paper's algorithm 1
             (the score of its baseline cancels).
         max_channels: Look only at the channels whose activations vary most over the image ("Faster Score-CAM"); None
             looks at all.
-        align: Draw each cell where the middle of what it sees lies, by strides and paddings, not evenly over the
-            image; the masks, too.
     """
 
-    layer: str | None = None
     weights: Weights = "probability"
     max_channels: int | None = None
-    align: bool = False
 
     card: ClassVar[Card] = Card(
         name="scorecam",
@@ -73,7 +68,7 @@ class ScoreCAM:
         scores[used] = self._masked_scores(batch, activations, *np.nonzero(used))
         weights = _softmax(scores, used) if self.weights == "softmax" else scores
         coarse = tf.nn.relu(tf.einsum("bhwk,bk->bhw", activations, weights))[..., None]
-        return enlarge(batch, coarse, self.layer, self.align)
+        return self.enlarged(batch, coarse)
 
     def _channels(self, activations: np.ndarray) -> np.ndarray:
         """Which channels of each image make a mask, bool (B, K)."""

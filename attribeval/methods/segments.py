@@ -76,12 +76,6 @@ class Segmentation:
         return np.unique(found, return_inverse=True)[1].reshape(height, width)
 
 
-def check_regions(segmentation: str, segments: int | None, fill: Fill) -> None:
-    """Refuse bad options that all methods on segments have in common."""
-    Segmentation(segmentation, segments)
-    check_fill(fill)
-
-
 class Regions:
     """The segments of the images of a batch, and the scores of the images with some of them hidden.
 
@@ -119,20 +113,8 @@ class Regions:
         """Number of segments of image i."""
         return int(self.labels[i].max()) + 1
 
-    def paint(self, i: int, shown: np.ndarray) -> np.ndarray:
-        """Image i with some segments hidden.
-
-        Args:
-            i: Which image of the batch.
-            shown: Which segments are to be seen, bool (M, S).
-
-        Returns:
-            float32 (M, H, W, C).
-        """
-        return np.where(shown[:, self.labels[i]][..., None], self._batch.raw[i], self.hidden[i])
-
     def scores(self, i: int, shown: np.ndarray) -> np.ndarray:
-        """The target's score of image i with some segments hidden, float64 (M,); `shown` as in `paint`."""
+        """The target's score of image i with some segments hidden, float64 (M,); `shown`: bool (M, S)."""
         return self._answers("logit", {i: shown})[i]
 
     def all_scores(self, shown: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -140,7 +122,7 @@ class Regions:
         return list(self._answers("logit", dict(enumerate(shown))).values())
 
     def is_target(self, i: int, shown: np.ndarray) -> np.ndarray:
-        """Whether the model still predicts the target of image i, bool (M,); `shown` as in `paint`."""
+        """Whether the model still predicts the target of image i, bool (M,); `shown` as in `scores`."""
         return self.are_targets({i: shown})[i]
 
     def are_targets(self, shown: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
@@ -164,3 +146,26 @@ class Regions:
             return (np.pad(shown[i][rows], ((0, 0), (0, width - self.count(i)))),)
 
         return self._painter.answers(answer, {i: len(one) for i, one in shown.items()}, describe)
+
+
+@dataclass(frozen=True)
+class OfSegments:
+    """The options of all methods on superpixels.
+
+    Attributes:
+        segments: About how many superpixels; None takes 50, fewer in an image of under 450 pixels.
+        segmentation: "slic", "quickshift" or "grid".
+        fill: What replaces a hidden segment, in raw image space.
+    """
+
+    segments: int | None = None
+    segmentation: str = "slic"
+    fill: Fill = "mean"
+
+    def __post_init__(self) -> None:
+        Segmentation(self.segmentation, self.segments)
+        check_fill(self.fill)
+
+    def regions(self, batch: Batch) -> Regions:
+        """The segments of the images of a batch."""
+        return Regions(batch, self.segmentation, self.segments, self.fill)

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
-from attribeval.common.fills import FILLS, Fill, check_fill, filled
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
 from attribeval.common.options import FrozenArray
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.models.classifier import Classifier
 
 Reference = Fill | np.ndarray | FrozenArray
-_REFERENCES = tuple(name for name in FILLS if name != "segment_mean")
 _scorers: weakref.WeakKeyDictionary[Classifier, Any] = weakref.WeakKeyDictionary()
 
 
@@ -126,7 +125,7 @@ def read_reference(reference: Any) -> Fill | FrozenArray:
         AttribevalError: If it is none of those.
     """
     if not isinstance(reference, (np.ndarray, FrozenArray)):
-        check_fill(reference, "reference", _REFERENCES)
+        check_fill(reference, "reference", PLAIN_FILLS)
         return reference
     frozen = reference if isinstance(reference, FrozenArray) else FrozenArray(reference, "reference")
     if frozen.values.ndim not in (3, 4) or not len(frozen.values):

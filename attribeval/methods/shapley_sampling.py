@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import Fill
 from attribeval.common.options import check_count
 from attribeval.common.seeds import generators
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.segments import Regions, check_regions
-
-
-def sampled_values(
-    game: Callable[[np.ndarray], np.ndarray], players: int, permutations: int, generator: np.random.Generator
-) -> tuple[np.ndarray, float]:
-    """Mean marginal contribution over random orders (Castro et al. 2009, algorithm ApproShapley, section 3).
-
-    Args:
-        game: From coalitions, bool (M, players), to values, float64 (M,).
-        players: Number of players.
-        permutations: Orders drawn.
-        generator: Where they are drawn from.
-
-    Returns:
-        φ, float64 (players,), and Σφ − (game(all) − game(none)).
-    """
-    orders = Orders(players, permutations, generator)
-    return orders.values(game(orders.coalitions()))
+from attribeval.methods.segments import OfSegments
 
 
 class Orders:
     """Random orders of players, the coalitions that they go through, and what the players are worth on the way.
 
+    The mean marginal contribution over random orders is Castro et al. 2009, algorithm ApproShapley, section 3.
+
     Args:
-        players, permutations, generator: As in `sampled_values`.
+        players: Number of players.
+        permutations: Orders drawn.
+        generator: Where they are drawn from.
     """
 
     def __init__(self, players: int, permutations: int, generator: np.random.Generator):
@@ -52,7 +36,7 @@ class Orders:
         return np.concatenate([np.zeros((1, players), bool), np.ones((1, players), bool), inner.reshape(-1, players)])
 
     def values(self, worth: np.ndarray) -> tuple[np.ndarray, float]:
-        """φ and its gap, see `sampled_values`, from the worth of each coalition (M,)."""
+        """φ, float64 (players,), and Σφ − (all − none), from the worth of each coalition (M,)."""
         (none, everyone), inner = worth[:2], worth[2:].reshape(len(self._ranks), -1)
         ends = np.ones((len(inner), 1))
         gains = np.diff(np.concatenate([none * ends, inner, everyone * ends], axis=1), axis=1)
@@ -61,23 +45,17 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class ShapleySampling:
+class ShapleySampling(OfSegments):
     """Shapley values of superpixels by permutation sampling (Castro et al. 2009; Štrumbelj & Kononenko 2010).
 
     A segment's value is painted on each of its pixels; the values of the segments sum to the score of the image minus
     the score of the image with everything filled.
 
     Attributes:
-        segments: About how many superpixels; None takes 50, fewer in an image of under 450 pixels.
-        segmentation: "slic", "quickshift" or "grid".
         permutations: Orders drawn; each costs as many model evaluations as there are segments, less one.
-        fill: What replaces a hidden segment, in raw image space.
     """
 
-    segments: int | None = None
-    segmentation: str = "slic"
     permutations: int = 20
-    fill: Fill = "mean"
 
     card: ClassVar[Card] = Card(
         name="shapley_sampling",
@@ -99,12 +77,12 @@ class ShapleySampling:
     )
 
     def __post_init__(self) -> None:
-        check_regions(self.segmentation, self.segments, self.fill)
+        super().__post_init__()
         check_count("permutations", self.permutations, 1)
 
     def attribute(self, batch: Batch) -> Any:
         """Return φ on the pixels of the segments, (B, H, W, 1), in score units."""
-        regions = Regions(batch, self.segmentation, self.segments, self.fill)
+        regions = self.regions(batch)
         drawn = [
             Orders(regions.count(i), self.permutations, generator)
             for i, generator in enumerate(generators(batch.seeds))

@@ -6,27 +6,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from attribeval.methods.batch import Batch
-from attribeval.methods.card import Card, Method
-from attribeval.methods.moments import check_noise, moments
+from attribeval.methods.card import Card
+from attribeval.methods.moments import NoisyCopies
 
 
 @dataclass(frozen=True)
-class SmoothGrad:
+class SmoothGrad(NoisyCopies):
     """Mean of a method's maps over noisy copies of the image (Smilkov et al. 2017, section 3).
 
     Smoothgrad, smoothgrad_squared and vargrad of one base share one pass of samples.
 
-    Attributes:
-        base: The method to wrap.
-        samples: Noisy copies per image.
-        sigma: Standard deviation of the Gaussian noise, as a share of each image's own (max − min).
-        relative: False: sigma is in units of the model's input instead.
+    Options: `moments.NoisyCopies`.
     """
-
-    base: Method
-    samples: int = 15
-    sigma: float = 0.15
-    relative: bool = True
 
     card: ClassVar[Card] = Card(
         name="smoothgrad",
@@ -46,9 +37,6 @@ class SmoothGrad:
         signed=True,
     )
 
-    def __post_init__(self) -> None:
-        check_noise(self.samples, self.sigma)
-
     def attribute(self, batch: Batch) -> Any:
         """Return the mean, (B, H, W, C or 1), in the base's units."""
-        return moments(batch, self.base, self.samples, self.sigma, self.relative).mean
+        return self.moments(batch).mean

@@ -6,27 +6,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from attribeval.methods.batch import Batch
-from attribeval.methods.card import Card, Method
-from attribeval.methods.moments import check_noise, moments
+from attribeval.methods.card import Card
+from attribeval.methods.moments import NoisyCopies
 
 
 @dataclass(frozen=True)
-class SmoothGradSquared:
+class SmoothGradSquared(NoisyCopies):
     """Mean of the squares of a method's maps over noisy copies of the image (Hooker et al. 2019, section 4, SG-SQ).
 
     It is the square of SmoothGrad plus VarGrad, and computed so, in one pass with both.
 
-    Attributes:
-        base: The method to wrap.
-        samples: Noisy copies per image.
-        sigma: Standard deviation of the Gaussian noise, as a share of each image's own (max − min).
-        relative: False: sigma is in units of the model's input instead.
+    Options: `moments.NoisyCopies`.
     """
-
-    base: Method
-    samples: int = 15
-    sigma: float = 0.15
-    relative: bool = True
 
     card: ClassVar[Card] = Card(
         name="smoothgrad_squared",
@@ -46,9 +37,6 @@ class SmoothGradSquared:
         signed=False,
     )
 
-    def __post_init__(self) -> None:
-        check_noise(self.samples, self.sigma)
-
     def attribute(self, batch: Batch) -> Any:
         """Return the mean square, (B, H, W, C or 1), non-negative, in the base's units squared."""
-        return moments(batch, self.base, self.samples, self.sigma, self.relative).mean_square
+        return self.moments(batch).mean_square

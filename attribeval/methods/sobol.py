@@ -7,14 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import Fill, check_fill
 from attribeval.common.options import check_count
 from attribeval.common.seeds import generators
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.descriptions import cells, cells_of
-from attribeval.methods.masking import FILLS, hidden_images
+from attribeval.methods.masking import OfCells, hidden_images
 from attribeval.methods.painting import Painter
 
 _ROUNDING = 1e-6  # differences below this share of the largest score are float32 rounding, not variance
@@ -72,21 +71,17 @@ def total_indices(values: np.ndarray, variables: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Sobol:
+class Sobol(OfCells):
     """Total Sobol' indices of the cells of a grid (Fel et al. 2021, section 3).
 
     Masks with values in [0, 1] per cell come from a quasi-Monte Carlo sequence; a cell's total index is the share of
     the score's variance in which it has a part, alone or together with others.
 
     Attributes:
-        grid_size: Cells along each side of the image.
         designs: N, a power of 2; the model sees N · (grid_size² + 1) masked images.
-        fill: What a hidden pixel fades to, in raw image space: "black" (the paper's inpainting), "blur", …
     """
 
-    grid_size: int = 8
     designs: int = 32
-    fill: Fill = "black"
 
     card: ClassVar[Card] = Card(
         name="sobol",
@@ -104,7 +99,7 @@ class Sobol:
     )
 
     def __post_init__(self) -> None:
-        check_count("grid_size", self.grid_size, 1)
+        super().__post_init__()
         check_count("designs", self.designs, 2)
         if self.grid_size > 100:  # the sequence is known up to 21201 dimensions
             raise AttribevalError(f"Expected a grid_size of at most 100. Received: {self.grid_size}.")
@@ -113,7 +108,6 @@ class Sobol:
                 f"Expected designs to be a power of 2, for which the Sobol' sequence is balanced. "
                 f"Received: {self.designs!r}."
             )
-        check_fill(self.fill, allowed=FILLS)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the total index of each cell, enlarged bilinearly, (B, H, W, 1), not negative."""

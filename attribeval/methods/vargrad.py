@@ -6,29 +6,21 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from attribeval.methods.batch import Batch
-from attribeval.methods.card import Card, Method
-from attribeval.methods.moments import check_noise, moments
+from attribeval.methods.card import Card
+from attribeval.methods.moments import NoisyCopies
 
 
 @dataclass(frozen=True)
-class VarGrad:
+class VarGrad(NoisyCopies):
     """Variance of a method's maps over noisy copies of the image (Adebayo et al. 2018; Hooker et al. 2019, section 4).
 
     Population variance, Σ (map − mean)² / samples: with a mean of zero it is SmoothGrad-squared, as Hooker et al. say
     (section 4); the sample variance differs by a factor that is the same everywhere.
 
-    Attributes:
-        base: The method to wrap.
-        samples: Noisy copies per image, 2 or more.
-        sigma: Standard deviation of the Gaussian noise, as a share of each image's own (max − min).
-        relative: False: sigma is in units of the model's input instead.
+    Options: `moments.NoisyCopies`; samples: 2 or more.
     """
 
-    base: Method
-    samples: int = 15
-    sigma: float = 0.15
-    relative: bool = True
-
+    least: ClassVar[int] = 2
     card: ClassVar[Card] = Card(
         name="vargrad",
         family="wrapper",
@@ -47,9 +39,6 @@ class VarGrad:
         signed=False,
     )
 
-    def __post_init__(self) -> None:
-        check_noise(self.samples, self.sigma, least=2)
-
     def attribute(self, batch: Batch) -> Any:
         """Return the variance, (B, H, W, C or 1), non-negative, in the base's units squared."""
-        return moments(batch, self.base, self.samples, self.sigma, self.relative).variance
+        return self.moments(batch).variance
