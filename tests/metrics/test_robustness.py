@@ -395,10 +395,11 @@ def test_a_constant_preprocessing_can_be_shifted_and_needs_are_said(tiny):
 @pytest.mark.parametrize("preprocess", [None, "caffe", lambda x: x / 100])
 def test_methods_are_compiled_once_whatever_the_chunks_and_the_shifts(tiny, preprocess, monkeypatch):
     from attribeval.models.classifier import Classifier
+    from attribeval.models.functions import Functions
 
     built = []
-    build = Classifier._built
-    monkeypatch.setattr(Classifier, "_built", lambda self, *given: built.append(given) or build(self, *given))
+    build = Functions._built
+    monkeypatch.setattr(Functions, "_built", lambda self, *given: built.append(given) or build(self, *given))
     classifier = Classifier(tiny, preprocess=preprocess)
     rng = np.random.default_rng(0)
     chunks = [scale * rng.random((2, 8, 8, 3)).astype(np.float32) for scale in (1, 40, 255)]

@@ -121,8 +121,8 @@ def _shared_changes(subject: Subject, explained: Explained, fill: Fill) -> Confi
         )
 
     def compute() -> ConfidenceChange:
-        masked = _masked(subject, checked_maps(explained.heat), fill)
-        return changes(clean_scores(subject)[:, _PROBABILITY], masked)
+        clean = clean_scores(subject)[:, _PROBABILITY]
+        return changes(clean, _masked(subject, checked_maps(explained.heat), fill))
 
     return explained.share(("confidence change", fill), compute)
 

@@ -159,13 +159,11 @@ def _last_largest(pixels, parent, nodes, best):
 
 
 @compiled
-def _merged(parent, nodes, a, b, table, value, threshold):
-    """Join two roots and write down the lifetime of the one that ends; returns the new root."""
-    winner = join(parent, nodes, a, b)
-    loser = b if winner == a else a
-    if nodes[loser, SINCE] > threshold:
-        write(table, threshold + 1, nodes[loser, SINCE], value[loser])
-    return winner
+def _end(pixels, parent, nodes, table, value):
+    """Write down the lifetimes of the roots that are left."""
+    for pixel in pixels:
+        if parent[pixel] == pixel:
+            write(table, 0, nodes[pixel, SINCE], value[pixel])
 
 
 @compiled
@@ -204,7 +202,10 @@ def _sweep(levels, joined, gains, truth, longer, space):
             for k in range(1, 1 + joined[present, 0]):
                 other = find_root(parent, pixel + ring[joined[present, k]])
                 if other != root:
-                    root = _merged(parent, nodes, root, other, table, value, threshold)
+                    loser, root = root, join(parent, nodes, root, other)
+                    loser = other if root == loser else loser
+                    if nodes[loser, SINCE] > threshold:
+                        write(table, threshold + 1, nodes[loser, SINCE], value[loser])
             if scored and (n_touched == 0 or touched[n_touched - 1] != root):
                 touched[n_touched] = root
                 n_touched += 1
@@ -234,8 +235,5 @@ def _sweep(levels, joined, gains, truth, longer, space):
             boxes[threshold] = nodes[best, X0 : Y1 + 1]
             areas[threshold] = area
     if scored:
-        for i in range(ends[1]):
-            pixel = order[i]
-            if parent[pixel] == pixel:
-                write(table, 0, nodes[pixel, SINCE], value[pixel])
+        _end(order[: ends[1]], parent, nodes, table, value)
     return boxes, areas, read(table)
