@@ -72,7 +72,7 @@ class TestNotebook:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_walkthrough_runs_from_start_to_end_without_a_network(path):
-    command = [sys.executable, str(ROOT / "examples" / "run_notebooks.py"), str(path)]
+    command = [sys.executable, str(ROOT / "examples" / "run_notebooks.py"), "--quick", str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     print(done.stdout)
