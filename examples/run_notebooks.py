@@ -22,11 +22,14 @@ _QUICK = {
         "images=120": "images=40", "patch_images=50": "patch_images=20", "series_images=30": "series_images=10",
         "range(20)": "range(10)",
     },
-    "chest_scans": {'("train", 400)': '("train", 80)', "epochs=8": "epochs=3"},
+    "chest_scans": {
+        '("train", 400)': '("train", 80)', '("test", 40)': '("test", 8)', "epochs=8": "epochs=3",
+        "40, 41, 42, 43": "8, 9, 10, 11", "0, 1, 40, 41": "0, 1, 8, 9",
+    },
     "roar_on_digits": {
         "--train 1500 --test 500 --epochs 6": "--train 300 --test 100 --epochs 2",
         "n_train=1500, n_test=500": "n_train=300, n_test=100", "epochs=6": "epochs=2", "repeats=3": "repeats=2",
-        "--repeats 3": "--repeats 2",
+        "--repeats 3": "--repeats 2", "fractions=[0.5, 0.9]": "fractions=[0.9]",
     },
     "scaling_out": {"n_train=1000, n_test=300": "n_train=200, n_test=60", "epochs=4": "epochs=2"},
     "your_own_method": {"n_test=24": "n_test=8", "epochs=25": "epochs=3"},
