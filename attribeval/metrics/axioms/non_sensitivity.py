@@ -70,10 +70,7 @@ class NonSensitivity:
     """`non_sensitivity` of the logit.
 
     Attributes:
-        grid: Patches along each side.
-        draws: How often each patch is replaced by noise.
-        map_tolerance: Below this share of the largest patch's, attribution counts as none.
-        score_tolerance: Below this, in logits, a change counts as none.
+        grid, draws, map_tolerance, score_tolerance: See `non_sensitivity`.
     """
 
     grid: int = 7

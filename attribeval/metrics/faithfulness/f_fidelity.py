@@ -102,12 +102,9 @@ class FFidelity(OfMaps):
     """FFid+ − FFid−: how much more the removal of important pixels costs than that of others; see `f_fidelity`.
 
     Attributes:
-        sizes: Shares of the image that count as important.
-        samples: Random removals of each size and side.
-        alpha: Share of the important (or the other) pixels that is removed.
-        beta: Largest share of the image that is removed.
+        sizes, samples, alpha, beta: See `f_fidelity`.
         score_by: "accuracy" (the paper's) or "probability".
-        fill: What replaces a removed pixel, in raw space.
+        fill: See `f_fidelity`.
         model: The model that loses pixels, fine-tuned with deletion="pixels": a Keras model or its file, with the same
             preprocessing. None: the one explained; then removal surprises it, unless it was fine-tuned itself.
     """

@@ -69,10 +69,7 @@ class FaithfulnessCorrelation:
 
     Attributes:
         share: Features in a subset, as a share of all; .2 is a size that `sensitivity_n` asks for as well.
-        subsets: Random subsets.
-        correlation: "pearson" or "spearman".
-        fill: What replaces removed features, in raw space.
-        per: "pixel" or "value"; "value" needs methods with a value for every channel.
+        subsets, correlation, fill, per: See `faithfulness_correlation`.
     """
 
     share: float = 0.2

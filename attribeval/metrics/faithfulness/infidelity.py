@@ -155,12 +155,7 @@ class Infidelity:
     """`infidelity` of the logit.
 
     Attributes:
-        perturbation: "square" or "noise".
-        samples: Perturbations.
-        fill: The baseline, in raw space.
-        sigma: Of the noise, as a share of the image's range.
-        scaled: Whether each map is multiplied by its best factor, so that units and sign do not matter.
-        relative: Whether the error is divided by the mean square of what it explains.
+        perturbation, samples, fill, sigma, scaled, relative: See `infidelity`.
     """
 
     perturbation: str = "square"

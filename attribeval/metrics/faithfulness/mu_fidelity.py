@@ -84,11 +84,7 @@ class MuFidelity:
     """`mu_fidelity` of the logit.
 
     Attributes:
-        grid: Cells along each side.
-        share: Cells in a set, as a share of all.
-        subsets: Random sets.
-        correlation: "spearman" or "pearson".
-        fill: What replaces hidden cells, in raw space.
+        grid, share, subsets, correlation, fill: See `mu_fidelity`.
     """
 
     grid: int = 9

@@ -97,9 +97,7 @@ class SensitivityN:
 
     Attributes:
         ratio: Of one number of features to the next smaller one, above 1; the largest is 80 % of all.
-        subsets: Random subsets of each size.
-        fill: What replaces removed features, in raw space.
-        per: "pixel" or "value"; "value" needs methods with a value for every channel.
+        subsets, fill, per: See `sensitivity_n`.
     """
 
     ratio: float = 4.0
