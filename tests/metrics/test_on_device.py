@@ -30,6 +30,7 @@ BENCHMARKS = (
     "sensitivity_n(subsets=3, per='value', fill=30.0)",
     "faithfulness_correlation(subsets=5)",
     "mu_fidelity(grid=3, subsets=5)",
+    "idsds(grid=3)",
 )
 
 
