@@ -107,7 +107,7 @@ def test_what_people_look_at_knows_no_study_by_name():
     assert {path.parent.name for path in PACKAGE.glob("benchmarks/*/procedure.py")} == {
         folder.rsplit(".", 1)[1] for folder in STUDIES.values()
     }
-    for path in [*(PACKAGE / "report").rglob("*.py"), *(PACKAGE / "plots").rglob("*.py")]:
+    for path in [path for room in ("report", "plots", "cli") for path in (PACKAGE / room).rglob("*.py")]:
         wrong = {name for name in _imports(path) if re.match(r"attribeval\.benchmarks\.(?!registry)", name)}
         quoted = {
             node.value

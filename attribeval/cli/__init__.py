@@ -1,4 +1,4 @@
-"""The command line. One file per command; nothing heavy is imported before a command runs."""
+"""The command line. One file per command, a study's in its folder; nothing heavy is imported before one runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from typing import Any, NoReturn
 
 from attribeval import __version__
 from attribeval.cli import (
-    bam,
-    bench,
     completion,
     config,
     crosscheck,
@@ -23,21 +21,14 @@ from attribeval.cli import (
     explain,
     methods,
     options,
-    report_command,
-    roar,
-    sanity,
+    report,
     selftest,
     study,
-    wsol,
 )
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full
 from attribeval.progress import keep_quiet
 from attribeval.results.command import command_runs
-
-_COMMANDS = (
-    demo, selftest, explain, bench, sanity, wsol, roar, bam, report_command, crosscheck, methods, completion
-)  # fmt: skip
 
 _EPILOG = """\
 Start with: attribeval demo
@@ -70,9 +61,11 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("-V", "--version", action="version", version=f"attribeval {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add(commands)
+    for one in (demo, selftest, explain):
+        one.add(commands)
     study.add_all(commands)
+    for one in (report, crosscheck, methods, completion):
+        one.add(commands)
     config.add(root)
     return root
 
@@ -110,8 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 3 if is_disk_full(error) else 2
     except KeyboardInterrupt:
         folder = args.output if args.command == "explain" else getattr(args, "run_dir", None)
-        there = "" if args.command in ("explain", "roar", "bam") else f" and --run-dir {folder}"
-        hint = f" Continue with the same command{there}." if folder else ""
+        hint = " Continue with the same command." if folder else ""
         print(f"attribeval {args.command}: interrupted.{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # e.g. `attribeval methods | head`

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable
 from typing import Any
 
 from attribeval.errors import AttribevalError
@@ -60,23 +59,15 @@ def _check_model(args: argparse.Namespace) -> None:
 
 
 def _check_methods(args: argparse.Namespace) -> None:
-    from attribeval.benchmarks.leaderboard.plan import benchmark_of
     from attribeval.methods.given import is_name, labelled, method_of
     from attribeval.methods.short_names import parse
 
-    for name in _words(getattr(args, "methods", None)):
+    for name in getattr(args, "methods", None) or ():
         ((label, given),) = labelled(name).items()
-        if given == "all" and args.command == "bam":
+        if given in getattr(args, "sets_of_methods", ()):
             continue
         if not (is_name(given) and parse(given).name == "expected_gradients"):  # needs references, too
             method_of(given, label)
-    for name in _words(getattr(args, "benchmarks", None)):
-        ((label, given),) = labelled(name, "benchmark").items()
-        benchmark_of(given, label)
-
-
-def _words(given: Any) -> Iterable[str]:
-    return [given] if isinstance(given, str) else given or []
 
 
 def _check_path(option: str, path: Any) -> None:

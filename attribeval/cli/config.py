@@ -12,7 +12,8 @@ from typing import Any
 from attribeval.errors import AttribevalError, unknown
 
 _OURS = ("config", "dry_run", "quiet", "help")  # no options of a command
-_NOT_SAID = {"run", "check", "command", "config", "dry_run", "quiet", "part", "needs_run_dir", "grid_defaults"}
+_NOT_SAID = {"run", "check", "command", "config", "dry_run", "quiet", "part", "needs_run_dir", "grid_defaults",
+             "sets_of_methods"}  # fmt: skip
 
 
 def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

@@ -126,6 +126,11 @@ def add_run_dir(command: argparse._ActionsContainer, what: str, required: bool =
     command.add_argument("--run-dir", metavar="DIR", help=what)
 
 
+def add_output(command: argparse._ActionsContainer, where: str = "folder for table, pictures and report") -> None:
+    """Add --output, for what `outputs.show` writes."""
+    command.add_argument("-o", "--output", metavar="DIR", help=where)
+
+
 def check_run_dir(args: argparse.Namespace) -> None:
     """Refuse a missing folder.
 

@@ -1,37 +1,85 @@
-"""What commands leave in a folder: the result's pictures as files, and one page that holds them all."""
+"""`attribeval report`: saved results, one or many, on one page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from attribeval.files import write_picture
+import argparse
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from pathlib import Path
 
     from attribeval.results.result import Result
 
 
-def write_pictures_and_page(result: Result, folder: Path, pictures: Mapping[str, Figure] | None = None) -> Path:
-    """Draw a result.
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = commands.add_parser("report", help="one HTML page about results that were saved, one or many")
+    command.add_argument("paths", nargs="+", metavar="PATH", help="folders with results in them or below them")
+    command.add_argument("-o", "--output", default="report.html", metavar="FILE", help="page (default: report.html)")
+    command.add_argument("--title", default="attribeval report", help="heading of the page")
+    command.add_argument("--table", metavar="FILE", help="also write the table: .tex, .md, .csv, .json or .parquet")
+    command.add_argument("--columns", nargs="+", metavar="NAME", help="columns of --table, in this order; of .tex and "
+                         ".md by the page's headings (default: all)")  # fmt: skip
+    command.add_argument("--figure", metavar="NUMBER", help="instead of the page: a figure of the study's paper, by "
+                         "its number there, as PNG: --figure 4 -o figure4.png")  # fmt: skip
+    command.set_defaults(run=run, check=check)
 
-    Args:
-        result: Of a benchmark.
-        folder: Where the files go; it is there.
-        pictures: Further ones by caption; None: those that the study has beside its plot.
 
-    Returns:
-        The page.
-    """
+def check(args: argparse.Namespace) -> None:
+    """Whether there is anything to report."""
+    from attribeval.results.find import find_results
+
+    find_results(args.paths)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Find results, write the page, say where it is."""
+    from pathlib import Path
+
     from attribeval.plots import more_pictures
     from attribeval.report.page import write_report
-    from attribeval.report.view import view_of
+    from attribeval.results.find import find_results
+    from attribeval.results.result import Result
 
-    view = view_of(result)
-    pictures = more_pictures(result) if pictures is None else pictures
-    drawn = {} if view.plot is None else {view.file: view.plot(result)}
-    for name, figure in {**drawn, **pictures}.items():
-        write_picture(figure, folder / f"{name.split(' (')[0].lower().replace(' ', '_')}.png")
-    return write_report(folder / "report.html", [result], pictures=pictures, title=view.page or view.title)
+    folders = find_results(args.paths)
+    results = [Result.load(folder) for folder in folders]
+    if args.figure is not None:
+        return _figure(args, results)
+    names = _names(folders) if len(folders) > 1 else None
+    pictures = [more_pictures(result) for result in results]
+    for path in _tables(Path(args.table), results, names, args.columns) if args.table else ():
+        print(path)
+    print(write_report(args.output, results, pictures=pictures, title=args.title, names=names))
+
+
+def _figure(args: argparse.Namespace, results: list[Result]) -> None:
+    """Write one figure of one result."""
+    from pathlib import Path
+
+    from attribeval.errors import AttribevalError
+    from attribeval.files import write_picture
+
+    if len(results) != 1:
+        raise AttribevalError(f"Expected one result for --figure. Received {len(results)}: name its folder.")
+    default = args.output == "report.html"
+    path = Path(f"figure_{args.figure}.png" if default else args.output)
+    write_picture(results[0].figure(args.figure), path)
+    print(path)
+
+
+def _names(folders: list[Path]) -> list[str]:
+    """The folders without what all have in front, and without a last "report", which says nothing."""
+    parts = [folder.resolve().parts for folder in folders]
+    common = 0
+    while all(len(part) > common + 1 for part in parts) and len({part[common] for part in parts}) == 1:
+        common += 1
+    short = ["/".join(part[common:]).removesuffix("/report") for part in parts]
+    return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
+
+
+def _tables(path: Path, results: list[Result], names: list[str] | None, columns: list[str] | None) -> list[Path]:
+    """Write the table, or one for each result, named after it."""
+    if names is None:
+        return [results[0].write_table(path, columns)]
+    files = [path.with_stem(f"{path.stem}-{name.replace('/', '-').lstrip('-')}") for name in names]
+    return [result.write_table(file, columns) for result, file in zip(results, files, strict=True)]

@@ -1,4 +1,4 @@
-"""The command of a study, made from its `options.Options` and its `procedure.run(attributer, samples, …)`."""
+"""Commands of studies: a study's own (`command.add`), or one made from its `options.Options` and `procedure.run`."""
 
 from __future__ import annotations
 
@@ -12,30 +12,36 @@ _MODEL = ("batch_size",)  # fields that the model's flags have already
 
 
 def add_all(commands: Any) -> None:
-    """Add a command for every study that has `Options`; one of another package that breaks is left out, and named."""
+    """Add the command of every study; one of another package that breaks is left out, and named."""
     from attribeval.benchmarks.registry import STUDIES, part, studies
 
+    added = set()
     for name in studies():
         try:
-            found = getattr(part(name, "options"), "Options", None)
-            if found is not None:
-                _add(commands, name, found)
+            own = part(name, "command")
+            if own is None:
+                _add(commands, name, getattr(part(name, "options"), "Options", None))
+            elif own not in added:  # a study whose results have several names has one command
+                own.add(commands)
+                added.add(own)
         except Exception as error:
             if name in STUDIES:
                 raise
             warnings.warn(f"The study {name!r} is left out: {type(error).__name__}: {error}.", stacklevel=2)
 
 
-def _add(commands: Any, name: str, options: type) -> None:
+def _add(commands: Any, name: str, options: type | None) -> None:
     from attribeval.cli.arguments import add as add_options
     from attribeval.cli.data import add_data
-    from attribeval.cli.options import add_model
+    from attribeval.cli.options import add_model, add_output
 
+    if options is None:
+        return
     said = inspect.cleandoc(options.__doc__ or name).splitlines()[0].rstrip(".")
     command = commands.add_parser(name, help=said.replace("%", "%%"))
     add_data(command)
     add_options(command, options, without=_MODEL)
-    command.add_argument("-o", "--output", metavar="DIR", help="folder for table, pictures and report")
+    add_output(command)
     add_model(command)
     command.set_defaults(
         run=functools.partial(run, name=name, options=options), check=functools.partial(check, options=options)
@@ -44,34 +50,23 @@ def _add(commands: Any, name: str, options: type) -> None:
 
 def check(args: argparse.Namespace, options: type) -> dict[str, Any]:
     """The study's options as they were typed, checked by its dataclass."""
-    from attribeval.cli.arguments import given
+    from attribeval.cli.arguments import read
     from attribeval.cli.data import check_data
 
-    found = given(args, options, without=_MODEL)
-    options(**found)
+    found = read(args, options, without=_MODEL)
     check_data(args)
     return found
 
 
 def run(args: argparse.Namespace, name: str, options: type) -> int:
     """Measure, print, save; 1 if something failed."""
-    from pathlib import Path
-
     from attribeval.benchmarks.registry import part
     from attribeval.cli.data import read_data
     from attribeval.cli.options import make_attributer
-    from attribeval.cli.report import write_pictures_and_page
-    from attribeval.report.views import terminal_text
-    from attribeval.runs.failures import exit_code
+    from attribeval.cli.outputs import show
 
     found = check(args, options)
     attributer = make_attributer(args)
     dataset = read_data(args, classifier=attributer.classifier)
     procedure: Any = part(name, "procedure")
-    result = procedure.run(attributer, dataset, **found)
-    print(terminal_text(result))
-    print("\n" + "\n".join(result.summary))
-    if args.output:
-        folder = result.save(Path(args.output))
-        print(f"\n{write_pictures_and_page(result, folder)}")
-    return exit_code(result)
+    return show(procedure.run(attributer, dataset, **found), args.output)

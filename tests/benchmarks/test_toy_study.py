@@ -10,7 +10,7 @@ import pytest
 
 from attribeval import AttribevalError, Attributer, Result
 from attribeval.benchmarks.registry import STUDIES, part, studies
-from attribeval.cli import main, parser
+from attribeval.cli import config, main, parser
 from attribeval.datasets import digit_scenes
 from attribeval.report.views import best_cells, shown_table, terminal_text
 from attribeval.runs.store import Store
@@ -123,6 +123,29 @@ def test_its_command_has_a_flag_for_each_option(tmp_path, capsys):
     assert main([*words, "--side", "2"]) == 2
     assert "Expected side in (0, 1]. Received: 2.0" in capsys.readouterr().err
     assert "How much of a map lies in the middle of the image" in parser().format_help()
+
+
+def test_a_command_of_its_own_goes_before_the_one_that_is_made(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "loud_study"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "command.py").write_text(
+        "def add(commands):\n"
+        "    command = commands.add_parser('loudness', help='how loud the maps are')\n"
+        "    command.add_argument('--unit', choices=['sone', 'phon'], default='sone')\n"
+        "    command.set_defaults(run=lambda args: print(f'in {args.unit}') or 7)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(STUDIES, "loud", "loud_study")
+    monkeypatch.setitem(STUDIES, "loud_too", "loud_study")  # another name of results, the same command
+    assert main(["loudness", "--unit", "phon"]) == 7 and capsys.readouterr().out == "in phon\n"
+    assert main(["loudness", "--unit", "phon", "--dry-run"]) == 0 and "unit: phon" in capsys.readouterr().out
+    assert main(["loudnes"]) == 2 and "Did you mean 'loudness'" in capsys.readouterr().err
+    assert main(["completion", "bash"]) == 0
+    completed = capsys.readouterr().out
+    assert '"/loudness --unit") values="sone phon"' in completed and '"/middle --side"' not in completed
+    assert '"/middle") commands=""; options="' in completed and "--side" in completed
+    assert [one.prog.split()[-1] for one in config.leaves(parser())].count("loudness") == 1
 
 
 def test_another_package_registers_it_by_an_entry_point(attributer, samples, tmp_path, monkeypatch):

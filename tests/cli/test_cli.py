@@ -274,14 +274,14 @@ def test_bad_input_is_one_line_and_exit_code_2(model_file, capsys, words, messag
 
 
 def test_interruption_is_exit_code_130_and_says_how_to_go_on(model_file, monkeypatch, capsys):
-    from attribeval.cli import wsol
+    from attribeval.benchmarks.wsol import command
 
     def interrupted(args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(wsol, "run", interrupted)
+    monkeypatch.setattr(command, "run", interrupted)
     assert main(["wsol", "--model", str(model_file), "--run-dir", "runs/here"]) == 130
-    assert "--run-dir runs/here" in capsys.readouterr().err
+    assert "interrupted. Continue with the same command." in capsys.readouterr().err
 
 
 def test_an_interrupted_explain_says_that_the_same_command_goes_on(model_file, monkeypatch, capsys):

@@ -161,7 +161,7 @@ def test_bad_input_is_one_line_and_exit_code_2(data, tmp_path, monkeypatch, caps
 
 
 def test_so_many_images_come_from_all_classes():
-    from attribeval.cli.roar_data import spread
+    from attribeval.benchmarks.roar.command.subject import spread
     from attribeval.datasets import Samples
 
     samples = Samples(np.zeros((12, 1, 1, 1)), np.repeat([0, 1, 2], 4))

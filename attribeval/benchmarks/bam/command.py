@@ -6,13 +6,14 @@ import argparse
 from typing import Any
 
 _NAMES = {"images": "limit"}  # --images are paths
+_WHERE = "where its files go (default: RUN_DIR/report)"
 
 
 def add(commands: Any) -> None:
     """Add the command and its parts to the parser."""
     from attribeval.benchmarks.bam.options import BamOptions
     from attribeval.cli.arguments import add as add_options
-    from attribeval.cli.options import add_images, add_run_dir, add_seed
+    from attribeval.cli.options import add_images, add_output, add_run_dir, add_seed
 
     command = commands.add_parser("bam", help="BAM: relative feature importance (MCS, IDR, IIR, TCAV)")
     parts = command.add_subparsers(dest="part", metavar="PART", required=True)
@@ -46,17 +47,13 @@ def add(commands: Any) -> None:
     start.add_argument("--weights", default="imagenet", help="of resnet50: imagenet, a file without top, or none")
     start.add_argument("--steps", type=int, help="optimiser steps of f_o, f_s, f_∅s (default: the net's recipe)")
     start.add_argument("--series-steps", type=int, help="of the f_k (default: the net's recipe)")
-    _add_output(start)
-    start.set_defaults(run=_run, check=_check_run)
+    add_output(start, _WHERE)
+    start.set_defaults(run=_run, check=_check_run, sets_of_methods=("all",))
 
     again = parts.add_parser("report", help="tables, pictures and one HTML page of a finished run")
     add_run_dir(again, "the folder of the run", required=True)
-    _add_output(again)
+    add_output(again, _WHERE)
     again.set_defaults(run=_report, check=_check_report)
-
-
-def _add_output(part: argparse.ArgumentParser) -> None:
-    part.add_argument("-o", "--output", metavar="DIR", help="where its files go (default: RUN_DIR/report)")
 
 
 def _check_build(args: argparse.Namespace) -> Any:
@@ -190,13 +187,8 @@ def _feature(text: str, names: tuple[str, ...]) -> int:
 def _report(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from attribeval.cli.report import write_pictures_and_page
-    from attribeval.report.views import terminal_text
+    from attribeval.cli.outputs import show
     from attribeval.results.result import Result
 
-    result = Result.load(Path(args.run_dir) / "report")
-    folder = result.save(Path(args.output)) if args.output else Path(args.run_dir) / "report"
-    page = write_pictures_and_page(result, folder)
-    print(terminal_text(result))
-    print("\n" + "\n".join(result.summary))
-    print(f"\n{page}")
+    saved = Path(args.run_dir) / "report"
+    show(Result.load(saved), args.output or saved)

@@ -75,16 +75,18 @@ def _add_grid(command: argparse.ArgumentParser, needs_data: bool = True) -> None
 
 
 def _add_output(part: argparse.ArgumentParser) -> None:
-    part.add_argument("-o", "--output", metavar="DIR", help="where its files go (default: RUN_DIR/report)")
+    from attribeval.cli.options import add_output
+
+    add_output(part, "where its files go (default: RUN_DIR/report)")
     part.add_argument("--shown", type=int, default=0, metavar="N", help="test image of the paper's figures 1, 7 and 8 "
                       "(default: 0)")  # fmt: skip
 
 
 def _check(args: argparse.Namespace) -> dict[str, Any]:
     """The grid's options as they were typed, checked; the work's too, and what the data and the model are."""
+    from attribeval.benchmarks.roar.command.subject import check_data, find_builder, usual
     from attribeval.benchmarks.roar.options import GridOptions, WorkOptions
     from attribeval.cli.arguments import given, read
-    from attribeval.cli.roar_data import check_data, find_builder, usual
     from attribeval.training.recipe import find_recipe
 
     if "run_dir" in args:
@@ -126,9 +128,9 @@ def _plan(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from attribeval.benchmarks.roar.command.kept import keep_command
     from attribeval.benchmarks.roar.options import WorkOptions
     from attribeval.cli.arguments import given
-    from attribeval.cli.roar_command import keep_command
     from attribeval.quiet import load_tensorflow
 
     options = _check(args)
@@ -192,19 +194,14 @@ def _status(args: argparse.Namespace) -> None:
 def _report(args: argparse.Namespace) -> None:
     from pathlib import Path
 
+    from attribeval.benchmarks.roar.command.kept import kept_command
     from attribeval.benchmarks.roar.procedure import report
     from attribeval.benchmarks.roar.run_dir import RunDir
-    from attribeval.cli.report import write_pictures_and_page
-    from attribeval.cli.roar_command import kept_command
-    from attribeval.report.views import terminal_text
+    from attribeval.cli.outputs import show
 
-    result = report(RunDir.existing(args.run_dir), getattr(args, "shown", 0))
+    result = report(RunDir.existing(args.run_dir), args.shown)
     result.command = kept_command(args.run_dir)
-    folder = result.save(Path(getattr(args, "output", None) or Path(args.run_dir) / "report"))
-    page = write_pictures_and_page(result, folder)
-    print(terminal_text(result))
-    print("\n" + "\n".join(result.summary))
-    print(f"\n{page}")
+    show(result, args.output or Path(args.run_dir) / "report")
 
 
 def _request(args: argparse.Namespace) -> Any:
@@ -220,7 +217,7 @@ def _request(args: argparse.Namespace) -> Any:
 
 def _builder_and_data(args: argparse.Namespace, options: dict[str, Any]) -> tuple[Any, Any]:
     """What is trained, and on what; the preprocessing that goes with it becomes one of the options."""
-    from attribeval.cli.roar_data import read_builder, read_dataset
+    from attribeval.benchmarks.roar.command.subject import read_builder, read_dataset
 
     dataset = read_dataset(args)
     builder, options["preprocess"] = read_builder(args, dataset)

@@ -10,7 +10,7 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     from attribeval.benchmarks.sanity.options import SanityOptions
     from attribeval.cli.arguments import add as add_options
-    from attribeval.cli.options import add_images, add_model
+    from attribeval.cli.options import add_images, add_model, add_output
 
     command = commands.add_parser("sanity", help="sanity checks: maps of the model against those of random weights")
     data = command.add_argument_group("data (one of these; none: embedded digits for the embedded nets, else three "
@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     add_options(command, SanityOptions, without=["batch_size"])
     command.add_argument("--permuted", metavar="MODEL",
                          help="instead: compare with this model, which was trained on permuted labels")  # fmt: skip
-    command.add_argument("-o", "--output", metavar="DIR", help="folder for table, plots and report")
+    add_output(command)
     add_model(command)
     command.set_defaults(run=run, check=check)
 
@@ -48,16 +48,11 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, save; 1 if something failed."""
-    from pathlib import Path
-
     from attribeval.cli.options import make_attributer
+    from attribeval.cli.outputs import show
 
     options = check(args)
     attributer = make_attributer(args)  # before anything that imports TensorFlow, to keep it quiet
-    from attribeval.cli.report import write_pictures_and_page
-    from attribeval.report.views import terminal_text
-    from attribeval.runs.failures import exit_code
-
     images = _images(attributer, args)
     if args.permuted:
         from attribeval.benchmarks.sanity.data_randomisation import run_data_randomisation
@@ -68,12 +63,7 @@ def run(args: argparse.Namespace) -> int:
         from attribeval.benchmarks.sanity.procedure import run_sanity
 
         result = run_sanity(attributer, images, **options)
-    print(terminal_text(result))
-    print("\n" + "\n".join(result.summary))
-    if args.output:
-        folder = result.save(Path(args.output))
-        print("\n" + str(write_pictures_and_page(result, folder)))
-    return exit_code(result)
+    return show(result, args.output)
 
 
 def _images(attributer: Any, args: argparse.Namespace) -> Any:

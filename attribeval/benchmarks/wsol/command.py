@@ -11,13 +11,13 @@ def add(commands: Any) -> None:
     from attribeval.benchmarks.wsol.options import WsolOptions
     from attribeval.cli.arguments import add as add_options
     from attribeval.cli.data import add_data
-    from attribeval.cli.options import add_model
+    from attribeval.cli.options import add_model, add_output
 
     command = commands.add_parser("wsol", help="localisation: maps against the boxes or masks of objects")
     data = add_data(command)
     data.add_argument("--maps", metavar="DIR", help="score the map files <id>.npy below DIR instead of a model's maps")
     add_options(command, WsolOptions, without=["batch_size"])
-    command.add_argument("-o", "--output", metavar="DIR", help="folder for table, plot and report")
+    add_output(command)
     add_model(command, required=False)
     command.set_defaults(run=run, check=check)
 
@@ -44,26 +44,25 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> int:
     """Score, print, save; 1 if something failed."""
-    from pathlib import Path
-
-    from attribeval.cli.report import write_pictures_and_page
-    from attribeval.report.views import terminal_text
+    from attribeval.cli.outputs import show
     from attribeval.results.numbers import share
-    from attribeval.runs.failures import exit_code
 
     options = check(args)
-    result, boxes = (_of_files(args, options), None) if args.maps else _of_model(args, options)
+    result, boxes = _of_files(args, options) if args.maps else _of_model(args, options)
     known = result.settings
     if "top1_accuracy" in known:
         five = f", top-5 {share(known['top5_accuracy'])}" if "top5_accuracy" in known else ""
         print(f"top-1 accuracy {share(known['top1_accuracy'])}{five}\n")
-    print(terminal_text(result))
-    print("\n" + "\n".join(result.summary))
-    if args.output:
-        folder = result.save(Path(args.output))
-        pictures = {} if boxes is None else {"Boxes (of the best method at its threshold, over the true ones)": boxes}
-        print("\n" + str(write_pictures_and_page(result, folder, pictures)))
-    return exit_code(result)
+    pictures = {} if boxes is None else {"Boxes (of the best method at its threshold, over the true ones)": boxes}
+    return show(result, args.output, pictures)
+
+
+def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:
+    """No model, and TensorFlow is not loaded."""
+    from attribeval.benchmarks.wsol.map_files import evaluate_files
+    from attribeval.cli.data import read_data
+
+    return evaluate_files(args.maps, read_data(args), options), None
 
 
 def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
@@ -106,47 +105,3 @@ def _picture(attributer: Any, dataset: Any, result: Any, args: argparse.Namespac
         some.boxes_at(images.shape[1:3]),
         [f"{names[label].split(',')[0]}: {best['method']}" for label in some.labels],
     )
-
-
-def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:
-    """Scores of map files, whose pixels the boxes are scaled to; no model, and TensorFlow is not loaded."""
-    from inspect import signature
-    from pathlib import Path
-
-    from attribeval.benchmarks.wsol.evaluate import evaluate
-    from attribeval.cli.data import read_data
-    from attribeval.datasets import wsol_maps
-    from attribeval.datasets.geometry import scale_boxes
-
-    dataset = read_data(args)
-    maps = wsol_maps(args.maps, dataset.ids)
-    sizes = [heatmap.shape for heatmap in maps]
-    boxes = None
-    masks: Any = None
-    if dataset.boxes is not None:
-        boxes = [scale_boxes(of_one, (1, 1), size) for of_one, size in zip(dataset.boxes, sizes, strict=True)]
-    if dataset.masks is not None:
-        masks = _Drawn(dataset, sizes, args.protocol)
-    name = Path(args.maps).resolve().name
-    options = {one: value for one, value in options.items() if one in signature(evaluate).parameters}
-    return evaluate(
-        {name: maps}, boxes=boxes, masks=masks, labels=dataset.labels, ids=dataset.ids,
-        photographs=dataset.images if isinstance(dataset.images, list) else None, **options,
-    )  # fmt: skip
-
-
-class _Drawn:
-    """Masks of the maps' sizes (for the reference code those that it makes), drawn when they are indexed."""
-
-    def __init__(self, dataset: Any, sizes: list[tuple[int, int]], protocol: str):
-        self._dataset, self._sizes, self._protocol = dataset, sizes, protocol
-
-    def __len__(self) -> int:
-        return len(self._sizes)
-
-    def __getitem__(self, item: int) -> Any:
-        from attribeval.benchmarks.wsol.reference import drawn_mask
-
-        if self._protocol == "reference":
-            return drawn_mask(self._dataset, item)
-        return self._dataset.mask_at(item, self._sizes[item])
