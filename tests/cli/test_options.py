@@ -236,6 +236,7 @@ def _needed(options) -> bool:
     [
         (WsolOptions, ["--held-out", "4"], {"held_out": 4}),
         (WsolOptions, ["--held-out", "0.25", "--strict"], {"held_out": 0.25, "strict": True}),
+        (WsolOptions, ["--require-truth"], {"strict": False, "require_truth": True}),
         (WsolOptions, ["--no-strict", "--metrics", "PxAP", "MaxBoxAcc"], {"metrics": ["PxAP", "MaxBoxAcc"]}),
         (SanityOptions, ["--layers", "3"], {"layers": 3}),
         (SanityOptions, ["--layers", "a", "b", "--modes", "independent"], {"layers": ["a", "b"],
@@ -264,7 +265,8 @@ def test_help_says_the_first_sentence_and_the_default():
     text = " ".join(LEAVES["wsol"].format_help().split())
     assert "--iou X overlap at which a box is right, in (0, 1] (default: 0.5)" in text
     assert "--metrics NAME [NAME ...] scores, by name (default: all that the data allow)" in text
-    assert "--strict, --no-strict an image without a box, or a method or metric that fails, is an error" in text
+    assert "--strict, --no-strict a method or metric that fails is an error" in text
+    assert "--require-truth, --no-require-truth an image without a box" in text
     for leaf in LEAVES.values():
         assert "(default: None)" not in leaf.format_help() and "`" not in leaf.format_help().replace("`bam build`", "")
 

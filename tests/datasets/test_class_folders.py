@@ -10,8 +10,8 @@ from PIL import Image
 
 from attribeval import datasets
 from attribeval.benchmarks.wsol.evaluate import evaluate
+from attribeval.benchmarks.wsol.geometry import see
 from attribeval.benchmarks.wsol.reference import drawn_mask, reference_map
-from attribeval.benchmarks.wsol.views import view
 from attribeval.cli import main
 from attribeval.datasets.class_labels import read_class_index
 from attribeval.datasets.masks import ArrayMask, FileMask, Layers, PolygonMask
@@ -188,11 +188,11 @@ def test_an_object_too_small_for_the_models_size_is_left_out(net, geometry):
             Image.fromarray(image).save(path)
         samples = datasets.Samples(paths, [0, 1, 0], masks=masks)
         attributer = Attributer(net / "net.keras")
-        seen = view(attributer, samples, geometry, "fixed")
+        seen = see(attributer, samples, geometry, "fixed")
         assert seen.items == [0, 2] and len(seen.images) == len(seen.masks) == len(seen.sizes) == 2
         result = Evaluator(attributer, samples).wsol(["gradient"], geometry=geometry, progress=False)
         with pytest.raises(AttribevalError, match="none for '1' at the size scored"):
-            Evaluator(attributer, samples).wsol(["gradient"], geometry=geometry, progress=False, strict=True)
+            Evaluator(attributer, samples).wsol(["gradient"], geometry=geometry, progress=False, require_truth=True)
     assert result.settings["skipped"] == ["1"] and result.settings["images"] == 2
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from attribeval.attributer import Attributer
-from attribeval.benchmarks.wsol.baselines import BASELINES, baseline
-from attribeval.benchmarks.wsol.evaluate import measure_baselines, wanted_arrays
-from attribeval.benchmarks.wsol.measure import measure
-from attribeval.benchmarks.wsol.metrics import Metric
-from attribeval.benchmarks.wsol.summary import pack
-from attribeval.benchmarks.wsol.views import View, view
 from attribeval.common.versions import versions
+from attribeval.benchmarks.wsol.baselines import BASELINES, baseline, measure_baselines
+from attribeval.benchmarks.wsol.geometry import Seen, see
+from attribeval.benchmarks.wsol.measure import measure
+from attribeval.benchmarks.wsol.metrics import Metric, wanted_arrays
+from attribeval.benchmarks.wsol.summary import pack
 from attribeval.datasets.images import resize
 from attribeval.datasets.samples import Samples
 from attribeval.methods.abilities import at
@@ -80,7 +80,7 @@ class Chunk:
             part: The images.
             rows: Their places among all images, for ready maps.
         """
-        seen = view(self._attributer, part, self._settings["geometry"], self._settings["protocol"])
+        seen = see(self._attributer, part, self._settings["geometry"], self._settings["protocol"])
         if not seen.items:
             return {"images|skipped": np.array(part.ids)}
         kept = part[seen.items]
@@ -112,7 +112,7 @@ class Chunk:
         return scored
 
     def _of_methods(
-        self, name: str, built: Mapping[str, Method], seen: View, targets: np.ndarray
+        self, name: str, built: Mapping[str, Method], seen: Seen, targets: np.ndarray
     ) -> tuple[dict[str, dict[str, np.ndarray]], dict[tuple[str, str], str]]:
         """The packed arrays of every method, and its seconds for each image; and why some are missing, as in `failed`.
 
@@ -151,14 +151,15 @@ class Chunk:
         return {label: found[label] for label in built if label in found}, failed
 
     def _measure(
-        self, seen: View, heatmaps: np.ndarray, targets: np.ndarray
+        self, seen: Seen, heatmaps: np.ndarray, targets: np.ndarray
     ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Arrays by name, and why some cannot be made."""
 
         def some(wanted: dict[str, str]) -> dict[str, np.ndarray]:
-            extra = _colours(seen, self._settings["iou"]) if "colour_model" in wanted else None
             shown = seen.heatmaps(heatmaps)
-            measured = measure(shown, seen.boxes, seen.masks, set(wanted), extra=extra, **self._options)
+            measured = measure(shown, seen.boxes, seen.masks, set(wanted), **self._options)
+            if "colour_model" in wanted:
+                measured["colour_model"] = _colour_hits(seen, shown, self._options["iou"])
             if "saliency_metric" in wanted:
                 crops = [salient_box(heatmap) for heatmap in heatmaps]
                 measured["saliency_metric"] = saliency_metric(seen.images, crops, self._probability(targets))
@@ -167,7 +168,7 @@ class Chunk:
         return failures.each(some, {name: name for name in sorted(self._wanted)}, self.strict)
 
     def _of_baselines(
-        self, seen: View, targets: np.ndarray
+        self, seen: Seen, targets: np.ndarray
     ) -> tuple[dict[str, dict[str, np.ndarray]], dict[tuple[str, str], str]]:
         """As `_of_methods`."""
 
@@ -196,13 +197,12 @@ class Chunk:
         return predict
 
 
-def _colours(seen: View, iou: float) -> Callable[[int, np.ndarray], dict[str, Any]]:
-    """The score that needs the image beside the map."""
-    boxes = seen.boxes or []
+def _colour_hits(seen: Seen, heatmaps: Sequence[np.ndarray], iou: float) -> np.ndarray:
+    """The score that needs the image beside the map, bool (n,)."""
 
-    def extra(item: int, heatmap: np.ndarray) -> dict[str, Any]:
-        image = seen.images[item]
+    def hit(image: np.ndarray, heatmap: np.ndarray, boxes: np.ndarray) -> bool:
         image = image if image.shape[:2] == heatmap.shape else resize(image, heatmap.shape)
-        return {"colour_model": colour_model_hit(image, heatmap, boxes[item], iou)}
+        return colour_model_hit(image, heatmap, boxes, iou)
 
-    return extra
+    with ThreadPoolExecutor() as pool:
+        return np.array(list(pool.map(hit, seen.images, heatmaps, seen.boxes or [])), bool)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from attribeval.benchmarks.wsol.baselines import BASELINES, baseline
+from attribeval.benchmarks.wsol.baselines import BASELINES, measure_baselines
 from attribeval.benchmarks.wsol.measure import Protocol, check_map, measure
-from attribeval.benchmarks.wsol.metrics import PER_IMAGE, Metric, choose_metrics
+from attribeval.benchmarks.wsol.metrics import Metric, choose_metrics, wanted_arrays
 from attribeval.benchmarks.wsol.summary import Scored, Unpacked, folds, pack, summarise
 from attribeval.benchmarks.wsol.truth import check_sizes, ground_truth_of, split_by_boxes, with_objects
 from attribeval.errors import AttribevalError, unknown
@@ -38,6 +38,7 @@ def evaluate(
     iou: float = 0.5,
     tolerance: float = TOLERANCE,
     held_out: int | float = 5,
+    require_truth: bool = False,
     strict: bool = False,
     seed: int = 0,
     n_jobs: int | None = None,
@@ -67,8 +68,9 @@ def evaluate(
         iou: Overlap at which a box is right, in all scores but V2.
         tolerance: Of the pointing game, pixels of the map.
         held_out: For scores with a threshold chosen on other images: number of folds, or share of images that choose.
-        strict: An image without a box, or whose mask has no pixel of the object, is an error; otherwise it is left
-            out and counted.
+        require_truth: An image without a box, or whose mask has no pixel of the object, is an error; otherwise it is
+            left out and counted.
+        strict: A metric that fails is an error; otherwise it is a row that says why.
         seed: Of folds and the random row.
         n_jobs: Threads, None for one per CPU.
 
@@ -83,73 +85,84 @@ def evaluate(
 
     Raises:
         AttribevalError: If lengths or sizes disagree, a map has NaN (with protocol "fixed") or infinite values, a box
-            is inverted, empty or outside its map (naming the item), an image has no box or object and `strict`, no
-            image is left, or a metric is unknown or needs what is not given.
+            is inverted, empty or outside its map (naming the item), an image has no box or object and `require_truth`,
+            no image is left, or a metric is unknown or needs what is not given.
     """
-    if not isinstance(maps, Mapping):
-        maps = {"maps": maps}
+    maps = maps if isinstance(maps, Mapping) else {"maps": maps}
     if not maps:
         raise AttribevalError("Expected maps of at least one method. Received none.")
     check_options(protocol, iou, held_out, tolerance)
     n = len(next(iter(maps.values())))
-    entries = {"labels": labels, "top1": top1, "top5": top5, "ids": ids, "boxes": boxes, "masks": masks,
+    entries: dict[str, Any] = {"labels": labels, "top1": top1, "top5": top5, "ids": ids, "boxes": boxes, "masks": masks,
                "images": images, "photographs": photographs}  # fmt: skip
-    for what, values in [*((f"maps of {name!r}", of_one) for name, of_one in maps.items()), *entries.items()]:
-        if values is not None and len(values) != n:
-            raise AttribevalError(f"Expected {what} of {n} images. Received: {len(values)}.")
+    _check_lengths(n, {f"maps of {name!r}": one for name, one in maps.items()} | entries)
     ids = [str(i) for i in range(n)] if ids is None else [str(name) for name in ids]
-    shared = {
-        "labels": np.zeros(n, np.int64) if labels is None else np.asarray(labels),
-        **{name: np.asarray(v, bool) for name, v in [("top1", top1), ("top5", top5)] if v is not None},
-    }
-    kept, skipped = split_by_boxes(boxes, ids, strict)
+    shared = {name: np.asarray(v, bool) for name, v in [("top1", top1), ("top5", top5)] if v is not None}
+    shared["labels"] = np.zeros(n, np.int64) if labels is None else np.asarray(labels)
+    kept, skipped = split_by_boxes(boxes, ids, require_truth)
+    have = {*shared, "folds"} if folds(len(kept), held_out, seed) is not None else {*shared}
     truth = {name for name, values in [("boxes", boxes), ("masks", masks)] if values is not None}
-    with_folds = {"folds"} if folds(len(kept), held_out, seed) is not None else set()
-    chosen = choose_metrics(metrics, set(shared) | with_folds, truth)
-    for metric in chosen:
-        if metric.asked:
-            raise AttribevalError(
-                f"{metric.name} needs a model and its images, not maps alone. Received maps: use Evaluator.wsol."
-            )
+    chosen = _of_maps(choose_metrics(metrics, have, truth))
     wanted = wanted_arrays(chosen)
     options: dict[str, Any] = {"iou": iou, "protocol": protocol, "tolerance": tolerance, "n_jobs": n_jobs}
     parts: dict[str, list[dict[str, np.ndarray]]] = {}
     visible: list[int] = []
-    for start in range(0, len(kept), _CHUNK):
-        drawn = None if masks is None else {i: masks[i] for i in kept[start : start + _CHUNK]}
-        items = with_objects(kept[start : start + _CHUNK], drawn, ids, strict)
+    for items, sizes, of_methods, some in _read(maps, boxes, masks, kept, ids, protocol, require_truth):
         visible += items
-        if not items:
-            continue
-        of_methods = {name: [read_map(of_one, i, ids[i], name) for i in items] for name, of_one in maps.items()}
-        sizes = [heatmap.shape for heatmap in next(iter(of_methods.values()))]
-        check_sizes(of_methods, sizes, [ids[i] for i in items])
-        some_boxes, some_masks = ground_truth_of(items, sizes, boxes, drawn, ids, protocol)
-        controls = {"random": random_maps(items, sizes, seed)}
-        if images is not None:
-            controls["sobel"] = sobel_maps(items, sizes, images, ids)
-        for name, of_one in {**controls, **of_methods}.items():
-            parts.setdefault(name, []).append(pack(measure(of_one, some_boxes, some_masks, wanted, **options)))
-        for name, measured in measure_baselines(sizes, some_boxes, some_masks, wanted, **options).items():
-            parts.setdefault(name, []).append(pack(measured))
+        every = _controls(items, sizes, images, ids, seed) | of_methods
+        measured = {name: measure(of_one, *some, wanted, **options) for name, of_one in every.items()}
+        for name, arrays in (measured | measure_baselines(sizes, *some, wanted, **options)).items():
+            parts.setdefault(name, []).append(pack(arrays))
     if not visible:
-        raise AttribevalError(
-            f"Expected a mask with a pixel of the object. Received none among {len(kept)}: make maps of more pixels."
-        )
-    skipped += [ids[i] for i in sorted(set(kept) - set(visible))]
+        raise AttribevalError("Expected a mask with a pixel of the object. Received none: make maps of more pixels.")
     shared = {name: values[visible] for name, values in shared.items()}
-    folds_of_images = folds(len(visible), held_out, seed)
-    if folds_of_images is not None:
+    if (folds_of_images := folds(len(visible), held_out, seed)) is not None:
         shared["folds"] = folds_of_images
-    kinds = {name: "control" for name in CONTROLS} | {name: "baseline" for name in BASELINES}
-    scored = [Scored(name, "method" if name in maps else kinds[name], joined(of_one)) for name, of_one in parts.items()]
+    kinds = dict.fromkeys(CONTROLS, "control") | dict.fromkeys(BASELINES, "baseline") | dict.fromkeys(maps, "method")
+    scored = [Scored(name, kinds[name], joined(of_one)) for name, of_one in parts.items()]
     settings = {
         "images": len(visible), "methods": list(maps), "metrics": [metric.name for metric in chosen],
         "protocol": protocol, "iou": iou, "tolerance": tolerance, "held_out": held_out, "seed": seed,
-        "skipped": skipped,
+        "skipped": [*skipped, *(ids[i] for i in sorted(set(kept) - set(visible)))],
         "photographs": len(visible) if photographs is None else len({str(photographs[i]) for i in visible}),
     }  # fmt: skip
     return summarise(scored, shared, chosen, settings, strict)
+
+
+def _check_lengths(n: int, entries: Mapping[str, Sequence[Any] | None]) -> None:
+    for what, values in entries.items():
+        if values is not None and len(values) != n:
+            raise AttribevalError(f"Expected {what} of {n} images. Received: {len(values)}.")
+
+
+def _of_maps(metrics: Sequence[Metric]) -> Sequence[Metric]:
+    """Refuses metrics that need more than maps."""
+    for metric in metrics:
+        if metric.asked:
+            raise AttribevalError(
+                f"{metric.name} needs a model and its images, not maps alone. Received maps: use Evaluator.wsol."
+            )
+    return metrics
+
+
+def _read(
+    maps: Mapping[str, Sequence[np.ndarray]],
+    boxes: Sequence[np.ndarray] | None,
+    masks: Sequence[np.ndarray] | None,
+    kept: Sequence[int],
+    ids: Sequence[str],
+    protocol: str,
+    require_truth: bool,
+) -> Iterator[tuple[list[int], list[tuple[int, int]], dict[str, list[np.ndarray]], tuple[Any, Any]]]:
+    """A few images after the other, checked: their numbers, the maps' sizes, maps by method, and boxes and masks."""
+    for start in range(0, len(kept), _CHUNK):
+        drawn = None if masks is None else {i: masks[i] for i in kept[start : start + _CHUNK]}
+        items = with_objects(kept[start : start + _CHUNK], drawn, ids, require_truth)
+        if items:
+            of_methods = {name: [read_map(of_one, i, ids[i], name) for i in items] for name, of_one in maps.items()}
+            sizes = [heatmap.shape for heatmap in next(iter(of_methods.values()))]
+            check_sizes(of_methods, sizes, [ids[i] for i in items])
+            yield items, sizes, of_methods, ground_truth_of(items, sizes, boxes, drawn, ids, protocol)
 
 
 def read_map(maps: Sequence[np.ndarray], item: int, image: str, method: str) -> np.ndarray:
@@ -169,46 +182,29 @@ def check_options(protocol: str, iou: float, held_out: int | float, tolerance: f
     check_tolerance(tolerance)
 
 
-def random_maps(items: Sequence[int], sizes: Sequence[tuple[int, int]], seed: int) -> list[np.ndarray]:
-    """Uniform noise; each image's depends on its number and the seed alone."""
-    return [np.random.default_rng([seed, i]).random(size, np.float32) for i, size in zip(items, sizes, strict=True)]
-
-
-def sobel_maps(
-    items: Sequence[int], sizes: Sequence[tuple[int, int]], images: Sequence[np.ndarray], ids: Sequence[str]
-) -> list[np.ndarray]:
-    """Gradient magnitudes by Sobel's operator of the images' grey values (mean of channels)."""
+def _controls(
+    items: Sequence[int],
+    sizes: Sequence[tuple[int, int]],
+    images: Sequence[np.ndarray] | None,
+    ids: Sequence[str],
+    seed: int,
+) -> dict[str, list[np.ndarray]]:
+    """Uniform noise, each image's of its number and the seed alone; of images, Sobel's magnitudes of their grey."""
+    noise = [np.random.default_rng([seed, i]).random(size, np.float32) for i, size in zip(items, sizes, strict=True)]
+    if images is None:
+        return {"random": noise}
     from scipy.ndimage import sobel
 
-    maps = []
+    edges = []
     for i, size in zip(items, sizes, strict=True):
         grey = np.asarray(images[i], np.float64)
         grey = grey.mean(-1) if grey.ndim == 3 else grey
         if grey.shape != tuple(size):
             raise AttribevalError(f"Expected image {ids[i]!r} of its map's size {size}. Received: {grey.shape}.")
-        maps.append(np.hypot(sobel(grey, 0), sobel(grey, 1)))
-    return maps
-
-
-def measure_baselines(
-    sizes: Sequence[tuple[int, int]], boxes: Any, masks: Any, wanted: set[str], **options: Any
-) -> dict[str, dict[str, np.ndarray]]:
-    """What `measure` says of every baseline, by its name."""
-    measured = {}
-    for name in BASELINES:
-        heatmaps, predicted = zip(*(baseline(name, size) for size in sizes), strict=True)
-        drawn = None if predicted[0] is None else list(predicted)
-        measured[name] = measure(list(heatmaps), boxes, masks, wanted, predicted=drawn, **options)
-        if drawn is not None:
-            measured[name]["fixed_box"] = np.ones(len(sizes), bool)
-    return measured
+        edges.append(np.hypot(sobel(grey, 0), sobel(grey, 1)))
+    return {"random": noise, "sobel": edges}
 
 
 def joined(parts: Sequence[Mapping[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
     """The packed parts of one method as whole arrays."""
     return Unpacked({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-
-
-def wanted_arrays(metrics: Sequence[Metric]) -> set[str]:
-    """Names of the arrays that some metrics need of each map."""
-    return {need for metric in metrics for need in metric.needs} - PER_IMAGE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -17,12 +17,23 @@ from attribeval.metrics.localisation.boxes import iou as box_iou
 from attribeval.metrics.localisation.component_tree import largest_components
 from attribeval.metrics.localisation.contours import best_overlaps, reference_contours
 from attribeval.metrics.localisation.energy import energy_inside, relevance_rank
-from attribeval.metrics.localisation.heuristics import READINGS, cam_box, fong_boxes, region_boxes
+from attribeval.metrics.localisation.heuristics import (
+    ENERGIES,
+    MEANS,
+    READINGS,
+    VALUES,
+    cam_box,
+    fong_boxes,
+    region_boxes,
+)
 from attribeval.metrics.localisation.maxboxacc import quantise
 from attribeval.metrics.localisation.pixels import histograms, pixel_auc, reference_bins
 from attribeval.metrics.localisation.pointing import TOLERANCE, pointing_hit
 
 Protocol = Literal["fixed", "reference"]
+# Arrays that are made from boxes drawn round a map.
+OF_BOXES = {"hits", "hits_largest", "hits_v2", "region", "fong_mean", "fong_energy", "fong_value",
+            *(f"cam_{reading}" for reading in READINGS)}  # fmt: skip
 
 
 def measure(
@@ -34,8 +45,6 @@ def measure(
     iou: float = 0.5,
     protocol: Protocol = "fixed",
     tolerance: float = TOLERANCE,
-    predicted: Sequence[np.ndarray] | None = None,
-    extra: Callable[[int, np.ndarray], dict[str, Any]] | None = None,
     n_jobs: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Everything that the wanted scores need of some maps, an entry per image.
@@ -48,8 +57,6 @@ def measure(
         iou: Overlap at which a box is right.
         protocol: "reference" scores maps as the reference code of Choe et al. does, see `reference`.
         tolerance: Of the pointing game, pixels.
-        predicted: For each image a fixed box (4,) that takes the place of those drawn round the map (baselines).
-        extra: Called with (item, scored map) for what needs more than the map.
         n_jobs: Threads; None for one per CPU. Does not change the result.
 
     Returns:
@@ -63,40 +70,33 @@ def measure(
 
     def one(item: int) -> dict[str, Any]:
         try:
-            found = _measure_one(
+            return _measure_one(
                 heatmaps[item],
                 None if boxes is None else boxes[item],
                 None if masks is None else masks[item],
                 wanted, iou, protocol, tolerance,
-                None if predicted is None else predicted[item],
             )  # fmt: skip
         except AttribevalError as error:
             raise AttribevalError(f"Heatmap of item {item}: {error}") from None
-        return found | (extra(item, heatmaps[item]) if extra is not None else {})
 
     with ThreadPoolExecutor(n_jobs or os.cpu_count() or 1) as pool:
         parts = list(pool.map(one, range(len(heatmaps))))
     return {name: np.stack([part[name] for part in parts]) for name in parts[0]} if parts else {}
 
 
-def _measure_one(heatmap, boxes, masks, wanted, iou, protocol, tolerance, predicted) -> dict[str, Any]:
+def _measure_one(heatmap, boxes, masks, wanted, iou, protocol, tolerance) -> dict[str, Any]:
     heatmap = check_map(heatmap)
     mask = masks
     if protocol == "reference":
         if boxes is not None:
             boxes = reference_boxes(boxes, heatmap.shape)
-        if predicted is not None:
-            height, width = heatmap.shape
-            predicted = predicted * (REFERENCE_SIZE / np.array([width, height, width, height]))
         mask = None if mask is None else reference_mask(mask)
         heatmap = reference_map(heatmap)
         levels = (heatmap * 255).astype(np.uint8)
     else:
         levels = quantise(heatmap)
     found: dict[str, Any] = {}
-    if boxes is not None and predicted is not None:
-        found |= _hits_of_one_box(predicted, boxes, wanted, iou)
-    elif boxes is not None:
+    if boxes is not None and wanted & OF_BOXES:
         found |= _hits_of_map(heatmap, levels, boxes, wanted, iou, protocol)
     region: Any = None if boxes is None else fill_boxes(boxes, heatmap.shape)
     if "energy" in wanted:
@@ -150,10 +150,20 @@ def _hits_of_map(heatmap, levels, boxes, wanted, iou, protocol) -> dict[str, Any
     return found
 
 
-def _hits_of_one_box(box, boxes, wanted, iou) -> dict[str, Any]:
-    """The same arrays for one box that holds at every threshold."""
-    from attribeval.metrics.localisation.heuristics import ENERGIES, MEANS, VALUES
+def hits_of_one_box(
+    box: np.ndarray, boxes: np.ndarray, size: tuple[int, int], iou: float, protocol: Protocol
+) -> dict[str, Any]:
+    """The arrays `OF_BOXES` of one box (4,) that is drawn at every threshold.
 
+    Args:
+        box: Edges in pixels of the map.
+        boxes: The true ones (k, 4).
+        size: (height, width) of the map.
+        iou: Overlap at which a box is right.
+        protocol: See `measure`.
+    """
+    if protocol == "reference":
+        boxes, box = reference_boxes(boxes, size), box * (REFERENCE_SIZE / np.array([*size[::-1], *size[::-1]]))
     overlap = float(box_iou(box[None], boxes).max())
     right, largest = overlap >= iou, float(box_iou(box[None], largest_box(boxes)).max()) >= iou
     shapes = {
@@ -163,7 +173,7 @@ def _hits_of_one_box(box, boxes, wanted, iou) -> dict[str, Any]:
     found |= {f"cam_{reading}": np.bool_(right) for reading in READINGS}
     found["hits_largest"] = np.full(256, largest)
     found["hits_v2"] = np.repeat(overlap >= np.array(IOUS)[:, None], 256, axis=1)
-    return {name: value for name, value in found.items() if name in wanted}
+    return found
 
 
 def _right(drawn: np.ndarray, boxes: np.ndarray, iou: float) -> np.ndarray:

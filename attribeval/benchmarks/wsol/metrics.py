@@ -194,3 +194,8 @@ def check_names(names: Sequence[str]) -> None:
     for name in names:
         if name not in METRICS:
             raise unknown("metric of wsol", str(name), METRICS)
+
+
+def wanted_arrays(metrics: Sequence[Metric]) -> set[str]:
+    """Names of the arrays that some metrics need of each map."""
+    return {need for metric in metrics for need in metric.needs} - PER_IMAGE

@@ -51,9 +51,9 @@ def run_wsol(attributer: Attributer, dataset: Samples, options: WsolOptions) -> 
         the images left out.
 
     Raises:
-        AttribevalError: If the data set has neither boxes nor masks, an image has no box and `strict`, labels are not
-            the model's classes, a method or metric is unknown or lacks what it needs, or `run_dir` belongs to another
-            study.
+        AttribevalError: If the data set has neither boxes nor masks, an image has no box and `require_truth`, labels
+            are not the model's classes, a method or metric is unknown or lacks what it needs, or `run_dir` belongs to
+            another study.
     """
     _check(attributer, dataset)
     built = given.with_controls(given.methods_of(options.methods))
@@ -66,7 +66,7 @@ def run_wsol(attributer: Attributer, dataset: Samples, options: WsolOptions) -> 
     five = attributer.classifier.classes > 5  # otherwise the label always is among the first five
     have = {"labels", "top1"} | ({"top5"} if five and options.targets == "label" else set())
     truth = {name for name in ("boxes", "masks") if getattr(dataset, name) is not None}
-    kept, skipped = split_by_boxes(dataset.boxes, dataset.ids, options.strict)
+    kept, skipped = split_by_boxes(dataset.boxes, dataset.ids, options.require_truth)
     dataset, built = dataset[kept], abilities.at(built, kept)
     chosen = choose_metrics(options.metrics, have | {"folds"}, truth)
     settings: dict[str, Any] = {
@@ -97,10 +97,10 @@ def run_wsol(attributer: Attributer, dataset: Samples, options: WsolOptions) -> 
             chunks[number] = work.score(part, slice(starts[number], starts[number] + _CHUNK))
             bar.update(len(part))
             lost = chunks[number]["images|skipped"]
-            if options.strict and len(lost):
+            if options.require_truth and len(lost):
                 raise AttribevalError(
                     f"Expected an object to see in every image. Received none for {str(lost[0])!r} at the size scored: "
-                    "leave it out or pass strict=False."
+                    "leave it out or pass require_truth=False."
                 )
     return _summarise(work, dict(zip(starts, chunks, strict=True)), built, chosen, settings, skipped, dataset)
 

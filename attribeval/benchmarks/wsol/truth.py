@@ -14,17 +14,21 @@ from attribeval.metrics.localisation.maxboxacc import check_inside
 from attribeval.metrics.localisation.pixels import check_mask
 
 
-def split_by_boxes(boxes: Sequence[np.ndarray] | None, ids: Sequence[str], strict: bool) -> tuple[list[int], list[str]]:
+def split_by_boxes(
+    boxes: Sequence[np.ndarray] | None, ids: Sequence[str], required: bool
+) -> tuple[list[int], list[str]]:
     """Indices of images with a box (all, if boxes are not asked for), and names of those without.
 
     Raises:
-        AttribevalError: If `strict` and an image has none, or none has any.
+        AttribevalError: If `required` and an image has none, or none has any.
     """
     without = [] if boxes is None else [i for i in range(len(ids)) if len(boxes[i]) == 0]
     names = [ids[i] for i in without]
-    if without and (strict or len(without) == len(ids)):
+    if without and (required or len(without) == len(ids)):
         some = len(without) < len(ids)
-        remedy = "leave these images out or pass strict=False" if some else "score images of which some have boxes"
+        remedy = (
+            "leave these images out or pass require_truth=False" if some else "score images of which some have boxes"
+        )
         raise AttribevalError(
             f"Expected a box for every image. Received none for {len(without)} of {len(ids)}: {', '.join(names[:5])}"
             f"{', …' if len(names) > 5 else ''}: {remedy}."
@@ -36,18 +40,18 @@ def split_by_boxes(boxes: Sequence[np.ndarray] | None, ids: Sequence[str], stric
     return kept, names
 
 
-def with_objects(items: Sequence[int], masks: Any, ids: Sequence[str], strict: bool) -> list[int]:
+def with_objects(items: Sequence[int], masks: Any, ids: Sequence[str], required: bool) -> list[int]:
     """The items whose mask has a pixel of the object; all, if there are no masks.
 
     Raises:
-        AttribevalError: If `strict` and one has none.
+        AttribevalError: If `required` and one has none.
     """
     kept = [i for i in items if masks is None or (np.asarray(masks[i]) == 1).any()]
-    if strict and len(kept) < len(items):
+    if required and len(kept) < len(items):
         raise AttribevalError(
             f"Expected a mask with pixels of the object for every image. Received none for "
             f"{ids[next(i for i in items if i not in kept)]!r}, at the size of its map: leave it out or pass "
-            "strict=False."
+            "require_truth=False."
         )
     return kept
 

@@ -164,7 +164,9 @@ def test_bad_input(looks_at_brightness, bright):
     some_boxes = [bright.boxes[0], np.zeros((0, 4)), bright.boxes[2]]
     one_without = Samples(bright.images[:3], bright.labels[:3], boxes=some_boxes)
     with pytest.raises(AttribevalError, match="none for 1 of 3: 1"):
-        Evaluator(looks_at_brightness, one_without).wsol(["sobel"], strict=True)
+        Evaluator(looks_at_brightness, one_without).wsol(["sobel"], require_truth=True)
+    strictly = Evaluator(looks_at_brightness, one_without).wsol(["sobel"], strict=True)  # that is no failure
+    assert strictly.settings["skipped"] == ["1"] and strictly.settings["images"] == 2
     for options, said in [
         ({"metrics": ["PxAP"]}, "PxAP needs masks"),
         ({"geometry": "squashed"}, "Unknown geometry"),
@@ -240,7 +242,7 @@ def test_full_geometry_scores_at_the_images_own_size(tmp_path, looks_at_brightne
 def test_cropped_geometry_cuts_images_boxes_and_masks_alike(tmp_path, looks_at_brightness):
     from PIL import Image
 
-    from attribeval.benchmarks.wsol.views import view
+    from attribeval.benchmarks.wsol.geometry import see
     from attribeval.datasets.masks import ArrayMask
 
     pixels = np.zeros((32, 64, 3), np.uint8)
@@ -250,7 +252,7 @@ def test_cropped_geometry_cuts_images_boxes_and_masks_alike(tmp_path, looks_at_b
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
     boxes = [np.array([[30 / 64, 8 / 32, 1, 24 / 32]]), np.array([[0, 0, 0.2, 1]])]  # the second lies outside
     data = Samples([tmp_path / "a.png", tmp_path / "b.png"], [0, 0], boxes=boxes, masks=[ArrayMask(object_)] * 2)
-    seen = view(looks_at_brightness, data, "cropped", "fixed")
+    seen = see(looks_at_brightness, data, "cropped", "fixed")
     assert seen.items == [0] and seen.boxes[0].tolist() == [[14, 8, 32, 24]]
     np.testing.assert_array_equal(seen.images[0], pixels[:, 16:48])
     np.testing.assert_array_equal(seen.masks[0], object_[:, 16:48])

@@ -16,7 +16,7 @@ from attribeval.errors import AttribevalError
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class Seen:
     """Some images as the model sees them, and their truth as the maps will be scored.
 
     Attributes:
@@ -41,7 +41,7 @@ class View:
         return [resize(v[..., None], size)[..., 0] for v, size in zip(values, self.sizes, strict=True)]
 
 
-def view(attributer: Attributer, part: Samples, geometry: str, protocol: str) -> View:
+def see(attributer: Attributer, part: Samples, geometry: str, protocol: str) -> Seen:
     """Read some images in a geometry.
 
     Args:
@@ -53,7 +53,7 @@ def view(attributer: Attributer, part: Samples, geometry: str, protocol: str) ->
         protocol: Of the scores; with "reference" masks are made at 224 × 224.
 
     Returns:
-        The view.
+        What is seen.
 
     Raises:
         AttribevalError: If the model takes no fixed size and one is needed.
@@ -70,10 +70,10 @@ def view(attributer: Attributer, part: Samples, geometry: str, protocol: str) ->
     masks = None if part.masks is None else [part.mask_at(i, sizes[i]) for i in items]
     if masks is not None and protocol == "reference":
         masks = [drawn_mask(part, i) for i in items]
-    return _with_objects(View(items, images, sizes, boxes, masks))
+    return _with_objects(Seen(items, images, sizes, boxes, masks))
 
 
-def _with_objects(seen: View) -> View:
+def _with_objects(seen: Seen) -> Seen:
     """Without the images whose object is too small to have a pixel at the size that is scored."""
     if seen.masks is None or all((mask == 1).any() for mask in seen.masks):
         return seen
@@ -83,10 +83,10 @@ def _with_objects(seen: View) -> View:
         return [values[i] for i in kept]
 
     boxes = None if seen.boxes is None else pick(seen.boxes)
-    return View(pick(seen.items), seen.images[kept], pick(seen.sizes), boxes, pick(seen.masks))
+    return Seen(pick(seen.items), seen.images[kept], pick(seen.sizes), boxes, pick(seen.masks))
 
 
-def _cropped(attributer: Attributer, part: Samples) -> View:
+def _cropped(attributer: Attributer, part: Samples) -> Seen:
     height, width, channels = attributer.classifier.input_shape
     if height is None or height != width:
         raise AttribevalError(
@@ -106,4 +106,4 @@ def _cropped(attributer: Attributer, part: Samples) -> View:
             masks.append(part.mask_at(i, resized)[top : top + height, left : left + width])
     if boxes is not None:
         boxes = [scale_boxes(boxes[i], (1, 1), size) for i in items]
-    return View(items, images, [size] * len(items), boxes, masks if part.masks is not None else None)
+    return Seen(items, images, [size] * len(items), boxes, masks if part.masks is not None else None)
