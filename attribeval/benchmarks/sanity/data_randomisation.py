@@ -17,6 +17,7 @@ from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
 from attribeval.benchmarks.sanity.curve import Curve, Part, fill_curve
 from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each
+from attribeval.benchmarks.sanity.options import SanityOptions
 from attribeval.benchmarks.sanity.sentences import against_noise
 from attribeval.benchmarks.sanity.summary import summarise
 from attribeval.common.options import check_count, options_of
@@ -139,27 +140,22 @@ def run_data_randomisation(
         AttribevalError: If the models do not take the same images or have other classes.
     """
     ours, theirs = true.classifier, permuted.classifier
-    if (ours.input_shape, ours.classes) != (theirs.input_shape, theirs.classes):
-        raise AttribevalError(
-            f"Expected two models of the same images and classes. Received: {ours.input_shape}, {ours.classes} "
-            f"classes, and {theirs.input_shape}, {theirs.classes} classes."
-        )
+    _check_pair(ours, theirs)
+    options = SanityOptions(
+        methods, similarities=similarities, strict=strict, seed=seed, batch_size=batch_size, progress=progress
+    )
     built = chosen_methods(methods)
     source = ImageSource(images, ours.input_shape)
+    names, left_out = choose_similarities(similarities, source.load(0, 1).shape[1:3])
     parts: dict[str, list[Part]] = {label: [] for label in built}
-    names: list[str] = []
-    left_out: list[str] = []
     with progress_bars.bar(len(source), "labels", progress) as bar:
         for start in range(0, len(source), _CHUNK):
             raw = source.load(start, min(start + _CHUNK, len(source)))
-            names, left_out = (names, left_out) if names else choose_similarities(similarities, raw.shape[1:3])
             targets = true.predict(raw, batch_size=batch_size, progress=False).argmax(1)
-            first, failed = explain_each(
-                true, raw, built, targets, seed, (), batch_size, "the model of true labels", strict
-            )
+            first, failed = explain_each(true, raw, built, targets, options, model=(), where="the model of true labels")
             alive = {label: built[label] for label in first}
             second, failed_too = explain_each(
-                permuted, raw, alive, targets, seed, (start + 1,), batch_size, "the model of permuted labels", strict
+                permuted, raw, alive, targets, options, model=(start + 1,), where="the model of permuted labels"
             )
             for label in built:
                 part = _compared(first.get(label), second.get(label), names, strict)
@@ -177,7 +173,7 @@ def run_data_randomisation(
         "accuracy": dict(accuracy or {}),
         "images": len(source),
         "methods": list(built),
-        "options": {name: options for name, method in built.items() if (options := options_of(method))},
+        "options": {name: of_one for name, method in built.items() if (of_one := options_of(method))},
         "modes": [MODE],
         "similarities": names,
         "left_out": left_out,
@@ -188,6 +184,14 @@ def run_data_randomisation(
     result = summarise(curves, settings, "data_randomisation")
     result.summary[:0] = _sentences(result, settings)
     return result
+
+
+def _check_pair(ours: Classifier, theirs: Classifier) -> None:
+    if (ours.input_shape, ours.classes) != (theirs.input_shape, theirs.classes):
+        raise AttribevalError(
+            f"Expected two models of the same images and classes. Received: {ours.input_shape}, {ours.classes} "
+            f"classes, and {theirs.input_shape}, {theirs.classes} classes."
+        )
 
 
 def _compared(first: Attributions | None, second: Attributions | None, names: Sequence[str], strict: bool) -> Part:

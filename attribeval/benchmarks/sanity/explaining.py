@@ -10,6 +10,7 @@ import numpy as np
 
 from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
+from attribeval.benchmarks.sanity.options import SanityOptions
 from attribeval.methods import abilities, given
 from attribeval.methods.card import Method
 from attribeval.methods.given import Given
@@ -34,11 +35,10 @@ def explain_each(
     raw: np.ndarray,
     methods: Mapping[str, Method],
     targets: np.ndarray,
-    seed: int,
+    options: SanityOptions,
+    *,
     model: Sequence[int],
-    batch_size: int | None,
     where: str,
-    strict: bool = False,
 ) -> tuple[dict[str, Attributions], dict[str, str]]:
     """Explain by all methods at once, and one by one if that fails.
 
@@ -47,27 +47,25 @@ def explain_each(
         raw: Images (N, H, W, C).
         methods: By label.
         targets: Class of each image, (N,).
-        seed: Of everything random but the control "random".
+        options: Of the study: its seed, of everything random but the control "random"; its batches; its policy.
         model: What says which random model it is: "random" is drawn anew for each.
-        batch_size: Images that the model takes at a time.
         where: What the model is, for the reasons of what fails.
-        strict: Whether a method that fails ends the run.
 
     Returns:
         Maps by label, and the reasons of those that failed.
     """
     noise = {label: method for label, method in methods.items() if method.card.name == "random" and model}
     others = {label: method for label, method in methods.items() if label not in noise}
-    options: dict[str, Any] = {"batch_size": batch_size, "progress": False, "remarks": False}
-    digest = hashlib.blake2b(f"{seed} {tuple(model)}".encode(), digest_size=7).digest()
+    quiet: dict[str, Any] = {"batch_size": options.batch_size, "progress": False, "remarks": False}
+    digest = hashlib.blake2b(f"{options.seed} {tuple(model)}".encode(), digest_size=7).digest()
     maps: dict[str, Attributions] = {}
     failed: dict[str, str] = {}
-    for some, its_seed in ((noise, int.from_bytes(digest, "little")), (others, seed)):
+    for some, its_seed in ((noise, int.from_bytes(digest, "little")), (others, options.seed)):
 
         def explain(methods: dict[str, Method], its_seed: int = its_seed) -> dict[str, Attributions]:
-            return attributer.explain_many(raw, methods, targets, seed=its_seed, **options)
+            return attributer.explain_many(raw, methods, targets, seed=its_seed, **quiet)
 
-        made, lacking = failures.each(explain, some, strict)
+        made, lacking = failures.each(explain, some, options.strict)
         maps |= made
         failed |= {label: f"{where}: {why}" for label, why in lacking.items()}
     return {label: maps[label] for label in methods if label in maps}, failed
