@@ -143,8 +143,6 @@ TOO_BIG = {
     "benchmarks.bam.procedure.run_bam()": 83,
     "benchmarks.bam.relative_importance.relative_importance()": 70,
     "benchmarks.bam.scoring.averages(…)": 10,
-    "benchmarks.leaderboard.chunk": 330,
-    "benchmarks.leaderboard.chunk.Chunk.__init__(…)": 11,
     "benchmarks.roar.grid": 280,
     "benchmarks.roar.pipeline.masked_dataset(…)": 15,
     "benchmarks.roar.pipeline._Source.__init__(…)": 11,

@@ -13,7 +13,8 @@ from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
 from attribeval.benchmarks.leaderboard.agreement import map_correlations, standard_ranks
 from attribeval.benchmarks.leaderboard.memory import PeakMemory
-from attribeval.common.seeds import image_seeds
+from attribeval.benchmarks.leaderboard.options import CompareOptions
+from attribeval.benchmarks.leaderboard.records import Records
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import at, unable
@@ -23,9 +24,10 @@ from attribeval.metrics.card import Benchmark
 from attribeval.metrics.subject import Explained, Subject
 from attribeval.models.classifier import Classifier
 from attribeval.runs import failures
-from attribeval.runs.keys import digest_of, file_name, image_keys
+from attribeval.runs.keys import image_keys
 from attribeval.runs.maps_cache import Maps, MapsCache
-from attribeval.runs.store import Store
+
+_PREPARED: dict[str, float] = {"prepare_seconds": 0.0, "prepare_passes": 0}  # before, for another cell
 
 
 class Chunk:
@@ -34,11 +36,9 @@ class Chunk:
     Args:
         attributer: The model.
         methods, benchmarks: By label.
-        store: Where records are and go.
-        names: What the records of the images from a number on are called: a name for all that they have in common.
+        records: Of them.
         cache: Of maps, or None.
-        began: When this run began (`time.time`): failures of earlier runs are tried again, those of this one are not.
-        targets, seed, batch_size, strict: As in `procedure.run_leaderboard`.
+        options: Of the study.
     """
 
     def __init__(
@@ -46,70 +46,14 @@ class Chunk:
         attributer: Attributer,
         methods: Mapping[str, Method],
         benchmarks: Mapping[str, Benchmark],
-        store: Store,
-        names: Mapping[int, str],
+        records: Records,
         cache: MapsCache | None,
-        began: float,
-        targets: str,
-        seed: int,
-        batch_size: int | None,
-        strict: bool = False,
+        options: CompareOptions,
     ):
-        self._attributer, self._strict = attributer, strict
+        self._attributer, self._options = attributer, options
         self._methods, self._benchmarks = methods, benchmarks
-        self._store, self._names, self._cache, self._began = store, names, cache, began
-        self._targets, self._seed, self._batch_size = targets, seed, batch_size
-        self._method_files = {label: file_name(method) for label, method in methods.items()}
-        self._benchmark_files = {label: file_name(benchmark) for label, benchmark in benchmarks.items()}
+        self._records, self._store, self._cache = records, records.store, cache
         self._fingerprint = attributer.classifier.fingerprint()
-
-    # ------------------------------------------------------------------------------------------------- records
-
-    def cell(self, start: int, method: str, benchmark: str) -> str:
-        """Name of a cell's record."""
-        return f"{self._of_method(start, method)}/{self._benchmark_files[benchmark]}"
-
-    def maps(self, start: int, method: str) -> str:
-        """Name of the record of what maps cost."""
-        return f"{self._of_method(start, method)}/maps"
-
-    def images(self, start: int) -> str:
-        """Name of the record of what is known of the images."""
-        return f"{self._names[start]}/images"
-
-    def agreement(self, start: int) -> str:
-        """Name of the correlations between maps, which belong to all methods together."""
-        return f"{self._names[start]}/agreement-{digest_of(list(self._method_files.values()))}"
-
-    def missing(self, start: int) -> list[tuple[str, str]]:
-        """Cells without scores that are still to be tried."""
-        return [(m, b) for m in self._methods for b in self._benchmarks if not self._is_tried(start, m, b)]
-
-    def lacks_more(self, start: int) -> bool:
-        """Whether anything beside the cells is still to be made."""
-        if self._store.read(self.images(start)) is None or self._store.read_arrays(self.agreement(start)) is None:
-            return True
-        return bool(self._without_costs(start))
-
-    def _without_costs(self, start: int) -> list[str]:
-        """Methods that have scores, but no record of what their maps cost."""
-
-        def has_scores(method: str) -> bool:
-            cells = (self._store.read(self.cell(start, method, benchmark)) for benchmark in self._benchmarks)
-            return any(cell is not None and cell["error"] is None for cell in cells)
-
-        return [m for m in self._methods if self._store.read(self.maps(start, m)) is None and has_scores(m)]
-
-    def _of_method(self, start: int, method: str) -> str:
-        return f"{self._names[start]}/{self._method_files[method]}"
-
-    def _is_tried(self, start: int, method: str, benchmark: str) -> bool:
-        record = self._store.read(self.cell(start, method, benchmark))
-        if record is None:
-            return False
-        return record["error"] is None or record["written"] >= self._began
-
-    # ---------------------------------------------------------------------------------------------------- work
 
     def run(self, start: int, images: np.ndarray, samples: Samples | None, advance: Callable[[int], Any]) -> None:
         """Do what is missing.
@@ -125,11 +69,12 @@ class Chunk:
         """
         subject = self._subject(start, images, samples)
         keys = image_keys(self._attributer.classifier, images, subject.targets, subject.seeds)
-        self._remember(start, subject)
-        missing: dict[str, list[str]] = {method: [] for method in self._without_costs(start)}
-        for method, benchmark in self.missing(start):
+        predicted = subject.logits.argmax(1).tolist()
+        self._store.write(self._records.images(start), {"targets": subject.targets.tolist(), "predicted": predicted})
+        missing: dict[str, list[str]] = {method: [] for method in self._records.without_costs(start)}
+        for method, benchmark in self._records.missing(start):
             missing.setdefault(method, []).append(benchmark)
-        saved = self._store.read_arrays(self.agreement(start))
+        saved = self._store.read_arrays(self._records.agreement(start))
         prepared: dict[str, Any] = {}
         heats: dict[str, np.ndarray] = {}
         failed: set[str] = set()
@@ -137,13 +82,16 @@ class Chunk:
             explained = self._explain(start, method, subject, keys)
             if isinstance(explained, str):
                 failed.add(method)
-                for benchmark in benchmarks:
-                    self._fail(start, method, benchmark, f"no maps: {explained}", subject)
-                    advance(1)
-                continue
-            heats[method] = explained.heat
+            else:
+                heats[method] = explained.heat
             for benchmark in benchmarks:
-                self._score(start, method, benchmark, subject, explained, prepared)
+                if isinstance(explained, str):
+                    record = {"scores": None, "error": f"no maps: {explained}"}
+                else:
+                    record = self._score(start, method, benchmark, subject, explained, prepared)
+                if record["error"] is not None:
+                    record["error"] = failures.of_images(start, start + len(images) - 1, record["error"])
+                self._store.write(self._records.cell(start, method, benchmark), record | {"written": time.time()})
                 advance(1)
         known = set() if saved is None else {m for m, there in zip(self._methods, saved["there"], strict=True) if there}
         if saved is None or set(heats) - known:
@@ -151,11 +99,11 @@ class Chunk:
 
     def _subject(self, start: int, images: np.ndarray, samples: Samples | None) -> Subject:
         def answer(asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return self._attributer.answer(asked, batch_size=self._batch_size)
+            return self._attributer.answer(asked, batch_size=self._options.batch_size)
 
-        seeds = image_seeds(images, self._seed)
+        seeds = image_seeds(images, self._options.seed)
         classifier = self._attributer.classifier
-        capacity = self._attributer.capacity(images, self._batch_size)
+        capacity = self._attributer.capacity(images, self._options.batch_size)
         subject = Subject(
             images, np.zeros(len(images), np.int64), answer, seeds, samples, classifier, capacity=capacity
         )
@@ -166,13 +114,8 @@ class Chunk:
                 "its pixel range and preprocessing, and the model's weights."
             )
         predicted = subject.logits.argmax(1)
-        subject.targets = samples.labels if samples is not None and self._targets == "label" else predicted
+        subject.targets = samples.labels if samples is not None and self._options.targets == "label" else predicted
         return subject
-
-    def _remember(self, start: int, subject: Subject) -> None:
-        """Keep targets and predictions."""
-        predicted = subject.logits.argmax(1)
-        self._store.write(self.images(start), {"targets": subject.targets.tolist(), "predicted": predicted.tolist()})
 
     def _explain(self, start: int, method: str, subject: Subject, keys: list[str]) -> Explained | str:
         """A method's maps, from the cache if they are there; or why there are none."""
@@ -180,7 +123,7 @@ class Chunk:
 
         def explain(asked: Attributer, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray) -> Attributions:
             explained = asked.explain_many(
-                images, {method: built}, targets, seed=seeds, batch_size=self._batch_size, progress=False
+                images, {method: built}, targets, seed=seeds, batch_size=self._options.batch_size, progress=False
             )
             return explained[method]
 
@@ -200,13 +143,13 @@ class Chunk:
                 with PeakMemory() as memory:
                     made = explain(self._attributer, subject.images, subject.targets, subject.seeds)
             except Exception as error:
-                return failures.reason_of(error, self._strict)
+                return failures.reason_of(error, self._options.strict)
             each = np.ones(len(subject))
             maps = Maps(made.values, each * made.seconds / len(subject), each * memory.mib)
             if cache is not None:
                 cache.save(built, keys, maps)
         costs = {"seconds": maps.seconds.tolist(), "peak_mib": [_json(value) for value in maps.peak_mib]}
-        self._store.write(self.maps(start, method), costs)
+        self._store.write(self._records.maps(start, method), costs)
         values = Attributions(maps.values, subject.targets, method)
         heat = values.heatmap(reduce=ranking(built))
         return Explained(maps.values, heat, on_others, with_another)
@@ -219,65 +162,49 @@ class Chunk:
         subject: Subject,
         explained: Explained,
         prepared: dict[str, Any],
-    ) -> None:
-        """One cell: scores, or the reason why there are none."""
-        costs = {"prepare_seconds": 0.0, "prepare_passes": 0}
+    ) -> dict[str, Any]:
+        """A cell's record: scores, or the reason why there are none; and what they cost."""
         built = _of_these(self._benchmarks[benchmark], start)
         if built is None:
-            nothing = {"scores": [None] * len(subject), "error": None, "seconds": 0.0, "passes": 0}
-            self._store.write(self.cell(start, method, benchmark), nothing | costs | {"written": time.time()})
-            return
+            return {"scores": [None] * len(subject), "error": None, "seconds": 0.0, "passes": 0} | _PREPARED
         needs = built.card.needs
         why = unable(self._methods[method], images="explain" in needs, model="classifier" in needs)
         if why is not None:
-            self._fail(start, method, benchmark, why, subject)
-            return
+            return {"scores": None, "error": why}
+        costs = _PREPARED
         if benchmark not in prepared:
-            begun, passes = time.perf_counter(), subject.passes
-            try:
-                prepared[benchmark] = built.prepare(subject)
-            except Exception as error:
-                prepared[benchmark] = _Failure(failures.reason_of(error, self._strict))
-            self._check_model(built, benchmark)
-            costs = {
-                "prepare_seconds": time.perf_counter() - begun,
-                "prepare_passes": subject.passes - passes,
-            }
-        if isinstance(prepared[benchmark], _Failure):
-            self._fail(start, method, benchmark, f"not prepared: {prepared[benchmark].reason}", subject, costs)
-            return
+            *prepared[benchmark], seconds, passes = self._try(lambda: built.prepare(subject), built, benchmark, subject)
+            costs = {"prepare_seconds": seconds, "prepare_passes": passes}
+        ready, why = prepared[benchmark]
+        if why is not None:
+            return {"scores": None, "error": f"not prepared: {why}"} | costs
+        scores, why, seconds, passes = self._try(
+            lambda: _checked(built.score(subject, ready, explained), len(subject), start), built, benchmark, subject
+        )
+        if why is not None:
+            return {"scores": None, "error": why} | costs
+        found = {"scores": [_json(score) for score in scores], "error": None}
+        return found | costs | {"seconds": seconds, "passes": passes}
+
+    def _try(
+        self, work: Callable[[], Any], built: Benchmark, benchmark: str, subject: Subject
+    ) -> tuple[Any, str | None, float, int]:
+        """What a benchmark makes, or why it fails; seconds, and the forward passes that it asked for.
+
+        One that was given the weights must hand them back; all that comes after it would be wrong.
+        """
         begun, passes = time.perf_counter(), subject.passes
+        made, why = None, None
         try:
-            scores = _checked(built.score(subject, prepared[benchmark], explained), len(subject), start)
+            made = work()
         except Exception as error:
-            self._check_model(built, benchmark)
-            self._fail(start, method, benchmark, failures.reason_of(error, self._strict), subject, costs)
-            return
-        self._check_model(built, benchmark)
-        costs |= {"seconds": time.perf_counter() - begun, "passes": subject.passes - passes}
-        record = {"scores": [_json(score) for score in scores], "error": None, "written": time.time()}
-        self._store.write(self.cell(start, method, benchmark), record | costs)
-
-    def _fail(
-        self,
-        start: int,
-        method: str,
-        benchmark: str,
-        reason: str,
-        subject: Subject,
-        costs: Mapping[str, float] | None = None,
-    ) -> None:
-        told = failures.of_images(start, start + len(subject) - 1, reason)
-        record = {"scores": None, "error": told, "written": time.time()}
-        self._store.write(self.cell(start, method, benchmark), record | dict(costs or {}))
-
-    def _check_model(self, built: Benchmark, benchmark: str) -> None:
-        """A benchmark that was given the weights must hand them back; all that comes after it would be wrong."""
+            why = failures.reason_of(error, self._options.strict)
         if "classifier" in built.card.needs and self._attributer.classifier.fingerprint() != self._fingerprint:
             raise AttribevalError(
                 f"Expected the benchmark {benchmark!r} to put the model's weights back. Received changed weights: load "
                 "the model again, and leave this benchmark out."
             )
+        return made, why, time.perf_counter() - begun, subject.passes - passes
 
     def _correlate(
         self, start: int, subject: Subject, keys: list[str], heats: dict[str, np.ndarray], failed: set[str]
@@ -294,7 +221,7 @@ class Chunk:
             ranks.append(standard_ranks(heats.pop(method)) if method in heats else None)
         there = np.array([of_method is not None for of_method in ranks])
         correlations = map_correlations(ranks, len(subject))
-        self._store.write_arrays(self.agreement(start), {"correlations": correlations, "there": there})
+        self._store.write_arrays(self._records.agreement(start), {"correlations": correlations, "there": there})
 
 
 def _of_these(benchmark: Benchmark, start: int) -> Benchmark | None:
@@ -304,13 +231,6 @@ def _of_these(benchmark: Benchmark, start: int) -> Benchmark | None:
     if limit is None:
         return benchmark
     return replace(one, images=limit - start) if start < limit else None
-
-
-class _Failure:
-    """Stands for what a benchmark could not prepare."""
-
-    def __init__(self, reason: str):
-        self.reason = reason
 
 
 def _checked(scores: Any, n: int, start: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -15,6 +14,7 @@ from attribeval.attributer import Attributer
 from attribeval.benchmarks.leaderboard.chunk import Chunk
 from attribeval.benchmarks.leaderboard.options import CompareOptions
 from attribeval.benchmarks.leaderboard.plan import choose_benchmarks, choose_methods
+from attribeval.benchmarks.leaderboard.records import Records
 from attribeval.benchmarks.leaderboard.scores import Scores
 from attribeval.benchmarks.leaderboard.summary import summarise
 from attribeval.common.arguments import takes
@@ -83,19 +83,18 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
     common = digest_of(
         [model_key(attributer.classifier), *(settings[name] for name in ("targets", "seed", "versions"))]
     )
-    names: dict[int, str] = {}
-    how = (targets, seed, options.batch_size, options.strict)
-    work = Chunk(attributer, built, asked, store, names, maps, time.time(), *how)
+    records = Records(store, built, asked)
+    work = Chunk(attributer, built, asked, records, maps, options)
     cells = len(built) * len(asked)
     with progress_bars.bar(len(starts) * cells, "leaderboard", options.progress, unit="cell") as bar:
         for number in store.take([f"{common}-{start:07d}" for start in starts]):
             start = starts[number]
             raw = source.load(start, min(start + chunk, len(source)))
             some = None if samples is None else samples[start : start + chunk]
-            names[start] = f"{common}/images-{start:07d}-{_content(attributer.classifier, raw, some)}"
-            missing = work.missing(start)
+            records.of_images(start, f"{common}/images-{start:07d}-{_content(attributer.classifier, raw, some)}")
+            missing = records.missing(start)
             bar.update(cells - len(missing))
-            if missing or work.lacks_more(start):
+            if missing or records.lacks_more(start):
                 work.run(start, raw, some, bar.update)
     settings |= {
         "target_layer": attributer.classifier.target_layer,
@@ -107,7 +106,7 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
     }
     if maps is not None:
         settings["maps_on_disk_mib"] = round(maps.bytes() / 2**20, 1)
-    scores = _collect(work, store, starts, len(source), built, asked)
+    scores = _collect(records, starts, len(source), built, asked)
     if samples is not None:
         settings["top1_accuracy"] = float((scores.predicted == samples.labels).mean())
         games = {label: one for label, one in asked.items() if isinstance(one, PointingGame)}
@@ -167,31 +166,30 @@ def _open_cache(
 
 
 def _collect(
-    work: Chunk,
-    store: Store,
+    records: Records,
     starts: Sequence[int],
     images: int,
     methods: Mapping[str, Method],
     benchmarks: Mapping[str, Benchmark],
 ) -> Scores:
     """Everything that the store holds of these methods and benchmarks, in arrays."""
-    m, b = len(methods), len(benchmarks)
+    store = records.store
     scores = Scores.empty(methods, benchmarks, images)
     failed: dict[tuple[int, int], list[str]] = {}
     for start in starts:
-        about = store.read(work.images(start))
+        about = store.read(records.images(start))
         here = slice(start, start + len(about["predicted"]))
         scores.predicted[here] = about["predicted"]
-        agreement = store.read_arrays(work.agreement(start))
+        agreement = store.read_arrays(records.agreement(start))
         if agreement is not None:
             scores.correlations[here] = agreement["correlations"]
         for i, method in enumerate(methods):
-            costs = store.read(work.maps(start, method))
+            costs = store.read(records.maps(start, method))
             if costs is not None:
                 scores.seconds[i, here] = costs["seconds"]
                 scores.peak_mib[i, here] = np.array(costs["peak_mib"], np.float64)
             for j, benchmark in enumerate(benchmarks):
-                cell = store.read(work.cell(start, method, benchmark))
+                cell = store.read(records.cell(start, method, benchmark))
                 if cell["error"] is not None:
                     failed.setdefault((i, j), []).append(cell["error"])
                 else:
@@ -200,8 +198,8 @@ def _collect(
                     scores.passes[i, j, here] = cell["passes"] / (here.stop - here.start)
                 scores.prepare_seconds[j] += cell.get("prepare_seconds", 0.0)
                 scores.prepare_passes[j] += cell.get("prepare_passes", 0)
-    for i in range(m):
-        for j in range(b):
+    for i in range(len(methods)):
+        for j in range(len(benchmarks)):
             reasons = failed.get((i, j), [])
             scores.errors[i][j] = row_text(reasons, len(starts), kept=store.folder is not None)
     return scores
