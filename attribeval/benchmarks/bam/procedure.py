@@ -48,24 +48,15 @@ def run_bam(options: BamOptions) -> Result:
     """
     plan = make_plan(options)
     store = Store(options.run_dir, "bam")
-    test, feature, order, seed, progress = (
-        plan.data.test,
-        options.feature,
-        options.order,
-        options.seed,
-        options.progress,
-    )
-    series_scenes = options.series_scenes
+    test, feature, order, seed = plan.data.test, options.feature, options.order, options.seed
     content = test.fingerprint()
-    scoring = {"content": content, "protocol": options.protocol, "seed": seed, "batch_size": options.batch_size}
-    scoring |= {"progress": progress, "strict": options.strict}
     sets = training_sets(plan.data, plan.ks, feature, order)
-    models = train_models(sets, plan.net, store, strategy=options.strategy, seed=seed, progress=progress)
-    importance = relative_importance(models, test, plan.ks, feature, order, series_scenes)
+    models = train_models(sets, plan.net, store, strategy=options.strategy, seed=seed, progress=options.progress)
+    importance = relative_importance(models, test, plan.ks, feature, order, options.series_scenes)
 
     def score(name: str | Classifier, stimulus: Stimulus, quick_only: bool = False) -> _Scored:
         classifier = models[name].classifier if isinstance(name, str) else name
-        return _score(classifier, stimulus, plan, store, quick_only, scoring)
+        return _score(classifier, stimulus, plan, store, quick_only, content, options)
 
     items = np.arange(min(options.images, len(test)))
     evidence = Evidence(importance, list(plan.methods), kinds=plan.kinds)
@@ -79,7 +70,9 @@ def run_bam(options: BamOptions) -> Result:
             score(SCENE, moved(test, "composite", "scene", again, seed, scale), True),
             score(SCENE, moved(test, "scene_only", "scene", again, seed, scale), True),
         )
-    of_series = [feature_items(test, k, feature, order, series_scenes)[: options.series_images] for k in plan.ks]
+    of_series = [
+        feature_items(test, k, feature, order, options.series_scenes)[: options.series_images] for k in plan.ks
+    ]
     if all(chosen.size for chosen in of_series):
         union = np.unique(np.concatenate(of_series))
         last = score(k_name(plan.ks[-1]), of_part(test, "composite", "scene", union), True)
@@ -90,37 +83,16 @@ def run_bam(options: BamOptions) -> Result:
             evidence.series.append((one, beside))
     bare = Classifier(models[SCENE_ONLY].classifier.model, class_names=test.scene_names, name="bam_scene_only_inputs")
     having = np.flatnonzero(test.objects == feature)[: options.patch_images]
-    inputs, evidence.patches = _patches(
-        models[SCENE_ONLY].classifier, bare, test, having, options.protocol, store, progress
-    )
+    inputs, evidence.patches = _patches(models[SCENE_ONLY].classifier, bare, test, having, options, store)
     evidence.without_patch = score(bare, patched(test, having, inputs, None, "inputs"))
     evidence.with_patch = score(bare, patched(test, having, inputs, evidence.patches, "inputs with patches"))
     try:
         evidence.concepts = _concepts(models, plan, test, options, of_series, store)
     except Exception as error:
         evidence.concepts_error = reason_of(error, options.strict)
-    settings = {
-        "data": {"train": len(plan.data.train), "test": len(test), "size": list(test.images.shape[1:])},
-        "objects": list(test.object_names),
-        "scenes": list(test.scene_names),
-        "feature": test.object_names[feature],
-        "series_on": "scenes with the feature" if series_scenes == "all" else "the first scene",
-        "series_images": options.series_images,
-        "recipe": plan.net.recipe.to_json(),
-        "series_recipe": (plan.net.series_recipe or plan.net.recipe).to_json(),
-        "preprocess": plan.net.preprocess,
-        "methods": list(plan.methods),
-        "options": {name: o for name, method in plan.methods.items() if (o := options_of(method))},
-        "slow_methods": plan.slow,
-        "images": len(items),
-        "robust_images": len(again),
-        "patch_images": len(having),
-        "slow_images": options.slow_images,
-        "protocol": options.protocol,
-        "training_seconds": {name: round(m.record["total_seconds"], 1) for name, m in models.items()},
-        "seed": seed,
-        "versions": versions(),
-    }
+    settings = _settings(plan, options, models) | {
+        "images": len(items), "robust_images": len(again), "patch_images": len(having)
+    }  # fmt: skip
     result = summarise(evidence, settings, options.strict)
     failed = set(failed_rows(result.table)["method"])
     drawn = replace(plan, methods={name: one for name, one in plan.methods.items() if name not in failed})
@@ -128,6 +100,30 @@ def run_bam(options: BamOptions) -> Result:
     result.arrays |= series_panels(models, drawn, test, of_series[0], seed)
     result.arrays |= patch_panels(bare, drawn, test, having, inputs, evidence.patches, seed)
     return result
+
+
+def _settings(plan: Plan, options: BamOptions, models: Mapping[str, Trained]) -> dict[str, Any]:
+    """What a result says of the run that made it."""
+    test = plan.data.test
+    return {
+        "data": {"train": len(plan.data.train), "test": len(test), "size": list(test.images.shape[1:])},
+        "objects": list(test.object_names),
+        "scenes": list(test.scene_names),
+        "feature": test.object_names[options.feature],
+        "series_on": "scenes with the feature" if options.series_scenes == "all" else "the first scene",
+        "series_images": options.series_images,
+        "recipe": plan.net.recipe.to_json(),
+        "series_recipe": (plan.net.series_recipe or plan.net.recipe).to_json(),
+        "preprocess": plan.net.preprocess,
+        "methods": list(plan.methods),
+        "options": {name: o for name, method in plan.methods.items() if (o := options_of(method))},
+        "slow_methods": plan.slow,
+        "slow_images": options.slow_images,
+        "protocol": options.protocol,
+        "training_seconds": {name: round(m.record["total_seconds"], 1) for name, m in models.items()},
+        "seed": options.seed,
+        "versions": versions(),
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,13 +143,19 @@ class _Scored:
 
 
 def _score(
-    classifier: Classifier, stimulus: Stimulus, plan: Plan, store: Store, quick_only: bool, options: dict[str, Any]
+    classifier: Classifier,
+    stimulus: Stimulus,
+    plan: Plan,
+    store: Store,
+    quick_only: bool,
+    content: str,
+    options: BamOptions,
 ) -> _Scored:
     quick = {name: method for name, method in plan.methods.items() if name not in plan.slow}
-    found = averages(classifier, stimulus, quick, store, **options) if quick else {}
+    found = averages(classifier, stimulus, quick, store, content, options) if quick else {}
     if plan.slow and not quick_only:
         slow = {name: plan.methods[name] for name in plan.slow}
-        found |= averages(classifier, stimulus.first(plan.slow_images), slow, store, **options)
+        found |= averages(classifier, stimulus.first(plan.slow_images), slow, store, content, options)
     right = []
     for start in range(0, len(stimulus.items), 256):
         places = np.arange(start, min(start + 256, len(stimulus.items)))
@@ -167,9 +169,8 @@ def _patches(
     bare: Classifier,
     test: Any,
     items: np.ndarray,
-    protocol: str,
+    options: BamOptions,
     store: Store,
-    progress: bool | None,
 ) -> tuple[np.ndarray, Patches]:
     """Model inputs of scenes, and the patches found in them; kept by content."""
     if not items.size:
@@ -180,16 +181,16 @@ def _patches(
     )
     shape = (1, *inputs.shape[1:])
     ends = [np.asarray(scene_only.prepare(np.full(shape, end, np.float32)))[0, 0, 0] for end in (0.0, 255.0)]
-    options: Mapping[str, Any] = PAPER_OPTIMISER if protocol == "paper" else {}
-    about = [model_key(bare), items.tolist(), RADIUS, versions(), content_of(inputs, pasted), *options.items()]
+    optimiser: Mapping[str, Any] = PAPER_OPTIMISER if options.protocol == "paper" else {}
+    about = [model_key(bare), items.tolist(), RADIUS, versions(), content_of(inputs, pasted), *optimiser.items()]
     name = f"patches/{digest_of(about)}"
     parts = ("images", "change", "before", "scale", "size")
     found = store.read_arrays(name)
     if found is None:
-        with progress_bars.bar(len(items), "patches", progress) as bar:
+        with progress_bars.bar(len(items), "patches", options.progress) as bar:
             made = insignificant_patches(
                 bare, inputs, pasted, np.asarray(test.masks[items]), bounds=(np.minimum(*ends), np.maximum(*ends)),
-                **options,
+                **optimiser,
             )  # fmt: skip
             bar.update(len(items))
         found = {part: np.asarray(getattr(made, part)) for part in parts}

@@ -112,9 +112,32 @@ def relative_importance(
             right, _ = _answers(models[k_name(k)], test.view(kind, "scene", items))
             accuracies[j, i] = right.mean() if len(right) else np.nan
             rows.append(_row(f"f_k, k = {k:g}", f"{where} {'without' if j else 'with'} the feature", right))
-    chance_o, chance_s = 1 / len(test.object_names), 1 / len(test.scene_names)
+    checks = _checks(test, with_objects, no_object, with_scene, without, no_scene)
     drops = accuracies[0] - accuracies[1]
-    checks = [
+    if len(ks) > 1 and np.isfinite(drops).all():
+        low, high = drops[: len(ks) // 2].mean(), drops[len(ks) - len(ks) // 2 :].mean()
+        checks.append(
+            (
+                f"the rarer the feature, the more its removal costs: {100 * low:.1f} points for the smaller half of k, "
+                f"{100 * high:.1f} for the larger",
+                bool(low > high),
+            )
+        )
+    having, lacking = accuracies
+    return RelativeImportance(pd.DataFrame(rows), rises, tuple(ks), having, lacking, checks)
+
+
+def _checks(
+    test: BamPart,
+    with_objects: np.ndarray,
+    no_object: np.ndarray,
+    with_scene: np.ndarray,
+    without: np.ndarray,
+    no_scene: np.ndarray,
+) -> list[tuple[str, bool]]:
+    """What must hold of f_o and f_s, from whether each image is right."""
+    chance_o, chance_s = 1 / len(test.object_names), 1 / len(test.scene_names)
+    return [
         (
             f"f_o needs the object: {share(with_objects.mean())} with it, {share(no_object.mean())} without "
             f"(chance {share(chance_o)})",
@@ -130,17 +153,6 @@ def relative_importance(
             _near_chance(no_scene, chance_s) and _knows(with_scene, chance_s),
         ),
     ]
-    if len(ks) > 1 and np.isfinite(drops).all():
-        low, high = drops[: len(ks) // 2].mean(), drops[len(ks) - len(ks) // 2 :].mean()
-        checks.append(
-            (
-                f"the rarer the feature, the more its removal costs: {100 * low:.1f} points for the smaller half of k, "
-                f"{100 * high:.1f} for the larger",
-                bool(low > high),
-            )
-        )
-    having, lacking = accuracies
-    return RelativeImportance(pd.DataFrame(rows), rises, tuple(ks), having, lacking, checks)
 
 
 def _answers(model: Trained, view: BamView) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ import numpy as np
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
+from attribeval.benchmarks.bam.options import BamOptions
 from attribeval.benchmarks.bam.region import Protocol, heat, random_masks, region_average
 from attribeval.benchmarks.bam.stimuli import Stimulus
 from attribeval.common.versions import versions
@@ -46,12 +47,7 @@ def averages(
     methods: Mapping[str, Method],
     store: Store,
     content: str,
-    *,
-    protocol: Protocol = "fixed",
-    seed: int = 0,
-    batch_size: int | None = None,
-    strict: bool = False,
-    progress: bool | None = None,
+    options: BamOptions,
 ) -> dict[str, Averages]:
     """Explain the predicted class of every image, and average the maps over the regions.
 
@@ -61,21 +57,18 @@ def averages(
         methods: By label.
         store: For the chunks; what it holds is not computed again.
         content: A fingerprint of the data set that the images are from.
-        protocol: As in `region.heat`.
-        seed: Of methods and random regions.
-        batch_size: Images that the model takes at a time.
-        strict: Whether a method that fails ends the run; otherwise its images have NaN, and are not written.
-        progress: Show a progress bar.
+        options: Of the study: its protocol, seed, batches and policy. Unless `strict`, images of a method that fails
+            have NaN, and are not written.
 
     Returns:
         By label.
     """
-    attributer = Attributer(classifier)
+    attributer, seed, protocol = Attributer(classifier), options.seed, options.protocol
     about = [model_key(classifier), content, stimulus.name, protocol, seed, versions()]
     found: dict[str, list[dict[str, np.ndarray]]] = {label: [] for label in methods}
     failed: dict[str, list[str]] = {label: [] for label in methods}
     starts = range(0, len(stimulus.items), _CHUNK)
-    with progress_bars.bar(len(stimulus.items), f"{classifier.name}, {stimulus.name}", progress) as bar:
+    with progress_bars.bar(len(stimulus.items), f"{classifier.name}, {stimulus.name}", options.progress) as bar:
         for start in starts:
             places = np.arange(start, min(start + _CHUNK, len(stimulus.items)))
             items = stimulus.items[places]
@@ -90,11 +83,11 @@ def averages(
                     some: dict[str, Method], images: np.ndarray = images, regions: Any = (masks, elsewhere)
                 ) -> dict[str, dict[str, np.ndarray]]:
                     maps = attributer.explain_many(
-                        images, some, seed=seed, batch_size=batch_size, progress=False, remarks=False
+                        images, some, seed=seed, batch_size=options.batch_size, progress=False, remarks=False
                     )
                     return {label: _regions(of_one, protocol, *regions) for label, of_one in maps.items()}
 
-                made, lacking = failures.each(explain, missing, strict)
+                made, lacking = failures.each(explain, missing, options.strict)
                 for label, one in made.items():
                     store.write_arrays(names[label], one)
                 nothing = np.full(len(places), np.nan)
