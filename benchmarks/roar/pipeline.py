@@ -25,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from attribeval.benchmarks.roar.fills import channel_mean
-from attribeval.benchmarks.roar.pipeline import masked_dataset
+from attribeval.benchmarks.roar.pipeline import MaskedImages
 from attribeval.benchmarks.roar.ranks import levels, mask_table, pack, packed_bytes
 from attribeval.benchmarks.roar.records import Records
 from attribeval.training.augment import Augment
@@ -63,12 +63,10 @@ def stream(
     images: Records, ranks: Records | None, augment: Augment | None, batch: int, steps: int
 ) -> tuple[float, float]:
     """Images per second, and processor microseconds per image, once the first batches are through."""
-    options = {"batch_size": batch, "training": True, "augment": augment, "steps": _FIRST + steps}
-    if ranks is not None:
-        options |= {"ranks": ranks, "table": mask_table(M, M // 2, "remove")}
+    masks = {} if ranks is None else {"ranks": ranks, "table": mask_table(M, M // 2, "remove")}
     labels, mean = np.zeros(len(images), np.int32), np.full(3, 127.5, np.float32)
-    dataset = masked_dataset(images, labels, channel_mean=mean, **options)
-    for step, _ in enumerate(dataset):
+    shown = MaskedImages(images, labels, channel_mean=mean, **masks)
+    for step, _ in enumerate(shown.batches(batch, training=True, augment=augment).take(_FIRST + steps)):
         if step == _FIRST - 1:
             wall, cpu = time.perf_counter(), time.process_time()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -125,9 +123,10 @@ def sizes() -> None:
 
 def at_size(count: int, size: int, batch: int, folder: Path) -> None:
     images, ranks = declare(folder, count, size)
-    total = images.bytes + ranks.bytes
-    print(f"{count:,} images of {size} × {size} × 3: {images.bytes / 1e9:.2f} GB of images in {images.shards} shards,")
-    print(f"{ranks.bytes / 1e9:.2f} GB of rank levels ({M} fractions) in {ranks.shards} shards")
+    sizes = [records.count * records.record_bytes for records in (images, ranks)]
+    total = sum(sizes)
+    print(f"{count:,} images of {size} × {size} × 3: {sizes[0] / 1e9:.2f} GB of images in {images.shards} shards,")
+    print(f"{sizes[1] / 1e9:.2f} GB of rank levels ({M} fractions) in {ranks.shards} shards")
     if shutil.disk_usage(folder).free < 1.1 * total:
         raise SystemExit(f"{folder} has no room for {total / 1e9:.1f} GB: choose another --folder.")
     seconds = write(images, 256) + write(ranks, (M + 1) ** 3)
@@ -142,7 +141,7 @@ def at_size(count: int, size: int, batch: int, folder: Path) -> None:
     begun = time.perf_counter()
     channel_mean(images)
     seconds = time.perf_counter() - begun
-    print(f"  channel mean:           {images.bytes / seconds / 1e6:8,.0f} MB/s ({seconds:.1f} s)", flush=True)
+    print(f"  channel mean:           {sizes[0] / seconds / 1e6:8,.0f} MB/s ({seconds:.1f} s)", flush=True)
 
     stream(images, ranks, RECIPES["mirror, random crop"], batch, 8)
     for recipe, augment in RECIPES.items():

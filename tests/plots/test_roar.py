@@ -9,7 +9,7 @@ from helpers.roar import FRACTIONS, LOSSES, cell, synthetic
 from matplotlib.colors import to_hex
 
 from attribeval import plots
-from attribeval.benchmarks.roar.verdict import result
+from attribeval.benchmarks.roar.summary import summarise
 from attribeval.benchmarks.roar.view import areas, curves
 from attribeval.benchmarks.roar.view.areas import plot_areas
 from attribeval.benchmarks.roar.view.curves import plot_without_retraining
@@ -21,7 +21,7 @@ from attribeval.results.result import Result
 
 @pytest.fixture(scope="module")
 def answer() -> Result:
-    return result(
+    return summarise(
         synthetic(), {"seed": 0, "cost": {"cells": 148, "seconds": 5400.0, "maps_seconds": 30.0, "hosts": ["a", "b"]}}
     )
 
@@ -33,7 +33,7 @@ def paper_like() -> Result:
     for place, name in enumerate([*names, "lime", "gradcam"]):
         for fraction in FRACTIONS:
             records += [cell("method", name, "remove", fraction, r, 0.7 - place / 50 + r / 99) for r in range(3)]
-    return result(records, {})
+    return summarise(records, {})
 
 
 def line(ax, label: str):
@@ -133,7 +133,7 @@ def test_without_retraining_beside_retrained(answer):
 def test_pictures_leave_out_what_is_not_known(answer):
     assert len(plots.more_pictures(answer)) == 2
     nothing = [r | {"without_retraining": None} for r in synthetic() if r["estimator"] != "random"]
-    bare = result(nothing, {})
+    bare = summarise(nothing, {})
     assert plots.more_pictures(bare) == {}
     bare.plot()
     with pytest.raises(AttribevalError, match="was random trained"):
@@ -141,13 +141,13 @@ def test_pictures_leave_out_what_is_not_known(answer):
     with pytest.raises(AttribevalError, match="without retraining"):
         plot_without_retraining(bare)
     with pytest.raises(AttribevalError, match="modes 'remove' or 'keep'"):
-        result([cell("unmodified", "", "none", 0.0, 0, 0.9)], {}).plot()
+        summarise([cell("unmodified", "", "none", 0.0, 0, 0.9)], {}).plot()
     with pytest.raises(AttribevalError, match=r"without the columns \['fraction'"):
         plots.plot_result(Result("roar", pd.DataFrame({"method": ["a"], "kind": "method", "mode": "keep"})))
 
 
 def test_one_repeat_is_drawn_without_bands_or_verdicts():
-    figure = plot_areas(result(synthetic(repeats=1), {}))
+    figure = plot_areas(summarise(synthetic(repeats=1), {}))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["not tested"]
 
 
@@ -167,7 +167,7 @@ def test_wide_table_of_masks_and_of_what_failed():
     records = synthetic(modes=("remove",))
     records += [cell("leakage", "mask of BAD", "remove", 0.9, r, 0.3) for r in range(4)]
     records += [cell("method", "BROKEN", "remove", f, r, None) for f in FRACTIONS for r in range(4)]
-    answer = result(records, {})
+    answer = summarise(records, {})
     wide = wide_table(answer).set_index("method")
     assert wide.loc["mask of BAD", "90 %"] == pytest.approx(0.3) and np.isnan(wide.loc["mask of BAD", "gain (points)"])
     lines = roar_text(answer).splitlines()

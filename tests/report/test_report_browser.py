@@ -19,7 +19,7 @@ from PIL import Image
 from attribeval.attributions import Attributions
 from attribeval.benchmarks.bam.sentences import UNITS
 from attribeval.benchmarks.leaderboard.summary import summarise
-from attribeval.benchmarks.roar.verdict import result as verdict
+from attribeval.benchmarks.roar.summary import summarise as summarise_roar
 from attribeval.benchmarks.sanity.summary import Curve
 from attribeval.benchmarks.sanity.summary import summarise as summarise_sanity
 from attribeval.plots import overlays
@@ -201,7 +201,7 @@ def bam() -> Result:
 
 
 def roar() -> Result:
-    return verdict(synthetic(), {"level": 0.95})
+    return summarise_roar(synthetic(), {"level": 0.95})
 
 
 STUDIES = [wsol, many_metrics, board, sanity, bam, roar]

@@ -402,7 +402,7 @@ if sys.argv[1] == "mirrored":
 sys.path.insert(0, sys.argv[2])
 from test_loop import *
 from test_loop import _model
-from attribeval.benchmarks.roar.pipeline import masked_dataset
+from attribeval.benchmarks.roar.pipeline import MaskedImages
 from attribeval.benchmarks.roar.records import Records
 from attribeval.training.strategies import make_strategy
 rng = np.random.default_rng(0)
@@ -413,14 +413,14 @@ records.write_shard(0, images)
 strategy = make_strategy(sys.argv[1])
 def batches(size, part):
     flip = Augment(flip=True)
-    return masked_dataset(records, labels, batch_size=size, seed=0, training=True, augment=flip, shard=part)
+    return MaskedImages(records, labels).batches(size, seed=0, training=True, augment=flip, shard=part)
 told = {"replicas": strategy.num_replicas_in_sync}
 for norm, seed in [(False, 0), (True, 0), (True, 1), (True, 2)]:
     with strategy.scope():
         model = _model(norm=norm, seed=seed)
     recipe = Recipe(epochs=6, batch_size=16, optimizer="sgd", learning_rate=0.1, weight_decay=1e-2)
     history = train(model, batches, N, recipe, strategy)
-    loss = evaluate(model, masked_dataset(records, labels, batch_size=20, training=False), CLASSES).loss
+    loss = evaluate(model, MaskedImages(records, labels).batches(20, training=False), CLASSES).loss
     told[f"{norm}{seed}"] = [*history.loss, loss]
 print(json.dumps(told))
 """

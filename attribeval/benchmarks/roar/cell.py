@@ -14,7 +14,7 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.benchmarks.roar.grid import Cell, Grid
-from attribeval.benchmarks.roar.pipeline import masked_dataset
+from attribeval.benchmarks.roar.pipeline import MaskedImages
 from attribeval.benchmarks.roar.ranks import Mode, mask_table
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.recursion import rank_again
@@ -164,7 +164,7 @@ class _View:
     def batches(self, split: str, batch_size: int = _EVALUATED_AT_ONCE, training: bool = False, **options: Any) -> Any:
         """Model inputs and labels of a split; one pass in order, or endless and shuffled for training."""
         ranks = None if self.folder is None else Records.open(self.folder, split)
-        dataset = masked_dataset(
+        images = MaskedImages(
             self.run_dir.images(split),
             self.run_dir.labels(split),
             ranks,
@@ -173,10 +173,8 @@ class _View:
             fill=self.grid.fill,
             channel_mean=self.mean,
             content="mask" if self.cell.kind == "leakage" else "image",
-            batch_size=batch_size,
-            training=training,
-            **options,
         )
+        dataset = images.batches(batch_size, training=training, **options)
         if self.preprocess is None:
             return dataset
         return dataset.map(lambda x, y: (self.preprocess(x), y), num_parallel_calls=1)

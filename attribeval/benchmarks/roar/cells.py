@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attribeval.benchmarks.roar.ranks import MODES
 from attribeval.errors import AttribevalError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MODES = ("remove", "keep")
 _KINDS = ("unmodified", "method", "control", "leakage", "max_filter", "recursive")
 _KEY = ["kind", "estimator", "mode", "fraction", "repeat"]
 _CELL = ["name", "status", *_KEY, "seed", "accuracy", "loss", "without_retraining", "seconds", "images", "error"]

@@ -33,7 +33,7 @@ def with_errors(table: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """The table with the column that says why trainings are missing; of an area, those of every fraction.
 
     Args:
-        table: Of `verdict.result`, with columns kind, method, mode and fraction (NaN for an area).
+        table: Of `summary.summarise`, with columns kind, method, mode and fraction (NaN for an area).
         cells: As in `with_failed`.
     """
     named = cells.assign(method=cells["estimator"].where(cells["kind"] != "unmodified", "unmodified"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from attribeval.benchmarks.roar.fractions import check_fractions
-from attribeval.benchmarks.roar.ranks import Mode
+from attribeval.benchmarks.roar.ranks import MODES, Mode
 from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.given import CONTROLS as OF_EVERY_STUDY
@@ -20,7 +20,6 @@ PAPER_ESTIMATORS = tuple(
     f"{how}{base}" for base in ("GRAD", "IG", "GB") for how in ("", "SQ-", "SG-", "SG-SQ-", "VAR-")
 )
 PAPER_CONTROLS = OF_EVERY_STUDY
-MODES: tuple[Mode, ...] = ("remove", "keep")
 CONTROLS = ("leakage", "max_filter", "recursive")
 
 Kind = Literal["unmodified", "method", "control", "leakage", "max_filter", "recursive"]
@@ -117,8 +116,6 @@ class Grid:
     repeats: int
     controls: tuple[Kind, ...]
 
-    _SIZE = ("estimators", "modes", "repeats", "controls")
-
     def __post_init__(self) -> None:
         check_fractions(self.fractions)
         check_count("repeats", self.repeats, 1)
@@ -214,34 +211,6 @@ class Grid:
         estimators = tuple(Estimator(**one) for one in values["estimators"])
         return cls(**(values | lists | {"estimators": estimators, "fill": fill}))
 
-    def merged(self, other: Grid) -> Grid:
-        """This grid, grown to hold `other` too.
-
-        Raises:
-            AttribevalError: If they are not of one kind (says what differs).
-        """
-        mine, theirs = self.to_json(), other.to_json()
-        lines = []
-        for name in mine:
-            if name not in self._SIZE:
-                lines += _differences(name, mine[name], theirs[name])
-        known = {e.label: e for e in self.estimators}
-        for estimator in other.estimators:
-            if known.setdefault(estimator.label, estimator) != estimator:
-                lines.append(f"estimator {estimator.label}: {known[estimator.label].text!r} ↔ {estimator.text!r}")
-        if lines:
-            raise AttribevalError(
-                "Expected the grid that this run directory holds. Received another one (there ↔ here): "
-                f"{'; '.join(lines)}. Choose another run_dir, or delete this one to start again."
-            )
-        return dataclasses.replace(
-            self,
-            estimators=tuple(known.values()),
-            modes=tuple(dict.fromkeys(self.modes + other.modes)),  # the first one, which controls use, stays the first
-            repeats=max(self.repeats, other.repeats),
-            controls=tuple(dict.fromkeys(self.controls + other.controls)),
-        )
-
 
 def file_name(label: str) -> str:
     """A label as part of a file name: unusual characters replaced, and a hash added where that happened."""
@@ -258,18 +227,3 @@ def spelt(label: str) -> str:
 
 def _short(fraction: float) -> str:
     return repr(fraction).removesuffix(".0")
-
-
-def _differences(name: str, there: Any, here: Any) -> list[str]:
-    """What differs, down to the entries of dictionaries; long ones (an architecture) by their hash."""
-    if there == here or (isinstance(there, dict) and "hash" in there and there["hash"] == here.get("hash")):
-        return []
-    if not (isinstance(there, dict) and isinstance(here, dict)):
-        return [f"{name}: {there!r} ↔ {here!r}"]
-    lines = []
-    for key in {**there, **here}:
-        if key == "hash" or (key != "architecture" and there.get(key) == here.get(key)):
-            continue
-        shown = (there.get("hash"), here.get("hash")) if key == "architecture" else (there.get(key), here.get(key))
-        lines.append(f"{name}.{key}: {shown[0]!r} ↔ {shown[1]!r}")
-    return lines

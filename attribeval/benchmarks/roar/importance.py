@@ -87,7 +87,7 @@ def rank_shard(
     at_once = images_at_once(images.shape)
     for first in range(start, stop, at_once):
         last = min(first + at_once, stop)
-        raw = images.read(first, last).astype(np.float32)
+        raw = images[first:last].astype(np.float32)
         targets = None if grid.targets == "predicted" else labels[first:last]
         chosen = at({label: methods[label] for label in needed if label not in errors}, slice(first, last))
         maps, failed = _explain(attributer, raw, chosen, targets, grid.seed, f"{split} image", first)

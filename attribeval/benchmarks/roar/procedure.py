@@ -21,13 +21,14 @@ from attribeval.benchmarks.roar.executors.choose import check_executor, make_exe
 from attribeval.benchmarks.roar.executors.cooperative import Cooperative
 from attribeval.benchmarks.roar.executors.inline import Inline
 from attribeval.benchmarks.roar.grid import Cell, Grid
+from attribeval.benchmarks.roar.manifest import drop_damaged
 from attribeval.benchmarks.roar.options import GridOptions, RoarOptions, WorkOptions
 from attribeval.benchmarks.roar.own_maps import store_own_maps
-from attribeval.benchmarks.roar.records import CorruptRecords, Records, drop_damaged_manifest
+from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.request import Request, make_request
 from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir, disk_full
+from attribeval.benchmarks.roar.summary import summarise
 from attribeval.benchmarks.roar.tasks import Setup, cells_by_name, is_finished, is_maps, map_tasks
-from attribeval.benchmarks.roar.verdict import result as make_result
 from attribeval.common.arguments import hints, takes
 from attribeval.errors import AttribevalError
 from attribeval.results.result import Result
@@ -49,7 +50,7 @@ def run_roar(build_model: Callable[[], Any], dataset: Any, options: RoarOptions)
             input.
 
     Returns:
-        See `verdict.result`. Failed cells are rows without a value, and are named in the summary.
+        See `summary.summarise`. Failed cells are rows without a value, and are named in the summary.
 
     Raises:
         AttribevalError: For bad arguments; if `run_dir` holds another grid (says what differs); or if the unmodified
@@ -133,7 +134,7 @@ def report(run_dir: RunDir, example: int = 0) -> Result:
         "versions": done[0]["versions"],
     }
     settings["model"] = {key: value for key, value in settings["model"].items() if key != "architecture"}
-    made = make_result(records, settings, planned=[cell.name for cell in grid.cells()])
+    made = summarise(records, settings, planned=[cell.name for cell in grid.cells()])
     made.arrays |= example_arrays(run_dir, grid, example)
     return made
 
@@ -159,8 +160,8 @@ def drop_corrupted(run_dir: RunDir, grid: Grid) -> None:
     folders += [run_dir.path / "maps" / cell.name for level in grid.recursive() for cell in level]
     for folder in folders:
         for split in SPLITS:
-            manifest = folder / f"{split}.json"
-            if not manifest.is_file() or drop_damaged_manifest(manifest):
+            description = folder / f"{split}.json"
+            if not description.is_file() or drop_damaged(description):
                 continue
             records = Records.open(folder, split)
             for shard in range(records.shards):

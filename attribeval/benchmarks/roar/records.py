@@ -9,12 +9,7 @@ who comes second finds the shard done, and two that write the same shard at once
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
-import shutil
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from os import PathLike
@@ -22,13 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from attribeval.benchmarks.roar import manifest
+from attribeval.benchmarks.roar.shard_file import HEADER_BYTES, fault, write_records
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
-from attribeval.sealed import Damaged, checksum, json_bytes, read_json
 
-HEADER_BYTES = 256
 _SHARD_BYTES = 2**26
-_FORMAT = "attribeval records 1"
 _OPEN_SHARDS = 128  # memory maps kept; each holds a file open
 
 
@@ -106,28 +99,13 @@ class Records:
         if shard_records < 1:
             raise AttribevalError(f"Expected 1 record per shard or more. Received: {shard_records}.")
         wanted = {
-            "format": _FORMAT,
             "count": int(count),
             "shape": list(shape),
             "dtype": dtype.str,
             "shard_records": int(shard_records),
         }
-        path = _manifest(folder, name)
-        found = _read_manifest(path) if path.is_file() and not drop_damaged_manifest(path) else None
-        if found is not None:
-            differ = [
-                f"{key} {found.get(key)} instead of {wanted[key]}" for key in wanted if found.get(key) != wanted[key]
-            ]
-            if differ:
-                raise AttribevalError(
-                    f"Expected {path} to describe the same records. Received: {', '.join(differ)}. Choose another "
-                    "folder, or delete this one to start again."
-                )
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            text = json_bytes(wanted)
-            _write(path, len(text), lambda file: file.write(text))
-        return cls(path.parent, name, int(count), shape, dtype, int(shard_records))
+        manifest.declare(folder, name, wanted)
+        return cls(Path(folder), name, int(count), shape, dtype, int(shard_records))
 
     @classmethod
     def open(cls, folder: str | PathLike, name: str) -> Records:
@@ -136,12 +114,9 @@ class Records:
         Raises:
             AttribevalError: If there is none, or its description cannot be read.
         """
-        path = _manifest(folder, name)
-        if not path.is_file():
-            raise AttribevalError(f"Expected records at {path}. Received no such file: create them first.")
-        found = _read_manifest(path)
-        dtype = np.dtype(found["dtype"])
-        return cls(path.parent, name, found["count"], tuple(found["shape"]), dtype, found["shard_records"])
+        found = manifest.read(folder, name)
+        dtype, shape = np.dtype(found["dtype"]), tuple(found["shape"])
+        return cls(Path(folder), name, found["count"], shape, dtype, found["shard_records"])
 
     # ----------------------------------------------------------------------------------------------------- facts
 
@@ -154,11 +129,6 @@ class Records:
     def shards(self) -> int:
         """Number of shards."""
         return -(-self.count // self.shard_records)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all records, without headers."""
-        return self.count * self.record_bytes
 
     @property
     def files(self) -> list[Path]:
@@ -203,14 +173,7 @@ class Records:
             return False
         except CorruptRecords:
             pass
-        data = memoryview(np.ascontiguousarray(array, dtype=self.dtype)).cast("B")
-        header = json.dumps({"records": stop - start, "blake2b": checksum(data)}).encode().ljust(HEADER_BYTES)
-
-        def write(file) -> None:
-            file.write(header)
-            file.write(data)
-
-        _write(self.files[k], HEADER_BYTES + len(data), write)
+        write_records(self.files[k], array.astype(self.dtype, copy=False))
         with self._lock:
             self._maps.pop(k, None)
         return True
@@ -226,31 +189,13 @@ class Records:
             CorruptRecords: For the first shard that is missing, cut short or changed.
         """
         for shard in range(self.shards) if k is None else [k]:
-            fault = self._fault(shard)
-            path = self.files[shard]
-            if fault is None and checksums:
-                with open(path, "rb") as file:
-                    header = _read_header(file.read(HEADER_BYTES))
-                    if header.get("blake2b") != hashlib.file_digest(file, _blake2b).hexdigest():
-                        fault = "other bytes than its checksum says"
-            if fault is not None:
-                raise CorruptRecords(path, shard, fault)
+            wrong = self._fault(shard, checksums)
+            if wrong is not None:
+                raise CorruptRecords(self.files[shard], shard, wrong)
 
-    def _fault(self, k: int) -> str | None:
-        """What is wrong with a shard as far as its length and header tell, or None."""
-        path, (start, stop) = self.files[k], self.span(k)
-        expected = HEADER_BYTES + (stop - start) * self.record_bytes
-        try:
-            with open(path, "rb") as file:
-                header = _read_header(file.read(HEADER_BYTES))
-                length = file.seek(0, 2)
-        except FileNotFoundError:
-            return "no such file"
-        if length != expected:
-            return f"{length} bytes instead of {expected}"
-        if header.get("records") != stop - start:
-            return "a header that does not describe its records"
-        return None
+    def _fault(self, k: int, checksums: bool = False) -> str | None:
+        start, stop = self.span(k)
+        return fault(self.files[k], stop - start, self.record_bytes, checksums)
 
     # ------------------------------------------------------------------------------------------------------ read
 
@@ -264,9 +209,7 @@ class Records:
             if k in self._maps:
                 self._maps.move_to_end(k)
                 return self._maps[k]
-        fault = self._fault(k)
-        if fault is not None:
-            raise CorruptRecords(self.files[k], k, fault)
+        self.verify(k, checksums=False)
         start, stop = self.span(k)
         shape = (stop - start, *self.shape)
         mapped = np.memmap(self.files[k], self.dtype, mode="r", offset=HEADER_BYTES, shape=shape).view(np.ndarray)
@@ -275,10 +218,6 @@ class Records:
             while len(self._maps) > _OPEN_SHARDS:
                 self._maps.popitem(last=False)
         return mapped
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Records start … stop − 1, an array of its own (stop − start, *shape)."""
-        return self[np.arange(start, stop)]
 
     def __getitem__(self, indices: int | slice | Sequence[int] | np.ndarray) -> np.ndarray:
         """One record (*shape), or several (n, *shape) in the order asked for, as arrays of their own."""
@@ -305,58 +244,3 @@ class Records:
         maps = {k: self.shard(k) for k in np.unique(shards).tolist()}
         for place, (k, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
             out[place] = maps[k][row]
-
-
-def _manifest(folder: str | PathLike, name: str) -> Path:
-    return Path(folder) / f"{name}.json"
-
-
-def drop_damaged_manifest(path: Path) -> bool:
-    """Delete a description that is not as it was written, so that it is made again; says so, and returns whether.
-
-    Its shards have checksums of their own: those that are whole stay.
-    """
-    try:
-        read_json(path.read_bytes())
-        return False
-    except Damaged as error:
-        warnings.warn(f"{path} is damaged ({error}): it is made again.", stacklevel=4)
-        path.unlink(missing_ok=True)
-        return True
-
-
-def _read_manifest(path: Path) -> dict:
-    try:
-        found = read_json(path.read_bytes())
-        if found["format"] == _FORMAT:
-            return {key: found[key] for key in ("format", "count", "shape", "dtype", "shard_records")}
-        what = f"format {found['format']!r}"
-    except (ValueError, KeyError, TypeError) as error:
-        what = f"a file without it ({error})"
-    raise AttribevalError(f"Expected {path} to describe records. Received: {what}. Delete its folder to start again.")
-
-
-def _read_header(raw: bytes) -> dict:
-    try:
-        header = json.loads(raw)
-    except ValueError:
-        return {}
-    return header if isinstance(header, dict) else {}
-
-
-def _blake2b():
-    return hashlib.blake2b(digest_size=16)
-
-
-def _write(path: Path, size: int, write) -> None:
-    """Write a file whole, or say how much room it would have needed."""
-    try:
-        write_atomic(path, write)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        free = shutil.disk_usage(path.parent).free
-        raise AttribevalError(
-            f"Expected room for {size:,} bytes at {path}. Received a full disk ({free:,} bytes free): free some and "
-            "start the same command again; it goes on with what is missing."
-        ) from error

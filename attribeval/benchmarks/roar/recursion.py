@@ -15,7 +15,7 @@ from attribeval.attributer import Attributer
 from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.importance import explained_model, ranked_values
-from attribeval.benchmarks.roar.pipeline import masked_dataset
+from attribeval.benchmarks.roar.pipeline import MaskedImages
 from attribeval.benchmarks.roar.ranks import levels, mask_table, pack, packed_bytes, unpack
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
@@ -81,14 +81,14 @@ def _rank_split(
     method = method_of(next(e for e in grid.estimators if e.label == cell.estimator))
     refuse({cell.estimator: method}, "the control 'recursive'", model=True)
     images = run_dir.images(split)
-    batches = masked_dataset(
+    seen = MaskedImages(
         images, run_dir.labels(split), removed, table=None if removed is None else mask_table(1, 0, "remove"),
-        per=grid.per, fill=grid.fill, channel_mean=mean, batch_size=_AT_ONCE, training=False,
+        per=grid.per, fill=grid.fill, channel_mean=mean,
     )  # fmt: skip
     first, shard, rows = 0, 0, np.empty((0, *ranks.shape), np.uint8)
-    for shown, labels in batches.as_numpy_iterator():
-        original = images.read(first, first + len(shown))
-        gone = None if removed is None else removed.read(first, first + len(shown))
+    for shown, labels in seen.batches(_AT_ONCE, training=False).as_numpy_iterator():
+        original = images[first : first + len(shown)]
+        gone = None if removed is None else removed[first : first + len(shown)]
         targets = None if grid.targets == "predicted" else labels
         named = {cell.estimator: method}
         (made,) = attributer.explain_many(shown, named, targets, seed=grid.seed, progress=False, remarks=False).values()

@@ -11,9 +11,8 @@ from attribeval.metrics.compiled import compiled
 def render(
     images: np.ndarray,
     packed: np.ndarray,
-    rule: tuple[int, int, int, bool],
+    rule: tuple[int, int, int, bool, int],
     fills: np.ndarray,
-    repeat: int,
     flips: np.ndarray,
     shifts: np.ndarray,
     pad: np.ndarray,
@@ -24,17 +23,17 @@ def render(
     Args:
         images: (B, H, W, C) of any numeric type.
         packed: uint8 (B, n), rank levels.
-        rule: (base, digits per byte, cut, remove): where a level is below `cut`, the value is replaced, or, if not
-            `remove`, kept. No digits: nothing is replaced.
+        rule: (base, digits per byte, cut, remove, repeat): where a level is below `cut`, the value is replaced, or, if
+            not `remove`, kept; `repeat` values share a level: C where whole pixels are ranked, otherwise 1. No digits:
+            nothing is replaced.
         fills: float32 (1 or B, H · W · C): what replaced values become.
-        repeat: Values that share a level: C where whole pixels are ranked, otherwise 1.
         flips: bool (B,): mirrored left to right, before the shift; empty: nothing is mirrored or shifted.
         shifts: int64 (B, 2): rows and columns by which the window moves down and right.
         pad: float32 (C,): the colour of what a shift brings in from outside.
         out: float32 (B, H, W, C), written.
     """
     count, height, width, channels = images.shape
-    size = height * width * channels
+    size, repeat = height * width * channels, rule[4]
     filled = np.empty((height, width, channels), np.float32)
     ranked, mask = np.empty(size // repeat, np.bool_), np.empty(size, np.bool_)
     for b in range(count):
@@ -54,12 +53,12 @@ def render(
 
 
 @compiled
-def _decode(codes: np.ndarray, rule: tuple[int, int, int, bool], mask: np.ndarray) -> None:
+def _decode(codes: np.ndarray, rule: tuple[int, int, int, bool, int], mask: np.ndarray) -> None:
     """Digits by division, which the processor does for many bytes at once where a look-up takes them one by one.
 
     x // p is x · ⌈2¹⁶ / p⌉ // 2¹⁶ for a byte x and every p up to 256 that is a power of a base from 2 to 16.
     """
-    base, digits, cut, remove = rule
+    base, digits, cut, remove, _ = rule
     n, power = len(codes), 1
     for j in range(digits):
         this = np.uint32((65536 + power - 1) // power)

@@ -25,6 +25,7 @@ from filelock import FileLock
 
 from attribeval.benchmarks.roar.fills import channel_mean
 from attribeval.benchmarks.roar.grid import Cell, Grid, file_name
+from attribeval.benchmarks.roar.merged import merged
 from attribeval.benchmarks.roar.records import Records
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full, write_atomic
@@ -83,7 +84,7 @@ class RunDir:
             ) from error
         with self.lock("grid"):
             if self.grid_file.is_file():
-                grid = self.grid().merged(grid)
+                grid = merged(self.grid(), grid)
             self._write_json(self.grid_file, grid.to_json())
         return grid
 

@@ -1,4 +1,4 @@
-"""From the records of finished trainings to the answer: curves, areas, tests against random, one table.
+"""From the records of finished trainings to the answer: curves, areas, tests against random.
 
 A measurement is one training. Cells of one repeat start from the same weights and see the same order of images, so
 that methods are compared within a repeat; intervals and tests are over repeats. Everything is compared with the control
@@ -7,18 +7,14 @@ that methods are compared within a repeat; intervals and tests are over repeats.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attribeval.benchmarks.roar.cells import MODES, cells_table
-from attribeval.benchmarks.roar.failed import with_errors, with_failed
-from attribeval.benchmarks.roar.sentences import sentences
-from attribeval.errors import AttribevalError
+from attribeval.benchmarks.roar.cells import cells_table
+from attribeval.benchmarks.roar.ranks import MODES
 from attribeval.results.comparisons import groups, holm, paired_test, t_interval
-from attribeval.results.result import Result
-from attribeval.runs import failures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,72 +205,3 @@ def _judge(table: pd.DataFrame, gain: np.ndarray, level: float) -> pd.DataFrame:
             verdict = BETTER if gain[i] > 0 else WORSE
         table.at[i, "verdict"] = verdict
     return table
-
-
-def result(
-    records: Iterable[Mapping[str, Any]],
-    settings: Mapping[str, Any],
-    *,
-    planned: Collection[str] = (),
-    level: float = 0.95,
-) -> Result:
-    """The answer of a ROAR or KAR run, also of an unfinished one.
-
-    Args:
-        records: As for `cells_table`.
-        settings: What made the run; goes into the result, and `level` with it.
-        planned: Names of all cells of the run, so that those still missing are counted.
-        level: Of the intervals, and 1 − α of verdicts and groups.
-
-    Returns:
-        `table`: first a row of metric "area vs random" per mode and estimator, best first, then a row of metric
-        "accuracy" per mode, estimator and fraction in the same order, the unmodified model last. Columns: method; kind;
-        mode; metric; fraction (NaN for areas); value; low; high; p, p_holm; verdict; group; repeats;
-        without_retraining; difference; racu where it is known; error (why trainings of the row are missing, see
-        `runs.failures`). See `areas` and `curves`.
-        `arrays`: "<mode>/<estimator>/accuracy", float64 (repeats, fractions) with NaN for a missing cell, and
-        "<mode>/fractions", "<mode>/repeats".
-
-    Raises:
-        AttribevalError: If no cell is finished, or a record is not what `cells_table` expects.
-    """
-    import pandas as pd
-
-    records = list(records)
-    cells = cells_table(records)
-    if not (cells["status"] == "done").any():
-        raise AttribevalError(
-            f"Expected at least one finished cell. Received {len(cells)} failed ones: see their errors, run the grid."
-        )
-    by_area, by_fraction = areas(records, level), with_failed(curves(records, level), cells)
-    rank = {(row.mode, row.estimator): i for i, row in enumerate(by_area.itertuples())}
-    places = [
-        (row.kind == "unmodified", row.kind == "leakage", rank.get((row.mode, row.estimator), len(rank)))
-        for row in by_fraction.itertuples()
-    ]
-    order = sorted(range(len(places)), key=places.__getitem__)
-    tables = [
-        by_area.rename(columns={"area": "value"}).assign(metric="area vs random"),
-        by_fraction.iloc[order].rename(columns={"accuracy": "value"}).assign(metric="accuracy", group=""),
-    ]
-    columns = ["method", "kind", "mode", "metric", "fraction", "value", "low", "high", "p", "p_holm", "verdict"]
-    columns += ["group", "repeats", "without_retraining", "difference"]
-    columns += ["racu"] if by_area["racu"].notna().any() else []
-    renamed = [table.rename(columns={"estimator": "method"}).reindex(columns=columns) for table in tables]
-    table = pd.concat([part for part in renamed if len(part)], ignore_index=True)
-    table.loc[table["kind"] == "unmodified", "method"] = "unmodified"
-    table = with_errors(table.replace("", np.nan), cells)  # nothing is NaN, as it is read back from a file
-    done = by_fraction[by_fraction["repeats"] > 0]
-    summary = sentences(by_area, done, cells, planned=planned, level=level) + failures.sentences(table)
-    return Result("roar", table, dict(settings) | {"level": level}, summary, _arrays(cells))
-
-
-def _arrays(cells: pd.DataFrame) -> dict[str, np.ndarray]:
-    arrays: dict[str, np.ndarray] = {}
-    for mode, part in cells[(cells["status"] == "done") & cells["mode"].isin(MODES)].groupby("mode"):
-        repeats, fractions = np.unique(part["repeat"]), np.unique(part["fraction"])
-        arrays |= {f"{mode}/repeats": repeats, f"{mode}/fractions": fractions}
-        for estimator, one in part.groupby("estimator"):
-            by_repeat = one.pivot(index="repeat", columns="fraction", values="accuracy")
-            arrays[f"{mode}/{estimator}/accuracy"] = by_repeat.reindex(index=repeats, columns=fractions).to_numpy()
-    return arrays

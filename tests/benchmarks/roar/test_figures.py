@@ -94,18 +94,18 @@ def test_the_example_is_the_image_with_the_top_replaced(made, tmp_path):
 
 @pytest.mark.parametrize("fill", [7.0, (1.0, 2.0, 3.0), "blur", "linear"])
 def test_the_example_of_other_fills_is_what_is_trained_on(tmp_path, fill):
-    from attribeval.benchmarks.roar.pipeline import masked_dataset
+    from attribeval.benchmarks.roar.pipeline import MaskedImages
     from attribeval.benchmarks.roar.ranks import mask_table
 
     run_dir, grid, *_ = run_dir_with(tmp_path, "pixel", fill)
     arrays = example_arrays(run_dir, grid, ITEM)
     for index, fraction in enumerate(FRACTIONS):
-        batches = masked_dataset(
+        images = MaskedImages(
             run_dir.images("test"), np.zeros(4, int), Records.open(run_dir.ranks_folder("IG"), "test"),
             table=mask_table(len(FRACTIONS), index, "remove"), per="pixel", fill=fill,
-            channel_mean=run_dir.channel_mean(), batch_size=4, training=False,
+            channel_mean=run_dir.channel_mean(),
         )  # fmt: skip
-        wanted = next(iter(batches))[0].numpy()[ITEM]
+        wanted = next(iter(images.batches(4, training=False)))[0].numpy()[ITEM]
         found = modified(arrays, grid.to_json(), "IG", fraction, "remove")
         np.testing.assert_allclose(found, wanted, atol=1e-3)
 

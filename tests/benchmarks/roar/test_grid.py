@@ -8,6 +8,7 @@ import re
 import pytest
 
 from attribeval.benchmarks.roar.grid import PAPER_CONTROLS, PAPER_ESTIMATORS, Estimator, Grid, file_name, spelt
+from attribeval.benchmarks.roar.merged import merged
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.errors import AttribevalError
 from attribeval.training.augment import Augment
@@ -104,19 +105,19 @@ def test_json_round_trip(fill, recipe):
     made = grid(fill=fill, recipe=RECIPES[recipe].to_json(), controls=("leakage",))
     again = Grid.from_json(json.loads(json.dumps(made.to_json())))
     assert again.cells() == made.cells() and again.fill == fill and again.to_json() == made.to_json()
-    assert again.merged(made).to_json() == made.to_json() == made.merged(again).to_json()
+    assert merged(again, made).to_json() == made.to_json() == merged(made, again).to_json()
     assert Recipe(**again.recipe).total_steps(1000) == RECIPES[recipe].total_steps(1000)
 
 
 def test_a_grid_grows():
     small = grid("GRAD", "random", modes=("keep",), repeats=2, controls=("leakage",))
     large = grid("random", "IG", modes=("remove", "keep"), repeats=3, controls=("max_filter",))
-    both = small.merged(large)
+    both = merged(small, large)
     assert [e.label for e in both.estimators] == ["GRAD", "random", "IG"]
     assert both.repeats == 3 and set(both.modes) == {"remove", "keep"} and both.controls == ("leakage", "max_filter")
     names = {cell.name for cell in both.cells()}
     assert {cell.name for cell in small.cells()} <= names  # nothing that is done is lost
-    assert both.merged(small).to_json() == both.merged(large).to_json() == both.to_json()
+    assert merged(both, small).to_json() == merged(both, large).to_json() == both.to_json()
 
 
 @pytest.mark.parametrize(

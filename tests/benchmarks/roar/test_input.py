@@ -164,7 +164,7 @@ def test_grey_images_one_image_and_float64_are_fine(tmp_path):
         recipe=Recipe(epochs=1), callbacks=[keras.callbacks.TerminateOnNaN()],
     )  # fmt: skip
     assert result.settings["done_cells"] == 2 and set(result.table["value"].dropna()) <= {0.0, 1.0}
-    stored = RunDir(tmp_path).images("train").read(0, 1)
+    stored = RunDir(tmp_path).images("train")[0:1]
     np.testing.assert_array_equal(stored, grey.train.images.astype(np.float32))
 
 

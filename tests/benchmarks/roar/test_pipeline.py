@@ -9,8 +9,9 @@ import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 
 from attribeval import AttribevalError
+from attribeval.benchmarks.roar import order
 from attribeval.benchmarks.roar.fills import channel_mean, impute
-from attribeval.benchmarks.roar.pipeline import masked_dataset
+from attribeval.benchmarks.roar.pipeline import MaskedImages
 from attribeval.benchmarks.roar.ranks import decode, levels, mask_table, pack
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.metrics.faithfulness.ranking import counts
@@ -56,10 +57,18 @@ class Data:
         return masks if mode == "remove" else ~masks
 
     def dataset(self, per="value", index=2, mode="remove", ranks=True, **options):
-        options = {"batch_size": 10, "seed": 0, "training": False, "channel_mean": self.mean} | options
+        options = {"size": 10, "seed": 0, "training": False, "channel_mean": self.mean} | options
         if ranks:
             options |= {"ranks": self.ranks[per], "table": mask_table(len(FRACTIONS), index, mode), "per": per}
-        return masked_dataset(self.records, self.labels, **options)
+        return batches_of(images=self.records, labels=self.labels, **options)
+
+
+def batches_of(**options):
+    """Both steps at once; `steps` of an endless stream."""
+    steps = options.pop("steps", None)
+    stream = {name: options.pop(name) for name in ("size", "seed", "training", "augment", "shard") if name in options}
+    batches = MaskedImages(**options).batches(**stream)
+    return batches if steps is None else batches.take(steps)
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +111,8 @@ def test_masks_of_every_grid_are_those_of_the_table(data, tmp_path, m):
     ranks = data.store(tmp_path, "ranks", packed, 37)
     for index, mode in ((0, "remove"), (m // 2, "keep"), (m - 1, "remove")):
         table = mask_table(m, index, mode)
-        options = {"ranks": ranks, "table": table, "content": "mask", "batch_size": N, "training": False}
-        x, _ = drawn(masked_dataset(data.records, data.labels, **options))
+        images = MaskedImages(data.records, data.labels, ranks, table=table, content="mask")
+        x, _ = drawn(images.batches(N, training=False))
         np.testing.assert_array_equal(x.reshape(N, values) == 255, decode(packed, table, values))
 
 
@@ -156,7 +165,7 @@ def test_linear_imputation_is_the_dense_solution_and_noise(data, per, mode):
     noise = noise[mask] / 2.55
     assert abs(noise.mean()) < 4 / np.sqrt(noise.size) and abs(noise.std() - 1) < 4 / np.sqrt(2 * noise.size)
     assert np.abs(noise).max() < 6
-    again, _ = drawn(data.dataset(per, 3, mode, fill="linear", batch_size=3, seed=5))
+    again, _ = drawn(data.dataset(per, 3, mode, fill="linear", size=3, seed=5))
     np.testing.assert_array_equal(again, x)  # the noise is the image's: no batch, order or repeat changes it
 
 
@@ -192,10 +201,12 @@ def test_channel_mean(tmp_path, dtype):
 
 
 @pytest.mark.parametrize("batch_size, buffer", [(8, None), (37, None), (50, None), (8, 9), (8, 1)])
-def test_every_image_equally_often_in_full_batches(data, batch_size, buffer):
+def test_every_image_equally_often_in_full_batches(data, batch_size, buffer, monkeypatch):
+    if buffer is not None:
+        monkeypatch.setattr(order, "_WINDOW_BYTES", buffer * data.records.record_bytes)
     epochs = 2 * batch_size  # so that whole batches end where an epoch does
     steps = N * epochs // batch_size
-    stream = data.dataset(ranks=False, training=True, batch_size=batch_size, steps=steps, shuffle_buffer=buffer)
+    stream = data.dataset(ranks=False, training=True, size=batch_size, steps=steps)
     batches = list(stream.as_numpy_iterator())
     assert len(batches) == steps and {len(x) for x, _ in batches} == {batch_size}
     items = which(np.concatenate([x for x, _ in batches]), data)
@@ -205,19 +216,19 @@ def test_every_image_equally_often_in_full_batches(data, batch_size, buffer):
     assert len({tuple(order) for order in by_epoch.tolist()}) == epochs  # each epoch in an order of its own
 
 
-def test_the_stream_does_not_end_and_is_as_long_as_asked(data):
+def test_the_stream_does_not_end_and_a_pass_does(data):
     assert data.dataset(training=True).cardinality() == tf.data.INFINITE_CARDINALITY
-    assert data.dataset(training=True, steps=5).cardinality() == 5
     assert data.dataset().cardinality() == 4  # the last partial batch counts
     assert [len(x) for x, _ in data.dataset().as_numpy_iterator()] == [10, 10, 10, 7]
     assert data.dataset(training=True).element_spec[0].shape == (10, *SHAPE)
     assert data.dataset().element_spec[0].shape.as_list() == [None, *SHAPE]
 
 
-def test_a_buffer_mixes_shards_and_keeps_to_a_window(data):
-    items = which(drawn(data.dataset(ranks=False, training=True, batch_size=N, steps=6, shuffle_buffer=16))[0], data)
-    for order in items.reshape(6, N):
-        shards = order // 8
+def test_a_buffer_mixes_shards_and_keeps_to_a_window(data, monkeypatch):
+    monkeypatch.setattr(order, "_WINDOW_BYTES", 16 * data.records.record_bytes)
+    items = which(drawn(data.dataset(ranks=False, training=True, size=N, steps=6))[0], data)
+    for of_epoch in items.reshape(6, N):
+        shards = of_epoch // 8
         for start in range(0, N, 16):  # two shards of eight at a time, or three where the short one is among them
             assert len(set(shards[start : start + 16].tolist())) <= 3
         assert (np.diff(shards) != 0).sum() > 10  # and not shard after shard
@@ -231,7 +242,7 @@ def test_the_seed_alone_decides(data):
     x, y = run()
     tf.random.set_seed(1)
     np.random.seed(1)  # noqa: NPY002
-    for other in (run(), run(batch_size=5, steps=24)):  # neither global seeds nor the batch size
+    for other in (run(), run(size=5, steps=24)):  # neither global seeds nor the batch size
         np.testing.assert_array_equal(other[0], x)
         np.testing.assert_array_equal(other[1], y)
     assert (run(seed=4)[1] != y).any() and (run(seed=-1)[1] != y).any()
@@ -248,10 +259,9 @@ def test_masked_and_unmodified_streams_have_the_same_order(data):
 
 @pytest.mark.parametrize("workers", [2, 3])
 def test_workers_share_the_batches_of_one(data, workers):
-    whole = drawn(data.dataset(ranks=False, training=True, batch_size=6 * workers, steps=9))[0]
+    whole = drawn(data.dataset(ranks=False, training=True, size=6 * workers, steps=9))[0]
     parts = [
-        drawn(data.dataset(ranks=False, training=True, batch_size=6, steps=9, shard=(w, workers)))[0]
-        for w in range(workers)
+        drawn(data.dataset(ranks=False, training=True, size=6, steps=9, shard=(w, workers)))[0] for w in range(workers)
     ]
     together = np.stack([part.reshape(9, 6, *SHAPE) for part in parts], axis=1)
     np.testing.assert_array_equal(together.reshape(whole.shape), whole)
@@ -276,8 +286,8 @@ def moved(image, flip, down, right, pad):
 @pytest.mark.parametrize("augment", [Augment(flip=True), Augment(shift=3), Augment(flip=True, shift=3)])
 def test_augmentation_moves_the_filled_image(data, augment, content):
     """Every image of the stream is the filled one, moved in one of the ways allowed, each about equally often."""
-    x, _ = drawn(data.dataset(training=True, augment=augment, content=content, batch_size=N, steps=30))
-    order = drawn(data.dataset(ranks=False, training=True, batch_size=N, steps=30))[0]
+    x, _ = drawn(data.dataset(training=True, augment=augment, content=content, size=N, steps=30))
+    order = drawn(data.dataset(ranks=False, training=True, size=N, steps=30))[0]
     mask = data.masks("value", 2, "remove")
     filled = 255.0 * mask if content == "mask" else np.where(mask, data.mean, data.images.astype(np.float32))
     pad = 255.0 if content == "mask" else data.mean
@@ -294,7 +304,7 @@ def test_augmentation_moves_the_filled_image(data, augment, content):
 
 def test_a_crop_is_of_the_filled_image_by_bilinear_sampling(data):
     augment = Augment(crop=(0.3, 0.8))
-    options = {"training": True, "batch_size": N, "steps": 3}
+    options = {"training": True, "size": N, "steps": 3}
     x, _ = drawn(data.dataset(augment=augment, seed=2, **options))
     filled, _ = drawn(data.dataset(seed=2, **options))
     items = which(drawn(data.dataset(ranks=False, seed=2, **options))[0], data)
@@ -362,9 +372,7 @@ def test_a_broken_shard_is_named_before_anything_runs(tmp_path):
         ({"fill": "median"}, "fill to be one of mean, blur, linear"),
         ({"fill": (1, 2)}, "one number or 3"),
         ({"channel_mean": None}, "channel_mean for fill='mean'"),
-        ({"batch_size": 0}, "batch_size of 1 or more"),
-        ({"training": True, "steps": 0}, "1 step or more"),
-        ({"steps": 3}, "for training only"),
+        ({"size": 0}, "batch of 1 image or more"),
         ({"augment": Augment(flip=True)}, "for training only"),
         ({"shard": (2, 2)}, "0 ≤ index < count"),
         ({"table": None}, "ranks and table together"),
@@ -376,7 +384,6 @@ def test_a_broken_shard_is_named_before_anything_runs(tmp_path):
         ({"table": mask_table(5, 0, "keep") & False}, "from mask_table"),
         ({"labels": np.zeros(N)}, "37 int labels"),
         ({"labels": np.zeros(N - 1, int)}, "37 int labels"),
-        ({"shuffle_buffer": 0}, "shuffle_buffer of 1 or more"),
     ],
 )
 def test_bad_input(data, options, words):
@@ -386,11 +393,11 @@ def test_bad_input(data, options, words):
         "ranks": data.ranks["value"],
         "table": mask_table(5, 2, "remove"),
         "channel_mean": data.mean,
-        "batch_size": 4,
+        "size": 4,
         "training": False,
     }
     with pytest.raises(AttribevalError, match=words):
-        masked_dataset(**given | options)
+        batches_of(**given | options)
 
 
 @pytest.mark.parametrize("options", [{"shift": -1}, {"shift": 1.5}, {"crop": (0.0, 1.0)}, {"crop": (0.5, 0.2)}])

@@ -12,7 +12,9 @@ from helpers.shards import write_all
 
 from attribeval import AttribevalError, sealed
 from attribeval.benchmarks.roar import records as module
-from attribeval.benchmarks.roar.records import HEADER_BYTES, CorruptRecords, Records
+from attribeval.benchmarks.roar import shard_file
+from attribeval.benchmarks.roar.records import CorruptRecords, Records
+from attribeval.benchmarks.roar.shard_file import HEADER_BYTES
 
 
 def write(records: Records, data: np.ndarray) -> None:
@@ -40,21 +42,21 @@ def test_read_back_in_any_order(tmp_path, dtype):
     again = Records.open(tmp_path, "images")
     assert len(again) == 23 and again.shards == 5 and again.shape == (5, 4, 3)
     assert again.dtype == np.dtype(dtype).newbyteorder("<")
-    assert again.bytes == data.nbytes == 23 * again.record_bytes
-    np.testing.assert_array_equal(again.read(0, 23), data)
-    np.testing.assert_array_equal(again.read(4, 16), data[4:16])
+    assert data.nbytes == 23 * again.record_bytes
+    np.testing.assert_array_equal(again[0:23], data)
+    np.testing.assert_array_equal(again[4:16], data[4:16])
     order = [22, 0, 7, 7, 11, 5]
     np.testing.assert_array_equal(again[order], data[order])
     np.testing.assert_array_equal(again[3], data[3])
     np.testing.assert_array_equal(again[20:2:-4], data[20:2:-4])
     np.testing.assert_array_equal(again.shard(4), data[20:])
-    assert len(again.read(3, 3)) == 0
+    assert len(again[3:3]) == 0
 
 
 def test_what_is_read_is_the_readers_own(stored, data):
-    got = stored.read(0, 3)
+    got = stored[0:3]
     got[:] = 0
-    np.testing.assert_array_equal(stored.read(0, 3), data[:3])
+    np.testing.assert_array_equal(stored[0:3], data[:3])
     with pytest.raises(ValueError):
         stored.shard(0)[0] = 1
 
@@ -85,9 +87,9 @@ def test_any_order_any_process_and_only_what_is_missing(tmp_path, data):
     other = Records.create(tmp_path, "images", 23, (5, 4, 3), np.uint8, shard_records=5)
     assert other.missing() == [0, 1, 2, 4]
     assert not other.write_shard(3, np.zeros_like(data[15:20]))  # there and whole: left alone
-    np.testing.assert_array_equal(other.read(15, 20), data[15:20])
+    np.testing.assert_array_equal(other[15:20], data[15:20])
     with pytest.raises(CorruptRecords, match="no such file") as caught:
-        other.read(0, 23)
+        other[0:23]
     assert caught.value.shard == 0 and "images-00000.bin" in str(caught.value)
 
 
@@ -118,7 +120,7 @@ def test_a_changed_byte_is_found_named_and_repaired(stored, data, place):
         assert caught.value.shard == 2 and caught.value.path == path
     assert stored.write_shard(2, data[10:15])
     stored.verify()
-    np.testing.assert_array_equal(stored.read(0, 23), data)
+    np.testing.assert_array_equal(stored[0:23], data)
 
 
 @pytest.mark.parametrize(
@@ -135,13 +137,13 @@ def test_other_damage_is_found_without_reading_everything(stored, data, damage, 
     damage(stored.files[4])
     assert stored.missing() == [4]
     fresh = Records.open(stored.folder, "images")
-    for look in (fresh.verify, lambda: fresh.verify(4, checksums=False), lambda: fresh.read(20, 21)):
+    for look in (fresh.verify, lambda: fresh.verify(4, checksums=False), lambda: fresh[20:21]):
         with pytest.raises(CorruptRecords, match=f"images-00004.bin.*{words}") as caught:
             look()
         assert caught.value.shard == 4
     fresh.write_shard(4, data[20:])
     fresh.verify()
-    np.testing.assert_array_equal(fresh.read(0, 23), data)
+    np.testing.assert_array_equal(fresh[0:23], data)
 
 
 def test_a_shard_of_another_place_is_not_taken_for_this_one(stored):
@@ -155,7 +157,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, data, monkeypatch, nu
     records = Records.create(tmp_path, "images", 23, (5, 4, 3), np.uint8, shard_records=5)
     records.write_shard(0, data[:5])
     before = sorted(path.name for path in tmp_path.iterdir())
-    real = module.write_atomic
+    real = shard_file.write_atomic
 
     class Full:
         """A file on a disk that has room for a header only."""
@@ -169,14 +171,14 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, data, monkeypatch, nu
                 raise OSError(number, "No space left on device")
             self.file.write(part)
 
-    monkeypatch.setattr(module, "write_atomic", lambda path, write: real(path, lambda file: write(Full(file))))
+    monkeypatch.setattr(shard_file, "write_atomic", lambda path, write: real(path, lambda file: write(Full(file))))
     needed = HEADER_BYTES + 5 * 60
     with pytest.raises(
         AttribevalError, match=rf"{needed:,} bytes at .*images-00001.bin.*full disk \([\d,]+ bytes free"
     ):
         records.write_shard(1, data[5:10])
     assert sorted(path.name for path in tmp_path.iterdir()) == before
-    monkeypatch.setattr(module, "write_atomic", real)
+    monkeypatch.setattr(shard_file, "write_atomic", real)
     assert records.missing() == [1, 2, 3, 4]
     records.verify(0)
     assert records.write_shard(1, data[5:10])
@@ -188,7 +190,7 @@ def test_other_faults_of_the_disk_are_not_called_full(tmp_path, data, monkeypatc
     def broken(path, write):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(module, "write_atomic", broken)
+    monkeypatch.setattr(shard_file, "write_atomic", broken)
     with pytest.raises(OSError, match="Input/output"):
         records.write_shard(1, data[5:10])
 
@@ -231,5 +233,5 @@ def test_bad_input(stored, data, tmp_path):
 
 
 def test_it_travels_to_other_processes(stored, data):
-    stored.read(0, 23)  # with memory maps open
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(stored)).read(0, 23), data)
+    stored[0:23]  # with memory maps open
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(stored))[0:23], data)

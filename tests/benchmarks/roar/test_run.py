@@ -144,7 +144,7 @@ def accuracy(model, images, labels):
 
 def stored_mask(run_dir, folder, split, m, index):
     packed = Records.open(folder, split)
-    return unpack(packed.read(0, packed.count), m, VALUES) <= index
+    return unpack(packed[:], m, VALUES) <= index
 
 
 # --------------------------------------------------------------------------------------------------- a finished run
@@ -492,7 +492,7 @@ def test_the_users_own_methods(tmp_path):
     assert sum(explained) == 60 + 30  # once for itself and its max filter
     by_hand = top(pair[1].values.sum(axis=-1, keepdims=True), 0.4)
     packed = Records.open(run_dir.ranks_folder("GRAD"), "test")
-    np.testing.assert_array_equal(unpack(packed.read(0, 30), 1, SIZE * SIZE) == 0, by_hand)
+    np.testing.assert_array_equal(unpack(packed[:], 1, SIZE * SIZE) == 0, by_hand)
     for form in ("{}", "max3({})"):
         same = [named(run_dir, "method" if form == "{}" else "max_filter", 0.4, estimator=form.format(label))
                 for label in ("GRAD", *same_as_ours)]  # fmt: skip

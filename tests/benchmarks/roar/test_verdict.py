@@ -12,7 +12,9 @@ import pytest
 from helpers.roar import FRACTIONS, LOSSES, cell, synthetic
 from scipy import stats
 
-from attribeval.benchmarks.roar.verdict import areas, cells_table, curves, result, trapezoid
+from attribeval.benchmarks.roar.cells import cells_table
+from attribeval.benchmarks.roar.summary import summarise
+from attribeval.benchmarks.roar.verdict import areas, curves, trapezoid
 from attribeval.errors import AttribevalError
 from attribeval.results.comparisons import holm
 from attribeval.results.result import Result
@@ -221,7 +223,7 @@ def test_nothing_is_claimed_without_a_second_repeat_or_without_random():
 def test_a_method_that_always_fails_has_a_row_that_says_so():
     records = synthetic(modes=("remove",))
     records += [cell("method", "BROKEN", "remove", f, r, None) for f in FRACTIONS for r in range(4)]
-    answer = result(records, {})
+    answer = summarise(records, {})
     found = row(answer.table, method="BROKEN", metric="area vs random")
     assert (found["verdict"], found["repeats"]) == ("not measured", 0) and np.isnan(found["value"])
     rows = answer.table[answer.table["method"] == "BROKEN"]
@@ -256,7 +258,7 @@ def test_bad_records_are_named():
     with pytest.raises(AttribevalError, match=r"two of 'method-M-remove-0.3-0'"):
         cells_table([good, good])
     with pytest.raises(AttribevalError, match=r"finished cell. Received 1 failed"):
-        result([cell("method", "M", "remove", 0.3, 0, None)], {})
+        summarise([cell("method", "M", "remove", 0.3, 0, None)], {})
 
 
 # -- the result --------------------------------------------------------------------------------------------------------
@@ -272,7 +274,7 @@ def answer() -> Result:
             records.append(cell("max_filter", "max3(BAD)", "remove", fraction, repeat, lower))
         records.append(cell("leakage", "mask of BAD", "remove", 0.9, repeat, 0.35 + 0.01 * repeat))
     records = json.loads(json.dumps(records))
-    return result(records, {"seed": 3}, planned=[r["name"] for r in records] + ["one more"])
+    return summarise(records, {"seed": 3}, planned=[r["name"] for r in records] + ["one more"])
 
 
 def test_table_has_a_row_per_measurement_best_first(answer):
@@ -333,7 +335,7 @@ def test_edges_are_a_control_wherever_random_is():
         if one["estimator"] == "sobel":
             good = next(r for r in records if r["name"] == one["name"].replace("control-sobel", "method-FAIR"))
             one["accuracy"] = good["accuracy"] + 0.001 * (-1) ** one["repeat"]
-    said = result(records, {}).summary
+    said = summarise(records, {}).summary
     (edges,) = [one for one in said if "Sobel edges" in one]
     assert edges.startswith("Remove and retrain, better than chance, but not shown") and edges.endswith(": FAIR.")
 
@@ -346,7 +348,7 @@ def test_leaks_are_told_from_the_masks_of_random():
         for name, above in (("random", 0.0), ("GOOD", 0.0), ("BAD", 0.2 * fraction)):
             accuracy = 0.3 + above + start + rng.normal(0, 0.001)
             records.append(cell("leakage", f"mask of {name}", "remove", fraction, repeat, accuracy))
-    (leak,) = [s for s in result(records, {}).summary if s.startswith("Class leakage")]
+    (leak,) = [s for s in summarise(records, {}).summary if s.startswith("Class leakage")]
     bad, good = leak.split("leaks most: ")[1].split("; ")
     assert "against the masks of random" in leak
     of_bad, of_random = (
@@ -360,9 +362,9 @@ def test_leaks_are_told_from_the_masks_of_random():
 def test_guessing_is_no_leak_and_one_repeat_no_test():
     records = synthetic(modes=("remove",))
     records += [cell("leakage", "mask of BAD", "remove", 0.9, r, 0.1 + 0.01 * (r - 1.5)) for r in range(4)]
-    (leak,) = [s for s in result(records, {}).summary if s.startswith("Class leakage")]
+    (leak,) = [s for s in summarise(records, {}).summary if s.startswith("Class leakage")]
     assert "mask of BAD 10.0 % against 10.0 % at 90 % (no leak found, p = 1.000)" in leak
-    (leak,) = [s for s in result(records[:-3], {}).summary if s.startswith("Class leakage")]
+    (leak,) = [s for s in summarise(records[:-3], {}).summary if s.startswith("Class leakage")]
     assert "(not tested)" in leak
 
 
@@ -377,7 +379,7 @@ def test_recursive_rows_are_a_family_of_their_own():
     mine = table[table["kind"] == "recursive"]
     np.testing.assert_allclose(mine["p_holm"], holm(mine["p"].to_numpy()))
     assert set(mine["group"]) == {""}
-    (said,) = [s for s in result(records, {}).summary if s.startswith("Importance computed anew")]
+    (said,) = [s for s in summarise(records, {}).summary if s.startswith("Importance computed anew")]
     assert "recursive(GOOD) is better than chance (remove: gain +" in said and "; recursive(BAD) is worse" in said
 
 
@@ -386,19 +388,19 @@ def test_recursive_rows_are_a_family_of_their_own():
 
 def test_the_first_line_says_that_the_premise_fails():
     broken = [r | {"accuracy": 0.15} if r["kind"] == "unmodified" else r for r in synthetic(repeats=4)]
-    said = result(broken, {}).summary[0]
+    said = summarise(broken, {}).summary[0]
     assert said.startswith("The premise of retraining does NOT hold") and "(15.0 % of the test images right" in said
     assert "is 10.0 %" in said and "repeat" not in said
     for repeats, words in ((1, "there is 1 repeat, fewer than 3"), (2, "there are 2 repeats, fewer than 3")):
-        first = result(synthetic(repeats=repeats), {}).summary[0]
+        first = summarise(synthetic(repeats=repeats), {}).summary[0]
         assert "does NOT hold" in first and words in first and "near chance" not in first
-    assert result(synthetic(repeats=3), {}).summary[0].startswith("Remove and retrain, better than chance: ")
+    assert summarise(synthetic(repeats=3), {}).summary[0].startswith("Remove and retrain, better than chance: ")
 
 
 def retraining(differences: list[float]) -> str:
     records = [cell("control", "random", "remove", 0.9, r, 0.5 + d, without_retraining=0.5)
                for r, d in enumerate(differences)]  # fmt: skip
-    (said,) = [s for s in result(records, {}).summary if s.startswith("With 90 %")]
+    (said,) = [s for s in summarise(records, {}).summary if s.startswith("With 90 %")]
     return said
 
 
@@ -426,7 +428,7 @@ def test_the_gain_that_could_have_been_shown_is_shown_in_four_of_five_runs():
     for free, alpha in ((1, 0.05), (2, 0.01), (9, 0.005)):
         assert stats.nct.sf(stats.t.isf(alpha / 2, free), free, _shown(free, alpha)) == pytest.approx(0.8, abs=1e-5)
     assert power(table.assign(repeats=1, low=np.nan, high=np.nan), 0.95) == []
-    assert any("a gain must be about" in sentence for sentence in result(synthetic(), {}).summary)
+    assert any("a gain must be about" in sentence for sentence in summarise(synthetic(), {}).summary)
 
 
 def test_a_row_says_how_many_of_its_trainings_failed():
@@ -435,7 +437,7 @@ def test_a_row_says_how_many_of_its_trainings_failed():
         if record["estimator"] == "BAD" and record["fraction"] == 0.6 and record["repeat"] == 2:
             told = "Traceback (most recent call last):\n  File\nRuntimeError: it was the weather"
             record |= {"status": "failed", "error": told}
-    table = result(records, {}).table
+    table = summarise(records, {}).table
     one = row(table, method="BAD", metric="accuracy", fraction=0.6)
     area = row(table, method="BAD", metric="area vs random")
     assert one["error"] == f"RuntimeError: it was the weather (1 of 4 trainings). {AGAIN}" and one["repeats"] == 3

@@ -1,0 +1,87 @@
+"""The file of a shard: 256 bytes that say how many records follow and their checksum, then the records."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attribeval.errors import AttribevalError
+from attribeval.files import write_atomic
+from attribeval.sealed import checksum
+
+HEADER_BYTES = 256
+
+
+def write_records(path: Path, array: np.ndarray) -> None:
+    """Write records (n, …), whole or not at all.
+
+    Raises:
+        AttribevalError: If the disk is full (bytes needed and free).
+    """
+    data = memoryview(np.ascontiguousarray(array)).cast("B")
+    header = json.dumps({"records": len(array), "blake2b": checksum(data)}).encode().ljust(HEADER_BYTES)
+
+    def write(file: Any) -> None:
+        file.write(header)
+        file.write(data)
+
+    write_whole(path, HEADER_BYTES + len(data), write)
+
+
+def fault(path: Path, records: int, record_bytes: int, checksums: bool = False) -> str | None:
+    """What is wrong with a file, or None.
+
+    Args:
+        path: The file.
+        records: How many it should hold.
+        record_bytes: Bytes of one.
+        checksums: Whether every byte is read, not the length and the header alone.
+    """
+    expected = HEADER_BYTES + records * record_bytes
+    try:
+        with open(path, "rb") as file:
+            header = _read_header(file.read(HEADER_BYTES))
+            length = file.seek(0, 2)
+            if length != expected:
+                return f"{length} bytes instead of {expected}"
+            if header.get("records") != records:
+                return "a header that does not describe its records"
+            file.seek(HEADER_BYTES)
+            if checksums and header.get("blake2b") != hashlib.file_digest(file, _blake2b).hexdigest():
+                return "other bytes than its checksum says"
+    except FileNotFoundError:
+        return "no such file"
+    return None
+
+
+def _read_header(raw: bytes) -> dict:
+    try:
+        header = json.loads(raw)
+    except ValueError:
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def _blake2b() -> Any:
+    return hashlib.blake2b(digest_size=16)
+
+
+def write_whole(path: Path, size: int, write: Callable[[Any], Any]) -> None:
+    """Write a file whole, or say how much room it would have needed."""
+    try:
+        write_atomic(path, write)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        free = shutil.disk_usage(path.parent).free
+        raise AttribevalError(
+            f"Expected room for {size:,} bytes at {path}. Received a full disk ({free:,} bytes free): free some and "
+            "start the same command again; it goes on with what is missing."
+        ) from error
