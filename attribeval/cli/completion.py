@@ -6,7 +6,7 @@ It is made from the parser itself and is static: pressing Tab starts no Python.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,17 +125,11 @@ complete -o default -F _attribeval attribeval
 
 
 def _bash(found: list[Place]) -> str:
-    descents = [f'            "{_slashes(p)}") place="{_slashes(p)}"; option="" ;;' for p in found if p.path]
     about = [
         f'        "{_slashes(p)}") commands="{" ".join([*p.commands, *p.words])}"; options="{" ".join(p.options)}" ;;'
         for p in found
     ]
-    values = [
-        f'        "{_slashes(p)} {name}") values="{" ".join(names)}" ;;'
-        for p in found
-        for name, names in p.values.items()
-    ]
-    return _filled(_BASH, DESCENTS=descents, PLACES=about, VALUES=values)
+    return _filled(_BASH, found, about, lambda names: f'"{" ".join(names)}"')
 
 
 # -- zsh ---------------------------------------------------------------------------------------------------------------
@@ -178,18 +172,12 @@ def _zsh(found: list[Place]) -> str:
     def described(items: dict[str, str]) -> str:
         return " ".join(_quoted(f"{name.replace(':', chr(92) + ':')}:{text}") for name, text in items.items())
 
-    descents = [f'            "{_slashes(p)}") place="{_slashes(p)}"; option="" ;;' for p in found if p.path]
     about = [
         f'        "{_slashes(p)}") commands=({described(p.commands | dict.fromkeys(p.words, ""))}); '
         f"options=({described(p.options)}) ;;"
         for p in found
     ]
-    values = [
-        f'        "{_slashes(p)} {name}") values=({" ".join(map(_quoted, names))}) ;;'
-        for p in found
-        for name, names in p.values.items()
-    ]
-    return _filled(_ZSH, DESCENTS=descents, PLACES=about, VALUES=values)
+    return _filled(_ZSH, found, about, lambda names: f"({' '.join(map(_quoted, names))})")
 
 
 # -- fish --------------------------------------------------------------------------------------------------------------
@@ -230,8 +218,13 @@ def _slashes(place: Place) -> str:
     return "".join(f"/{word}" for word in place.path)
 
 
-def _filled(script: str, **blocks: list[str]) -> str:
-    for name, lines in blocks.items():
+def _filled(script: str, found: list[Place], about: list[str], written: Callable[[Sequence[str]], str]) -> str:
+    """A script of bash or zsh, whose cases differ in how lists are written."""
+    descents = [f'            "{_slashes(p)}") place="{_slashes(p)}"; option="" ;;' for p in found if p.path]
+    values = [
+        f'        "{_slashes(p)} {name}") values={written(names)} ;;' for p in found for name, names in p.values.items()
+    ]
+    for name, lines in (("DESCENTS", descents), ("PLACES", about), ("VALUES", values)):
         script = script.replace(f"@{name}@", "\n".join(lines))
     return script
 

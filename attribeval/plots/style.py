@@ -7,6 +7,7 @@ evidence for the class is lighter than the photograph beneath it, evidence again
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,7 @@ from attribeval.attributions import Attributions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 
 PANEL = 1.9  # inches, the longer side of one picture
@@ -123,6 +125,20 @@ def cut(text: str, width: int) -> str:
     """A text in one line, its end left out where it is too long."""
     text = str(text)
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def plain(texts: Iterable[Text]) -> None:
+    """Take names as they are: a dollar or an underscore in them is no mathematics."""
+    for text in texts:
+        text.set_parse_math(False)
+
+
+def name_rows(ax: Axes, names: Sequence[str], size: float = 7.5) -> None:
+    """Names of rows at an axis of places 0, 1, …, the first on top."""
+    ax.set_yticks(range(len(names)), list(names))
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.tick_params(axis="y", labelsize=size, length=0)
+    plain(ax.get_yticklabels())
 
 
 def class_name(attributions: Attributions, i: int) -> str:

@@ -29,11 +29,11 @@ class WsolOptions:
         protocol: Whose conventions. "fixed", or "reference": as the code of Choe et al. 2020 scores, see `evaluate`.
         geometry: Where maps meet the truth. "resized" (the image squashed to the model's size), "cropped" (short side
             resized, centre square) or "full" (maps resized to the image's own size), see `geometry.see`.
+        require_truth: An image without a box, or with a mask of which no pixel of the object is seen, is an error.
+            Otherwise it is left out and counted.
         tolerance: How far beside the object the pointing game's peak may lie, in pixels of the scored map.
         held_out: Folds (an int), or the share of images that choose thresholds (in (0, 1)). For the scores whose
             threshold is chosen on other images.
-        require_truth: An image without a box, or with a mask of which no pixel of the object is seen, is an error.
-            Otherwise it is left out and counted.
         strict: A method or metric that fails is an error. Otherwise it is a row that says why.
         seed: Seed of everything random.
         batch_size: Images that the model takes at a time. None: the Attributer's.
@@ -50,9 +50,9 @@ class WsolOptions:
     targets: Literal["label", "predicted"] = "label"
     protocol: Literal["fixed", "reference"] = "fixed"
     geometry: Literal["resized", "cropped", "full"] = "resized"
+    require_truth: bool = False
     tolerance: float = 15.0
     held_out: int | float = 5
-    require_truth: bool = False
     strict: bool = False
     seed: int = 0
     batch_size: int | None = None

@@ -29,14 +29,7 @@ _PICTURES = {
 
 
 def bam_pictures(result: Result) -> dict[str, Figure]:
-    """All that is beside the bars, as far as the result holds it: name → figure.
-
-    Args:
-        result: What `Evaluator.bam` returned.
-
-    Returns:
-        Figures by title.
-    """
+    """All that is beside the bars, as far as the result holds it: name → figure."""
     found = {}
     for name, draw in _PICTURES.items():
         try:

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from attribeval.benchmarks.bam.sentences import UNITS
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, MUTED, cut, decorate, new_figure
+from attribeval.plots.style import INK, MUTED, cut, decorate, name_rows, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,12 +43,6 @@ def plot_bam(result: Result) -> Figure:
     Bars of fewer than 30 images are pale. Ink lines are 95 % intervals over images, grey numbers the standard
     deviation over 10 trials of 100.
 
-    Args:
-        result: Of `Evaluator.bam`.
-
-    Returns:
-        matplotlib Figure.
-
     Raises:
         AttribevalError: If the table lacks a column, or has none of the three metrics.
     """
@@ -64,10 +58,7 @@ def plot_bam(result: Result) -> Figure:
     axes = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
     for ax, metric in zip(axes, metrics, strict=True):
         draw_bars(ax, table, metric, methods)
-    axes[0].set_yticks(range(len(methods)), [cut(name, 44) for name in methods])
-    axes[0].set_ylim(len(methods) - 0.4, -0.6)
-    for label in axes[0].get_yticklabels():
-        label.set_parse_math(False)
+    name_rows(axes[0], [cut(name, 44) for name in methods])
     explain_bars(figure, table)
     return figure
 

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 def plot_examples(result: Result) -> Figure:
     """Figures 3 and 7: for example images, the maps of f_o and f_s, and of f_s without the object; white is the object.
 
-    Args:
-        result: What `Evaluator.bam` returned.
-
-    Returns:
-        matplotlib Figure.
-
     Raises:
         AttribevalError: If the result holds no examples.
     """
@@ -57,14 +51,7 @@ def plot_examples(result: Result) -> Figure:
 
 
 def plot_patches(result: Result) -> Figure:
-    """What the patches do to the logits: before and after the optimisation, beside the logits' own norm.
-
-    Args:
-        result: What `Evaluator.bam` returned.
-
-    Returns:
-        matplotlib Figure.
-    """
+    """What the patches do to the logits: before and after the optimisation, beside the logits' own norm."""
     change, before, scale = (result.arrays[f"patches/{name}"] for name in ("change", "before", "scale"))
     figure = new_figure(6.4, 3.2)
     ax = figure.subplots()

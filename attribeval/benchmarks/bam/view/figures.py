@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from attribeval.benchmarks.bam.view.bars import ROBUST, draw_bars, explain_bars
+from attribeval.benchmarks.bam.view.bars import BARS, ROBUST, draw_bars, explain_bars
 from attribeval.benchmarks.bam.view.examples import plot_examples
 from attribeval.benchmarks.bam.view.models import plot_accuracies, plot_series
 from attribeval.errors import AttribevalError
 from attribeval.plots.panels import draw_heat
-from attribeval.plots.style import INK, MUTED, TRUTH, UNSIGNED, cut, decorate, new_figure, shorten
+from attribeval.plots.style import INK, MUTED, TRUTH, UNSIGNED, cut, decorate, name_rows, new_figure, shorten
 from attribeval.results.numbers import number
 
 if TYPE_CHECKING:
@@ -22,19 +22,12 @@ if TYPE_CHECKING:
 
     from attribeval.results.result import Result
 
-_COLOURS = {"method": "#2f6db5", "control": "#a8c6e8", "concept": "#1f9e77"}
 _PANEL = 1.3  # inches
 
 
 def _bars_of(metric: str) -> Callable[[Result], Figure]:
     def draw(result: Result) -> Figure:
         """The bars of one metric, best method first, with intervals, robustness and baselines.
-
-        Args:
-            result: Of `Evaluator.bam`.
-
-        Returns:
-            matplotlib Figure.
 
         Raises:
             AttribevalError: If the result has no row of the metric.
@@ -44,7 +37,7 @@ def _bars_of(metric: str) -> Callable[[Result], Figure]:
         figure = new_figure(6.4, max(2.4, 0.27 * len(methods) + 1.5))
         ax = figure.subplots()
         draw_bars(ax, result.table, metric, methods)
-        _names(ax, methods)
+        name_rows(ax, [cut(name, 44) for name in methods])
         explain_bars(figure, result.table[result.table["metric"].isin([metric, *(metric + name for name in ROBUST)])])
         return figure
 
@@ -55,12 +48,6 @@ def figure_5(result: Result) -> Figure:
     """One image with the common feature: a row of maps per method, k rising from left to right (also figure 12).
 
     The white line is the feature. A method is right if its map of the feature fades as k rises.
-
-    Args:
-        result: Of `Evaluator.bam`.
-
-    Returns:
-        matplotlib Figure.
 
     Raises:
         AttribevalError: If the result holds no such maps.
@@ -86,12 +73,6 @@ def figure_9(result: Result) -> Figure:
     """x and x + δ, which are alike to the model, δ itself, and the maps of both by every method (also figure 16).
 
     The white line is δ. Of the images of the run the one whose patch changes the logits least.
-
-    Args:
-        result: Of `Evaluator.bam`.
-
-    Returns:
-        matplotlib Figure.
 
     Raises:
         AttribevalError: If the result holds no such maps.
@@ -127,12 +108,6 @@ def figure_9(result: Result) -> Figure:
 def figure_11(result: Result) -> Figure:
     """How much the patch changes the map where it is, on average: |g(x + δ) − g(x)| / g(x), lowest on top.
 
-    Args:
-        result: Of `Evaluator.bam`.
-
-    Returns:
-        matplotlib Figure.
-
     Raises:
         AttribevalError: If the result has no row of metric IIRChange.
     """
@@ -145,7 +120,7 @@ def figure_11(result: Result) -> Figure:
         if not np.isfinite(row.value):
             ax.text(0, place, " infinite: no attribution there before", va="center", fontsize=7, color=MUTED)
             continue
-        ax.barh(place, row.value, height=0.68, color=_COLOURS[row.kind])
+        ax.barh(place, row.value, height=0.68, color=BARS[row.kind][0])
         if np.isfinite(row.low):
             ax.hlines(place, row.low, row.high, color=INK, lw=1.3, zorder=4)
     decorate(ax, "Change of the map where the patch is: lower is better", "x")
@@ -153,7 +128,7 @@ def figure_11(result: Result) -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.set_xlim(0, 1.05 * max([finite.max() if len(finite) else 0.0, *rows["high"][np.isfinite(rows["high"])]]) or 1)
     ax.set_xlabel("|g(x + δ) − g(x)| / g(x), mean over images", fontsize=8.5, color=INK)
-    _names(ax, methods)
+    name_rows(ax, [cut(name, 44) for name in methods])
     return figure
 
 
@@ -162,14 +137,6 @@ def _rows(result: Result, metric: str):
     if rows.empty:
         raise AttribevalError(f"Expected rows of metric {metric!r}. Received a result without any.")
     return rows
-
-
-def _names(ax: Axes, methods: list[str]) -> None:
-    ax.set_yticks(range(len(methods)), [cut(name, 44) for name in methods])
-    ax.set_ylim(len(methods) - 0.4, -0.6)
-    ax.tick_params(axis="y", labelsize=7.5, length=0)
-    for label in ax.get_yticklabels():
-        label.set_parse_math(False)
 
 
 def _photograph(ax: Axes, image: np.ndarray) -> None:

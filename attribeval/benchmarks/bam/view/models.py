@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
 from attribeval.benchmarks.bam.view.bars import BARS
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, LINES, MUTED, cut, decorate, new_figure, shorten
+from attribeval.plots.style import INK, LINES, MUTED, cut, decorate, name_rows, new_figure, plain, shorten
 from attribeval.results.numbers import share
 
 if TYPE_CHECKING:
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
 def plot_accuracies(result: Result) -> Figure:
     """Figure 2: accuracy of f_o, f_s and f_∅s with and without object and scene; of f_k with and without the feature.
-
-    Args:
-        result: What `Evaluator.bam` returned.
-
-    Returns:
-        matplotlib Figure.
 
     Raises:
         AttribevalError: If the result holds no accuracies.
@@ -62,12 +56,6 @@ def plot_series(result: Result) -> Figure:
 
     The best and the worst methods by correlation are drawn as lines; all are in the bars.
 
-    Args:
-        result: What `Evaluator.bam` returned.
-
-    Returns:
-        matplotlib Figure.
-
     Raises:
         AttribevalError: If no method has a series with a correlation.
     """
@@ -96,18 +84,13 @@ def plot_series(result: Result) -> Figure:
     other.tick_params(labelsize=8.5, labelcolor=INK)
     handles = [*left.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
     legend = other.legend(handles=handles, frameon=False, fontsize=7.5)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    plain(legend.get_texts())
     for place, row in enumerate(rows.to_dict("records")):
         colour, hatch = BARS[row["kind"]]
         right.barh(place, row["value"], height=0.68, color=colour, hatch=hatch, edgecolor="#5a6270", lw=0.4)
-    right.set_yticks(range(len(names)), [cut(name, 44) for name in names])
-    right.set_ylim(len(names) - 0.4, -0.6)
     right.set_xlim(-1.05, 1.05)
     right.axvline(0, color=MUTED, lw=0.8)
     decorate(right, "Correlation with the accuracy lost (ρ)", "x")
     right.xaxis.set_major_formatter(ScalarFormatter())
-    right.tick_params(axis="y", labelsize=7.5, length=0)
-    for label in right.get_yticklabels():
-        label.set_parse_math(False)
+    name_rows(right, [cut(name, 44) for name in names])
     return figure

@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 
 
 def leaderboard_pictures(result: Result) -> dict[str, Figure]:
-    """What a report shows beside the board, by name.
-
-    Args:
-        result: What `Evaluator.compare` returned.
-
-    Returns:
-        Figures by title.
-    """
+    """What a report shows beside the board, by name."""
     pictures = {}
     if len(result.settings["benchmarks"]) > 1 and np.isfinite(result.arrays["tau"]).any():
         pictures["Agreement between benchmarks"] = plot_benchmark_agreement(result)

@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from attribeval.benchmarks.leaderboard.view.parts import bare, ordered, rectangle, short
-from attribeval.plots.style import INK, MUTED, ON_DARK, ON_LIGHT, new_figure
+from attribeval.plots.style import INK, MUTED, ON_DARK, ON_LIGHT, new_figure, plain
 from attribeval.results.numbers import number
 
 if TYPE_CHECKING:
@@ -22,14 +22,7 @@ _SIGNED = LinearSegmentedColormap.from_list(
 
 
 def plot_benchmark_agreement(result: Result) -> Figure:
-    """Kendall's τ between the orders in which benchmarks put the methods, with its interval over images.
-
-    Args:
-        result: What `Evaluator.compare` returned.
-
-    Returns:
-        matplotlib Figure.
-    """
+    """Kendall's τ between the orders in which benchmarks put the methods, with its interval over images."""
     families = result.settings["families"]
     order = list(dict.fromkeys(families.values()))
     labels = result.settings["benchmarks"]
@@ -39,14 +32,7 @@ def plot_benchmark_agreement(result: Result) -> Figure:
 
 
 def plot_map_agreement(result: Result) -> Figure:
-    """Spearman's correlation between the heat maps of two methods, mean over images; methods by average rank.
-
-    Args:
-        result: What `Evaluator.compare` returned.
-
-    Returns:
-        matplotlib Figure.
-    """
+    """Spearman's correlation between the heat maps of two methods, mean over images; methods by average rank."""
     methods, _ = ordered(result)
     places = [result.settings["methods"].index(name) for name in methods]
     note = "rank correlation of the heat maps of the same image, mean over images"
@@ -82,8 +68,7 @@ def _matrix(
     ax.set_xticks(range(n - 1), [short(label) for label in labels[:-1]], rotation=38, ha="right",
                   rotation_mode="anchor", fontsize=8, color=INK)  # fmt: skip
     ax.set_yticks(range(1, n), [short(label) for label in labels[1:]], fontsize=8, color=INK)
-    for label in [*ax.get_xticklabels(), *ax.get_yticklabels()]:
-        label.set_parse_math(False)
+    plain([*ax.get_xticklabels(), *ax.get_yticklabels()])
     bare(ax)
     figure.supxlabel(note, fontsize=8, color=MUTED)
     return figure

@@ -42,12 +42,6 @@ def plot_leaderboard(result: Result) -> Figure:
 
     Methods are sorted by their average rank over families; benchmarks stand in their families; controls are in italics.
 
-    Args:
-        result: Of `Evaluator.compare`.
-
-    Returns:
-        matplotlib Figure.
-
     Raises:
         AttribevalError: If the table lacks a column or has no rows.
     """

@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 
 
 def plot_cost(result: Result) -> Figure:
-    """Seconds per image (logarithmic) against the average rank over families; intervals of ranks over images.
-
-    Args:
-        result: What `Evaluator.compare` returned.
-
-    Returns:
-        matplotlib Figure.
-    """
+    """Seconds per image (logarithmic) against the average rank over families; intervals of ranks over images."""
     table = result.table.drop_duplicates("method").set_index("method")
     rows = [row for row in result.settings["average_ranks"] if row["family"] == "all" and row["value"] is not None]
     rows = [row for row in rows if np.isfinite(table.loc[row["method"], "seconds_per_image"])]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.patches import Rectangle
 
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, cut
+from attribeval.plots.style import INK, cut, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +34,7 @@ def name_rows(ax: Axes, methods: list[str], result: Result) -> None:
     for label, name in zip(ax.get_yticklabels(), methods, strict=True):
         label.set_parse_math(False)
         label.set_fontstyle("italic" if result.settings["kinds"].get(name) != "method" else "normal")
-    for label in ax.get_xticklabels():
-        label.set_parse_math(False)
+    plain(ax.get_xticklabels())
 
 
 def rectangle(x: float, y: float, width: float, height: float, colour: Any, hatch: str = "") -> Rectangle:

@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 
 
 def roar_pictures(result: Result) -> dict[str, Figure]:
-    """What a report shows below the curves: name → areas, and with and without retraining where that is known.
-
-    Args:
-        result: What `Evaluator.roar` returned.
-
-    Returns:
-        Figures by title.
-    """
+    """What a report shows below the curves: name → areas, and with and without retraining where that is known."""
     table = checked(result)
     pictures = {}
     if table["value"][(table["metric"] == "area vs random") & (table["method"] != "random")].notna().any():

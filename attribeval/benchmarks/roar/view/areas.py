@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from attribeval.benchmarks.roar.view.curves import MODES, checked
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, MUTED, decorate, new_figure, shorten
+from attribeval.plots.style import INK, MUTED, decorate, name_rows, new_figure, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,12 +28,6 @@ _VERDICTS = {  # colour, marker, and whether it is filled
 
 def plot_areas(result: Result) -> Figure:
     """Gain over random (area between the curves) with its interval, best on top; right of zero is better than chance.
-
-    Args:
-        result: What `Evaluator.roar` returned.
-
-    Returns:
-        matplotlib Figure.
 
     Raises:
         AttribevalError: If the table has no row of metric "area vs random".
@@ -68,14 +61,10 @@ def _signed_points(gain: float, _: int) -> str:
 
 
 def _areas(ax: Axes, table: pd.DataFrame) -> None:
-    places = np.arange(len(table))
     ax.axvline(0, color=INK, lw=1, zorder=1)
-    for place, row in zip(places, table.itertuples(), strict=True):
+    for place, row in enumerate(table.itertuples()):
         colour, marker, filled = _VERDICTS[row.verdict]
         ax.hlines(place, row.low, row.high, color=colour, lw=1.4, zorder=2)  # nothing where the ends are NaN
         ax.plot(row.value, place, marker=marker, ms=6, color=colour, mfc=colour if filled else "white", zorder=3)
-    ax.set_yticks(places, [shorten(name, 56) for name in table["method"]])
-    for label in ax.get_yticklabels():
-        label.set_parse_math(False)
-    ax.set_ylim(len(table) - 0.4, -0.6)
+    name_rows(ax, [shorten(name, 56) for name in table["method"]], 8.5)
     ax.margins(x=0.08)

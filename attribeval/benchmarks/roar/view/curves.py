@@ -1,21 +1,17 @@
-"""Accuracy against the fraction, and what retraining changes.
-
-Lines are told apart by dashes and markers as well as by colour. Bands are the intervals over repeats.
-"""
+"""Accuracy against the fraction, and what retraining changes. Bands are the intervals over repeats."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, LINES, decorate, new_figure, shorten
+from attribeval.plots.lines import LARGEST_PANEL, draw_line, legend_beside, looks
+from attribeval.plots.style import INK, decorate, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,10 +19,6 @@ if TYPE_CHECKING:
 
     from attribeval.results.result import Result
 
-_LARGEST_PANEL = 6  # methods in one panel, beside the controls
-COLOURS = [line for line in LINES if line[0] != "#000000"]  # black is random's
-MARKERS = "osD^vPX"
-_CONTROLS = {"random": ("#000000", (0, (5, 1.6)), "random"), "sobel": ("#7a828f", (0, (1.2, 1.3)), "Sobel")}
 MODES = {"keep": "kept: higher is better", "remove": "removed: lower is better"}
 _AXES = {"keep": "most important values kept", "remove": "most important values removed"}
 _COLUMNS = {"method", "kind", "mode", "metric", "fraction", "value", "low", "high", "verdict", "without_retraining"}
@@ -37,12 +29,6 @@ def plot_roar(result: Result) -> Figure:
 
     A row of panels per base method ("GRAD" with SG-GRAD, VAR-GRAD …) where there are many methods; random and Sobel are
     in every panel. Bands are the intervals over repeats, the dot is the unmodified model.
-
-    Args:
-        result: Of `Evaluator.roar`.
-
-    Returns:
-        matplotlib Figure.
 
     Raises:
         AttribevalError: If the table lacks a column, or has no accuracy of a method or control.
@@ -61,7 +47,7 @@ def plot_roar(result: Result) -> Figure:
             ax.title.set_parse_math(False)
             ax.set_xlabel(f"share of {_AXES[mode]}", fontsize=8.5, color=INK)
         row[0].set_ylabel("test accuracy, retrained", fontsize=8.5, color=INK)
-        draw_legend(row[-1], row)
+        legend_beside(row[-1], row)
     return figure
 
 
@@ -69,12 +55,6 @@ def plot_without_retraining(result: Result) -> Figure:
     """The same images for a model that never saw their like (left) and for retrained ones (right): figure 3 of ROAR.
 
     The best, the middle and the worst methods by area, random and Sobel; all methods where they are few.
-
-    Args:
-        result: What `Evaluator.roar` returned.
-
-    Returns:
-        matplotlib Figure.
 
     Raises:
         AttribevalError: If no row of mode "remove" (or "keep", if that is all) has an accuracy without retraining.
@@ -86,8 +66,8 @@ def plot_without_retraining(result: Result) -> Figure:
     if known.empty:
         raise AttribevalError("Expected accuracies without retraining. Received a result without any.")
     methods = list(dict.fromkeys(known["method"][known["kind"] == "method"]))
-    if len(methods) > _LARGEST_PANEL:
-        places = np.linspace(0, len(methods) - 1, _LARGEST_PANEL).round().astype(int)
+    if len(methods) > LARGEST_PANEL:
+        places = np.linspace(0, len(methods) - 1, LARGEST_PANEL).round().astype(int)
         methods = [methods[place] for place in places]
     figure = new_figure(12.4, 3.7)
     axes = figure.subplots(1, 2, sharey=True)
@@ -98,26 +78,17 @@ def plot_without_retraining(result: Result) -> Figure:
         decorate(ax, title, "y")
         ax.set_xlabel(f"share of {_AXES[mode]}", fontsize=8.5, color=INK)
     axes[0].set_ylabel("test accuracy", fontsize=8.5, color=INK)
-    draw_legend(axes[1], axes)
+    legend_beside(axes[1], axes)
     return figure
 
 
 def draw_curves(ax: Axes, table: pd.DataFrame, methods: list[str]) -> None:
     """Lines with bands; the controls beneath."""
-    styles: list[tuple[Any, ...]] = [(name, *_CONTROLS[name], 1.9, "") for name in _CONTROLS]
-    styles += [
-        (name, *COLOURS[k % len(COLOURS)], name, 1.5, MARKERS[k % len(MARKERS)]) for k, name in enumerate(methods)
-    ]
-    for name, colour, dashes, label, width, marker in styles:
+    for name, look in looks(methods).items():
         rows = table[table["method"] == name].sort_values("fraction")
-        if rows.empty:
-            continue
-        x, y, low, high = (rows[column].to_numpy(dtype=np.float64) for column in ("fraction", "value", "low", "high"))
-        marker = marker or "o" * (len(x) == 1)  # a line through one point is not seen
-        ax.fill_between(x, low, high, color=colour, alpha=0.16, lw=0, zorder=2)
-        ax.plot(
-            x, y, color=colour, ls=dashes, lw=width, marker=marker, ms=4, mec="white", mew=0.5, zorder=3, label=label
-        )
+        if len(rows):
+            x, y, *band = (rows[one].to_numpy(dtype=np.float64) for one in ("fraction", "value", "low", "high"))
+            draw_line(ax, look, x, y, band)
     ax.set_xlim(-0.02, 1.02)
     ax.set_xticks(np.arange(0, 1.01, 0.2))
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
@@ -132,23 +103,9 @@ def draw_unmodified(ax: Axes, accuracy: pd.DataFrame, mode: str) -> None:
         )
 
 
-def draw_legend(ax: Axes, row: np.ndarray) -> None:
-    """What any panel of the row shows, once, right of the last."""
-    found: dict[str, Line2D | Patch] = {}
-    for panel in row:
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    legend = ax.legend(
-        list(found.values()), [shorten(label, 44) for label in found], loc="center left", bbox_to_anchor=(1.01, 0.5),
-        frameon=False, fontsize=8.5, labelcolor=INK, handlelength=3.2,
-    )  # fmt: skip
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-
-
 def _panels(methods: list[str]) -> dict[str, list[str]]:
     """Title → methods: all in one panel if they are few, else by base method, in the order given."""
-    if len(methods) <= _LARGEST_PANEL:
+    if len(methods) <= LARGEST_PANEL:
         return {"": methods}
     families: dict[str, list[str]] = {}
     wrappers = list(dict.fromkeys(wrapper_of(name) for name in methods))
@@ -163,7 +120,7 @@ def _panels(methods: list[str]) -> dict[str, list[str]]:
 
 
 def _split(title: str, names: list[str]) -> dict[str, list[str]]:
-    parts = [names[start : start + _LARGEST_PANEL] for start in range(0, len(names), _LARGEST_PANEL)]
+    parts = [names[start : start + LARGEST_PANEL] for start in range(0, len(names), LARGEST_PANEL)]
     return {title if len(parts) == 1 else f"{title} ({i} of {len(parts)})".strip(): p for i, p in enumerate(parts, 1)}
 
 

@@ -9,18 +9,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from attribeval.benchmarks.roar.view.curves import (
-    COLOURS,
-    MARKERS,
     accuracies,
     base_of,
     draw_curves,
-    draw_legend,
     draw_unmodified,
     plot_roar,
     wrapper_of,
 )
 from attribeval.benchmarks.roar.view.images import figure_1, figure_7, of_mode
 from attribeval.errors import AttribevalError
+from attribeval.plots.lines import COLOURS, MARKERS, legend_beside
 from attribeval.plots.style import INK, decorate, new_figure
 
 if TYPE_CHECKING:
@@ -37,12 +35,6 @@ def figure_2(result: Result | None = None) -> Figure:
     """The toy data: accuracy without retraining (left) and with (right), by the true, a random and the worst ranking.
 
     It needs no images: it is computed anew, from the seed of the run.
-
-    Args:
-        result: Of `Evaluator.roar`, for its seed; None: seed 0.
-
-    Returns:
-        matplotlib Figure.
     """
     from attribeval.benchmarks.roar.toy import toy
 
@@ -59,18 +51,12 @@ def figure_2(result: Result | None = None) -> Figure:
         ax.set_xlabel("share of the 16 features removed", fontsize=8.5, color=INK)
         ax.xaxis.set_major_formatter(axes[0].yaxis.get_major_formatter())
     axes[0].set_ylabel("test accuracy", fontsize=8.5, color=INK)
-    draw_legend(axes[1], axes)
+    legend_beside(axes[1], axes)
     return figure
 
 
 def figure_3(result: Result) -> Figure:
     """The base estimators and random, without retraining (left) and with (right), most important values removed.
-
-    Args:
-        result: Of `Evaluator.roar`, with mode "remove".
-
-    Returns:
-        matplotlib Figure.
 
     Raises:
         AttribevalError: If no base estimator's accuracy without retraining is known.
@@ -89,12 +75,6 @@ def figure_3(result: Result) -> Figure:
 def figure_4(result: Result) -> Figure:
     """Removed: base estimators (left), SmoothGrad of them (middle), SmoothGrad-squared and VarGrad (right), and random.
 
-    Args:
-        result: Of `Evaluator.roar`, with mode "remove".
-
-    Returns:
-        matplotlib Figure.
-
     Raises:
         AttribevalError: If the run has methods of fewer than two of the three groups.
     """
@@ -104,12 +84,6 @@ def figure_4(result: Result) -> Figure:
 
 def figure_6(result: Result) -> Figure:
     """Removed: base estimators (left) and their squares (right), and random.
-
-    Args:
-        result: Of `Evaluator.roar`, with mode "remove".
-
-    Returns:
-        matplotlib Figure.
 
     Raises:
         AttribevalError: If the run has no squared estimators, or no others.

@@ -30,12 +30,6 @@ def figure_1(result: Result) -> Figure:
 
     The paper's six estimators and two controls, as far as the run has them; else its first six methods.
 
-    Args:
-        result: Of `Evaluator.roar`, with mode "remove".
-
-    Returns:
-        matplotlib Figure.
-
     Raises:
         AttribevalError: If the result holds no example image, or nothing was removed.
     """
@@ -62,12 +56,6 @@ def figure_7(result: Result) -> Figure:
     """One image at every fraction, by every estimator, kept (left) and removed (right), with accuracies.
 
     The paper's figures 7 (Food-101) and 8 (ImageNet) are this one for two data sets.
-
-    Args:
-        result: Of `Evaluator.roar`.
-
-    Returns:
-        matplotlib Figure.
 
     Raises:
         AttribevalError: If the result holds no example image.

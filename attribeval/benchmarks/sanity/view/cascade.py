@@ -19,12 +19,6 @@ def plot_cascade(result: Result) -> Figure:
     """One image through the cascade: figure 2 of the paper. Each map is the sum of absolute values, scaled by itself,
     from its minimum to its 99th percentile.
 
-    Args:
-        result: Of `Evaluator.sanity`.
-
-    Returns:
-        matplotlib Figure.
-
     Raises:
         AttribevalError: If the result holds no such maps.
     """

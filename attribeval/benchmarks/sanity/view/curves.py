@@ -1,11 +1,8 @@
-"""Similarity against layers made random.
-
-Lines are told apart by dashes and markers as well as by colour. Bands are 95 % intervals over images.
-"""
+"""Similarity against layers made random. Bands are 95 % intervals over images."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,7 +10,8 @@ from matplotlib.ticker import FuncFormatter
 
 from attribeval.errors import AttribevalError
 from attribeval.metrics.sanity.similarity import SIMILARITIES
-from attribeval.plots.style import INK, LINES, MUTED, decorate, new_figure, shorten
+from attribeval.plots.lines import LARGEST_PANEL, draw_line, legend_beside, looks
+from attribeval.plots.style import INK, MUTED, decorate, new_figure, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,13 +24,6 @@ _TITLES = {
     "cascading": "all layers from the output down to here are random",
     "independent": "this layer alone is random",
 }
-COLOURS = [line for line in LINES if line[0] != "#000000"]  # black is random's
-_MARKERS = "osD^vPX"
-_CONTROLS = {
-    "random": ("#000000", (0, (5, 1.6)), "random (drawn anew)"),
-    "sobel": ("#7a828f", (0, (1.2, 1.3)), "Sobel"),
-}
-_LARGEST_PANEL = 6  # methods in one panel, beside the controls
 _TICKS = 14  # names of layers below one panel
 
 
@@ -60,7 +51,7 @@ def plot_sanity(result: Result, metric: str | None = None) -> Figure:
     if not modes:
         raise AttribevalError(f"Expected numbers of {metric!r} over layers. Received a result without any.")
     methods = list(dict.fromkeys(table["method"][(table["kind"] == "method") & table["value"].notna()]))
-    lines = max(1, -(-len(methods) // _LARGEST_PANEL))
+    lines = max(1, -(-len(methods) // LARGEST_PANEL))
     groups = [methods[k * len(methods) // lines : (k + 1) * len(methods) // lines] for k in range(lines)]
     figure = new_figure(5.4 * len(modes) + 2.4, 3.3 * len(groups) + 1.0)
     axes = figure.subplots(len(groups), len(modes), squeeze=False, sharey=True, sharex="col")
@@ -73,33 +64,27 @@ def plot_sanity(result: Result, metric: str | None = None) -> Figure:
             if k == lines - 1:
                 _name_layers(ax, of_mode, mode)
         line[0].set_ylabel(title(metric), fontsize=9, color=INK)
-        _legend(line[-1])
+        legend_beside(line[-1], line)
     return figure
 
 
 def _curves(ax: Axes, table: pd.DataFrame, methods: list[str], mode: str) -> None:
     """Lines with bands; the controls beneath. A cascade begins at the trained model, where all are 1."""
-    styles: list[tuple[Any, ...]] = [(name, *_CONTROLS[name], 1.7, "") for name in _CONTROLS]
-    styles += [
-        (name, *COLOURS[k % len(COLOURS)], name, 1.5, _MARKERS[k % len(_MARKERS)]) for k, name in enumerate(methods)
-    ]
-    for name, colour, dashes, label, width, marker in styles:
+    for name, look in looks(methods, random="random (drawn anew)").items():
         rows = table[table["method"] == name].sort_values("step")
         if rows.empty:
             continue
-        y, low, high, images = (
-            rows[column].to_numpy(dtype=np.float64) for column in ("value", "low", "high", "images")
-        )
+        y, low, high, images = (rows[one].to_numpy(dtype=np.float64) for one in ("value", "low", "high", "images"))
         x = np.arange(1.0, len(y) + 1)
         if mode == "cascading":
             x, images = np.insert(x, 0, 0.0), np.insert(images, 0, images.max())
             y, low, high = (np.insert(part, 0, 1.0) for part in (y, low, high))
-        ax.fill_between(x, low, high, color=colour, alpha=0.14, lw=0, zorder=2)
-        ax.plot(x, y, color=colour, ls=dashes, lw=width, marker=marker, ms=4, mec="white", mew=0.5, zorder=3,
-                label=label)  # fmt: skip
+        draw_line(ax, look, x, y, (low, high))
         few = 2 * images < table["images"].max()
-        if marker and few.any():
-            ax.plot(x[few], y[few], color=colour, ls="", marker=marker, ms=4.5, mfc="white", mew=1.1, zorder=4)
+        if look.marker and few.any():
+            ax.plot(
+                x[few], y[few], color=look.colour, ls="", marker=look.marker, ms=4.5, mfc="white", mew=1.1, zorder=4
+            )
     ax.axhline(0, color=MUTED, lw=0.8, zorder=1)
 
 
@@ -113,8 +98,7 @@ def _name_layers(ax: Axes, table: pd.DataFrame, mode: str) -> None:
     if mode == "cascading":
         places, texts = np.insert(places, 0, 0), ["trained", *texts]
     ax.set_xticks(places, texts, rotation=55, ha="right", rotation_mode="anchor", fontsize=7.5)
-    for label in ax.get_xticklabels():
-        label.set_parse_math(False)
+    plain(ax.get_xticklabels())
     ax.set_xlabel("from the output to the input", fontsize=8.5, color=INK)
 
 
@@ -125,16 +109,6 @@ def title(metric: str) -> str:
 def _short(path: str) -> str:
     name = path.rsplit("/", 1)[-1]
     return name if len(name) <= 18 else name[:8] + "…" + name[-9:]
-
-
-def _legend(ax: Axes) -> None:
-    handles, labels = ax.get_legend_handles_labels()
-    legend = ax.legend(
-        handles, [shorten(label, 44) for label in labels], loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False,
-        fontsize=8.5, labelcolor=INK, handlelength=3.2,
-    )  # fmt: skip
-    for text in legend.get_texts():
-        text.set_parse_math(False)
 
 
 def checked(result: Result) -> pd.DataFrame:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from attribeval.benchmarks.sanity.view.curves import COLOURS, checked, title
+from attribeval.benchmarks.sanity.view.curves import checked, title
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import MUTED, decorate, new_figure, shorten
+from attribeval.plots.lines import COLOURS
+from attribeval.plots.style import MUTED, decorate, name_rows, new_figure, shorten
 
 if TYPE_CHECKING:
     from attribeval.results.result import Result
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 def plot_data_randomisation(result: Result) -> Figure:
     """Similarity of the maps of a model of true labels to those of a model of permuted labels: a panel per similarity.
-
-    Args:
-        result: Of `data_randomisation.run_data_randomisation`.
-
-    Returns:
-        matplotlib Figure.
 
     Raises:
         AttribevalError: If the table lacks a column, or has no number.
@@ -45,8 +40,5 @@ def plot_data_randomisation(result: Result) -> Figure:
         decorate(ax, title(metric), "x")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
         ax.tick_params(axis="y", length=0)
-    axes[0].set_yticks(range(len(methods)), [shorten(name, 60).replace("\n", " ") for name in methods])
-    axes[0].set_ylim(len(methods) - 0.4, -0.6)
-    for label in axes[0].get_yticklabels():
-        label.set_parse_math(False)
+    name_rows(axes[0], [shorten(name, 60).replace("\n", " ") for name in methods], 8.5)
     return figure

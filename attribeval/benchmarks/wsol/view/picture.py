@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from attribeval.benchmarks.wsol.metrics import METRICS
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, LINES, MUTED, cut, decorate, new_figure, shorten, split
+from attribeval.plots.style import INK, LINES, MUTED, cut, decorate, new_figure, plain, shorten, split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,8 +102,7 @@ def _panels(figure: Any, table: pd.DataFrame, metrics: list[str], methods: list[
     for ax in axes[:, 0]:
         ax.set_yticks(range(len(methods)), [cut(name, 44) for name in methods])
         ax.set_ylim(len(methods) - 0.4, -0.6)
-        for label in ax.get_yticklabels():
-            label.set_parse_math(False)
+        plain(ax.get_yticklabels())
 
 
 def _wsol_bars(ax: Axes, table: pd.DataFrame, metric: str, wide: bool) -> None:
@@ -130,8 +129,7 @@ def _wsol_bars(ax: Axes, table: pd.DataFrame, metric: str, wide: bool) -> None:
     if baselines.size:
         ax.axvline(baselines.max(), color=MUTED, lw=0.9, ls=(0, (4, 2)), zorder=2)
     ax.set_yticks(places, [shorten(name, 56) for name in table["method"]])
-    for label in ax.get_yticklabels():
-        label.set_parse_math(False)
+    plain(ax.get_yticklabels())
     ax.set_ylim(len(table) - 0.4, -0.6)
     ends = np.nanmax(np.concatenate([values, high[known]]))
     if metric not in _UNBOUNDED:
@@ -181,5 +179,4 @@ def _wsol_curves(ax: Axes, curves: Mapping[str, np.ndarray]) -> None:
         handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8.5, labelcolor=INK,
         handlelength=2.8,
     )  # fmt: skip
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    plain(legend.get_texts())
