@@ -173,7 +173,8 @@ class Chunk:
             return {"scores": None, "error": why}
         costs = _PREPARED
         if benchmark not in prepared:
-            *prepared[benchmark], seconds, passes = self._try(lambda: built.prepare(subject), built, benchmark, subject)
+            made, why, seconds, passes = self._try(lambda: built.prepare(subject), built, benchmark, subject)
+            prepared[benchmark] = made, why
             costs = {"prepare_seconds": seconds, "prepare_passes": passes}
         ready, why = prepared[benchmark]
         if why is not None:
