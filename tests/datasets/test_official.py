@@ -328,7 +328,7 @@ def test_the_command_takes_the_papers_treatment(food, monkeypatch):
     """Recipe, network, preprocessing and crop come from the data; options replace them one by one."""
     import argparse
 
-    from attribeval.cli.roar import _add_grid, _builder_and_data, _check
+    from attribeval.benchmarks.roar.command import _add_grid, _builder_and_data, _check
 
     def arguments(*words):
         parser = argparse.ArgumentParser()

@@ -218,7 +218,7 @@ def test_images_without_a_box_are_left_out_and_counted_or_an_error(data):
     kept = [i for i in range(30) if i not in (4, 9)]
     without = evaluate({k: v[kept] for k, v in data["maps"].items()}, boxes=[boxes[i] for i in kept])
     assert value(result, "poor", "MaxBoxAccV2") == value(without, "poor", "MaxBoxAccV2")
-    with pytest.raises(AttribevalError, match=r"none for 2 of 30: photo 4, photo 9: .*strict=False"):
+    with pytest.raises(AttribevalError, match=r"none for 2 of 30: photo 4, photo 9: .*require_truth=False"):
         evaluate(data["maps"], boxes=boxes, ids=ids, require_truth=True)
     with pytest.raises(AttribevalError, match=r"none for 30 of 30: .*: score images of which some have boxes\."):
         evaluate(data["maps"], boxes=[np.zeros((0, 4))] * 30)
