@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from attribeval import _tf as tf
+from attribeval.attributer import image_seeds
 from attribeval.benchmarks.roar.fills import BLUR, constant_fill, impute
 from attribeval.benchmarks.roar.grid import Grid
 from attribeval.benchmarks.roar.ranks import Mode, decode, mask_table
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.run_dir import RunDir
+from attribeval.common.blur import gaussian_blur
 from attribeval.errors import AttribevalError
 
 
@@ -51,7 +54,7 @@ def example_arrays(run_dir: RunDir, grid: Grid, item: int = 0) -> dict[str, np.n
     if colour is not None:
         filled = np.broadcast_to(colour, image.shape).astype(np.float32)
     elif grid.fill == "blur":
-        filled = _blurred(raw)
+        filled = gaussian_blur(tf.constant(raw[None]), [BLUR * min(raw.shape[:2])])[0].numpy()[0]
     return {
         "example/item": np.array(item),
         "example/image": image,
@@ -59,21 +62,8 @@ def example_arrays(run_dir: RunDir, grid: Grid, item: int = 0) -> dict[str, np.n
         "example/ranks": np.stack(list(found.values())),
         "example/filled": filled,
         "example/colour": mean if colour is None else colour,
-        "example/seed": _seeds(raw),
+        "example/seed": image_seeds(raw[None], 0),
     }
-
-
-def _blurred(image: np.ndarray) -> np.ndarray:
-    from attribeval import _tf as tf
-    from attribeval.common.blur import gaussian_blur
-
-    return gaussian_blur(tf.constant(image[None]), [BLUR * min(image.shape[:2])])[0].numpy()[0]
-
-
-def _seeds(image: np.ndarray) -> np.ndarray:
-    from attribeval.common.seeds import image_seeds
-
-    return image_seeds(image[None], 0)
 
 
 def modified(

@@ -19,7 +19,7 @@ from attribeval.files import is_disk_full
 from attribeval.methods.abilities import at
 from attribeval.methods.card import Method
 from attribeval.models.classifier import Classifier
-from attribeval.runs.failures import reason_of
+from attribeval.runs.failures import each, reason_of
 from attribeval.training.builder import build
 
 _AT_ONCE = 64 * 224 * 224  # pixels of the images whose maps are in memory at the same time
@@ -142,41 +142,24 @@ def _explain(
     what: str,
     first: int,
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Maps by label; where that fails, method by method, and the first image that fails by itself is named."""
-    if not methods:
-        return {}, {}
-    try:
-        many = attributer.explain_many(raw, methods, targets, seed=seed, progress=False, remarks=False)
-        return {label: maps.values for label, maps in many.items()}, {}
-    except Exception as error:
-        if is_disk_full(error):
-            raise
-        if len(methods) == 1:
-            (label,) = methods
-            return {}, {label: _first_failure(attributer, raw, methods, targets, seed, what, first, error)}
-    maps: dict[str, np.ndarray] = {}
-    errors: dict[str, str] = {}
-    for label, method in methods.items():
-        more, failed = _explain(attributer, raw, {label: method}, targets, seed, what, first)
-        maps |= more
-        errors |= failed
-    return maps, errors
+    """Maps by label, and why there are none, which names the first image that fails by itself."""
 
+    def explain(some: Mapping[str, Any], rows: slice = slice(None)) -> dict[str, np.ndarray]:
+        asked = None if targets is None else targets[rows]
+        many = attributer.explain_many(raw[rows], at(some, rows), asked, seed=seed, progress=False, remarks=False)
+        return {label: maps.values for label, maps in many.items()}
 
-def _first_failure(
-    attributer: Attributer,
-    raw: np.ndarray,
-    methods: Any,
-    targets: Any,
-    seed: int,
-    what: str,
-    first: int,
-    error: Exception,
-) -> str:
-    for i in range(len(raw)):
-        one = None if targets is None else targets[i : i + 1]
+    def named(some: Mapping[str, Any]) -> dict[str, np.ndarray]:
         try:
-            attributer.explain_many(raw[i : i + 1], at(methods, [i]), one, seed=seed, progress=False, remarks=False)
-        except Exception as alone:
-            return f"{what} {first + i}: {reason_of(alone)}"
-    return f"{what}s {first} to {first + len(raw) - 1} together: {reason_of(error)}"
+            return explain(some)
+        except Exception as error:
+            if len(some) > 1 or is_disk_full(error):
+                raise
+            for i in range(len(raw)):
+                try:
+                    explain(some, slice(i, i + 1))
+                except Exception as alone:
+                    raise AttribevalError(f"{what} {first + i}: {reason_of(alone)}") from alone
+            raise AttribevalError(f"{what}s {first} to {first + len(raw) - 1} together: {reason_of(error)}") from error
+
+    return each(named, methods)
