@@ -26,7 +26,7 @@ import numpy as np
 
 from attribeval.benchmarks.roar.fills import channel_mean
 from attribeval.benchmarks.roar.pipeline import MaskedImages
-from attribeval.benchmarks.roar.ranks import levels, mask_table, pack, packed_bytes
+from attribeval.benchmarks.roar.ranks import levels, mask_rule, pack, packed_bytes
 from attribeval.benchmarks.roar.records import Records
 from attribeval.training.augment import Augment
 
@@ -63,7 +63,7 @@ def stream(
     images: Records, ranks: Records | None, augment: Augment | None, batch: int, steps: int
 ) -> tuple[float, float]:
     """Images per second, and processor microseconds per image, once the first batches are through."""
-    masks = {} if ranks is None else {"ranks": ranks, "table": mask_table(M, M // 2, "remove")}
+    masks = {} if ranks is None else {"ranks": ranks, "rule": mask_rule(M, M // 2, "remove")}
     labels, mean = np.zeros(len(images), np.int32), np.full(3, 127.5, np.float32)
     shown = MaskedImages(images, labels, channel_mean=mean, **masks)
     for step, _ in enumerate(shown.batches(batch, training=True, augment=augment).take(_FIRST + steps)):

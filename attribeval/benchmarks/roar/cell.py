@@ -10,12 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from attribeval import _tf as tf
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.pipeline import MaskedImages
-from attribeval.benchmarks.roar.ranks import Mode, mask_table
+from attribeval.benchmarks.roar.ranks import MaskRule, Mode, mask_rule
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.recursion import rank_again
 from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir
@@ -145,15 +143,15 @@ class _View:
         self.run_dir, self.grid, self.cell = run_dir, grid, cell
         self.mean = run_dir.channel_mean()
         self.preprocess = find_preprocessing(grid.preprocess)
-        self.table: np.ndarray | None = None
+        self.rule: MaskRule | None = None
         self.folder: Path | None = None
         if cell.kind == "recursive":
             self.folder = rank_again(run_dir, grid, cell, self.mean)
-            self.table = mask_table(1, 0, "remove")
+            self.rule = mask_rule(1, 0, "remove")
         elif cell.kind != "unmodified":
             self.folder = run_dir.ranks_folder(cell.ranking)
             mode: Mode = "keep" if cell.mode == "keep" else "remove"
-            self.table = mask_table(len(grid.fractions), grid.fractions.index(cell.fraction), mode)
+            self.rule = mask_rule(len(grid.fractions), grid.fractions.index(cell.fraction), mode)
         if self.folder is not None:
             for split in SPLITS:
                 Records.open(self.folder, split).verify()
@@ -168,7 +166,7 @@ class _View:
             self.run_dir.images(split),
             self.run_dir.labels(split),
             ranks,
-            table=self.table,
+            rule=self.rule,
             per=self.grid.per,
             fill=self.grid.fill,
             channel_mean=self.mean,

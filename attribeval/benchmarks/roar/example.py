@@ -11,7 +11,7 @@ from attribeval import _tf as tf
 from attribeval.attributer import image_seeds
 from attribeval.benchmarks.roar.fills import BLUR, constant_fill, impute
 from attribeval.benchmarks.roar.grid import Grid
-from attribeval.benchmarks.roar.ranks import Mode, decode, mask_table
+from attribeval.benchmarks.roar.ranks import Mode, decode, mask_rule
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.common.blur import gaussian_blur
@@ -85,7 +85,7 @@ def modified(
     fractions = list(settings["fractions"])
     row = [str(name) for name in arrays["example/estimators"]].index(estimator)
     ranked = image.size if settings["per"] == "value" else image.shape[0] * image.shape[1]
-    table = mask_table(len(fractions), fractions.index(fraction), mode)
+    table = mask_rule(len(fractions), fractions.index(fraction), mode).table()
     mask = decode(arrays["example/ranks"][row][None], table, ranked).reshape(*image.shape[:2], -1)
     if settings["fill"] != "linear":
         return np.where(mask, arrays["example/filled"], image).astype(np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.benchmarks.roar.fills import BLUR, constant_fill, impute
 from attribeval.benchmarks.roar.order import Order
-from attribeval.benchmarks.roar.ranks import PER, decode, table_rule
+from attribeval.benchmarks.roar.ranks import PER, MaskRule, decode
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.render import render
 from attribeval.common.blur import gaussian_blur
@@ -23,7 +23,7 @@ from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError, unknown
 from attribeval.training.augment import Augment
 
-_NOTHING = (2, 0, 0, True)  # the rule that replaces no value
+_NOTHING = MaskRule(2, 0, 0, True)
 
 
 class MaskedImages:
@@ -33,7 +33,7 @@ class MaskedImages:
         images: Records (H, W, C), uint8 or float32, in raw image scale.
         labels: Class of each image, ints (N,).
         ranks: Records of packed rank levels (`ranks.pack`) of the same images; None: images are not modified.
-        table: Which levels are replaced, from `ranks.mask_table`; with `ranks` only.
+        rule: Which levels are replaced, see `ranks.mask_rule`; with `ranks` only.
         per: Whether the levels are of values or of pixels.
         fill: What replaced values become: "mean" (`channel_mean`), "blur" (the image under a Gaussian, σ a tenth of
             the shorter side), "linear" (ROAD's noisy linear imputation; slow: see the notes on size), a number, or a
@@ -42,7 +42,7 @@ class MaskedImages:
         content: "image"; or "mask": the mask itself as an image, 255 where a value is replaced and 0 where it is kept.
 
     Raises:
-        AttribevalError: If records, labels, table or fill do not fit together.
+        AttribevalError: If records, labels, rule or fill do not fit together.
         CorruptRecords: If a shard is not there or cut short. (Call `verify` before, to have every byte checked.)
     """
 
@@ -52,7 +52,7 @@ class MaskedImages:
         labels: np.ndarray,
         ranks: Records | None = None,
         *,
-        table: np.ndarray | None = None,
+        rule: MaskRule | None = None,
         per: Literal["value", "pixel"] = "value",
         fill: Fill = "mean",
         channel_mean: np.ndarray | None = None,
@@ -67,25 +67,24 @@ class MaskedImages:
         labels = np.asarray(labels)
         if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
             raise AttribevalError(f"Expected {len(images)} int labels. Received: {labels.dtype} {labels.shape}.")
-        if (ranks is None) != (table is None):
-            raise AttribevalError("Expected ranks and table together. Received one without the other.")
+        if (ranks is None) != (rule is None):
+            raise AttribevalError("Expected ranks and rule together. Received one without the other.")
         if ranks is None and content == "mask":
             raise AttribevalError("Expected ranks for content='mask'. Received none: there is no mask.")
         height, width, channels = images.shape
         self._ranked = height * width * (channels if per == "value" else 1)
-        if ranks is not None and table is not None:
-            wanted = (-(-self._ranked // table.shape[1]),)
+        if ranks is not None and rule is not None:
+            wanted = (-(-self._ranked // rule.digits),)
             if len(ranks) != len(images) or ranks.shape != wanted or ranks.dtype != np.uint8:
                 raise AttribevalError(
-                    f"Expected {len(images)} records of {wanted[0]} bytes, levels per {per} for this table. "
+                    f"Expected {len(images)} records of {wanted[0]} bytes, levels per {per} for this rule. "
                     f"Received: {ranks!r}."
                 )
             ranks.verify(checksums=False)
         images.verify(checksums=False)
         self._images, self._ranks, self._labels = images, ranks, labels.astype(np.int32)
         self._content, self._mean = content, channel_mean
-        self._table: Any = table
-        self._rule = (*(_NOTHING if table is None else table_rule(table)), 1 if per == "value" else channels)
+        self._rule, self._repeat = rule or _NOTHING, 1 if per == "value" else channels
         self._fill: Fill = fill if content == "image" else 255.0
 
     def batches(
@@ -201,17 +200,17 @@ class MaskedImages:
     ) -> np.ndarray:  # fmt: skip
         rule, colour = self._rule, filled[0, : raw.shape[-1]]
         if self._fill == "linear" and self._ranks is not None:
-            raw, rule = self._imputed(raw, packed, colour), (*_NOTHING, 1)
+            raw, rule = self._imputed(raw, packed, colour), _NOTHING
         flips, shifts = np.zeros(0, bool), np.zeros((0, 2), np.int64)
         if augment is not None and (augment.flip or augment.shift > 0):
             flips, shifts = augment.draw_moves(seed, epochs, items)
         fills = fills.reshape(len(raw), -1) if len(fills) else filled
         out = _aligned(raw.shape, np.dtype(np.float32))
-        render(raw, packed, rule, fills, flips, shifts, colour, out)
+        render(raw, packed, (*rule, self._repeat), fills, flips, shifts, colour, out)
         return out
 
     def _imputed(self, raw: np.ndarray, packed: np.ndarray, colour: np.ndarray) -> np.ndarray:
-        masks = decode(packed, self._table, self._ranked).reshape(*raw.shape[:3], -1)
+        masks = decode(packed, self._rule.table(), self._ranked).reshape(*raw.shape[:3], -1)
         images = raw.astype(np.float32)
         span = np.full(len(raw), 255.0) if raw.dtype == np.uint8 else np.ptp(images, axis=(1, 2, 3))
         return impute(images, masks, image_seeds(images, 0), span, colour)

@@ -12,7 +12,7 @@ import functools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -162,16 +162,32 @@ def unpack(packed: np.ndarray, m: int, count: int) -> np.ndarray:
     return decode(packed, _digits(m), count)
 
 
-def mask_table(m: int, index: int, mode: Mode) -> np.ndarray:
-    """Which of a byte's values are replaced.
+class MaskRule(NamedTuple):
+    """Which values are replaced: those whose level is below `cut` (`remove`), or all others.
+
+    Attributes:
+        base: Of the digits that levels are: the number of fractions, and 1.
+        digits: Levels per byte.
+    """
+
+    base: int
+    digits: int
+    cut: int
+    remove: bool
+
+    def table(self) -> np.ndarray:
+        """Whether each of a byte's values is replaced, bool (256, digits), for `decode`."""
+        top = _digits(self.base - 1) < self.cut
+        return top if self.remove else ~top
+
+
+def mask_rule(m: int, index: int, mode: Mode) -> MaskRule:
+    """The rule of a fraction.
 
     Args:
         m: Number of fractions.
         index: Which fraction, 0 to m − 1.
         mode: "remove": the fraction's top set is replaced. "keep": everything else is.
-
-    Returns:
-        bool (256, values_per_byte(m)), for `decode`.
 
     Raises:
         AttribevalError: If there is no such fraction or mode.
@@ -180,28 +196,7 @@ def mask_table(m: int, index: int, mode: Mode) -> np.ndarray:
         raise unknown("mode", mode, MODES)
     if not 0 <= index < m:
         raise AttribevalError(f"Expected the number of a fraction, 0 to {m - 1}. Received: {index}.")
-    top = _digits(m) <= index
-    return top if mode == "remove" else ~top
-
-
-def table_rule(table: np.ndarray) -> tuple[int, int, int, bool]:
-    """What a mask table says, in numbers: where a level is below `cut`, the value is replaced (remove) or kept.
-
-    Args:
-        table: As from `mask_table`.
-
-    Returns:
-        (base, values per byte, cut, remove).
-
-    Raises:
-        AttribevalError: If it is no such table.
-    """
-    for m in range(1, MOST + 1):
-        for index in range(m):
-            for mode in MODES:
-                if np.array_equal(table, mask_table(m, index, mode)):
-                    return m + 1, values_per_byte(m), index + 1, mode == "remove"
-    raise AttribevalError(f"Expected a table from mask_table. Received: {np.shape(table)} that is none of them.")
+    return MaskRule(m + 1, values_per_byte(m), index + 1, mode == "remove")
 
 
 def decode(packed: np.ndarray, table: np.ndarray, count: int) -> np.ndarray:
@@ -209,7 +204,7 @@ def decode(packed: np.ndarray, table: np.ndarray, count: int) -> np.ndarray:
 
     Args:
         packed: uint8 (N, n).
-        table: (256, values per byte) of any type, as from `mask_table`.
+        table: (256, values per byte) of any type, as of a `MaskRule`.
         count: V.
 
     Returns:

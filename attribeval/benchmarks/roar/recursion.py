@@ -16,7 +16,7 @@ from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.importance import explained_model, ranked_values
 from attribeval.benchmarks.roar.pipeline import MaskedImages
-from attribeval.benchmarks.roar.ranks import levels, mask_table, pack, packed_bytes, unpack
+from attribeval.benchmarks.roar.ranks import levels, mask_rule, pack, packed_bytes, unpack
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.common.seeds import image_seeds
@@ -82,7 +82,7 @@ def _rank_split(
     refuse({cell.estimator: method}, "the control 'recursive'", model=True)
     images = run_dir.images(split)
     seen = MaskedImages(
-        images, run_dir.labels(split), removed, table=None if removed is None else mask_table(1, 0, "remove"),
+        images, run_dir.labels(split), removed, rule=None if removed is None else mask_rule(1, 0, "remove"),
         per=grid.per, fill=grid.fill, channel_mean=mean,
     )  # fmt: skip
     first, shard, rows = 0, 0, np.empty((0, *ranks.shape), np.uint8)

@@ -95,14 +95,14 @@ def test_the_example_is_the_image_with_the_top_replaced(made, tmp_path):
 @pytest.mark.parametrize("fill", [7.0, (1.0, 2.0, 3.0), "blur", "linear"])
 def test_the_example_of_other_fills_is_what_is_trained_on(tmp_path, fill):
     from attribeval.benchmarks.roar.pipeline import MaskedImages
-    from attribeval.benchmarks.roar.ranks import mask_table
+    from attribeval.benchmarks.roar.ranks import mask_rule
 
     run_dir, grid, *_ = run_dir_with(tmp_path, "pixel", fill)
     arrays = example_arrays(run_dir, grid, ITEM)
     for index, fraction in enumerate(FRACTIONS):
         images = MaskedImages(
             run_dir.images("test"), np.zeros(4, int), Records.open(run_dir.ranks_folder("IG"), "test"),
-            table=mask_table(len(FRACTIONS), index, "remove"), per="pixel", fill=fill,
+            rule=mask_rule(len(FRACTIONS), index, "remove"), per="pixel", fill=fill,
             channel_mean=run_dir.channel_mean(),
         )  # fmt: skip
         wanted = next(iter(images.batches(4, training=False)))[0].numpy()[ITEM]

@@ -12,7 +12,7 @@ from attribeval import AttribevalError
 from attribeval.benchmarks.roar import order
 from attribeval.benchmarks.roar.fills import channel_mean, impute
 from attribeval.benchmarks.roar.pipeline import MaskedImages
-from attribeval.benchmarks.roar.ranks import decode, levels, mask_table, pack
+from attribeval.benchmarks.roar.ranks import decode, levels, mask_rule, pack
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.metrics.faithfulness.ranking import counts
 from attribeval.training.augment import Augment
@@ -59,7 +59,7 @@ class Data:
     def dataset(self, per="value", index=2, mode="remove", ranks=True, **options):
         options = {"size": 10, "seed": 0, "training": False, "channel_mean": self.mean} | options
         if ranks:
-            options |= {"ranks": self.ranks[per], "table": mask_table(len(FRACTIONS), index, mode), "per": per}
+            options |= {"ranks": self.ranks[per], "rule": mask_rule(len(FRACTIONS), index, mode), "per": per}
         return batches_of(images=self.records, labels=self.labels, **options)
 
 
@@ -110,10 +110,10 @@ def test_masks_of_every_grid_are_those_of_the_table(data, tmp_path, m):
     packed = pack(np.random.default_rng(m).integers(0, m + 1, (N, values), np.uint8), m)
     ranks = data.store(tmp_path, "ranks", packed, 37)
     for index, mode in ((0, "remove"), (m // 2, "keep"), (m - 1, "remove")):
-        table = mask_table(m, index, mode)
-        images = MaskedImages(data.records, data.labels, ranks, table=table, content="mask")
+        rule = mask_rule(m, index, mode)
+        images = MaskedImages(data.records, data.labels, ranks, rule=rule, content="mask")
         x, _ = drawn(images.batches(N, training=False))
-        np.testing.assert_array_equal(x.reshape(N, values) == 255, decode(packed, table, values))
+        np.testing.assert_array_equal(x.reshape(N, values) == 255, decode(packed, rule.table(), values))
 
 
 def test_without_ranks_images_are_themselves(data):
@@ -375,13 +375,12 @@ def test_a_broken_shard_is_named_before_anything_runs(tmp_path):
         ({"size": 0}, "batch of 1 image or more"),
         ({"augment": Augment(flip=True)}, "for training only"),
         ({"shard": (2, 2)}, "0 ≤ index < count"),
-        ({"table": None}, "ranks and table together"),
-        ({"ranks": None, "table": None, "content": "mask"}, "there is no mask"),
-        ({"per": "pixel"}, "levels per pixel for this table"),
+        ({"rule": None}, "ranks and rule together"),
+        ({"ranks": None, "rule": None, "content": "mask"}, "there is no mask"),
+        ({"per": "pixel"}, "levels per pixel for this rule"),
         ({"per": "pixels"}, "Did you mean 'pixel'"),
         ({"content": "masks"}, "Unknown content"),
-        ({"table": mask_table(15, 0, "keep")}, "records of 180 bytes"),
-        ({"table": mask_table(5, 0, "keep") & False}, "from mask_table"),
+        ({"rule": mask_rule(15, 0, "keep")}, "records of 180 bytes"),
         ({"labels": np.zeros(N)}, "37 int labels"),
         ({"labels": np.zeros(N - 1, int)}, "37 int labels"),
     ],
@@ -391,7 +390,7 @@ def test_bad_input(data, options, words):
         "images": data.records,
         "labels": data.labels,
         "ranks": data.ranks["value"],
-        "table": mask_table(5, 2, "remove"),
+        "rule": mask_rule(5, 2, "remove"),
         "channel_mean": data.mean,
         "size": 4,
         "training": False,

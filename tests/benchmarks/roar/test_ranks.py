@@ -12,7 +12,7 @@ from attribeval.benchmarks.roar.fractions import check_fractions
 from attribeval.benchmarks.roar.ranks import (
     decode,
     levels,
-    mask_table,
+    mask_rule,
     pack,
     packed_bytes,
     unpack,
@@ -49,7 +49,7 @@ def test_masks_of_every_fraction_and_mode_equal_a_plain_sort(m, per):
     packed = pack(levels(maps, fractions, seeds_for(6), per), m)
     for index, fraction in enumerate(fractions):
         for mode in ("remove", "keep"):
-            masks = decode(packed, mask_table(m, index, mode), 9 * 11 * (3 if per == "value" else 1))
+            masks = decode(packed, mask_rule(m, index, mode).table(), 9 * 11 * (3 if per == "value" else 1))
             for mask, one in zip(masks, maps, strict=True):
                 scores = one.ravel() if per == "value" else one.astype(np.float64).sum(-1).ravel()
                 top = np.argsort(-scores)[: int(fraction * len(scores) + 1e-9)]
@@ -154,8 +154,8 @@ def test_other_bad_input():
     with pytest.raises(AttribevalError, match=r"\(N, H, W, C\)"):
         levels(maps[0], FIVE, seeds_for(3))
     with pytest.raises(AttribevalError, match=r"0 to 4\. Received: 5"):
-        mask_table(5, 5, "remove")
+        mask_rule(5, 5, "remove")
     with pytest.raises(AttribevalError, match="Unknown mode"):
-        mask_table(5, 0, "drop")
+        mask_rule(5, 0, "drop")
     with pytest.raises(AttribevalError, match="levels from 0 to 2"):
         pack(np.full((1, 4), 3, np.uint8), 2)
