@@ -32,15 +32,15 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     from attribeval.errors import AttribevalError
     from attribeval.methods.given import labelled
 
+    for name in args.benchmarks or ():
+        for label, given in labelled(name, "benchmark").items():
+            benchmark_of(given, label)
     if args.list:
         return {}
     if args.model is None:
         raise AttribevalError("Expected --model, whose maps are compared (or --list). Received none.")
     if args.cache and args.no_cache:
         raise AttribevalError("Expected --cache DIR or --no-cache. Received both.")
-    for name in args.benchmarks:
-        for label, given in labelled(name, "benchmark").items():
-            benchmark_of(given, label)
     check_data(args, plain=True)
     return read(args, CompareOptions, without=["batch_size"]) | ({"cache": False} if args.no_cache else {})
 
