@@ -273,8 +273,11 @@ def test_bad_input_is_named(data):
         ({"boxes": bad_boxes([4, 2, 4, 8])}, "Image '5': .*empty box"),
         ({"boxes": bad_boxes([4, 2, 9, 80])}, "Image '5': .*inside the heatmap of 24×24.*scale"),
         ({"masks": masks[:, :20]}, r"Image '0': .*\(24, 24\). Received: \(20, 24\)"),
-        ({"masks": np.where(np.arange(30)[:, None, None] == 6, False, masks), "strict": True}, "none for '6'.*strict"),
-        ({"masks": np.zeros_like(masks)}, "pixel of the object. Received none among 30"),
+        (
+            {"masks": np.where(np.arange(30)[:, None, None] == 6, False, masks), "require_truth": True},
+            "none for '6'.*require",
+        ),
+        ({"masks": np.zeros_like(masks)}, "pixel of the object. Received none"),
         ({}, "boxes or masks. Received neither"),
         ({"boxes": boxes, "metrics": ["PxAP"]}, "PxAP needs masks"),
         ({"boxes": boxes, "metrics": ["Top1Loc"]}, "Top1Loc needs top1"),
