@@ -15,6 +15,7 @@ from attribeval.benchmarks.leaderboard.agreement import map_correlations, standa
 from attribeval.benchmarks.leaderboard.memory import PeakMemory
 from attribeval.benchmarks.leaderboard.options import CompareOptions
 from attribeval.benchmarks.leaderboard.records import Records
+from attribeval.common.seeds import image_seeds
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import at, unable

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
-from attribeval.attributer import image_seeds
 from attribeval.benchmarks.roar.fills import BLUR, constant_fill, impute
 from attribeval.benchmarks.roar.grid import Grid
 from attribeval.benchmarks.roar.ranks import Mode, decode, mask_rule
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.common.blur import gaussian_blur
+from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError
 
 

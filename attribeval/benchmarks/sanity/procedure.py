@@ -9,7 +9,6 @@ import numpy as np
 
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer
-from attribeval.common.versions import versions
 from attribeval.benchmarks.sanity.chunk import Chunk, Run
 from attribeval.benchmarks.sanity.curve import Curve, Part, fill_curve
 from attribeval.benchmarks.sanity.explaining import chosen_methods

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from attribeval.attributer import Attributer
-from attribeval.common.versions import versions
 from attribeval.benchmarks.wsol.baselines import BASELINES, baseline, measure_baselines
 from attribeval.benchmarks.wsol.geometry import Seen, see
 from attribeval.benchmarks.wsol.measure import measure
 from attribeval.benchmarks.wsol.metrics import Metric, wanted_arrays
 from attribeval.benchmarks.wsol.summary import pack
+from attribeval.common.versions import versions
 from attribeval.datasets.images import resize
 from attribeval.datasets.samples import Samples
 from attribeval.methods.abilities import at
