@@ -42,6 +42,7 @@ PEOPLE = {"report", "plots", "cli", "crosscheck", "selftest", "explain_files", "
 CONVENIENCE = {
     "attributer.py": {"report"},  # how a notebook shows it
     "attributions/__init__.py": {"plots", "report", "map_rows"},  # plot, table, and in a notebook
+    "concepts/discovery/found.py": {"plots", "report"},  # plot, and in a notebook
     "datasets/samples.py": {"report"},
     "evaluator.py": {"report"},
     "results/result.py": {"plots", "report"},  # plot, report, write_table, and in a notebook

@@ -13,7 +13,7 @@ import numpy as np
 
 from attribeval.errors import AttribevalError
 
-_LEAST = 6  # examples a side, so that a third of each can be held out
+LEAST = 6  # examples a side, so that a third of each can be held out
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +57,8 @@ def train_cav(
     from sklearn.model_selection import train_test_split
 
     for name, examples in (("the concept", concept), ("others", others)):
-        if len(examples) < _LEAST:
-            raise AttribevalError(f"Expected at least {_LEAST} examples of {name}. Received: {len(examples)}.")
+        if len(examples) < LEAST:
+            raise AttribevalError(f"Expected at least {LEAST} examples of {name}. Received: {len(examples)}.")
     if concept.shape[1:] != others.shape[1:]:
         raise AttribevalError(
             f"Expected activations of one layer. Received: {concept.shape[1:]} and {others.shape[1:]}."

@@ -163,14 +163,29 @@ def concept_vectors(
         positive, *randoms = (
             activations_and_gradients(classifier, examples, 0, layer, pool)[0] for examples in (concept, *random_sets)
         )
-        cavs = [train_cav(positive, negative, alpha=alpha, seed=seed + i) for i, negative in enumerate(randoms)]
-        others = [
-            train_cav(negative, randoms[(i + 1) % len(randoms)], alpha=alpha, seed=seed + i)
-            for i, negative in enumerate(randoms)
-        ]
-        vectors, against_others = (np.stack([cav.vector for cav in of]) for of in (cavs, others))
-        found.append(ConceptVectors(layer, vectors, against_others, np.array([cav.accuracy for cav in cavs])))
+        vectors, accuracies = vectors_against(positive, randoms, alpha=alpha, seed=seed)
+        found.append(ConceptVectors(layer, vectors, vectors_among(randoms, alpha=alpha, seed=seed), accuracies))
     return found
+
+
+def vectors_against(
+    positive: np.ndarray, randoms: Sequence[np.ndarray], *, alpha: float = 0.01, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors from each random set to a concept, float32 (R, d), and the accuracies of their classifiers, (R,).
+
+    Args:
+        positive: Activations of the concept's examples, (n, d).
+        randoms: Activations of each random set, (m, d).
+        alpha, seed: As in `tcav`.
+    """
+    cavs = [train_cav(positive, negative, alpha=alpha, seed=seed + i) for i, negative in enumerate(randoms)]
+    return np.stack([cav.vector for cav in cavs]), np.array([cav.accuracy for cav in cavs])
+
+
+def vectors_among(randoms: Sequence[np.ndarray], *, alpha: float = 0.01, seed: int = 0) -> np.ndarray:
+    """Vectors from each random set's successor to itself, float32 (R, d): what chance gives. Arguments as before."""
+    pairs = zip(randoms, [*randoms[1:], randoms[0]], strict=True)
+    return np.stack([train_cav(one, other, alpha=alpha, seed=seed + i).vector for i, (one, other) in enumerate(pairs)])
 
 
 def score_concept(
@@ -189,12 +204,17 @@ def score_concept(
     found = []
     for of_layer in vectors:
         gradients = activations_and_gradients(classifier, images, targets, of_layer.layer, pool)[1]
-        scores, chance = (
-            np.array([tcav_score(gradients, vector) for vector in of]) for of in (of_layer.concept, of_layer.random)
-        )
-        p = p_of_scores(scores, chance)
-        found.append(LayerScores(of_layer.layer, scores, chance, of_layer.accuracies, p, bool(p <= level)))
+        found.append(layer_scores(of_layer, gradients, level))
     return Tcav(tuple(found), targets)
+
+
+def layer_scores(vectors: ConceptVectors, gradients: np.ndarray, level: float) -> LayerScores:
+    """TCAV of one layer, from the derivatives of the logits of all inputs there, (N, d)."""
+    scores, chance = (
+        np.array([tcav_score(gradients, vector) for vector in of]) for of in (vectors.concept, vectors.random)
+    )
+    p = p_of_scores(scores, chance)
+    return LayerScores(vectors.layer, scores, chance, vectors.accuracies, p, bool(p <= level))
 
 
 def tcav_score(gradients: np.ndarray, vector: np.ndarray) -> float:

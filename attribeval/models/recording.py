@@ -78,7 +78,7 @@ class Recording:
                 first = [copies[other.name] for other in op.control_inputs if other.name in copies]
                 with here.control_dependencies(first) if first else nullcontext():
                     inputs = [known[tensor.name] for tensor in op.inputs]
-                    copy, outputs = _copied(here, op, inputs, low)
+                    copy, outputs = copied(here, op, inputs, low)
                     if op.type in ("Cast", "Identity") and op.inputs[0].name in exact:
                         outputs = _behind_cast(op, exact, outputs)
                 copies[op.name] = copy
@@ -103,7 +103,7 @@ def _behind_cast(op: Any, exact: dict[str, Any], outputs: list[Any]) -> list[Any
     return outputs
 
 
-def _copied(graph: Any, op: Any, inputs: list[Any], low: Any) -> tuple[Any, list[Any]]:
+def copied(graph: Any, op: Any, inputs: list[Any], low: Any) -> tuple[Any, list[Any]]:
     """A copy of an operation, and its outputs; `low` is the type that products take their inputs in, or None."""
     # Names with an underscore are TensorFlow's own. Where one is a gradient, it reads tensors of the recorded graph.
     kept = {k: v for k, v in op.node_def.attr.items() if not k.startswith("_")}

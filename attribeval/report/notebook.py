@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from attribeval.attributer import Attributer
     from attribeval.attributions import Attributions
+    from attribeval.concepts.discovery.found import Concepts
     from attribeval.datasets.samples import Samples
     from attribeval.evaluator import Evaluator
     from attribeval.results.result import Result
@@ -80,6 +81,15 @@ def result_text(result: Result) -> str:
     counts = [f"{number} {name}{'s' * (number != 1)}" for name, number in numbers.items()]
     first = f"\n{result.summary[0]}" if result.summary else ""
     return f"Result({result.benchmark!r}: {', '.join([*counts, f'{len(table)} rows'])}){first}"
+
+
+def concepts_html(found: Concepts) -> str:
+    """Model, layer and class of concepts, the pieces of images that show them, and the first of their table."""
+    table = found.table()
+    rows = [[f"{value:.3g}" for value in row] for row in table.head(ROWS).to_numpy(float)]
+    picture = _image(found.plot(), "pieces of images, a row per concept") if len(found) else ""
+    more = f"<div>the first {ROWS} of {len(found)}</div>" if len(found) > ROWS else ""
+    return _heading("Concepts", found.method) + _facts(found.facts()) + picture + _table(table.columns, rows) + more
 
 
 def samples_html(samples: Samples) -> str:

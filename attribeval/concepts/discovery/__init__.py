@@ -1,0 +1,1 @@
+"""Concepts that nobody named: directions of a layer in which the images of a class differ."""
