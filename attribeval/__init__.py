@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from attribeval import concepts, datasets, metrics
+    from attribeval import concepts, datasets, metrics, scores
     from attribeval.attributer import Attributer
     from attribeval.attributions import Attributions
     from attribeval.errors import AttribevalError
@@ -31,7 +31,7 @@ _HOMES = {
     "method": "attribeval.methods.function",
     "metric": "attribeval.metrics.function",
 }
-_ROOMS = ("concepts", "datasets", "metrics")
+_ROOMS = ("concepts", "datasets", "metrics", "scores")
 __all__ = [
     "AttribevalError",
     "Attributer",
@@ -44,6 +44,7 @@ __all__ = [
     "method",
     "metric",
     "metrics",
+    "scores",
 ]
 
 

@@ -29,8 +29,9 @@ class Attributer(Predictor):
 
     Args:
         model: A Keras 3 model; or "vgg16", "inception_v3", "resnet50" (ImageNet weights, preprocessing, target layer
-            and class names known), or "digit_objects", "digit_scenes" (the small nets that come with the package); or
-            the path of a `.keras` or `.h5` file, loaded in safe mode.
+            and class names known), or "digit_objects", "digit_scenes" (the small nets that come with the package), or
+            "digit_segmenter", "digit_detector" (with `score=`); or the path of a `.keras` or `.h5` file, loaded in safe
+            mode.
         preprocess: How raw images become the model's input: a name ("caffe", "tf", "mobilenet", …), a function of a
             float32 array (N, H, W, C), or None if images are the model's own input. Named networks know theirs.
         target_layer: Name or path of the layer for class activation maps, or of a tensor
@@ -38,7 +39,8 @@ class Attributer(Predictor):
         class_names: Names by class index: a sequence, or a dictionary {index: name} or {name: index}.
         score: "logit" (softmax or sigmoid stripped); "output" (the model's output as it is; of one unit 1 − p and p);
             or a function, written in TensorFlow or keras.ops, from the model's outputs (all of them, as the model
-            returns them) to what is explained, (batch,) or (batch, K): for segmentation, detection, similarity.
+            returns them) to what is explained, (batch,) or (batch, K): `attribeval.scores` has some for segmentation,
+            detection and similarity.
         task: "multiclass" (one class of many), "multilabel" (each class by itself), "binary" (one unit that says one of
             two classes: targets 0 and 1, scores −z and z, probabilities 1 − p and p) or "regression" (quantities: the
             outputs themselves are the scores). "auto" reads it off the graph; where that cannot tell, several units

@@ -137,7 +137,7 @@ def make_portable(path: Path) -> None:
         for info, content in members:
             if info.filename == "config.json":
                 content = json.dumps(_without_young(json.loads(content))).encode()
-            archive.writestr(info, content)
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
     temporary.replace(path)
 
 

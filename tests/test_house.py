@@ -22,6 +22,7 @@ FLOORS = [
     ["datasets", "common", "results", "attributions"],
     [
         "models",
+        "scores",
         "methods",
         "backends",
         "micro_batches",

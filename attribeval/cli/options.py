@@ -15,7 +15,8 @@ def add_model(command: argparse.ArgumentParser, default: str | None = None, requ
         "--model",
         default=default,
         required=required and default is None,
-        help="vgg16, inception_v3, resnet50, digit_objects, digit_scenes, or a .keras / .h5 file",
+        help="vgg16, inception_v3, resnet50, digit_objects, digit_scenes, digit_segmenter, digit_detector, or a "
+        ".keras / .h5 file",
     )
     group.add_argument("--preprocess", help="caffe, tf, torch, unit, mobilenet, … (named models know theirs)")
     group.add_argument("--weights", default="imagenet", help="weights file of a named model (default: ImageNet's)")

@@ -6,6 +6,7 @@ from attribeval.datasets.cifar10 import cifar10
 from attribeval.datasets.class_labels import read_class_index, to_classes
 from attribeval.datasets.coco import coco
 from attribeval.datasets.cub import cub
+from attribeval.datasets.digit_pairs import DigitPairs, digit_pairs
 from attribeval.datasets.digit_scenes import digit_scenes
 from attribeval.datasets.folders import folder, folders
 from attribeval.datasets.food101 import food101
@@ -17,6 +18,7 @@ from attribeval.datasets.train_test import TrainTest, npz
 from attribeval.datasets.wsol_layout import wsol_maps, wsol_metadata
 
 __all__ = [
+    "DigitPairs",
     "Samples",
     "TrainTest",
     "birdsnap",
@@ -24,6 +26,7 @@ __all__ = [
     "cifar10",
     "coco",
     "cub",
+    "digit_pairs",
     "digit_scenes",
     "folder",
     "folders",

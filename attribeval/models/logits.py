@@ -42,10 +42,11 @@ def find_logits(output: Any) -> Head:
     if link is None:
         return Head(output, None)
     logits = op.inputs[0]
-    if logits.shape.rank != 2:  # a softmax over some other axis, or over a (batch, 1, 1, classes) map
+    if not logits.shape.is_compatible_with(output.shape):  # a softmax over a (batch, 1, 1, classes) map, say
         from attribeval import _tf as tf
 
         logits = tf.reshape(logits, tf.shape(output))
+        logits.set_shape(output.shape)
     return Head(logits, link)
 
 

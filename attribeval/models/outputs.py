@@ -40,7 +40,8 @@ def select_output(model: Any, outputs: Any, wanted: str | int | None) -> Any:
         raise AttribevalError(
             f"Expected a classifier's output, of shape (batch, classes). Received output {got}: add "
             f"{add if flat else 'pooling and a Dense layer'}, name another output with output=, or say with "
-            "score=function what of the outputs is to be explained, (batch,) or (batch, K)."
+            "score=function what of the outputs is to be explained, (batch,) or (batch, K); attribeval.scores has "
+            "functions for maps, boxes and embeddings."
         )
     return chosen
 

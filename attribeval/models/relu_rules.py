@@ -13,6 +13,7 @@ from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError, unknown
+from attribeval.models.propagation.ops import is_chosen
 
 RULES = ("plain", "guided", "deconv")
 _RECTIFIERS = ("Relu", "Relu6", "LeakyRelu")
@@ -134,7 +135,7 @@ def _between(x: Any, scores: Any) -> dict[Any, None]:
     above, waiting = set(), [scores.op]
     while waiting:
         op = waiting.pop()
-        if op not in above:
+        if op not in above and not is_chosen(op):
             above.add(op)
             waiting.extend(tensor.op for tensor in op.inputs)
     reached = {x.op: None}

@@ -12,7 +12,7 @@ from attribeval.models.layout_ops import layouts
 from attribeval.models.propagation.graph import Path
 from attribeval.models.propagation.ops import WEIGHTED
 from attribeval.models.tensor_names import find_tensor, is_tensor_name, passes_on, tensor_name
-from attribeval.models.trace import LayerCall, Trace
+from attribeval.models.trace import LayerCall, Trace, needed
 
 _PRODUCTS = {"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"}
 _LEARNING = {*WEIGHTED, *_PRODUCTS, "PartitionedCall", "StatefulPartitionedCall"}
@@ -83,6 +83,7 @@ def default_target(trace: Trace, scores: Any) -> Target | None:
         seen = seen or op.type in _LEARNING
         if seen:
             learnt.update(tensor.name for tensor in op.outputs)
+    learnt &= _of_model(trace)  # what a function as score makes of the outputs is no layer
     for tensor in reversed([tensor for tensor in path.bottlenecks() if tensor.name in learnt]):
         grid = _grid(tensor, known[tensor.name], trace)
         if grid is not None and (not grid.extra or _places_matter(path, known, tensor)):
@@ -90,6 +91,12 @@ def default_target(trace: Trace, scores: Any) -> Target | None:
         if grid is None and _is_unplaced_map(tensor, known[tensor.name], trace):
             return Target(tensor_name(trace, tensor), tensor)
     return None
+
+
+def _of_model(trace: Trace) -> set[str]:
+    """Names of the tensors that the model itself makes."""
+    ends = [*tf.nest.flatten(trace.output), *(call.output for call in trace.calls)]
+    return {tensor.name for op in needed(ends) for tensor in op.outputs}
 
 
 def _grid(tensor: Any, axes: Axes, trace: Trace) -> Grid | None:

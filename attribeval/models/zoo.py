@@ -1,4 +1,4 @@
-"""Models by name or file: the three networks of the field, the two that come with the package, and the user's own."""
+"""Models by name or file: the three networks of the field, those that come with the package, and the user's own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ NETWORKS = {
     "resnet50": _Network("ResNet50", "caffe", "conv5_block3_out"),
 }
 EMBEDDED = ("digit_objects", "digit_scenes")
-NAMES = (*NETWORKS, *EMBEDDED)
+PAIRS = ("digit_segmenter", "digit_detector")  # of `digit_pairs`; no classifiers: they need a score
+NAMES = (*NETWORKS, *EMBEDDED, *PAIRS)
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
@@ -120,7 +121,9 @@ def _find(name: str, weights: str | PathLike | None) -> _Known:
     if name in NETWORKS:
         return _load_network(name, weights)
     if name in EMBEDDED:
-        return _load_embedded(name)
+        return _Known(_load_digit_net(name), name, class_names=_digit_names(name))
+    if name in PAIRS:  # what a column of the score means, the score alone knows
+        return _Known(_load_digit_net(name), name, target_layer="eighth3")
     return _Known(_load_file(name), Path(name).stem)
 
 
@@ -178,12 +181,15 @@ def _imagenet_class_names() -> list[str] | None:
     return [best[0][1].replace("_", " ") for best in decoded]
 
 
-def _load_embedded(name: str) -> _Known:
+def _load_digit_net(name: str) -> Any:
+    with resources.as_file(resources.files("attribeval.models") / "digit_nets" / f"{name}.keras") as path:
+        return _load_file(path)
+
+
+def _digit_names(name: str) -> tuple[str, ...]:
     from attribeval.datasets.digit_scenes import OBJECTS, SCENES
 
-    with resources.as_file(resources.files("attribeval.models") / "digit_nets" / f"{name}.keras") as path:
-        model = _load_file(path)
-    return _Known(model, name, class_names=OBJECTS if name == "digit_objects" else SCENES)
+    return OBJECTS if name == "digit_objects" else SCENES
 
 
 def _first_line(error: Exception) -> str:

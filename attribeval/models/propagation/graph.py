@@ -8,7 +8,7 @@ from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
-from attribeval.models.propagation.ops import SHAPE_ONLY
+from attribeval.models.propagation.ops import SHAPE_ONLY, is_chosen
 
 
 class Path:
@@ -26,7 +26,8 @@ class Path:
         self._depends = {source.name}
         forward = []
         for op in source.graph.get_operations():
-            if op.type not in SHAPE_ONLY and any(tensor.name in self._depends for tensor in op.inputs):
+            carries = op.type not in SHAPE_ONLY and not is_chosen(op)
+            if carries and any(tensor.name in self._depends for tensor in op.inputs):
                 self._depends.update(tensor.name for tensor in op.outputs)
                 forward.append(op)
         if score.name not in self._depends:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from attribeval import _tf as tf
+
 # The result depends on the shape of the input but not on its values.
 SHAPE_ONLY = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 
@@ -67,3 +71,18 @@ ACTIVATIONS = frozenset(
 GATES = ("Rsqrt", "Softmax", "Sigmoid", "Erf", "Erfc", "Tanh", "Relu6", "ClipByValue", "Minimum")
 
 NON_NEGATIVE = frozenset({"Relu", "Relu6", "Sigmoid", "Softplus", "Softmax", "Square", "Abs", "Exp"})
+
+_CHOSEN = "attribeval_chosen"
+
+
+def chosen(tensor: Any) -> Any:
+    """A choice that a score makes by the outputs (which region, which box): part of the question, not of the answer.
+
+    No slope goes through it, and no relevance: what a score only chooses by is no part of any path to the image.
+    """
+    return tf.stop_gradient(tensor, name=_CHOSEN)
+
+
+def is_chosen(op: Any) -> bool:
+    """Whether an operation is that of `chosen`."""
+    return op.type == "StopGradient" and op.name.rsplit("/", 1)[-1].startswith(_CHOSEN)
