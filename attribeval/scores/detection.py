@@ -73,8 +73,7 @@ def detection(boxes: Any = None, classes: Any = None, *, read: Callable | None =
         overlaps = iou(found.boxes, wanted)  # (batch, A, M)
         best = tf.one_hot(tf.argmax(overlaps, 1), overlaps.shape[1], axis=1, dtype=z.dtype)
         best = best * tf.cast(overlaps > 0, z.dtype)
-        of_class = np.eye(z.shape[-1], dtype=z.dtype.as_numpy_dtype)[asked].T
-        return tf.reduce_sum(tf.einsum("bac,cm->bam", z, of_class) * chosen(best), 1)
+        return tf.reduce_sum(tf.gather(z, asked, axis=2) * chosen(best), 1)
 
     return score
 

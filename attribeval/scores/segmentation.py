@@ -32,7 +32,8 @@ def segmentation(
         masks: The region. None: the pixels that the model itself gives the class on the image that it sees (largest of
             a softmax; above ½ of sigmoids); of a painted image, or a point on a path, that is another region than the
             image's. Bool (rows, columns): one region for every image. Bool (M, rows, columns): M questions, with
-            `classes`; to hold the predicted region of each image fixed, give `model.predict(images).argmax(-1) == c`.
+            `classes`, each as large in memory as one class of the map; to hold the predicted region of each image
+            fixed, give `model.predict(images).argmax(-1) == c`.
         classes: The class of each of the M masks, ints (M,), or one for all. Only with M masks.
         reduce: "sum", or "mean" over the pixels of the region; that of an empty region is 0.
         output: Which of several outputs is the map: key of a dictionary, number in a list.
@@ -102,10 +103,10 @@ def _over(regions: np.ndarray, asked: np.ndarray | None, z: Any, reduce: str) ->
             f"Expected masks of the size of the model's map, {rows} × {columns}. Received: {regions.shape[1]} × "
             f"{regions.shape[2]}: resize them."
         )
-    flat = regions.reshape(len(regions), -1).astype(z.dtype.as_numpy_dtype)
-    flat = flat / np.maximum(flat.sum(1, keepdims=True), 1) if reduce == "mean" else flat
-    sums = tf.einsum("bpc,mp->bmc", tf.reshape(z, [-1, rows * columns, known]), flat)
-    if asked is None:
-        return tf.reduce_sum(sums, 1)
-    check_classes(asked, known)
-    return tf.reduce_sum(sums * np.eye(known, dtype=flat.dtype)[asked], 2)
+    weights = regions.transpose(1, 2, 0).astype(z.dtype.as_numpy_dtype)
+    weights = weights / np.maximum(weights.sum((0, 1)), 1) if reduce == "mean" else weights
+    # Products and sums alone: propagation rules would take an einsum for a layer of the model.
+    if asked is not None:
+        check_classes(asked, known)
+        z = tf.gather(z, asked, axis=3)
+    return tf.reduce_sum(z * weights, (1, 2))
