@@ -9,8 +9,7 @@ from keras import layers
 from scipy.special import softmax
 
 from attribeval import Attributer, scores
-from attribeval.attributer import image_seeds
-from attribeval.common.seeds import generators
+from attribeval.common.seeds import generators, image_seeds
 from attribeval.errors import AttribevalError
 from attribeval.methods.rise import draw_masks
 
