@@ -140,6 +140,17 @@ def test_halves_of_models_that_ask_for_the_number_of_images_and_of_ones_with_sho
         halves.scores_of(classifier, halves.activations(classifier, x, "second"), "second", (8, 8))
 
 
+def test_a_model_with_a_second_input_is_refused():
+    import keras
+
+    picture, age = keras.Input((8, 8, 3), name="picture"), keras.Input((2,), name="age")
+    seen = keras.layers.Conv2D(4, 3, activation="relu", name="seen")(picture)
+    both = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(seen), age])
+    model = Attributer(keras.Model([picture, age], keras.layers.Dense(2)(both)), inputs="picture")
+    with pytest.raises(AttribevalError, match=r"one input.*'age'"):
+        concepts.craft(model, np.ones((2, 8, 8, 3), np.float32), 0, layer="seen", progress=False)
+
+
 def test_importance_against_a_full_grid():
     def net(masks):  # a layer behind with a ReLU: concepts act together
         return np.maximum(masks @ [2.0, -1.5, 1] - 0.3, 0) + masks[:, 1] * masks[:, 2]
