@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attribeval.attributer import Attributer
+from attribeval.benchmarks.agreement.options import AgreementOptions
 from attribeval.benchmarks.bam.options import BamOptions
 from attribeval.benchmarks.leaderboard.options import CompareOptions
 from attribeval.benchmarks.roar.options import RoarOptions
@@ -83,6 +84,20 @@ class Evaluator:
         from attribeval.benchmarks.sanity.procedure import run_sanity
 
         return run_sanity(self.attributer, self.dataset, **fields(options))
+
+    @staticmethod
+    @takes(AgreementOptions)
+    def agreement(options: AgreementOptions) -> Result:
+        """Which cheap scores rank methods as retraining, or a known answer, does: from finished runs of other studies.
+
+        It needs no Attributer: nothing is explained.
+
+        Returns:
+            See `attribeval.benchmarks.agreement.procedure.run_agreement`.
+        """
+        from attribeval.benchmarks.agreement.procedure import run_agreement
+
+        return run_agreement(options)
 
     @staticmethod
     @takes(BamOptions)

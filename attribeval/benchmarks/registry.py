@@ -20,6 +20,7 @@ STUDIES = {  # by the name that results carry
     "wsol": "attribeval.benchmarks.wsol",
     "roar": "attribeval.benchmarks.roar",
     "bam": "attribeval.benchmarks.bam",
+    "agreement": "attribeval.benchmarks.agreement",
 }
 
 
@@ -33,7 +34,7 @@ def part(name: str, file: str) -> ModuleType | None:
 
     Args:
         name: Of the study, as its results carry it.
-        file: "view", "options", "procedure" or "command".
+        file: "view", "options", "procedure", "command" or "judgements".
 
     Returns:
         The module; None if there is no such study, or it has no such part.

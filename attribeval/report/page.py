@@ -219,7 +219,8 @@ def _plot(result: Result) -> Picture | None:
     if view_of(result).plot is None:
         return None
     parts = []
-    column = "metric" if "metric" in result.table.columns else "benchmark"
+    view = view_of(result)
+    column = view.scores
     metric = result.table[column].iloc[0]  # the first, of which a method has one row (in each mode)
     rows = result.table[result.table[column] == metric]
     if "step" in rows:  # a curve is told by its end
@@ -227,7 +228,7 @@ def _plot(result: Result) -> Picture | None:
     unit = units_of(result).get(metric, NUMBER)
     for row in rows.to_dict("records"):
         ends = unit.ends(row["low"], row["high"])
-        name = f"{row['method']} ({row['mode']})" if "mode" in row else row["method"]
+        name = f"{row[view.rows]} ({row['mode']})" if "mode" in row else row[view.rows]
         parts.append(f"{name} {unit.text(row['value'])}" + (f" ({ends})" if ends != NONE else ""))
     alt = f"Plot of {result.benchmark}, {metric}: {'; '.join(parts)}."
     return picture(result.benchmark, alt, plot_result(result))

@@ -41,6 +41,8 @@ class View:
     Attributes:
         title: Heading of its section on a page.
         columns: Result → columns by heading, which is the metric where a table has a row per method and metric.
+        rows: Column of the tidy table that says what is compared.
+        scores: Column that says by which score.
         others_main: Whether columns that are not among these are shown on a page without being asked for.
         table: Result → the table to show, beside the tidy one that is kept. A value stands before its "low" and "high".
         terminal: (result, characters or None) → the table for a terminal. None: the same table, laid out as text.
@@ -55,6 +57,8 @@ class View:
 
     title: str
     columns: Callable[[Result], Mapping[str, Column]] = lambda result: {}
+    rows: str = "method"
+    scores: str = "metric"
     others_main: bool = True
     table: Callable[[Result], pd.DataFrame] = lambda result: result.table
     terminal: Callable[[Result, int | None], str] | None = None

@@ -42,6 +42,7 @@ def _columns(result: Result) -> dict[str, Column]:
 VIEWS = {
     "leaderboard": View(
         "Leaderboard of methods",
+        scores="benchmark",
         columns=_columns,
         table=wide_table,
         terminal=leaderboard_text,
