@@ -26,7 +26,7 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
     from attribeval.results.find import find_results
 
     find_results(args.results)
-    return {"results": args.results} | read(args, AgreementOptions, without=["results"])
+    return read(args, AgreementOptions)
 
 
 def run(args: argparse.Namespace) -> int:
