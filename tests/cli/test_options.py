@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from attribeval import AttribevalError, Attributer, Evaluator
+from attribeval.benchmarks.agreement.options import AgreementOptions
 from attribeval.benchmarks.bam.options import BamOptions
 from attribeval.benchmarks.leaderboard.options import CompareOptions
 from attribeval.benchmarks.roar.options import GridOptions, RoarOptions, WorkOptions
@@ -33,6 +34,7 @@ STUDIES = {
     "compare": (Evaluator.compare, CompareOptions, "bench"),
     "bam": (Evaluator.bam, BamOptions, "bam run"),
     "roar": (Evaluator.roar, RoarOptions, "roar run"),
+    "agreement": (Evaluator.agreement, AgreementOptions, "agreement"),
 }
 # Fields whose flag is called otherwise, or that have none, and why.
 RENAMED = {
@@ -311,6 +313,7 @@ DRY = {
     "bam run": ["run", "--data", "classes", "--order", "1", "0", "--feature", "dog", "--ks", ".5", "1", "--limit", "9",
                 "--methods", "all", "-o", "out"],
     "bam report": ["done"],
+    "agreement": ["done", "others", "--resamples", "300", "--controls", "--level", ".9", "-o", "out"],
     "report": ["done", "others", "--title", "a title", "--table", "t.csv", "--columns", "method", "value"],
     "crosscheck": [*MODEL, "--image", "a.png", "--targets", "3"],
     "methods": ["--json"],
