@@ -42,7 +42,7 @@ RENAMED = {
     ("roar", "executor_options"): "executor-option",  # one name=value after the other
     **{(study, "progress"): "quiet" for study in STUDIES},  # says the opposite
 }
-NO_FLAG = {("roar", "callbacks")}  # Python objects or functions
+NO_FLAG = {("roar", "callbacks"), ("agreement", "results")}  # Python objects or functions; typed without a flag
 WITH_MODEL = ("explain", "wsol", "sanity", "bench", "crosscheck", "selftest")
 MODEL_RENAMED = {"output": "model-output"}  # --output is where files go, in every command
 
@@ -69,7 +69,7 @@ def test_the_facade_has_the_fields_as_its_arguments(study):
         missing = fields[p.name].default is dataclasses.MISSING
         assert p.default == (inspect.Parameter.empty if missing else fields[p.name].default)
         assert p.annotation == fields[p.name].type
-        positional = p.name in ("methods", "benchmarks", "data")
+        positional = p.name in ("methods", "benchmarks", "data", "results")
         assert p.kind == (p.POSITIONAL_OR_KEYWORD if positional else p.KEYWORD_ONLY)
     doc = inspect.getdoc(function)
     for name, said in described(options).items():
@@ -191,7 +191,7 @@ def test_the_command_line_reaches_every_field(study):
     typed = {
         name for name in STUDIES for field in dataclasses.fields(STUDIES[name][1]) if (name, field.name) in NO_FLAG
     }
-    assert typed == {"roar"}
+    assert typed == {"roar", "agreement"}
 
 
 @pytest.mark.parametrize("command", WITH_MODEL)

@@ -15,9 +15,9 @@ class AgreementOptions:
     """What `Evaluator.agreement` is asked to do.
 
     Attributes:
-        results: Finished runs, as results or as the folders that they were saved in: at least one of ROAR or BAM, which
-            judge, and one of another study, which is judged.
-        controls: Whether `random` and `sobel` count as methods: they are easy to tell from all others, so that every
+        results: Finished runs, as results or as folders. At least one of ROAR or BAM, which judge, and one of another
+            study, which is judged.
+        controls: Whether `random` and `sobel` count as methods. They are easy to tell from all others, so that every
             score agrees better with them.
         resamples: Of the bootstrap.
         level: Of intervals, and 1 − α of what is called told from 0, in (0, 1).
