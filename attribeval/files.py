@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+_MORE = 2**19  # bytes of a file of weights beside the weights
 
 
 def write_atomic(path: Path, write: Callable[[Any], Any]) -> None:
@@ -34,6 +37,31 @@ def write_bytes(path: Path, data: bytes) -> None:
     write_atomic(path, lambda file: file.write(data))
 
 
+def write_model(path: Path, model: Any, write: Callable[[Path], Any]) -> None:
+    """`write_atomic` of a Keras model or its weights.
+
+    Room for the variables is reserved before, because HDF5 takes the process down where the disk is full.
+
+    Args:
+        path: The file; its folder exists.
+        model: What is written.
+        write: Called with the temporary path, which ends as `path` does.
+    """
+    temporary = path.with_name(f"partial-{uuid.uuid4().hex}-{path.name}")
+    written = [*model.weights, *getattr(getattr(model, "optimizer", None), "variables", ())]
+    size = 4 * sum(math.prod(variable.shape) for variable in written) + _MORE
+    try:
+        with open(temporary, "wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_picture(figure: Any, path: Path, about: Mapping[str, str] | None = None) -> None:
     """Write a figure of matplotlib as PNG, whole or not at all.
 
@@ -50,7 +78,7 @@ def is_disk_full(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, OSError):
             hidden = f"errno = {errno.ENOSPC}" in str(error)  # h5py tells it in words
-            if hidden or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            if hidden or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
                 return True
         error = error.__cause__
     return False

@@ -112,7 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if not (isinstance(error, PermissionError) or is_disk_full(error)):
             raise
-        print(f"attribeval {args.command}: nothing can be written: {error}. What is finished is kept.", file=sys.stderr)
+        why = " ".join(str(error).split())
+        print(f"attribeval {args.command}: nothing can be written: {why}. What is finished is kept.", file=sys.stderr)
         return 3
 
 

@@ -62,6 +62,7 @@ class MapsCache:
         except OSError as error:
             raise AttribevalError(f"Expected a folder to write maps to. Received {folder}: {error}.") from error
         self._model = model_key(classifier)
+        self._warned = False
 
     def load(self, method: Method, keys: list[str]) -> Maps | None:
         """The maps of images with these keys; None if one is missing or damaged (then a warning says so)."""
@@ -74,7 +75,9 @@ class MapsCache:
             except FileNotFoundError:
                 return None
             except (OSError, ValueError) as error:
-                warnings.warn(f"{file} is damaged ({error}): its map is made again.", stacklevel=2)
+                if not self._warned:  # once: a damaged disk has many
+                    self._warned = True
+                    warnings.warn(f"{file} is damaged ({error}): such maps are made again.", stacklevel=2)
                 return None
         values, seconds, peak = zip(*maps, strict=True)
         if len({one.shape for one in values}) > 1:

@@ -25,15 +25,16 @@ from attribeval.benchmarks.bam.nets import Net
 from attribeval.common.versions import versions
 from attribeval.datasets.bam import Bam, BamView
 from attribeval.errors import AttribevalError
+from attribeval.files import write_model
 from attribeval.models.classifier import Classifier
 from attribeval.models.preprocessing import find_preprocessing
+from attribeval.runs.failures import reason_of
 from attribeval.runs.keys import file_digest
 from attribeval.runs.store import Store
 from attribeval.training.loop import train
 from attribeval.training.recipe import Recipe
 from attribeval.training.strategies import is_chief, make_strategy, workers
 
-_BATCH = 256
 OBJECT, SCENE, SCENE_ONLY = "object", "scene", "scene_only"
 
 
@@ -75,6 +76,7 @@ def train_models(
     strategy: Any = "auto",
     seed: int = 0,
     progress: bool | None = None,
+    failed: dict[str, str] | None = None,
 ) -> dict[str, Trained]:
     """Train what the run directory does not hold yet; several processes may share one.
 
@@ -88,32 +90,57 @@ def train_models(
         strategy: As in `training.strategies.make_strategy`.
         seed: Of the starting weights and the order of the images.
         progress: Show a progress bar.
+        failed: Gets the reasons of trainings that fail, by name; None: one that fails is an error.
 
     Returns:
-        The models by name.
+        The models by name; none where the training failed.
 
     Raises:
-        AttribevalError: If the model does not fit the data, or a training fails (the loss is not finite).
+        AttribevalError: If the model does not fit the data, the disk is full, or a training fails (the loss is not
+            finite) and must not.
     """
+    if store.folder is None:
+        raise AttribevalError("Expected a folder to keep trained models in. Received a store in memory: pass run_dir=.")
     strategy = make_strategy(strategy)
     trained = {}
     with progress_bars.bar(len(sets), "train", progress, unit="model") as bar:
         for name, view in sets.items():
             recipe = net.series_recipe or net.recipe if name.startswith("k") else net.recipe
-            trained[name] = _train_one(name, view, net, recipe, store, strategy, seed)
+            model = _untrained(view, net, strategy, seed)
+            try:
+                record = _train_one(name, model, view, net, recipe, store, strategy, seed)
+            except Exception as error:
+                if failed is None:
+                    raise
+                failed[name] = f"{symbol(name)} could not be trained: {reason_of(error)}"
+            else:
+                names, label = list(view.class_names), f"bam_{name}"
+                classifier = Classifier(model, preprocess=net.preprocess, class_names=names, name=label)
+                trained[name] = Trained(name, classifier, record)
             bar.update(1)
     return trained
 
 
-def _train_one(name: str, view: BamView, net: Net, recipe: Recipe, store: Store, strategy: Any, seed: int) -> Trained:
+def symbol(name: str) -> str:
+    """What the article calls a model."""
+    of_objects = {OBJECT: "f_o", SCENE: "f_s", SCENE_ONLY: "f_∅s"}
+    return of_objects.get(name, f"f_k, k = {name.removeprefix('k')}")
+
+
+def _untrained(view: BamView, net: Net, strategy: Any, seed: int) -> Any:
     shape, classes = tuple(view.part.images.shape[1:]), len(view.class_names)
     tf.keras.utils.set_random_seed(seed)
     with strategy.scope():
         model = net.build(shape, classes)
     _check_model(model, shape, view)
+    return model
+
+
+def _train_one(
+    name: str, model: Any, view: BamView, net: Net, recipe: Recipe, store: Store, strategy: Any, seed: int
+) -> dict[str, Any]:
+    """Give a model the weights that the store has, or train it; returns its record."""
     kept = f"models/{name}-{_key(model, view, net, recipe, seed)}"
-    if store.folder is None:
-        raise AttribevalError("Expected a folder to keep trained models in. Received a store in memory: pass run_dir=.")
     weights = store.folder / f"{kept}.weights.h5"
     weights.parent.mkdir(exist_ok=True)
     # Workers of one training all have to train: only processes that train by themselves may wait for each other.
@@ -128,13 +155,10 @@ def _train_one(name: str, view: BamView, net: Net, recipe: Recipe, store: Store,
                 warnings.warn(f"{weights} is missing or damaged: the model is trained again.", stacklevel=4)
             record = _fit(model, view, net, recipe, strategy, seed)
             if not shared or is_chief():
-                temporary = weights.with_name(f"partial_{weights.name}")
-                model.save_weights(temporary)
-                temporary.replace(weights)
+                write_model(weights, model, model.save_weights)
                 record["weights"] = file_digest(weights)
                 store.write(kept, record)
-    classifier = Classifier(model, preprocess=net.preprocess, class_names=list(view.class_names), name=f"bam_{name}")
-    return Trained(name, classifier, record)
+    return record
 
 
 def _check_model(model: Any, shape: tuple[int, ...], view: BamView) -> None:
@@ -206,23 +230,3 @@ def _rows(start: int, size: int, n: int, seed: int) -> np.ndarray:
         inside = places // n == epoch
         rows[inside] = np.random.default_rng([seed, int(epoch)]).permutation(n)[places[inside] % n]
     return rows
-
-
-def answers(classifier: Classifier, view: BamView) -> tuple[np.ndarray, np.ndarray]:
-    """The model's scores and probabilities on every image, float32 (N, classes) each, a batch at a time.
-
-    Raises:
-        AttribevalError: If labels are not the model's classes.
-    """
-    if classifier.classes != len(view.class_names):
-        raise AttribevalError(
-            f"Expected a model of the data's {len(view.class_names)} classes. Received {classifier.name!r} with "
-            f"{classifier.classes}."
-        )
-    scores, probabilities = [], []
-    for start in range(0, len(view), _BATCH):
-        images = view.load(slice(start, start + _BATCH)).astype(np.float32)
-        score, answer = classifier.forward(classifier.prepare(images))
-        scores.append(score.numpy())
-        probabilities.append(classifier.task.probabilities(score, answer).numpy())
-    return np.concatenate(scores), np.concatenate(probabilities)

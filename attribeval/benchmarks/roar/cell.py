@@ -18,6 +18,7 @@ from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.recursion import rank_again
 from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir
 from attribeval.common.versions import versions
+from attribeval.files import write_model
 from attribeval.models.preprocessing import find_preprocessing
 from attribeval.models.run_options import tf32
 from attribeval.runs.keys import file_digest
@@ -195,10 +196,5 @@ def _save_weights(model: Any, run_dir: RunDir, cell: Cell) -> str | None:
     if cell.kind not in KEPT or not is_chief():
         return None
     file = run_dir.weights_file(cell)
-    temporary = Path(file.parent) / f"tmp-{os.getpid()}-{file.name}"
-    try:
-        model.save_weights(temporary)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_model(file, model, model.save_weights)
     return file_digest(file)

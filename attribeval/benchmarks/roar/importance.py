@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from attribeval.attributer import Attributer
+from attribeval.benchmarks.roar import explained
 from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.ranks import levels, pack, packed_bytes
@@ -27,10 +28,8 @@ _AT_ONCE = 64 * 224 * 224  # pixels of the images whose maps are in memory at th
 
 def explained_model(run_dir: RunDir, grid: Grid, strategy: str | None = None) -> Attributer:
     """The model whose decisions the estimators explain, on the devices of a strategy; see `Attributer`."""
-    from attribeval import _tf as tf
-
     if grid.explained != "unmodified":
-        model = tf.keras.models.load_model(run_dir.explained_file, compile=False, safe_mode=True)
+        model = explained.load(run_dir)
     else:
         model = build(grid.model, 0)
         model.load_weights(run_dir.weights_file(Cell("unmodified", "", "none", 0.0, 0)))

@@ -16,6 +16,7 @@ from os import PathLike
 from typing import Any
 
 from attribeval import progress as progress_bars
+from attribeval.benchmarks.roar import explained
 from attribeval.benchmarks.roar.example import example_arrays
 from attribeval.benchmarks.roar.executors.choose import check_executor, make_executor, portable
 from attribeval.benchmarks.roar.executors.cooperative import Cooperative
@@ -98,6 +99,8 @@ def continue_roar(run_dir: str | PathLike, options: WorkOptions) -> Result:
             working.labels(split)
         except AttribevalError as error:
             raise AttribevalError(f"{error} That needs the data set (--data).") from error
+    if grid.explained != "unmodified":
+        explained.check(working)
     drop_corrupted(working, grid)
     executor = (options.executor, options.jobs, options.gpus_per_job, options.executor_options)
     chosen = Inline(setup) if check_executor(setup, *executor) else make_executor(setup, *executor)
@@ -143,11 +146,7 @@ def prepare(run_dir: RunDir, grid: Grid, request: Request, progress: bool | None
     """Write what all processes need: images, labels and the given checkpoint; drop what is broken."""
     request.source.write(run_dir, progress)
     if request.checkpoint is not None:
-        with run_dir.lock("explained"):
-            if not run_dir.explained_file.is_file():
-                temporary = run_dir.explained_file.with_name(f"tmp-{os.getpid()}.keras")
-                request.checkpoint.save(temporary)
-                temporary.replace(run_dir.explained_file)
+        explained.keep(run_dir, request.checkpoint)
     drop_corrupted(run_dir, grid)
 
 

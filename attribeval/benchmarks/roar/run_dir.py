@@ -148,11 +148,6 @@ class RunDir:
             warnings.warn(f"{self.weights_file(cell)} is missing or damaged: it is trained again.", stacklevel=4)
             (self.path / "cells" / f"{cell.name}.json").unlink(missing_ok=True)
 
-    @property
-    def explained_file(self) -> Path:
-        """The checkpoint that the user gave to be explained, if any."""
-        return self.path / "models" / "explained.keras"
-
     # --------------------------------------------------------------------------------------- images and maps
 
     def images(self, split: str) -> Records:
