@@ -105,7 +105,7 @@ def threshold(study):
         data = tiny._objects_on_scenes().test
         means = of_part(data, "composite", "object", np.arange(70)).load(np.arange(70))[0].mean((1, 2, 3))
         return float(means[64:].max()) + 1e-3
-    n, chunk = (40, 10) if study == "compare" else (70, 32)
+    n, chunk = (10, 4) if study == "compare" else (70, 32)
     means = tiny.samples(n).images.mean((1, 2, 3))
     last = means[(n - 1) // chunk * chunk :]
     assert means.max() > last.max()
@@ -155,11 +155,11 @@ def test_a_metric_that_raises_in_sanity(tmp_path, monkeypatch):
 
 
 def test_a_metric_that_raises_in_bam(tmp_path, monkeypatch):
-    from attribeval.benchmarks.bam import procedure, summary
+    from attribeval.benchmarks.bam import gather, summary
 
     with monkeypatch.context() as patched:
         patched.setattr(summary, "depends", raises)
-        patched.setattr(procedure, "score_concept", raises)
+        patched.setattr(gather, "score_concept", raises)
         result = tiny.bam(tmp_path / "run")
         with pytest.raises(AttribevalError, match="cannot score"):
             tiny.bam(tmp_path / "strict", strict=True)

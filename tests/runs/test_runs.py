@@ -115,6 +115,23 @@ def test_a_changed_setting_never_gives_the_numbers_of_before(attributer, tmp_pat
     assert run(tmp_path / "run").equals(before)
 
 
+def test_changed_masks_and_tolerances_never_give_the_numbers_of_before(attributer, tmp_path):
+    """Other masks of the same images, and another option of a metric: numbers of a fresh folder, then the old ones."""
+    masks = RNG.random((2, 3, 12, 12)) < 0.2
+    one, other = (Samples(IMAGES, np.zeros(3, int), masks=drawn) for drawn in masks)
+    ranks = {"wsol": {"metrics": ["RelevanceRank"]}, "leaderboard": {"benchmarks": ["relevance_rank"]}}
+    for study, options in ranks.items():
+        first, second = (table(STUDIES[study](attributer, data, tmp_path / study, **options)) for data in (one, other))
+        assert second.equals(table(STUDIES[study](attributer, other, None, **options))) and not second.equals(first)
+        assert table(STUDIES[study](attributer, one, tmp_path / study, **options)).equals(first)
+    near, far = (
+        table(wsol(attributer, one, tmp_path / "wsol", metrics=["PointingGame"], tolerance=of)) for of in (0, 8)
+    )
+    assert far.equals(table(wsol(attributer, one, None, metrics=["PointingGame"], tolerance=8))) and not far.equals(
+        near
+    )
+
+
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_damaged_file_is_noticed_and_made_again(attributer, tmp_path, study):
     run = STUDIES[study]
@@ -166,8 +183,12 @@ def test_a_metric_is_added_to_a_run(attributer, tmp_path):
         assert table(run(attributer, samples(), folder, **both)).equals(table(run(attributer, samples(), None, **both)))
 
 
-def test_a_folder_of_another_study_or_an_older_version_is_refused(attributer, tmp_path):
+def test_a_folder_of_another_study_or_an_older_version_is_refused(attributer, tmp_path, monkeypatch):
     wsol(attributer, samples(), tmp_path / "wsol")
+    with monkeypatch.context() as later:
+        later.setattr("attribeval.runs.store.LAYOUT", 2)
+        with pytest.raises(AttribevalError, match=r"one of wsol, as run_dir.*one of another version"):
+            wsol(attributer, samples(), tmp_path / "wsol")
     with pytest.raises(AttribevalError, match=r"one of sanity, as run_dir.*one of wsol: choose another"):
         sanity(attributer, samples(), tmp_path / "wsol")
     for name in ("settings.json", "0a1b2c.npz", "grid.json"):

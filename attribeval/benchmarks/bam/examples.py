@@ -31,7 +31,6 @@ def example_panels(
         "examples/images": test.load("composite", chosen),
         "examples/scenes": test.load("scene_only", chosen),
         "examples/masks": np.asarray(test.masks[chosen]),
-        "examples/patched": evidence.patches.images[:3],
         "examples/methods": np.array(quick),
     }
     for part, name, kind in (("f_o", OBJECT, "composite"), ("f_s", SCENE, "composite"), ("alone", SCENE, "scene_only")):

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, answers, k_name
+from attribeval.benchmarks.bam.models import OBJECT, SCENE, SCENE_ONLY, Trained, k_name, symbol
 from attribeval.datasets.bam import BamPart, BamView
+from attribeval.errors import AttribevalError
+from attribeval.models.classifier import Classifier
 from attribeval.results.numbers import share
 from attribeval.results.over_images import mean_interval
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NAMES = {"composite": "object in scene", "object_only": "object on grey", "scene_only": "scene alone"}
+_BATCH = 256
 _SMALL = 0.05  # points of accuracy, /100, that a model may lose when something unimportant is removed
 
 
@@ -79,7 +82,7 @@ def relative_importance(
     """Measure accuracies on the test images with and without object, scene and common feature.
 
     Args:
-        models: By name.
+        models: By name; of one that is not there nothing is known, and nothing checked.
         test: The test part.
         ks: The commonalities that were trained.
         feature: The common feature's object class.
@@ -91,8 +94,8 @@ def relative_importance(
     rows = []
 
     def add(name: str, kind: str, label: str) -> tuple[np.ndarray, np.ndarray]:
-        right, confidence = _answers(models[name], test.view(kind, label))
-        rows.append(_row(_symbol(name), _NAMES[kind], right))
+        right, confidence = _answers(models.get(name), test.view(kind, label))
+        rows.append(_row(symbol(name), _NAMES[kind], right))
         return right, confidence
 
     with_objects, _ = add(OBJECT, "composite", "object")
@@ -109,9 +112,9 @@ def relative_importance(
         named = [test.scene_names[s] for s in np.unique(test.scenes[items])]
         where = named[0] if len(named) == 1 else f"{len(named)} scenes"
         for j, kind in enumerate(("composite", "scene_only")):
-            right, _ = _answers(models[k_name(k)], test.view(kind, "scene", items))
+            right, _ = _answers(models.get(k_name(k)), test.view(kind, "scene", items))
             accuracies[j, i] = right.mean() if len(right) else np.nan
-            rows.append(_row(f"f_k, k = {k:g}", f"{where} {'without' if j else 'with'} the feature", right))
+            rows.append(_row(symbol(k_name(k)), f"{where} {'without' if j else 'with'} the feature", right))
     checks = _checks(test, with_objects, no_object, with_scene, without, no_scene)
     drops = accuracies[0] - accuracies[1]
     if len(ks) > 1 and np.isfinite(drops).all():
@@ -135,29 +138,55 @@ def _checks(
     without: np.ndarray,
     no_scene: np.ndarray,
 ) -> list[tuple[str, bool]]:
-    """What must hold of f_o and f_s, from whether each image is right."""
+    """What must hold of f_o and f_s, as far as they could be trained, from whether each image is right."""
     chance_o, chance_s = 1 / len(test.object_names), 1 / len(test.scene_names)
-    return [
-        (
-            f"f_o needs the object: {share(with_objects.mean())} with it, {share(no_object.mean())} without "
-            f"(chance {share(chance_o)})",
-            _near_chance(no_object, chance_o) and _knows(with_objects, chance_o),
-        ),
-        (
-            f"f_s does not need the object: {share(with_scene.mean())} with it, {share(without.mean())} without",
-            bool(without.mean() > with_scene.mean() - _SMALL),
-        ),
-        (
-            f"f_s needs the scene: {share(with_scene.mean())} with it, {share(no_scene.mean())} without "
-            f"(chance {share(chance_s)})",
-            _near_chance(no_scene, chance_s) and _knows(with_scene, chance_s),
-        ),
-    ]
+    checks = []
+    if with_objects.size:
+        checks.append(
+            (
+                f"f_o needs the object: {share(with_objects.mean())} with it, {share(no_object.mean())} without "
+                f"(chance {share(chance_o)})",
+                _near_chance(no_object, chance_o) and _knows(with_objects, chance_o),
+            )
+        )
+    if with_scene.size:
+        checks += [
+            (
+                f"f_s does not need the object: {share(with_scene.mean())} with it, {share(without.mean())} without",
+                bool(without.mean() > with_scene.mean() - _SMALL),
+            ),
+            (
+                f"f_s needs the scene: {share(with_scene.mean())} with it, {share(no_scene.mean())} without "
+                f"(chance {share(chance_s)})",
+                _near_chance(no_scene, chance_s) and _knows(with_scene, chance_s),
+            ),
+        ]
+    return checks
 
 
-def _answers(model: Trained, view: BamView) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each image is right, and the probability of its label."""
-    if not len(view):
+def answers(classifier: Classifier, view: BamView) -> tuple[np.ndarray, np.ndarray]:
+    """The model's scores and probabilities on every image, float32 (N, classes) each, a batch at a time.
+
+    Raises:
+        AttribevalError: If labels are not the model's classes.
+    """
+    if classifier.classes != len(view.class_names):
+        raise AttribevalError(
+            f"Expected a model of the data's {len(view.class_names)} classes. Received {classifier.name!r} with "
+            f"{classifier.classes}."
+        )
+    scores, probabilities = [], []
+    for start in range(0, len(view), _BATCH):
+        images = view.load(slice(start, start + _BATCH)).astype(np.float32)
+        score, answer = classifier.forward(classifier.prepare(images))
+        scores.append(score.numpy())
+        probabilities.append(classifier.task.probabilities(score, answer).numpy())
+    return np.concatenate(scores), np.concatenate(probabilities)
+
+
+def _answers(model: Trained | None, view: BamView) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each image is right, and the probability of its label; nothing without a model or images."""
+    if model is None or not len(view):
         return np.zeros(0, bool), np.zeros(0)
     scores, probabilities = answers(model.classifier, view)
     return scores.argmax(1) == view.labels, probabilities[np.arange(len(view)), view.labels]
@@ -181,7 +210,3 @@ def _near_chance(right: np.ndarray, chance: float) -> bool:
 def _knows(right: np.ndarray, chance: float) -> bool:
     """Whether an accuracy is more than half of the way from chance to perfect."""
     return bool(right.mean() > chance + 0.5 * (1 - chance))
-
-
-def _symbol(name: str) -> str:
-    return {OBJECT: "f_o", SCENE: "f_s", SCENE_ONLY: "f_∅s"}[name]

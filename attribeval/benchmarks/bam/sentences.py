@@ -75,6 +75,8 @@ def sentences(
 
 def _best(rows: pd.DataFrame, arrays: Mapping[str, np.ndarray], metric: str) -> str:
     """The best method or, of equal ones, all; and those that are not told from it, corrected for all pairs."""
+    if rows["images"].max() < 2 and len(rows) > 1:
+        return "not tested, and none is called best, with fewer than 2 images"
     value = rows["value"].iloc[0]
     first = list(rows["method"][np.isclose(rows["value"], value, rtol=1e-9, atol=1e-12)])
     said = f"best {_few(first)} ({UNITS[metric].text(value)})"
@@ -167,17 +169,18 @@ def _circumstances(evidence: Evidence, settings: Mapping[str, Any]) -> list[str]
     importance, sentences = evidence.importance, []
     for sentence, holds in importance.checks:
         sentences.append(f"{'Holds' if holds else 'Does NOT hold'}: {sentence}.")
-    sentences.append(
-        f"Of the images that f_s classifies correctly, {share(importance.rises)} are classified with more confidence "
-        "when the object is removed."
-    )
-    p = settings["patches"]
-    change, before, logits, size = (number(p[name]) for name in ("change", "change_before", "logits", "size"))
-    sentences.append(
-        f"Patches: ‖f(x+δ)−f(x)‖ is {change} in the median of {p['images']} images ({before} before the optimisation), "
-        f"beside ‖f(x)‖ = {logits}; ‖δ‖ is {size}. In {p['insignificant']} images it is below a tenth of ‖f(x)‖; IIR "
-        "counts these."
-    )
+    if np.isfinite(importance.rises):
+        sentences.append(
+            f"Of the images that f_s classifies correctly, {share(importance.rises)} are classified with more "
+            "confidence when the object is removed."
+        )
+    if (p := settings["patches"]) is not None:
+        change, before, logits, size = (number(p[name]) for name in ("change", "change_before", "logits", "size"))
+        sentences.append(
+            f"Patches: ‖f(x+δ)−f(x)‖ is {change} in the median of {p['images']} images ({before} before the "
+            f"optimisation), beside ‖f(x)‖ = {logits}; ‖δ‖ is {size}. In {p['insignificant']} images it is below a "
+            "tenth of ‖f(x)‖; IIR counts these."
+        )
     if evidence.concepts is not None:
         told = []
         for name, one in (("f_o", evidence.concepts.objects), ("f_s", evidence.concepts.scenes)):

@@ -55,7 +55,7 @@ class Evidence:
         robust: By row, f_o and f_s on composites and f_s on scenes, with the objects placed anew.
         series: f_k and f_1 on the same composites with the feature, by k.
         without_patch, with_patch: f_∅s on inputs.
-        patches: What was put into them.
+        patches: What was put into them; None if there are none, of which the averages say why.
         concepts: TCAV, or None.
         concepts_error: Why TCAV failed.
     """
@@ -70,7 +70,7 @@ class Evidence:
     series: list[tuple[Any, Any]] = field(default_factory=list)
     without_patch: Any = None
     with_patch: Any = None
-    patches: Any = None
+    patches: Patches | None = None
     concepts: Concepts | None = None
     concepts_error: str = ""
 
@@ -117,15 +117,14 @@ def summarise(evidence: Evidence, settings: dict[str, Any], strict: bool = False
         "series/drop": importance.drops,
         "series/with": importance.with_feature,
         "series/without": importance.without_feature,
-        "patches/change": evidence.patches.change,
-        "patches/before": evidence.patches.before,
-        "patches/scale": evidence.patches.scale,
     }
+    if evidence.patches is not None:
+        arrays |= {f"patches/{part}": getattr(evidence.patches, part) for part in ("change", "before", "scale")}
     settings = settings | {
         "accuracy": importance.table.round(4).to_dict("records"),
         "confidence_rises": round(importance.rises, 4),
         "checks": [[sentence, bool(holds)] for sentence, holds in importance.checks],
-        "patches": _patch_sizes(evidence.patches),
+        "patches": None if evidence.patches is None else _patch_sizes(evidence.patches),
     }
     if evidence.concepts is not None:
         of = {"f_o": evidence.concepts.objects, "f_s": evidence.concepts.scenes}
@@ -164,7 +163,8 @@ def _measured(
     for row, (of_objects, of_scenes, of_alone) in evidence.robust.items():
         add(f"MCS{row}", contrast, of_objects, of_scenes, of_objects.correct & of_scenes.correct)
         add(f"IDR{row}", depends, of_scenes, of_alone, of_scenes.correct & of_alone.correct)
-    both = evidence.with_patch.correct & evidence.without_patch.correct & evidence.patches.insignificant
+    both = evidence.with_patch.correct & evidence.without_patch.correct
+    both = both if evidence.patches is None else both & evidence.patches.insignificant
 
     stays = partial(unchanged, protocol=protocol)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +15,6 @@ from attribeval.benchmarks.bam.models import (
     SCENE,
     SCENE_ONLY,
     _rows,
-    answers,
     k_name,
     train_models,
     training_sets,
@@ -22,7 +22,7 @@ from attribeval.benchmarks.bam.models import (
 from attribeval.benchmarks.bam.nets import Net, find_net
 from attribeval.benchmarks.bam.procedure import run_bam
 from attribeval.benchmarks.bam.region import heat, region_average
-from attribeval.benchmarks.bam.relative_importance import feature_items, relative_importance
+from attribeval.benchmarks.bam.relative_importance import answers, feature_items, relative_importance
 from attribeval.datasets.bam import Bam, BamPart
 from attribeval.errors import AttribevalError
 from attribeval.results.result import Result
@@ -124,7 +124,7 @@ def test_the_table_agrees_with_maps_scored_by_hand(result, data, run_dir):
 
 
 def test_a_second_call_computes_nothing_again_and_other_methods_are_added(result, data, run_dir, monkeypatch):
-    from attribeval.benchmarks.bam import models, procedure, scoring
+    from attribeval.benchmarks.bam import gather, models, scoring
 
     def refuse(*args, **kwargs):
         raise RuntimeError("this was there already")
@@ -137,7 +137,7 @@ def test_a_second_call_computes_nothing_again_and_other_methods_are_added(result
             return super().explain_many(images, methods, *args, **kwargs)
 
     monkeypatch.setattr(models, "train", refuse)
-    monkeypatch.setattr(procedure, "insignificant_patches", refuse)
+    monkeypatch.setattr(gather, "insignificant_patches", refuse)
     monkeypatch.setattr(scoring, "Attributer", Counting)
     options = dict(run_dir=run_dir, net=NET, ks=KS, images=150, robust_images=20, patch_images=30, slow_images=5,
                    series_images=12, random_sets=4, progress=False)  # fmt: skip
@@ -167,6 +167,52 @@ def test_damaged_files_are_noticed_and_made_again(result, data, run_dir):
     assert sum("such parts are computed again" in line for line in said) == 1  # once, whatever the number
     assert again.table.drop(columns="seconds_per_image").equals(result.table.drop(columns="seconds_per_image"))
     assert again.settings["accuracy"] == result.settings["accuracy"]
+
+
+@pytest.mark.parametrize(
+    "what, lacking, why",
+    [
+        ("scene", {"MCS", "MCSMoved", "MCSSmaller", "IDR", "IDRMoved", "IDRSmaller"}, "f_s could not be trained"),
+        ("scene_only", {"IIR", "IIRChange"}, "f_∅s could not be trained: no luck"),
+        ("k1", {"MCSCorrelation"}, "f_k, k = 1 could not be trained: no luck"),
+        ("patches", {"IIR", "IIRChange"}, "no patches: ValueError: none"),
+    ],
+)
+def test_a_training_or_a_patch_that_fails_is_a_reason_in_its_rows(
+    what, lacking, why, result, data, run_dir, tmp_path, monkeypatch
+):
+    """What needs it has the reason, all else its numbers; strict raises; the next run has the whole table."""
+    from attribeval.benchmarks.bam import gather, models
+
+    shutil.copytree(run_dir, tmp_path / "run")
+    for file in (*tmp_path.glob(f"run/models/{what}-*"), *tmp_path.glob(f"run/{what}/*")):
+        file.unlink()
+    options = dict(run_dir=tmp_path / "run", net=NET, ks=KS, images=150, robust_images=20, patch_images=30,
+                   slow_images=5, series_images=12, random_sets=4, progress=False)  # fmt: skip
+
+    def fail(*args, **kwargs):
+        raise ValueError("none") if what == "patches" else AttribevalError("no luck")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(gather, "insignificant_patches", fail)
+        broken.setattr(models, "train", fail)
+        found = run_bam(data, METHODS, **options)
+        with pytest.raises(AttribevalError, match=r"no luck|ValueError: none.*strict"):
+            run_bam(data, METHODS, strict=True, **options)
+    rows = found.table[found.table["kind"] != "concept"]
+    failed = rows[rows["error"] != ""]
+    assert set(failed["metric"]) == lacking and failed["error"].str.contains(why).all()
+    assert failed[failed["metric"] != "MCSCorrelation"]["value"].isna().all()
+    whole = result.table.set_index(["method", "metric"])["value"]
+    for row in rows[rows["error"] == ""].itertuples():
+        np.testing.assert_equal(row.value, whole[row.method, row.metric])
+    assert found.summary[0].startswith("Failed:") or "does NOT hold" in found.summary[0]
+    assert any(line.startswith("Failed:") and why in line for line in found.summary)
+    found.save(tmp_path / "saved")
+    Result.load(tmp_path / "saved").report(tmp_path / "page.html")
+    if what == "patches":
+        again = run_bam(data, METHODS, **options)
+        assert again.table.drop(columns="seconds_per_image").equals(result.table.drop(columns="seconds_per_image"))
 
 
 def test_a_function_that_calls_ours_has_our_rows(result, data, run_dir):
@@ -376,16 +422,16 @@ def test_figures_of_bars_have_the_tables_lengths(result):
 
 
 def test_the_papers_protocol_is_its_optimiser_as_well(data, run_dir, result, monkeypatch):
-    from attribeval.benchmarks.bam import procedure
+    from attribeval.benchmarks.bam import gather
 
     asked = []
-    find = procedure.insignificant_patches
+    find = gather.insignificant_patches
 
     def listen(*given, **options):
         asked.append(options)
         return find(*given, **options)
 
-    monkeypatch.setattr(procedure, "insignificant_patches", listen)
+    monkeypatch.setattr(gather, "insignificant_patches", listen)
     few = {"images": 4, "robust_images": 0, "patch_images": 4, "series_images": 2, "random_sets": 2, "slow_images": 1}
     for protocol in ("fixed", "paper"):
         run_bam(data, ["gradient"], run_dir=run_dir, net=NET, ks=KS, protocol=protocol, progress=False, **few)

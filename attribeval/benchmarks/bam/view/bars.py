@@ -90,7 +90,8 @@ def draw_bars(ax: Axes, table: pd.DataFrame, metric: str, methods: list[str]) ->
     rows = {row["method"]: row for row in table[table["metric"] == metric].to_dict("records")}
     shown = ("value", "low", "high", "baseline")
     ends = np.array([[row[name] for name in shown] for row in rows.values()], np.float64)
-    left, right = min(np.nanmin(ends), 0.0), max(np.nanmax(ends), 0.0)
+    known = ends[np.isfinite(ends)]
+    left, right = known.min(initial=0.0), known.max(initial=0.0)
     concepts = set(table["method"][table["kind"] == "concept"])
     for place, method in enumerate(methods):
         row, concept = rows.get(method), method in concepts

@@ -29,6 +29,9 @@ def plot_accuracies(result: Result) -> Figure:
     figure = new_figure(11.0, 3.6)
     left, right = figure.subplots(1, 2, width_ratios=[1.2, 1])
     for place, row in enumerate(fixed):
+        if not row["images"]:  # it could not be trained
+            left.text(0.01, place, "not measured", va="center", fontsize=7, color=MUTED)
+            continue
         left.barh(place, row["accuracy"], height=0.68, color=BARS["method"][0])
         left.hlines(place, row["low"], row["high"], color=INK, lw=1.3)
         left.text(row["high"] + 0.015, place, share(row["accuracy"]), va="center", fontsize=8)
