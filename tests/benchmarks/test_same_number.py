@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import pytest
 from helpers.contract import NAMES
 from scipy.ndimage import gaussian_filter
 
@@ -17,7 +18,7 @@ from attribeval.methods.reading import ranking
 from attribeval.metrics.localisation.energy import energy_inside
 
 SIZE = 24
-# The same question by the names of both studies; objects fill their boxes, so that boxes and masks are one region.
+# The same question by the names of both studies; the data have boxes and masks, and objects do not fill their boxes.
 PAIRS = {
     "EnergyInBox": "energy_in_box",
     "RelevanceMass": "energy_in_box(truth=masks)",
@@ -46,8 +47,10 @@ def test_every_localisation_score_is_the_same_in_both_studies():
     for mask in masks:
         x, y = rng.integers(0, 10, 2)
         mask[y : y + 11, x : x + 12] = 1
+        mask[y : y + 6, x : x + 7] = 0
         boxes.append(np.array([[x, y, x + 12, y + 11]]) / SIZE)
-    data = Samples(images, np.zeros(3, int), boxes=boxes, masks=masks)  # of one class, so that hits are their own mean
+    data = Samples(images, np.array([0, 2, 0]), boxes=boxes, masks=masks)  # a class has more images than the other
+    regions = [np.outer(mask.any(1), mask.any(0)) for mask in masks]  # the boxes' pixels
     attributer = Attributer(net)
     of_lrp = attributer.explain(images, "lrp")
     signed = np.random.default_rng(1).normal(size=images.shape).astype(np.float32)
@@ -67,13 +70,24 @@ def test_every_localisation_score_is_the_same_in_both_studies():
             one, other = wsol.arrays[f"{name}/{metric}/images"], board.arrays["scores"][names.index(name), j]
             other = other >= 0.5 if metric == "CAM20max" else other
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6, err_msg=f"{name}: {metric}")
+    # Both ask masks where there are some; of boxes alone the numbers are others, and of masks alone they are these.
+    kept = {name: wsol.arrays[f"lrp/{name}/images"].mean() for name in ("RelevanceRank", "PointingGame")}
+    for truth in ("boxes", "masks"):
+        some = Samples(images, data.labels, **{truth: boxes if truth == "boxes" else masks})
+        one = Evaluator(attributer, some).wsol(["lrp"], metrics=list(kept), tolerance=0, targets="predicted")
+        ours = ["relevance_rank", "pointing_game(tolerance=1e-9)"]
+        other = Evaluator(attributer, some).compare(["lrp"], ours).table.set_index(["method", "benchmark"])["value"]
+        found = one.table.set_index(["method", "metric"])["value"]
+        assert found["lrp", "RelevanceRank"] == pytest.approx(other["lrp", ours[0]])
+        assert found["lrp", "PointingGame"] == pytest.approx(other["lrp", ours[1]])
+        assert (found["lrp", "RelevanceRank"] == pytest.approx(kept["RelevanceRank"])) == (truth == "masks")
     # The reading itself: shares are summed, the sizes of all other values.
     for name, values, read in (
         ("lrp", of_lrp.values, lambda one: one.sum(-1)),
         ("shares", np.sin(5 * images), lambda one: one.sum(-1)),
         ("maps of nobody", signed, lambda one: np.abs(one).sum(-1)),
     ):
-        expected = [energy_inside(read(one), mask) for one, mask in zip(values, masks, strict=True)]
+        expected = [energy_inside(read(one), region) for one, region in zip(values, regions, strict=True)]
         np.testing.assert_allclose(wsol.arrays[f"{name}/EnergyInBox/images"], expected, rtol=1e-5, err_msg=name)
     np.testing.assert_array_equal(wsol.arrays["maps of lrp/EnergyInBox/images"], wsol.arrays["lrp/EnergyInBox/images"])
 

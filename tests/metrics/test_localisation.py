@@ -70,6 +70,13 @@ def test_masks():
     assert np.isnan(energy[1])
     with pytest.raises(AttribevalError, match="no boxes"):
         run(EnergyInBox(), one, heat)
+    # What asks for the object itself takes its mask, be there boxes or not: the K hottest pixels are the last ones.
+    for both in (one, subject(BOXES[:2], masks)):
+        np.testing.assert_array_equal(run(RelevanceRank(), both, heat), [0, np.nan])
+        np.testing.assert_array_equal(run(PointingGame(tolerance=8), both, heat), [0, np.nan])
+        np.testing.assert_array_equal(run(PointingGame(tolerance=9.3), both, heat), [1, np.nan])  # √(6² + 7²) away
+    in_box = run(RelevanceRank(truth="boxes"), subject(BOXES[:2], masks), heat)
+    assert in_box[1] > 0
 
 
 def test_constant_maps_get_chance():

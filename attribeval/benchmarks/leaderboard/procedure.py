@@ -26,6 +26,7 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import of_images
 from attribeval.methods.card import Method
 from attribeval.metrics.card import Benchmark
+from attribeval.metrics.localisation.pointing import hits_by_class
 from attribeval.metrics.localisation.pointing_game import PointingGame
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
@@ -62,8 +63,9 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
 
         `settings` holds "methods", "benchmarks", their options, what preparing each benchmark cost, the model's
         accuracy where labels are known, and "average_ranks" (`summary.average_ranks`). `arrays` holds "scores"
-        (methods, benchmarks, images), "tau", "tau_low", "tau_high" (benchmarks, benchmarks) and "maps", "maps_low",
-        "maps_high" (methods, methods): see `agreement`; and "centre pixel/<label>" (images,) for a pointing game.
+        (methods, benchmarks, images; of a pointing game what each image contributes to the mean of classes), "tau",
+        "tau_low", "tau_high" (benchmarks, benchmarks) and "maps", "maps_low", "maps_high" (methods, methods): see
+        `agreement`; and "centre pixel/<label>" (images,) for a pointing game.
 
     Raises:
         AttribevalError: If a method or benchmark is unknown or lacks what it needs of the data, an image cannot be
@@ -109,8 +111,11 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
     scores = _collect(records, starts, len(source), built, asked)
     if samples is not None:
         settings["top1_accuracy"] = float((scores.predicted == samples.labels).mean())
-        games = {label: one for label, one in asked.items() if isinstance(one, PointingGame)}
-        scores.centre = {label: one.centre(samples, raw.shape[1:3]) for label, one in games.items()}
+        for place, (label, one) in enumerate(asked.items()):
+            if isinstance(one, PointingGame):  # a mean of classes, which a chunk does not know
+                by_class = [hits_by_class(hits, samples.labels) for hits in scores.values[:, place]]
+                scores.values[:, place] = by_class
+                scores.centre[label] = hits_by_class(one.centre(samples, raw.shape[1:3]), samples.labels)
     return summarise(scores, settings, seed=seed)
 
 

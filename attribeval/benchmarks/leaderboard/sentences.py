@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attribeval.benchmarks.leaderboard.first import behind_in
 from attribeval.results.comparisons import holm, letters
 from attribeval.results.numbers import number, rank_text, share
 from attribeval.results.over_images import FEW, sign_flip_test
@@ -53,19 +54,30 @@ def _outcome(result: Result, methods: pd.DataFrame) -> list[str]:
 
 
 def _on_average(result: Result) -> list[str]:
-    """Who ranks first over all families of benchmarks, and what that is worth."""
+    """Who ranks first over all families of benchmarks, whether it is told from the others, and what that is worth."""
     ranks = [row for row in result.settings["average_ranks"] if row["family"] == "all" and row["value"] is not None]
     ranks = [row for row in ranks if row["kind"] == "method"]
     if not ranks or result.table["benchmark"].nunique() < 2:
         return []
     best = ranks[0]
     first = [row["method"] for row in ranks if np.isclose(row["value"], best["value"], rtol=1e-9)]
+    others = [row["method"] for row in ranks if row["method"] not in first]
+    behind = behind_in(result, first[0]) if len(first) == 1 else []
+    alike = [name for name in others if name not in behind]
+    if len(first) > 1:
+        verb, told = "rank equally, first", ""
+    elif others and not alike:
+        verb, told = "ranks first", ", told from every other method by ranks image by image"
+    elif others:
+        verb, told = "has the best mean rank", f", but cannot be told from {_names(alike)} by ranks image by image"
+    else:
+        verb, told = "is alone", ""
     return [
         f"On average over {_count(len(set(result.settings['families'].values())), 'family', 'families')} of "
-        f"benchmarks {_names(first)} {'ranks' if len(first) == 1 else 'rank equally,'} first (mean rank "
-        f"{rank_text(best['value'])}, 95 % interval {rank_text(best['low'])} to {rank_text(best['high'])}).",
+        f"benchmarks {_names(first)} {verb} (mean rank {rank_text(best['value'])}, 95 % interval "
+        f"{rank_text(best['low'])} to {rank_text(best['high'])}){told}.",
         "A mean rank is a summary of opinions: which questions were asked decides it, and so does which methods took "
-        "part; it is not tested whether the first can be told from the next.",
+        "part.",
     ]
 
 

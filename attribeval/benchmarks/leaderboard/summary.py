@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.benchmarks.leaderboard.agreement import kendall_tau
+from attribeval.benchmarks.leaderboard.first import ranks as ranks_of
 from attribeval.benchmarks.leaderboard.scores import Scores
 from attribeval.benchmarks.leaderboard.sentences import CENTRE, sentences
 from attribeval.methods.given import kind_of
@@ -46,7 +47,7 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     low, high = np.array([[mean_interval(of_cell) for of_cell in row] for row in scores.values]).transpose(2, 0, 1)
     signs = np.where(_judged_enough(scores.values), scores.signs, np.nan)  # what is judged on few images has no rank
     oriented = value * signs
-    ranks = _ranks(oriented)
+    ranks = ranks_of(oriented)
     rows: list[dict[str, Any]] = []
     for j in range(b):
         rows += _rows_of_benchmark(scores, j, value[:, j], low[:, j], high[:, j], ranks[:, j])
@@ -58,7 +59,7 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     of_methods = [i for i, one in enumerate(scores.methods.values()) if one.card.family != "control"]
     tau = kendall_tau(oriented[None, of_methods])[0]
     tau_low, tau_high = _interval(kendall_tau((drawn * signs)[:, of_methods]), n)
-    resampled_ranks = _ranks(drawn * signs)
+    resampled_ranks = ranks_of(drawn * signs)
     settings = settings | {
         "families": {label: one.card.family for label, one in scores.benchmarks.items()},
         "better": {label: one.card.better for label, one in scores.benchmarks.items()},
@@ -208,17 +209,6 @@ def _average_ranks(scores: Scores, ranks: np.ndarray, resampled: np.ndarray, n: 
                 }
             )
     return records
-
-
-def _ranks(oriented: np.ndarray) -> np.ndarray:
-    """Ranks of methods, (…, M, B), by each benchmark: 1 for the largest, ties sharing their mean; NaN stays.
-
-    Means that differ by rounding alone, as those of the same scores in another order of images, are ties.
-    """
-    from scipy.stats import rankdata
-
-    sizes = np.where(np.isfinite(oriented), np.abs(oriented), 0.0).max(-2, keepdims=True)
-    return rankdata(-np.round(oriented / np.where(sizes > 0, sizes, 1.0), 12), axis=-2, nan_policy="omit")
 
 
 def _interval(estimates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -139,8 +139,14 @@ def _of_single_layers(table: pd.DataFrame, arrays: Arrays, metric: str) -> list[
     if means.empty or rows["step"].nunique() < 2:
         return []
     title = SIMILARITIES[metric].title
-    if len(means) == 1:
-        return [f"To one random layer at a time: {means.index[0]} {number(means.iloc[0])} on average ({title})."]
+    if len(means) == 1 or rows["images"].max() < 2:
+        untested = "; not tested, with fewer than 2 images" if len(means) > 1 else ""
+        named = _listed([f"{name} {number(mean)}" for name, mean in means.items()])
+        return [f"To one random layer at a time: {named} on average ({title}{untested})."]
+    if np.isclose(means.iloc[0], means.iloc[-1], rtol=1e-9, atol=1e-12):
+        return [
+            f"To one random layer at a time, all methods react alike ({number(means.iloc[0])} on average; {title})."
+        ]
     of_images = {name: _mean_of_steps(arrays[f"{name}|independent|{metric}"]) for name in means.index}
     most, least = means.index[0], means.index[-1]
     pairs = list(combinations(means.index, 2))

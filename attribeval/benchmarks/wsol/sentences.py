@@ -99,8 +99,10 @@ def _items(settings: Mapping[str, Any]) -> str:
 
 
 def _best(methods: Sequence[Any], metric: Metric, arrays: Mapping[str, np.ndarray], items: str) -> list[str]:
-    """The best method, those that share its value, and those that cannot be told from it."""
+    """The best method, those that share its value, and those that cannot be told from it; of one image nothing."""
     best = methods[0]
+    if max(row.images for row in methods) < 2:
+        return [f"One {items[:-1]} shows no difference between methods: none is called best, and nothing is tested."]
     ties = [row.method for row in methods if np.isclose(row.value, best.value, rtol=1e-9, atol=0)]
     who = _listed(ties)
     if metric.name == "MaxBoxAcc":

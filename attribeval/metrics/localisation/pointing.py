@@ -40,15 +40,21 @@ def hits_by_class(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     of its class). With as many images in every class that is the hit itself, but for how its class differs from M.
 
     Args:
-        hits: (N,) 0..1.
+        hits: (N,) 0..1; NaN: an image without a score, which stays so and does not count.
         labels: Class of each image, ints (N,).
 
     Returns:
-        float64 (N,), whose mean is the mean over classes.
+        float64 (N,), whose mean, over the images with a score, is the mean over classes.
     """
-    _, of_image, images = np.unique(labels, return_inverse=True, return_counts=True)
-    shares = np.bincount(of_image, hits) / images
-    return shares.mean() + len(hits) / len(images) * (hits - shares[of_image]) / images[of_image]
+    known = ~np.isnan(np.asarray(hits, np.float64))
+    found = np.full(len(known), np.nan)
+    if not known.any():
+        return found
+    mine = np.asarray(hits, np.float64)[known]
+    _, of_image, images = np.unique(np.asarray(labels)[known], return_inverse=True, return_counts=True)
+    shares = np.bincount(of_image, mine) / images
+    found[known] = shares.mean() + len(mine) / len(images) * (mine - shares[of_image]) / images[of_image]
+    return found
 
 
 def check_tolerance(tolerance: float) -> None:

@@ -12,7 +12,7 @@ from attribeval.common.options import check_positive
 from attribeval.datasets.samples import Samples
 from attribeval.metrics.card import Card
 from attribeval.metrics.localisation.pointing import TOLERANCE, pointing_hit
-from attribeval.metrics.localisation.truth import Regions, per_region
+from attribeval.metrics.localisation.truth import Regions, Truth, per_region
 
 
 def pointing_game(maps: np.ndarray, regions: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
@@ -36,12 +36,15 @@ def pointing_game(maps: np.ndarray, regions: np.ndarray, tolerance: float = TOLE
 
 @dataclass(frozen=True)
 class PointingGame(Regions):
-    """The pointing game on the leaderboard, mean of images (the published number is the mean of classes).
+    """The pointing game on the leaderboard: the mean over the classes of the data, as it is published, of their hits.
 
     Attributes:
+        truth: "either": masks where the data have them, which say best where the object is, else its boxes. "boxes" or
+            "masks" ask for one of the two.
         tolerance: In pixels of the map.
     """
 
+    truth: Truth = "either"
     tolerance: float = TOLERANCE
 
     card: ClassVar[Card] = Card(
@@ -53,7 +56,7 @@ class PointingGame(Regions):
         paper="Zhang et al. 2018, sec. 4.2",
         maths=r"1\left[\min_{v \in B} \Vert \hat u - v \Vert_2 \leq t\right], \qquad \hat u = \arg\max_u M(u)",
         misleads="The centre of a photograph often hits; and a model may rightly look at something else.",
-        needs=("boxes",),
+        needs=("boxes", "masks"),
     )
 
     def __post_init__(self):

@@ -9,7 +9,7 @@ import numpy as np
 
 from attribeval.metrics.card import Card
 from attribeval.metrics.localisation.energy import relevance_rank
-from attribeval.metrics.localisation.truth import Regions, per_region
+from attribeval.metrics.localisation.truth import Regions, Truth, per_region
 
 
 def relevance_rank_accuracy(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
@@ -33,7 +33,14 @@ def relevance_rank_accuracy(maps: np.ndarray, regions: np.ndarray) -> np.ndarray
 
 @dataclass(frozen=True)
 class RelevanceRank(Regions):
-    """Relevance rank accuracy on the leaderboard."""
+    """Relevance rank accuracy on the leaderboard.
+
+    Attributes:
+        truth: "either": masks where the data have them, which say best where the object is, else its boxes. "boxes" or
+            "masks" ask for one of the two.
+    """
+
+    truth: Truth = "either"
 
     card: ClassVar[Card] = Card(
         name="relevance_rank",
@@ -46,8 +53,8 @@ class RelevanceRank(Regions):
             r"\frac{|T_K \cap B|}{K}, \qquad K = |B|, \quad T_K: \mathrm{the\ } K "
             r"\mathrm{\ pixels\ with\ the\ highest\ } M"
         ),
-        misleads="A large object is hit by chance, and its whole box counts as object, corners and all.",
-        needs=("boxes",),
+        misleads="A large object is hit by chance; without masks its whole box counts as object, corners and all.",
+        needs=("boxes", "masks"),
     )
 
     def measure(self, heat: np.ndarray, region: np.ndarray) -> float:

@@ -58,28 +58,31 @@ def per_region(maps: np.ndarray, regions: np.ndarray, score: Callable[[np.ndarra
     return per_image(maps, [region if region.any() else None for region in regions], score)
 
 
+Truth = Literal["boxes", "masks", "either"]
+
+
 @dataclass(frozen=True)
 class Regions:
     """The option that scores of pixels have in common.
 
     Attributes:
         truth: "boxes": the object's pixels are those in any of its boxes. "masks": those of its mask; pixels that the
-            mask says are not to be scored count as background.
+            mask says are not to be scored count as background. "either": masks where the data have them, else boxes.
     """
 
-    truth: Literal["boxes", "masks"] = "boxes"
+    truth: Truth = "boxes"
 
     def __post_init__(self):
-        check_choice("truth", self.truth, ("boxes", "masks"))
+        check_choice("truth", self.truth, ("boxes", "masks", "either"))
 
     def prepare(self, subject: Subject) -> np.ndarray:
         """The object's pixels in each image, bool (N, H, W), the same array for all who ask."""
         samples, size = known(subject), subject.images.shape[1:3]
-        return subject.share(("regions", self.truth), lambda: self.regions(samples, size))
+        return subject.share(("regions", self._read(samples)), lambda: self.regions(samples, size))
 
     def regions(self, samples: Samples, size: tuple[int, int]) -> np.ndarray:
         """The same of images (height, width) pixels large, bool (N, H, W)."""
-        if self.truth == "boxes":
+        if self._read(samples) == "boxes":
             return np.stack([fill_boxes(boxes, size) for boxes in samples.boxes_at(size)])
         return np.stack([samples.mask_at(item, size) == 1 for item in range(len(samples))])
 
@@ -90,6 +93,10 @@ class Regions:
     def measure(self, heat: np.ndarray, region: np.ndarray) -> float:
         """The function's number for one map (H, W) and its object's pixels."""
         raise NotImplementedError
+
+    def _read(self, samples: Samples) -> str:
+        """Which of the two it is."""
+        return self.truth if self.truth != "either" else "boxes" if samples.masks is None else "masks"
 
 
 def known(subject: Subject) -> Samples:

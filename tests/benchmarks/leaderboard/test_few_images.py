@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.leaderboard import made_up
 
+from attribeval.benchmarks.leaderboard.first import behind_the_first
 from attribeval.benchmarks.leaderboard.summary import average_ranks, summarise
 from attribeval.benchmarks.leaderboard.view.by_benchmark import plot_benchmark
 from attribeval.datasets import Samples
@@ -23,6 +24,64 @@ def test_one_image_gives_no_verdict():
         assert claim not in said
     assert average_ranks(result)[["low", "high"]].isna().all(axis=None)
     assert np.isnan(result.arrays["tau_low"]).all() and np.isnan(result.arrays["maps_high"]).all()
+
+
+def _on_average(values):
+    return next(
+        line for line in summarise(made_up(values), {"images": values.shape[2]}).summary if "On average" in line
+    )
+
+
+def test_who_ranks_first_is_told_from_the_others_or_not():
+    """m0 is better on every image by both benchmarks: first; another is ahead as often, or images are few: not told."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(5, 2, 30))
+    values[0] += 9
+    line = _on_average(values)
+    assert "benchmarks m0 ranks first (mean rank 1.0" in line and "told from every other method" in line
+    values[1] = values[0] + 1e-3 * rng.normal(size=(2, 30)) - 1e-4  # behind on average, as often ahead
+    line = _on_average(values)
+    assert "m0 has the best mean rank" in line and "cannot be told from m1 by ranks" in line and "first" not in line
+    few = _on_average(values[[0, 2, 2, 3, 4]][:, :, :4])  # 4 images: the smallest p of a pair is 1/8
+    assert "cannot be told from m1, m2" in few and "ranks first" not in few
+
+
+def test_pairs_behind_the_first_by_hand():
+    """Two families, of which one has two benchmarks; ranks image by image, tested and corrected as written here."""
+    rng = np.random.default_rng(2)
+    scores = rng.normal(size=(4, 3, 25)) + np.array([1.0, 0.9, -0.6, -2.0])[:, None, None]
+    scores[2, 1, ::3] = np.nan
+    names, families = ["a", "b", "c", "d"], {"x": [0, 1], "y": [2]}
+    p_values, gaps = [], []
+    for i in range(4):
+        for j in range(i + 1, 4):
+            gap = []
+            for n in range(25):
+                of = []
+                for places in families.values():
+                    some = []
+                    for b in places:
+                        known = [m for m in range(4) if np.isfinite(scores[m, b, n])]
+                        if i in known and j in known:
+                            rank = {m: 1 + sum(scores[o, b, n] > scores[m, b, n] for o in known) for m in known}
+                            some.append(rank[i] - rank[j])
+                    of += [np.mean(some)] if some else []
+                gap.append(np.mean(of))
+            gaps.append(np.mean(gap))
+            p_values.append(sign_flip_test(gap, np.zeros(25)))
+    corrected = holm(np.array(p_values))
+    expected = [name for name, p, gap in zip("bcd", corrected, gaps, strict=False) if p < 0.05 and gap < 0]
+    assert expected and len(expected) < 3
+    assert behind_the_first("a", names, scores, families) == expected
+
+
+def test_first_is_said_of_methods_that_do_not_differ_in_at_most_5_percent():
+    rng, runs = np.random.default_rng(4), 100
+    for images in (6, 15):
+        drawn = (rng.normal(size=(6, 3, images)) + rng.normal(size=(1, 1, images)) for _ in range(runs))
+        families = {"x": [0, 1], "y": [2]}
+        behind = [behind_the_first("0", list("012345"), one, families) for one in drawn]
+        assert sum(len(one) > 0 for one in behind) <= 0.05 * runs + 2 * np.sqrt(0.05 * 0.95 * runs)
 
 
 def test_means_that_differ_by_rounding_are_ties():

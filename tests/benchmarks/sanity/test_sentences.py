@@ -35,7 +35,12 @@ def test_one_image_gives_no_verdict():
     assert "not tested against noise, with fewer than 2 images" in text and "1 image is few" in text
     for claim in ("still more alike", "less alike", "Nearer to Sobel", "not told from"):
         assert claim not in text
-    assert "reacts most" in text and "not tested, with fewer than 2 images" in text
+    assert (
+        "To one random layer at a time: unlike −0.900 and alike 0.900 on average" in text and "reacts most" not in text
+    )
+    assert "not tested, with fewer than 2 images)" in text
+    same = " ".join(result({"one": np.full((3, 5), 0.4), "other": np.full((3, 5), 0.4)}, 5).summary)
+    assert "all methods react alike" in same and "reacts most" not in same
     assert found.table["low"].isna().all()
     assert set(wide_table(found)["halved at"]) == {""}
 

@@ -352,6 +352,11 @@ def test_one_image_shows_nothing():
     row = result.table.iloc[0]
     assert (row["low"], row["high"]) == pytest.approx(wilson_interval(1, 1)) and row["low"] < 0.25
     assert compare(result)["p"].isna().all()
+    maps = {"in": peaks(np.ones(1)), "out": peaks(np.zeros(1))}
+    for metric in ("MaxBoxAcc", "EnergyInBox"):
+        said = evaluate(maps, boxes=boxes_of(1), metrics=[metric]).summary
+        assert said[0] == "One image shows no difference between methods: none is called best, and nothing is tested."
+        assert not any(word in line for line in said[1:] for word in (" best by", "localises best", "better", "worse"))
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
