@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attribeval.concepts.activations import LOGITS, activations_and_gradients, directional_derivatives
 from attribeval.concepts.cav import train_cav
+from attribeval.concepts.chance import p_of_scores
 from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier
 
@@ -29,7 +28,8 @@ class LayerScores:
             logit rises. 1/2 where the vector neither helps nor hurts any input (all derivatives 0).
         chance: The same for vectors between two sets of random examples, float64 (R,).
         accuracies: Of the concept's classifiers, (R,).
-        p: See `p_of_scores`: too small, the more so the more random sets there are.
+        p: See `p_of_scores`: too small where all scores share the concept's examples, the more so the more random sets
+            there are.
         significant: Whether p is below the level.
     """
 
@@ -87,7 +87,7 @@ def tcav(
     classifier: Classifier | Any,
     images: np.ndarray,
     targets: int | np.ndarray,
-    concept: np.ndarray,
+    concept: np.ndarray | Sequence[np.ndarray],
     random_sets: Sequence[np.ndarray],
     *,
     layers: Sequence[str] | None = None,
@@ -99,13 +99,15 @@ def tcav(
     """Test a concept against random examples in several layers.
 
     Set i gives a vector from its examples to the concept's, and, for comparison, one from those of set i + 1 (the last:
-    set 0) to its own. Of a concept that the model does not use, both kinds of vector score alike.
+    set 0) to its own. Of a concept that the model does not use, both kinds of vector score alike. The test of that
+    holds its level where each random set meets examples of the concept of its own.
 
     Args:
         classifier: A `Classifier`, or an `Attributer`, whose classifier is taken.
         images: Inputs of the class, raw (N, H, W, C).
         targets: The class; or (N,), the class of each input, if they are of several.
-        concept: Examples of the concept, raw (n, H, W, C).
+        concept: Examples of the concept, raw (n, H, W, C), which all random sets meet, as in the article; or as many
+            sets of them, with no example in common, as there are random sets.
         random_sets: At least two sets of other examples, each about as many as the concept's.
         layers: Names of layers with spatial outputs, and "logits"; None: the target layer and "logits".
         alpha: As in `train_cav`.
@@ -117,8 +119,8 @@ def tcav(
         `Tcav`, with `.score`, `.chance` and `.table`.
 
     Raises:
-        AttribevalError: If there are fewer than two random sets, no image, or as `train_cav` and
-            `activations_and_gradients`.
+        AttribevalError: If there are fewer than two random sets, other than as many of the concept, no image, or as
+            `train_cav` and `activations_and_gradients`.
     """
     vectors = concept_vectors(classifier, concept, random_sets, layers=layers, alpha=alpha, pool=pool, seed=seed)
     return score_concept(classifier, images, targets, vectors, level=level, pool=pool)
@@ -143,7 +145,7 @@ class ConceptVectors:
 
 def concept_vectors(
     classifier: Classifier | Any,
-    concept: np.ndarray,
+    concept: np.ndarray | Sequence[np.ndarray],
     random_sets: Sequence[np.ndarray],
     *,
     layers: Sequence[str] | None = None,
@@ -157,13 +159,25 @@ def concept_vectors(
         raise AttribevalError(
             f"Expected at least two sets of random examples, for a test against chance. Received: {len(random_sets)}."
         )
+    own = list(concept) if np.ndim(concept[0]) == 4 else [concept]
+    if len(own) not in (1, len(random_sets)):
+        raise AttribevalError(
+            f"Expected a set of the concept's examples for each of {len(random_sets)} random sets, or one for all. "
+            f"Received: {len(own)}."
+        )
     layers = layers or [name for name in (classifier.target_layer, LOGITS) if name is not None]
     found = []
     for layer in layers:
-        positive, *randoms = (
-            activations_and_gradients(classifier, examples, 0, layer, pool)[0] for examples in (concept, *random_sets)
+        positives, randoms = (
+            [activations_and_gradients(classifier, examples, 0, layer, pool)[0] for examples in sets]
+            for sets in (own, random_sets)
         )
-        vectors, accuracies = vectors_against(positive, randoms, alpha=alpha, seed=seed)
+        if len(own) == 1:
+            vectors, accuracies = vectors_against(positives[0], randoms, alpha=alpha, seed=seed)
+        else:
+            pairs = enumerate(zip(positives, randoms, strict=True))
+            each = [vectors_against(mine, [other], alpha=alpha, seed=seed + i) for i, (mine, other) in pairs]
+            vectors, accuracies = (np.concatenate(parts) for parts in zip(*each, strict=True))
         found.append(ConceptVectors(layer, vectors, vectors_among(randoms, alpha=alpha, seed=seed), accuracies))
     return found
 
@@ -226,25 +240,3 @@ def tcav_score(gradients: np.ndarray, vector: np.ndarray) -> float:
     """
     along = directional_derivatives(gradients, vector)
     return float(((along > 0) + 0.5 * (along == 0)).mean())
-
-
-def p_of_scores(scores: np.ndarray, chance: np.ndarray) -> float:
-    """Two-sided p of Welch's t-test that a concept's scores and those of random vectors have one mean.
-
-    The article's test. It takes the scores for independent, but all of them share the concept's own examples: more
-    random sets make p smaller without making the concept better known (`docs/statistics.md` has how often).
-
-    Args:
-        scores, chance: As in `LayerScores`.
-
-    Returns:
-        0 to 1. Where neither has any spread, 1 if they are the same number, else that of the permutation test.
-    """
-    from scipy import stats
-
-    if np.ptp(scores) == 0 and np.ptp(chance) == 0:
-        # No spread, no t. If the two differ, the permutation test says how often chance alone would part them so.
-        return 1.0 if scores[0] == chance[0] else min(1.0, 2 / comb(len(scores) + len(chance), len(scores)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # one of the two has next to no spread: no fault here
-        return float(stats.ttest_ind(scores, chance, equal_var=False).pvalue)

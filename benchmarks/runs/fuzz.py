@@ -9,6 +9,8 @@ runs again in the folder; or, for the files of a saved result, `attribeval repor
 * refused: an `AttribevalError` (one line on the command line) names the file;
 * no change: what the file holds reads the same, as where a space is added to JSON.
 
+Maps that the leaderboard keeps are read only where scores are missing: of these files the scores are taken away, too.
+
 Everything else is listed: silent (another result), unnoticed (the same result, and no word of the file), raw (another
 exception). Files without bytes, as locks, are not damaged. The studies run on tiny nets, in one process each. Linux
 only.
@@ -38,10 +40,13 @@ def damages(data: bytes, rng: random.Random) -> dict[str, bytes]:
     return {"flipped": bytes(flipped), "cut": data[: len(data) // 2], "emptied": b""}
 
 
-def again(study: str, folder: Path, expected: str) -> tuple[str, str]:
+def again(study: str, folder: Path, place: Path, expected: str) -> tuple[str, str]:
     """Run the study in a folder with a damaged file; what came of it, and what was said."""
     from attribeval.errors import AttribevalError
 
+    if study == "compare" and place.is_relative_to(folder / "maps"):
+        for records in folder.glob("*/images-*"):
+            shutil.rmtree(records)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -91,9 +96,10 @@ def fuzz(study: str, rng: random.Random) -> bool:
             place = file if saved else folder / file.relative_to(whole)
             for how, damaged in damages(data, rng).items():
                 place.write_bytes(damaged)
-                came, said = (
-                    read(result_folder, Path(temporary) / "page.html") if saved else again(study, folder, expected)
-                )
+                if saved:
+                    came, said = read(result_folder, Path(temporary) / "page.html")
+                else:
+                    came, said = again(study, folder, place, expected)
                 if came == "unnoticed" and (same(place, damaged, data) or (not saved and place.read_bytes() == data)):
                     came = "no change"
                 counts[came] += 1

@@ -68,8 +68,8 @@ def wsol(run_dir: Path, methods: Any = ("gradient", "gradcam"), **options: Any) 
 def compare(run_dir: Path, methods: Any = ("gradient", "gradcam"), **options: Any) -> Any:
     from attribeval import Attributer, Evaluator
 
-    options = {"benchmarks": ["deletion", "energy_in_box", "sparseness"], "chunk": 10} | options
-    evaluator = Evaluator(Attributer(net()), samples(40))
+    options = {"benchmarks": ["deletion", "energy_in_box", "sparseness"], "chunk": 4} | options
+    evaluator = Evaluator(Attributer(net()), samples(10))
     return evaluator.compare(methods, run_dir=run_dir, progress=False, **options)
 
 
@@ -103,7 +103,7 @@ def roar(run_dir: Path, methods: Any = ("GRAD", "random"), **options: Any) -> An
 
     data = TrainTest(Samples(*pictures(60, 1), name="bars"), Samples(*pictures(30, 2), name="bars"))
     recipe = Recipe(epochs=2, batch_size=16, learning_rate=0.05)
-    options = {"fractions": [0.5], "modes": ["remove"], "repeats": 1, "recipe": recipe} | options
+    options = {"fractions": [0.5], "modes": ["remove"], "repeats": 1, "recipe": recipe, "checkpoint": net()} | options
     return Evaluator.roar(untrained, data, methods, run_dir=run_dir, progress=False, strategy=_here(), **options)
 
 

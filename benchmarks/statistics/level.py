@@ -7,7 +7,7 @@ at 5 %: scores that are normal, skewed or thirds, hits, and hits of the best of 
 on the same images. Beside the test of the package stands the bootstrap (1000 samples, the difference in units of its
 standard error) for comparison. `coverage`: an interval should hold the truth in 95 %. `studies`: how often a whole run
 of ten methods that do not differ claims anything. `repeats`: ROAR's test, over trainings. `concepts`: TCAV's, of a
-concept that is one more set of random examples.
+concept that is more random examples, one set of them or one for each random set, and of one that is a concept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import numpy as np
 from scipy import stats
 
 from attribeval.concepts.cav import train_cav
-from attribeval.concepts.tcav import p_of_scores, tcav_score
+from attribeval.concepts.chance import p_of_scores
+from attribeval.concepts.tcav import tcav_score
 from attribeval.results.comparisons import groups, holm, paired_test
 from attribeval.results.over_images import mean_interval, not_told_from, sign_flip_test
 from attribeval.results.statistics import bootstrap_interval
@@ -151,23 +152,31 @@ def repeats(runs, seed):
 
 
 def concepts(runs, seed, examples=50, features=20, inputs=40):
-    """Random activations and gradients: nothing is a concept."""
+    """Random activations and gradients: nothing is a concept; one that is, by a shift of half a standard deviation."""
     few = runs // 4
-    print("| random sets | p <= .01 |\n| ---: | ---: |")
+    print(
+        "| random sets | p <= .01, one set of the concept | a set for each | of a concept: one set | a set for each |"
+    )
+    print("|" + " ---: |" * 5)
     for sets in SETS:
-        found = 0
+        found = np.zeros((2, 2))
         for run in range(few):
             rng = np.random.default_rng([seed, sets, run])
-            concept, *randoms = rng.normal(size=(sets + 1, examples, features))
-            gradients = rng.normal(size=(inputs, features)) + rng.normal(size=features)
-            scores = [tcav_score(gradients, train_cav(concept, one, seed=i).vector) for i, one in enumerate(randoms)]
-            chance = [
-                tcav_score(gradients, train_cav(one, randoms[(i + 1) % sets], seed=i).vector)
-                for i, one in enumerate(randoms)
-            ]
-            found += p_of_scores(np.array(scores), np.array(chance)) <= 0.01
-        print(f"| {sets} | {found / few:.1%} |", flush=True)
+            way = rng.normal(size=features)
+            randoms, of_concept = rng.normal(size=(2, sets, examples, features))
+            gradients = rng.normal(size=(inputs, features)) + way
+            chance = _tcav_scores(gradients, randoms, np.roll(randoms, -1, 0))
+            for i, shift in enumerate((0.0, 0.5 / np.linalg.norm(way))):
+                own = of_concept + shift * way
+                for j, meet in enumerate((np.repeat(own[:1], sets, 0), own)):
+                    found[i, j] += p_of_scores(_tcav_scores(gradients, meet, randoms), chance) <= 0.01
+        print(f"| {sets} | " + " | ".join(f"{share:.1%}" for share in (found / few).ravel()) + " |", flush=True)
     print(f"\n{few} runs each.\n")
+
+
+def _tcav_scores(gradients, concepts, others):
+    pairs = enumerate(zip(concepts, others, strict=True))
+    return np.array([tcav_score(gradients, train_cav(*pair, seed=i).vector) for i, pair in pairs])
 
 
 if __name__ == "__main__":

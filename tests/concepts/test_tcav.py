@@ -8,7 +8,8 @@ import pytest
 from attribeval.attributer import Attributer
 from attribeval.concepts.activations import LOGITS, activations_and_gradients, directional_derivatives
 from attribeval.concepts.cav import train_cav
-from attribeval.concepts.tcav import tcav, tcav_score
+from attribeval.concepts.chance import p_of_scores
+from attribeval.concepts.tcav import concept_vectors, tcav, tcav_score
 from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier
 
@@ -64,6 +65,40 @@ def test_scores_and_tests_of_the_known_concept(red_model):
     assert list(speaks_for.table["layer"]) == ["colours"] and bool(speaks_for.table["significant"][0])
     each = tcav(red_model, images, np.repeat([0, 1], 20), _red(60), randoms, layers=["colours"], pool=True)
     assert each.layers[0].scores.mean() == 0.5  # half of the inputs are of the class that red speaks against
+
+
+def test_each_random_set_may_meet_examples_of_its_own(red_model):
+    """Vectors are those of each pair by itself, so that no score shares an example with another; one set is for all."""
+    randoms, sets = [_noise(30, 10 + i) for i in range(3)], [_red(30, 40 + i) for i in range(3)]
+    (of_all,) = concept_vectors(red_model, sets, randoms, layers=["colours"], pool=True, seed=5)
+    for i, (mine, other) in enumerate(zip(sets, randoms, strict=True)):
+        a, b = (activations_and_gradients(red_model, part, 0, "colours", pool=True)[0] for part in (mine, other))
+        cav = train_cav(a, b, seed=5 + i)
+        np.testing.assert_array_equal(of_all.concept[i], cav.vector)
+        assert of_all.accuracies[i] == cav.accuracy
+    (one,), (same,) = (
+        concept_vectors(red_model, given, randoms, layers=["colours"], pool=True) for given in (sets[0], [sets[0]] * 3)
+    )
+    np.testing.assert_array_equal(one.concept, same.concept)
+    np.testing.assert_array_equal(one.random, same.random)
+    with pytest.raises(AttribevalError, match=r"each of 3 random sets, or one for all\. Received: 2"):
+        concept_vectors(red_model, sets[:2], randoms, layers=["colours"])
+
+
+def test_the_test_holds_its_level_with_examples_of_their_own():
+    """A concept that is none, more random examples for each random set: p <= .05 in at most 5 %."""
+    runs, sets, found = 30, 6, 0
+    for run in range(runs):
+        rng = np.random.default_rng([sets, run])
+        own, randoms = rng.normal(size=(2, sets, 30, 8))
+        gradients = rng.normal(size=(30, 8)) + rng.normal(size=8)
+
+        def scores(concepts, others, gradients=gradients):
+            pairs = zip(concepts, others, strict=True)
+            return np.array([tcav_score(gradients, train_cav(*pair, seed=0).vector) for pair in pairs])
+
+        found += p_of_scores(scores(own, randoms), scores(randoms, np.roll(randoms, -1, 0))) <= 0.05
+    assert found <= 0.05 * runs + 2 * np.sqrt(0.05 * 0.95 * runs)
 
 
 def test_gradients_against_finite_differences(small_model, images):
