@@ -167,7 +167,7 @@ def benchmark_page(cls: type, picture: pictures.Picture | None = None) -> str:
         ["Family", card.family],
         ["Better", card.better],
         ["Cost", f"{cell(card.passes)} (model passes per image: shared by all methods + for each method)"],
-        ["Needs", cell(", ".join(card.needs) or "images and a model")],
+        ["Needs", cell(card.needed or "images and a model")],
         ["Reference", cell(card.paper)],
     ]
     text = [

@@ -26,8 +26,8 @@ class Card:
         maths: The number of one image at the default options, in LaTeX, a line or two; symbols as in the docstring, or
             as the page of benchmarks has them.
         misleads: One sentence: when the number says something else than its name.
-        needs: Beyond images and a model: "boxes", "masks", "explain" (maps of other images), "classifier" (the weights
-            themselves), "fine-tuned" (a second model).
+        needs: Beyond images and a model: "boxes", "masks" (of both either will do), "explain" (maps of other images),
+            "classifier" (the weights themselves), "fine-tuned" (a second model).
     """
 
     name: str
@@ -39,6 +39,11 @@ class Card:
     maths: str
     misleads: str
     needs: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> str:
+        """`needs` in words; "" if there are none."""
+        return ", ".join(self.needs).replace("boxes, masks", "boxes or masks")
 
 
 class Benchmark(Protocol):

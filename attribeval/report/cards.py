@@ -15,7 +15,7 @@ def cards_text(cards: list[Card], width: int = 120) -> str:
     for family in dict.fromkeys(card.family for card in cards):
         lines.append(f"{family}")
         for card in (card for card in cards if card.family == family):
-            needs = f", needs {', '.join(card.needs)}" if card.needs else ""
+            needs = f", needs {card.needed}" if card.needs else ""
             lines.append(f"  {card.name} ({card.better} is better, {card.passes} passes{needs}; {card.paper})")
             lines += textwrap.wrap(card.summary, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
             misleads = f"Misleads: {card.misleads}"
