@@ -50,7 +50,7 @@ class PointingGame(Regions):
     card: ClassVar[Card] = Card(
         name="pointing_game",
         family="localisation",
-        summary="share of images whose strongest pixel is on the object or 15 pixels beside it, 0 to 1",
+        summary="share of images, mean of classes, whose strongest pixel is on the object or 15 pixels beside it",
         better="high",
         passes="0 + 0",
         paper="Zhang et al. 2018, sec. 4.2",
