@@ -66,6 +66,7 @@ class Gathering:
 
     def __init__(self, plan: Plan, options: BamOptions):
         self.plan, self.options, self.test = plan, options, plan.data.test
+        sets = training_sets(plan.data, plan.ks, options.feature, options.order)  # checks both
         self.items = np.arange(min(options.images, len(self.test)))
         self.again = self.items[: options.robust_images]
         where = (options.feature, options.order, options.series_scenes)
@@ -77,7 +78,6 @@ class Gathering:
         self._store = Store(options.run_dir, "bam")
         self._content = self.test.fingerprint()
         self.lost: dict[str, str] = {}
-        sets = training_sets(plan.data, plan.ks, options.feature, options.order)
         self.models: dict[str, Trained] = train_models(
             sets, plan.net, self._store, strategy=options.strategy, seed=options.seed, progress=options.progress,
             failed=None if options.strict else self.lost,
