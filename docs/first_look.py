@@ -15,7 +15,7 @@ from PIL import Image
 
 from attribeval import Attributer, Evaluator, datasets
 from attribeval.plots.heat import drawn_heat
-from attribeval.plots.style import draw_heat, draw_photograph, to_photographs
+from attribeval.plots.panels import draw_heat, draw_photograph, to_photographs
 
 FILE = Path(__file__).resolve().parent / "_static" / "first_look.webp"
 METHODS = {"gradcam": "Grad-CAM", "lrp": "LRP", "guided_backprop": "Guided backprop", "sobel": "Edges (no model)"}

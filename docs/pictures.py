@@ -94,7 +94,7 @@ def _caption(name: str, text: str) -> str:
 def _draw(wanted: dict[str, tuple[str, Path]], originals: Path) -> None:
     from attribeval import Attributer, datasets
     from attribeval.plots.heat import drawn_heat, flat_name
-    from attribeval.plots.style import draw_heat, draw_photograph, to_photographs
+    from attribeval.plots.panels import draw_heat, draw_photograph, to_photographs
 
     images = datasets.digit_scenes(n_train=1, n_test=8).test.samples()[IMAGES].load()
     shades = to_photographs(images, len(images), images.shape[1:3])
