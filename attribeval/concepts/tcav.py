@@ -159,7 +159,7 @@ def concept_vectors(
         raise AttribevalError(
             f"Expected at least two sets of random examples, for a test against chance. Received: {len(random_sets)}."
         )
-    own = list(concept) if np.ndim(concept[0]) == 4 else [concept]
+    own: list[Any] = list(concept) if np.ndim(concept[0]) == 4 else [concept]
     if len(own) not in (1, len(random_sets)):
         raise AttribevalError(
             f"Expected a set of the concept's examples for each of {len(random_sets)} random sets, or one for all. "

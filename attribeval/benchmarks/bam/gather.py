@@ -74,7 +74,7 @@ class Gathering:
         self.having = np.flatnonzero(self.test.objects == options.feature)[: options.patch_images]
         if not self.having.size:
             raise AttribevalError("Expected test images with the common feature, for patches of IIR. Received none.")
-        self.inputs: np.ndarray | None = None
+        self.inputs: Any = None
         self._store = Store(options.run_dir, "bam")
         self._content = self.test.fingerprint()
         self.lost: dict[str, str] = {}

@@ -141,7 +141,8 @@ def _train_one(
 ) -> dict[str, Any]:
     """Give a model the weights that the store has, or train it; returns its record."""
     kept = f"models/{name}-{_key(model, view, net, recipe, seed)}"
-    weights = store.folder / f"{kept}.weights.h5"
+    folder: Any = store.folder  # a run of BAM always has one
+    weights = folder / f"{kept}.weights.h5"
     weights.parent.mkdir(exist_ok=True)
     # Workers of one training all have to train: only processes that train by themselves may wait for each other.
     shared = workers() > 1
