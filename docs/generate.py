@@ -39,6 +39,7 @@ FAMILIES = {
     "gradient": "Gradients",
     "cam": "Class activation maps",
     "propagation": "Propagation rules",
+    "attention": "Attention of transformers",
     "perturbation": "Perturbations",
     "region": "Regions",
     "model-agnostic": "Model-agnostic",
@@ -83,7 +84,7 @@ def method_page(cls: type, picture: pictures.Picture | None) -> str:
         [
             f"# {card.name}\n",
             _lead(card.summary),
-            "" if picture is None else _figure(picture, "methods", "maps"),
+            _maps(cls, picture),
             "```python",
             f'maps = attributer.explain(images, "{call}")',
             "```\n",
@@ -96,6 +97,12 @@ def method_page(cls: type, picture: pictures.Picture | None) -> str:
             options_table(cls),
         ]
     )
+
+
+def _maps(cls: type, picture: pictures.Picture | None) -> str:
+    if methods.needs_attention(cls):
+        return "No picture: the embedded net has no attention. [What these methods showed](../../transformers.md).\n"
+    return "" if picture is None else _figure(picture, "methods", "maps")
 
 
 def _formula(maths: str) -> str:
@@ -137,7 +144,8 @@ everything hidden, {math}`x_z` the image in which segments with {math}`z_s = 0` 
 {math}`k` of a layer's activations, {math}`Z` its number of places, {math}`\uparrow` the enlargement to the image's
 size, {math}`\odot` the product value by value. {math}`B` is the map of the method that a wrapper goes around. In
 propagation rules {math}`a_i` are a layer's inputs, {math}`w_{ij}` its weights, {math}`b_j` its biases, {math}`R` is
-relevance, and {math}`^+`, {math}`^-` stand for the positive and the negative part.
+relevance, and {math}`^+`, {math}`^-` stand for the positive and the negative part. {math}`A_l^h` are the weights of
+attention of head {math}`h` of {math}`H` in layer {math}`l` of {math}`L`, row by query; the score reads token {math}`c`.
 """
 
 

@@ -56,10 +56,11 @@ def make(folder: Path) -> dict[str, Picture]:
             plot.
 
     Returns:
-        A picture by the name of the method.
+        A picture by the name of the method, of those that can explain the net.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {name: QUICK.get(name, call(name, cls)) for name, cls in registry.METHODS.items()}
+    on_any_net = {name: cls for name, cls in registry.METHODS.items() if not registry.needs_attention(cls)}
+    wanted = {name: QUICK.get(name, call(name, cls)) for name, cls in on_any_net.items()}
     files = {name: folder / f"{_key(name, text)}.png" for name, text in wanted.items()}
     missing = [name for name, file in files.items() if not file.is_file()]
     if missing or not photographs(folder).is_file():

@@ -12,9 +12,11 @@ class Card:
 
     Attributes:
         name: The name that users type.
-        family: "gradient", "cam", "propagation", "perturbation", "model-agnostic", "region" or "control".
+        family: "gradient", "cam", "propagation", "attention", "perturbation", "model-agnostic", "region", "control" or
+            "wrapper".
         summary: One line: what a value of the map means.
-        needs: What the model must offer ("gradients", "a spatial layer", "nothing").
+        needs: What the model must offer ("gradients", "a spatial layer", "a transformer's
+            attention", "nothing").
         passes: Model evaluations per image at the default options, as "forward + backward" ("1 + 1").
         paper: Author, year, section or equation.
         maths: What the map M is, in LaTeX, a line or two; symbols as in the paper, or as the page of methods has them.

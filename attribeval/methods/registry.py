@@ -10,6 +10,8 @@ from attribeval.common.grammar import Expression
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.absolute import Absolute
 from attribeval.methods.anchors import Anchors
+from attribeval.methods.attention_rollout import AttentionRollout
+from attribeval.methods.attnlrp import AttnLRP
 from attribeval.methods.blur_ig import BlurIG
 from attribeval.methods.cam import CAM
 from attribeval.methods.card import Card, Method
@@ -20,6 +22,7 @@ from attribeval.methods.deeplift import DeepLIFT
 from attribeval.methods.excitation_backprop import ExcitationBackprop
 from attribeval.methods.expected_gradients import ExpectedGradients
 from attribeval.methods.extremal_perturbation import ExtremalPerturbation
+from attribeval.methods.generic_attention import GenericAttention
 from attribeval.methods.gradcam import GradCAM
 from attribeval.methods.gradcam_plus_plus import GradCAMPlusPlus
 from attribeval.methods.gradient import Gradient
@@ -49,6 +52,7 @@ from attribeval.methods.smoothgrad_squared import SmoothGradSquared
 from attribeval.methods.sobel import Sobel
 from attribeval.methods.sobol import Sobol
 from attribeval.methods.squared import Squared
+from attribeval.methods.transformer_attribution import TransformerAttribution
 from attribeval.methods.vargrad import VarGrad
 from attribeval.methods.xrai import XRAI
 
@@ -69,8 +73,12 @@ _CLASSES: tuple[type[Any], ...] = (
     GuidedGradCAM,
     DeepLIFT,
     LRP,
+    AttnLRP,
     DeepTaylor,
     ExcitationBackprop,
+    AttentionRollout,
+    TransformerAttribution,
+    GenericAttention,
     Occlusion,
     RISE,
     Sobol,
@@ -117,6 +125,11 @@ def needs_base(cls: type) -> bool:
     return any(field.name == "base" for field in dataclasses.fields(cls))
 
 
+def needs_attention(cls: Any) -> bool:
+    """Whether a method explains transformers only."""
+    return "attention" in cls.card.needs
+
+
 def standalone() -> list[str]:
     """Names of the methods that run by their name alone: no base to wrap, no option that must be given."""
     alone = []
@@ -159,8 +172,7 @@ def _build(expression: Expression, options: dict[str, Any]) -> Method:
     cls = METHODS.get(name) or registered(name)
     if cls is None:
         raise AttribevalError(f"{unknown('method', name, [*names(), *ALIASES])}{plugins.fault(plugins.METHODS, name)}")
-    twice = set(expression.options) & set(options)
-    if twice:
+    if twice := set(expression.options) & set(options):
         raise AttribevalError(f"Expected option {min(twice)} of {name} once. Received it in the text and beside it.")
     values = expression.options | options
     if not isinstance(cls, type):

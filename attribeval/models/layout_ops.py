@@ -80,17 +80,19 @@ def _elementwise(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]]) 
 
 
 def _pad(op: Any, output: Any, inputs: Sequence[tuple[int, Any, Axes]]) -> Axes | None:
-    axes = inputs[0][2]
+    _, tensor, axes = inputs[0]
     amounts = tf.get_static_value(op.inputs[1])
     if amounts is None:
         return None
-    new = []
-    for axis, (before, after), size in zip(axes, amounts.tolist(), _shape(output), strict=True):
+    new: list[Axis | None] = []
+    for k, (axis, (before, after), size) in enumerate(zip(axes, amounts.tolist(), _shape(output), strict=True)):
         if axis is not None and (before or after):
             (unit,) = axis if len(axis) == 1 else (None,)
             if unit is not None and unit.placed:
                 start = None if unit.start is None else unit.start - before * unit.step
                 axis = (replace(unit, size=size, start=start),)
+            elif has_places(axis) and not after:  # a class token, as zeros before the others
+                axis = joined([channel_axis(before), axis], [before, tensor.shape[k]])
             else:
                 axis = None if has_places(axis) or any(one.of == "batch" for one in axis) else channel_axis(size)
         new.append(axis)

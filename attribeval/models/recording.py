@@ -112,11 +112,28 @@ def copied(graph: Any, op: Any, inputs: list[Any], low: Any) -> tuple[Any, list[
         kept["_gradient_op_type"] = tf.compat.v1.AttrValue(s=_mean_rule().encode())
     if low is None or op.type not in _PRODUCTS or kinds != [tf.float32]:
         copy = graph.create_op(op.type, inputs, kinds, attrs=kept, name=op.name)
+        if op.type == "Reshape":
+            _know_sides(copy)
         return copy, list(copy.outputs)
     kept["T"] = tf.compat.v1.AttrValue(type=low.as_datatype_enum)
     inputs = [tf.cast(tensor, low) if tensor.dtype == tf.float32 else tensor for tensor in inputs]
     copy = graph.create_op(op.type, inputs, [low], attrs=kept, name=op.name)
     return copy, [tf.cast(copy.outputs[0], tf.float32)]
+
+
+def _know_sides(reshape: Any) -> None:
+    """Set the side that a reshape to (batch, −1, …) leaves open and TensorFlow does not work out: places to tokens."""
+    x, wanted = reshape.inputs
+    first = wanted.op.inputs[0].op if wanted.op.type == "Pack" else None
+    if first is None or first.type != "StridedSlice" or first.inputs[0].op.type != "Shape":
+        return
+    begin, output = tf.get_static_value(first.inputs[1]), reshape.outputs[0]
+    of_x = first.inputs[0].op.inputs[0].name == x.name and begin is not None and begin.tolist() == [0]
+    if of_x and x.shape.rank and output.shape.rank and x.shape[1:].is_fully_defined():
+        sides = output.shape.as_list()
+        if sides[0] is None and sides[1:].count(None) == 1:
+            rest = x.shape[1:].num_elements() // math.prod(side for side in sides if side is not None)
+            output.set_shape([None, *(rest if side is None else side for side in sides[1:])])
 
 
 def _sides_known(x: Any, axes: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attribeval.methods.registry import METHODS
+from attribeval.methods.registry import METHODS, needs_attention
 
 # Cheap options for methods that need many model evaluations; and a base for those that wrap one.
 WRAPPED = ("smoothgrad", "smoothgrad_squared", "vargrad", "squared", "absolute")
@@ -30,14 +30,17 @@ OPTIONS = {
 }
 
 
-NAMES = [OPTIONS.get(name, name) for name in METHODS]
+# Methods that explain transformers only: `test_attention_methods` and, on ViTs, `test_contract_nets` have them.
+ON_ATTENTION = [name for name, cls in METHODS.items() if needs_attention(cls)]
+NAMES = [OPTIONS.get(name, name) for name in METHODS if name not in ON_ATTENTION]
 
 
 MAY_BE_CONSTANT = {"anchors"}  # an empty rule is the right answer where no part of the image matters to the prediction
 
 
-# Learned masks: each step amplifies the rounding of the one before, so less than the last digits agree.
-TOLERANCE = {"meaningful_perturbation": 1e-3, "extremal_perturbation": 1e-3}
+# Learned masks: each step amplifies the rounding of the one before, so less than the last digits agree. Where relevance
+# is divided by sums that cancel, so do the last digits.
+TOLERANCE = {"meaningful_perturbation": 1e-3, "extremal_perturbation": 1e-3, "transformer_attribution": 1e-3}
 
 
 def close(a, b, name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from helpers.contract import MAY_BE_CONSTANT, NAMES, close
+from helpers.contract import MAY_BE_CONSTANT, NAMES, ON_ATTENTION, close
 from scipy.ndimage import gaussian_filter
 
 from attribeval import Attributer
@@ -18,6 +18,7 @@ KINDS = ("a ViT with average pooling", "a ViT with a class token", "residuals by
 REFUSED = {
     ("cam", "a ViT with a class token"): "global average pooling and one linear layer",
     **{("deep_shap", kind): "Use method='kernel_shap'" for kind in KINDS if kind != "residuals by +"},
+    **{(name, kind): "Expected a transformer" for name in ON_ATTENTION for kind in KINDS[2:]},
 }
 
 
@@ -127,7 +128,7 @@ def nets(images):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *ON_ATTENTION])
 def test_every_method_on_every_kind_of_net(name, kind, nets, images):
     ours, twin = nets[kind]
     ask = {"seed": 3, "progress": False}

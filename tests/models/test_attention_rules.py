@@ -86,6 +86,37 @@ def test_deeplift_through_attention_against_loops(attending, tokens):
         assert expected.sum() == pytest.approx(change[0] - change[1], rel=1e-4)
 
 
+def test_attnlrp_through_attention_against_matrices_of_contributions(attending, tokens):
+    """Each factor of a product gets half by the ε rule; the softmax hands on x (R − s Σ R)."""
+    model, weights, head, bias = attending
+    maps = Attributer(model).explain(tokens, "attnlrp", 1, epsilon=0.2)
+
+    def passed(matrix, values, relevance, bias=0.0):
+        z = matrix @ values
+        return share("epsilon", matrix * values, np.zeros(99), z + bias, relevance, epsilon=0.2)
+
+    def layer(weight, rows=4):
+        return np.kron(np.eye(rows), weight.T)
+
+    for image, ours, gap in zip(tokens, maps.values, maps.completeness_gap, strict=True):
+        x = image.reshape(4, 3).astype(float)
+        p = attention(x, *weights)
+        out = p["a"] @ p["v"]
+        scores = out.ravel() @ head + bias
+        relevance = 0.5 * passed(head.T, out.ravel(), scores * [0, 1], bias)
+        of_v = passed(np.kron(p["a"], np.eye(3)), p["v"].ravel(), relevance)
+        of_a = passed(layer(p["v"]), p["a"].ravel(), relevance).reshape(4, 4)
+        of_s = p["s"] * (of_a - p["a"] * of_a.sum(1, keepdims=True))
+        of_s = 0.5 * passed(np.eye(16) / np.sqrt(3), np.sqrt(3) * p["s"].ravel(), of_s.ravel())
+        of_q = passed(layer(p["k"].T), p["q"].ravel(), of_s)
+        turned = of_s.reshape(4, 4).T.ravel()  # k qᵀ is the product of the other factor
+        of_k = passed(layer(p["q"].T), p["k"].ravel(), turned)
+        parts = zip(weights, (of_q, of_k, of_v), "qkv", strict=True)
+        expected = sum(passed(layer(weight), x.ravel(), given) for weight, given, _ in parts)
+        np.testing.assert_allclose(ours.ravel(), expected, atol=1e-4 * np.abs(expected).max())
+        np.testing.assert_allclose(gap, expected.sum() - scores[1], atol=1e-4 * np.abs(expected).max())
+
+
 RULES = [("epsilon", {"epsilon": 0.25}), ("gamma", {"gamma": 0.5}), ("alpha_beta", {"alpha": 2.0})]
 
 
@@ -122,7 +153,10 @@ class Norm(L.Layer):
 
 
 class Block(L.Layer):
-    """A transformer's block without biases; if `still`, attention's weights and GELU's gate have no gradient."""
+    """A transformer's block without biases; if `still`, attention's weights and GELU's gate have no gradient.
+
+    If `still` is "but attention", its weights do, and both factors of a product of feature maps have half of theirs.
+    """
 
     def __init__(self, still):
         super().__init__()
@@ -135,9 +169,11 @@ class Block(L.Layer):
     def call(self, x):
         hold = keras.ops.stop_gradient if self.still else (lambda t: t)
         y = self.norms[0](x)
-        q, k, v = (keras.ops.einsum("bnc,chd->bhnd", y, self.w[n]) for n in "qkv")
-        weights = hold(keras.ops.softmax(keras.ops.einsum("bhnd,bhmd->bhnm", q, k) / 2.0))
-        y = keras.ops.einsum("bhnm,bhmd->bnhd", weights, v)
+        halved = self.still == "but attention"
+        half = (lambda t: 0.5 * t + keras.ops.stop_gradient(0.5 * t)) if halved else (lambda t: t)
+        q, k, v = (half(keras.ops.einsum("bnc,chd->bhnd", y, self.w[n])) for n in "qkv")
+        weights = keras.ops.softmax(keras.ops.einsum("bhnd,bhmd->bhnm", q, k) / 2.0)
+        y = keras.ops.einsum("bhnm,bhmd->bnhd", half(weights) if halved else hold(weights), v)
         x = x + keras.ops.einsum("bnhd,hdc->bnc", y, self.w["o"])
         y = keras.ops.matmul(self.norms[1](x), self.w["up"])
         y = y * hold(0.5 * (1 + keras.ops.erf(y / np.sqrt(2).astype("f4"))))
@@ -174,6 +210,42 @@ def test_lrp_0_of_a_transformer_is_gradient_times_input_with_constant_gates(pict
     plain, _ = gradient_times_input(model, pictures, 2)
     assert np.abs(plain - expected).max() > 1e-2 * np.abs(expected).max()  # the gates do matter
     np.testing.assert_allclose(maps.values.sum((1, 2, 3)), scores, rtol=1e-3)
+
+
+def test_attnlrp_is_gradient_times_input_with_halved_factors_and_constant_gates(pictures):
+    keras.utils.set_random_seed(4)
+    model, twin = transformer(False), transformer("but attention")
+    weights = [3 * w if w.shape == (8, 2, 4) else w for w in model.get_weights()]  # attention that is not even
+    for one in (model, twin):
+        one.set_weights(weights)
+    expected, scores = gradient_times_input(twin, pictures, 2)
+    maps = Attributer(model).explain(pictures, "attnlrp", 2, epsilon=0.0)
+    np.testing.assert_allclose(maps.values, expected, atol=1e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(maps.completeness_gap, maps.values.sum((1, 2, 3)) - scores, atol=1e-4)
+    constant = Attributer(model).explain(pictures, "lrp", 2, rule="epsilon", epsilon=0.0).values
+    assert np.abs(constant - expected).max() > 1e-2 * np.abs(expected).max()  # queries and keys do matter
+
+
+class Linear(L.Layer):
+    """Attention without a softmax, (q kᵀ) v."""
+
+    def build(self, shape):
+        self.w = [self.add_weight(shape=(8, 8), initializer="glorot_normal", name=name) for name in "qkv"]
+
+    def call(self, x):
+        q, k, v = (keras.ops.matmul(x, w) for w in self.w)
+        return x + keras.ops.matmul(keras.ops.matmul(q, keras.ops.transpose(k, (0, 2, 1))), v)
+
+
+def test_attnlrp_conserves_the_score_where_no_softmax_and_no_bias_keep_any(pictures):
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((12, 12, 3))
+    x = Linear()(Linear()(L.Reshape((9, 8))(L.Conv2D(8, 4, 4, use_bias=False)(inputs))))
+    x = L.Dense(8, activation="gelu", use_bias=False)(Norm(False)(x))
+    model = keras.Model(inputs, L.Dense(4, use_bias=False)(L.GlobalAveragePooling1D()(x)))
+    for gamma in (0.0, 0.25):
+        maps = Attributer(model).explain(pictures, "attnlrp", 2, gamma=gamma)
+        np.testing.assert_allclose(maps.values.sum((1, 2, 3)), model(pictures)[:, 2], rtol=2e-3)
 
 
 class Mixing(L.Layer):

@@ -143,12 +143,13 @@ def _data(args: argparse.Namespace) -> Any:
 
 
 def _methods(given: list[str] | None, default: tuple[str, ...]) -> list[str]:
-    """The methods; "all" are those of the table that run by their name, and the article's."""
+    """The methods; "all" are those of the table that run by their name on any net, and the article's."""
     if given != ["all"]:
         return given or list(default)
-    from attribeval.methods.registry import standalone
+    from attribeval.methods.registry import known, needs_attention, standalone
 
-    return list(dict.fromkeys([*default, *_WRAPPED, *standalone()]))
+    on_any_net = [name for name in standalone() if not needs_attention(known()[name])]
+    return list(dict.fromkeys([*default, *_WRAPPED, *on_any_net]))
 
 
 _WRAPPED = (

@@ -13,6 +13,7 @@ from attribeval.models.propagation.places import Place
 from attribeval.models.propagation.refusal import refusing
 from attribeval.models.propagation.relevance import Relevance
 from attribeval.models.propagation.rules import Rule
+from attribeval.models.propagation.shared import Shared
 from attribeval.models.target_layer import find_target_layer, spatial_calls
 from attribeval.models.trace import Trace
 
@@ -25,6 +26,7 @@ def pixel_relevance(
     key: Hashable,
     choose: Callable[[Place], Rule],
     bounds: tuple[Any, Any] | None = None,
+    shared: Shared | None = None,
 ) -> tuple[Any, Any]:
     """Relevance of every input value for score[target].
 
@@ -36,6 +38,7 @@ def pixel_relevance(
         key: What `choose` depends on; the same key is compiled once.
         choose: From the place of a layer to its rule.
         bounds: Smallest and largest model inputs, (B or 1, H, W, C): the first layers obey z^B. None: they do not.
+        shared: See `Relevance`.
 
     Returns:
         Relevance (B, H, W, C) and the scores (B,), both in score units.
@@ -45,11 +48,11 @@ def pixel_relevance(
         trace, scores = inlined(*classifier.trace(x))
         start = scores * tf.one_hot(targets, classifier.classes, dtype=scores.dtype)
         with refusing(method, trace):
-            relevance = Relevance(method, Path(x, scores), choose, bounds or None).run(start)
+            relevance = Relevance(method, Path(x, scores), choose, bounds or None, shared).run(start)
         return tf.cast(relevance, x.dtype), tf.reduce_sum(start, axis=1)
 
     specs = [classifier.input_spec, tf.TensorSpec([None], tf.int32)] + [classifier.input_spec] * len(bounds or ())
-    return classifier.compiled((method, key, bounds is None), build, *specs)(x, targets, *(bounds or ()))
+    return classifier.compiled((method, key, bounds is None, shared), build, *specs)(x, targets, *(bounds or ()))
 
 
 def layer_relevance(

@@ -13,6 +13,7 @@ from attribeval.models.propagation.graph import Accumulator, NoRule, Path, pullb
 from attribeval.models.propagation.images import Images
 from attribeval.models.propagation.places import Place, places
 from attribeval.models.propagation.rules import Bounded, Epsilon, Linear, Rule
+from attribeval.models.propagation.shared import Shared
 from attribeval.models.propagation.units import Unit, find_unit, is_affine
 
 _KEEP_SIGN = ("Reshape", "Squeeze", "ExpandDims", "Transpose", "Pad", "ConcatV2", "AddV2", "AddN")
@@ -26,13 +27,16 @@ class Relevance:
     dense layer before them; without one they are a layer of their own for the ε rule (which divides by what they give,
     and must not find less relevance there than before) and pass relevance on unchanged in the others, as activations
     do. A maximum gives all to its winner; of a product, the signal takes all and the gate none (Arras et al. 2017):
-    attention's weights and the divisor of a normalisation are constants (Ali et al. 2022, section 3).
+    attention's weights and the divisor of a normalisation are constants (Ali et al. 2022, section 3). Unless attention
+    is `shared`: its weights then get their part, and hand it on to queries and keys.
 
     Args:
         method: Name of the method, for messages.
         path: The operations between input and score.
         choose: From the place of an operation in the network to its rule.
         bounds: Smallest and largest input, tensors of the source's shape (batch 1): the first layers then obey z^B.
+        shared: How attention shares relevance with its weights; sums and averages then obey its ε rule, too. None: the
+            weights are constants.
 
     Raises:
         AttribevalError: If the model has an operation without a rule.
@@ -44,25 +48,42 @@ class Relevance:
         path: Path,
         choose: Callable[[Place], Rule],
         bounds: tuple[Any, Any] | None = None,
+        shared: Shared | None = None,
     ):
         self.method = method
         self.path = path
         self.bounds = bounds
+        self.shared = shared
         self.images = Images(path)
         self.rules = {op.name: choose(place) for op, place in zip(path.ops, places(path), strict=True)}
 
     def run(self, start: Any) -> Any:
         """Relevance of the source from that of the scores, (batch, classes)."""
+        (relevance,) = self.of([self.path.source], start)
+        return relevance
+
+    def of(self, tensors: Sequence[Any], start: Any) -> list[Any]:
+        """Relevance of tensors of the path; nothing before the first of them is passed.
+
+        Raises:
+            AttribevalError: If one gets none.
+        """
+        found: dict[str, Any] = {}
         flow = Accumulator()
         flow.add(self.path.score, start)
+        wanted = {tensor.name for tensor in tensors}
         for op in reversed(self.path.ops):
+            found |= {one.name: flow.get(one) for one in op.outputs if one.name in wanted}
+            if len(found) == len(wanted):
+                break
             arrived = flow.take(op)
             if all(value is None for value in arrived):
                 continue  # a gate, or passed already as part of a unit
             for tensor, value in self._pass(op, arrived):
                 flow.add(tensor, value)
-        relevance = flow.get(self.path.source)
-        if relevance is None:
+        found.setdefault(self.path.source.name, flow.get(self.path.source))
+        relevance = [found[tensor.name] for tensor in tensors]
+        if any(one is None for one in relevance):
             raise AttribevalError(f"No relevance reaches the input by {self.method}: only gates lead there.")
         return relevance
 
@@ -79,12 +100,14 @@ class Relevance:
             given = pullback(op, [real(tensor) for tensor in op.inputs], wanted, arrived)
             return [(op.inputs[k], value) for k, value in zip(wanted, given, strict=True)]
         if kind in ops.PRODUCTS and len(wanted) == 2:
-            return self._mixture(op, arrived[0])
+            return self._mixture(op, arrived[0]) if self.shared is None else self._halves(op, arrived[0], self.shared)
+        if kind == "Softmax" and self.shared is not None:
+            return [(op.inputs[0], self.shared.softmax(real(op.inputs[0]), real(op.outputs[0]), arrived[0]))]
         if kind in ops.WEIGHTED or kind in ops.PRODUCTS or (kind in ops.ADDING | ops.SCALING and len(wanted) == 1):
             return self._layer(op, wanted, arrived[0])
         if kind in ops.AVERAGING or kind in ops.ADDING:
             layer = self._sum(op, wanted)
-            rule = self.rules[op.name]
+            rule = self.rules[op.name] if self.shared is None else self.shared.rule
             if kind in ops.AVERAGING and isinstance(rule, Epsilon):  # nothing to absorb: an average has no noise
                 rule = Epsilon(min(rule.epsilon, _STABILISER))
             return [(op.inputs[k], value) for k, value in zip(wanted, rule(layer, arrived[0]), strict=True)]
@@ -120,6 +143,13 @@ class Relevance:
         inputs = tuple(real(tensor) for tensor in op.inputs)
         layer = self._plain(op, inputs, (signal,), 1 - signal, self._non_negative(op.inputs[signal]))
         return [(op.inputs[signal], self.rules[op.name](layer, arrived)[0])]
+
+    def _halves(self, op: Any, arrived: Any, shared: Shared) -> list[tuple[Any, Any]]:
+        """A product of two feature maps: half of the relevance goes to each, as if the other were its weights."""
+        inputs = tuple(real(tensor) for tensor in op.inputs)
+        layers = [self._plain(op, inputs, (k,), 1 - k, False) for k in (0, 1)]
+        given = [shared.rule(layer, 0.5 * arrived)[0] for layer in layers]
+        return list(zip(op.inputs, given, strict=True))
 
     def _linear(self, unit: Unit) -> Linear:
         source = unit.op.inputs[unit.data]
