@@ -41,7 +41,7 @@ class AttnLRP:
         family="propagation",
         summary="share of an input value in the score, also by what it does to attention",
         needs="gradients, operations with an LRP rule",
-        passes="2 + 3",
+        passes="1 + 1",
         paper="Achtibat et al. 2024, sec. 3.2-3.3",
         maths=(
             r"R_i = \sum_j \frac{c_{ij}}{z_j + \varepsilon} R_j \qquad A V: \; R_{A_{jk}} = \sum_i \frac{A_{jk} V_{ki}}"

@@ -29,7 +29,7 @@ class TransformerAttribution:
         family="attention",
         summary="relevance of a patch for the class, by LRP of attention × gradient through all layers",
         needs="gradients, a transformer's attention, operations with an LRP rule",
-        passes="1 + 3",
+        passes="3 + 3",
         paper="Chefer, Gur & Wolf 2021 (CVPR), sec. 3, eq. 13-14",
         maths=(
             r"\bar A_l = I + \frac{1}{H} \sum_h \left(\frac{\partial f}{\partial A_l^h} \odot R_{A_l^h}\right)^{+} "
