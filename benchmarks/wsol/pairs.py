@@ -1,6 +1,6 @@
 """Which maps of a segmenter's and a detector's scores lie on the object asked about, and not on the one beside it.
 
-    python benchmarks/wsol/pairs.py              # 40 test pairs, 80 questions of each net
+    python benchmarks/wsol/pairs.py              # 12 test pairs, 24 questions of each net, minutes on one core
     python benchmarks/wsol/pairs.py --picture docs/_static/beyond_classes.webp
 
 Each image has two digits, and each is asked about. Segmenter: the mean logit of the digit's class over the region that
@@ -27,7 +27,7 @@ GRADIENTS = [
     "gradient", "gradient_x_input", "guided_backprop", "smoothgrad(gradient)", "integrated_gradients", "lrp",
     "gradcam", "gradcam++", "layercam",
 ]  # fmt: skip
-PERTURBING = ["occlusion", "rise"]
+PERTURBING = ["occlusion", "rise(samples=500)"]
 SIZE = np.array([128, 64] * 2)  # of an image, width and height
 
 
@@ -68,7 +68,7 @@ def true_boxes(samples: Samples) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--picture", type=Path, help="write the picture of the page instead")
     arguments = parser.parse_args()
     samples = digit_pairs(digit_scenes(n_train=1, n_test=3 * arguments.pairs).test).samples()[: 2 * arguments.pairs]
