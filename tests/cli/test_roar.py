@@ -72,7 +72,9 @@ def test_from_the_plan_to_the_report(data, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "3" in text.splitlines()[0] and "hours" in text and not run_dir.exists()
 
-    process = attribeval("run", run_dir, *grid(data), start_new_session=True)
+    # A shell that starts the tests in the background has them, and what they start, ignore Ctrl-C.
+    heard = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = attribeval("run", run_dir, *grid(data), **heard)
     end = time.monotonic() + 120
     while not list(run_dir.glob("cells/unmodified*.json")) and process.poll() is None and time.monotonic() < end:
         time.sleep(0.05)

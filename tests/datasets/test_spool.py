@@ -148,7 +148,7 @@ def test_two_writers_share_the_images(tmp_path):
     for split, samples in splits.items():
         records = RunDir(tmp_path).images(split)
         records.verify()
-        np.testing.assert_array_equal(records.read(0, len(samples)), samples.images)
+        np.testing.assert_array_equal(records[: len(samples)], samples.images)
         np.testing.assert_array_equal(RunDir(tmp_path).labels(split), samples.labels)
 
 

@@ -7,18 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from helpers.contract import OPTIONS
+from helpers.contract import NAMES
 
 from attribeval import AttribevalError, Attributer, Attributions, Evaluator
 from attribeval.common.seeds import image_seeds
 from attribeval.datasets import Samples, TrainTest
-from attribeval.methods.registry import METHODS
 from attribeval.models.classifier import Classifier
 from attribeval.models.reading import Reading
 from attribeval.models.task import TASKS
 from attribeval.training.recipe import Recipe
 
-NAMES = [OPTIONS.get(name, name) for name in METHODS]
 X = np.random.default_rng(4).normal(size=(3, 16, 16, 3)).astype(np.float32) * 2
 layers = keras.layers
 
