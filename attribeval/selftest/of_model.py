@@ -66,7 +66,7 @@ def gradient_is_slope(asked: Asked) -> Check:
     classifier = asked.attributer.classifier
     x = np.asarray(classifier.prepare(asked.raw), dtype=np.float64)
     gradient = classifier.restore_channels(asked.explain("gradient")).astype(np.float64)
-    half = np.random.default_rng(asked.seed).random(x.shape) < 0.5
+    half = np.less(np.random.default_rng(asked.seed).random(x.shape), 0.5)
     errors = []
     for n in range(len(x)):
         direction = gradient[n] * half[n]
