@@ -216,10 +216,10 @@ def _plot(result: Result) -> Picture | None:
     """The benchmark's plot, with its numbers in words; None if there is none for this benchmark."""
     from attribeval.plots import plot_result
 
-    if view_of(result).plot is None:
+    view = view_of(result)
+    if view.plot is None:
         return None
     parts = []
-    view = view_of(result)
     column = view.scores
     metric = result.table[column].iloc[0]  # the first, of which a method has one row (in each mode)
     rows = result.table[result.table[column] == metric]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attribeval.metrics.correlation import ranks
 from attribeval.results.judgement import Judgement
+from attribeval.results.means import known_mean, weighted_means
 
 LEAST = 4  # methods: with three, ρ is one of four numbers
 _PERMUTATIONS = 19_999
@@ -72,27 +74,24 @@ def spearman(one: np.ndarray, other: np.ndarray, groups: np.ndarray | None = Non
     """Spearman's ρ of each row, ties sharing their mean rank.
 
     Args:
-        one, other: (R, M), finite.
+        one, other: (R, M), finite; or one row for all.
         groups: Family of each method, int (R, M): the mean rank of a family is taken from its methods first.
 
     Returns:
         float64 (R,); NaN where one of the two has no spread left.
     """
-    from scipy.stats import rankdata
-
-    ranks = [_centred(rankdata(values, axis=1), groups) for values in (one, other)]
-    products = [(a * b).sum(1) for a, b in ((ranks[0], ranks[1]), (ranks[0], ranks[0]), (ranks[1], ranks[1]))]
-    spread = np.sqrt(products[1] * products[2])
+    a, b = (_centred(ranks(values), groups) for values in (one, other))
+    spread = np.sqrt((a * a).sum(1) * (b * b).sum(1))  # one root, so that equal orders have 1 to the bit
     found = np.full(len(spread), np.nan)
-    np.divide(products[0], spread, out=found, where=spread > _ROUNDING)
+    np.divide((a * b).sum(1), spread, out=found, where=spread > _ROUNDING)
     return np.clip(found, -1, 1)
 
 
-def _centred(ranks: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+def _centred(ranked: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     if groups is None:
-        return ranks - ranks.mean(1, keepdims=True)
+        return ranked - ranked.mean(1, keepdims=True)
     same = (groups[:, :, None] == groups[:, None, :]).astype(np.float64)
-    return ranks - np.einsum("rij,rj->ri", same, ranks) / same.sum(2)
+    return ranked - np.einsum("rij,rj->ri", same, ranked) / same.sum(2)
 
 
 def _means(judgement: Judgement, weights: np.ndarray | None) -> np.ndarray:
@@ -101,13 +100,11 @@ def _means(judgement: Judgement, weights: np.ndarray | None) -> np.ndarray:
     A method of which no drawn unit has a value keeps the mean of all its units.
     """
     values = judgement.goodness()
-    known = np.isfinite(values)
-    plain = np.where(known, values, 0.0)
-    mean = plain.sum(1) / known.sum(1)
+    mean = known_mean(values, 1)
     if weights is None:
         return mean
-    counts = weights @ known.T.astype(np.float64)
-    return np.where(counts > 0, (weights @ plain.T) / np.maximum(counts, 1), mean)
+    drawn = weighted_means(values.T, weights)
+    return np.where(np.isfinite(drawn), drawn, mean)
 
 
 def _weights(judgement: Judgement, resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -121,5 +118,5 @@ def _permuted(one: np.ndarray, other: np.ndarray, value: float, rng: np.random.G
     if not np.isfinite(value):
         return np.nan
     shuffled = rng.permuted(np.repeat(other, _PERMUTATIONS, 0), axis=1)
-    found = spearman(np.repeat(one, _PERMUTATIONS, 0), shuffled)
+    found = spearman(one, shuffled)
     return float((1 + (np.abs(found) >= abs(value) - _ROUNDING).sum()) / (1 + _PERMUTATIONS))

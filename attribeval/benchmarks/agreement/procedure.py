@@ -12,12 +12,13 @@ import numpy as np
 from attribeval.benchmarks.agreement.correlation import LEAST, correlate
 from attribeval.benchmarks.agreement.options import AgreementOptions
 from attribeval.benchmarks.agreement.sentences import sentences
-from attribeval.benchmarks.registry import part, studies
+from attribeval.benchmarks.registry import part
 from attribeval.common.arguments import fields
 from attribeval.errors import AttribevalError
 from attribeval.results.comparisons import holm
 from attribeval.results.find import find_results
 from attribeval.results.judgement import Judgement
+from attribeval.results.means import known_mean
 from attribeval.results.result import Result
 from attribeval.runs.failures import COLUMN
 
@@ -136,7 +137,7 @@ def _row(one: Judgement, judge: Judgement, options: AgreementOptions) -> tuple[d
     families = [_family(name) for name in names]
     about: dict[str, Any] = {"methods": len(names), "families": len(set(families)), COLUMN: ""}
     about |= {"units": f"{one.values.shape[1]} {one.units}", "judge_units": f"{judge.values.shape[1]} {judge.units}"}
-    both = np.stack([np.nanmean(part.goodness(), 1) for part in (of_one, of_judge)], 1)
+    both = np.stack([known_mean(part.goodness(), 1) for part in (of_one, of_judge)], 1)
     if len(names) < LEAST:
         said = f"{len(names)} methods are in both runs, {LEAST} are needed"
         return about | {COLUMN: said}, both, names
@@ -193,5 +194,4 @@ def _seconds(cost: Any) -> float | None:
 
 def _received(runs: Mapping[str, Result]) -> str:
     counted = [result.benchmark for result in runs.values()]
-    other = sorted(set(studies()) & set(counted) | set(counted))
-    return ", ".join(f"{counted.count(name)} of {name}" for name in other) or "no result"
+    return ", ".join(f"{counted.count(name)} of {name}" for name in sorted(set(counted))) or "no result"
