@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
@@ -20,19 +20,16 @@ class Absolute:
 
     base: Method
 
-    card: ClassVar[Card] = Card(
-        name="absolute",
-        family="wrapper",
-        summary="magnitude of the base",
-        needs="a method",
-        passes="1 × base",
-        paper="Simonyan et al. 2013, sec. 3",
-        maths=r"M = |B(x)|",
-        misleads=(
-            "Evidence against the class looks like evidence for it; of a map that sums to the score, the sum is lost."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        absolute (wrapper): magnitude of the base
+        needs: a method
+        passes: 1 × base
+        paper: Simonyan et al. 2013, sec. 3
+        maths: M = |B(x)|
+        misleads: Evidence against the class looks like evidence for it; of a map that sums to the score, the sum is
+            lost.
+        values: unsigned
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return |map|, (B, H, W, C or 1), non-negative, in the base's units."""

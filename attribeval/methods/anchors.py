@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -41,17 +41,15 @@ class Anchors(OfSegments):
     max_size: int = 10
     samples: int = 1000
 
-    card: ClassVar[Card] = Card(
-        name="anchors",
-        family="model-agnostic",
-        summary="superpixels that suffice for the prediction, with the precision of that",
-        needs="nothing",
-        passes="≈ 1000 per segment of the anchor + 0",
-        paper="Ribeiro et al. 2018, alg. 1-2",
-        maths=r"M(u) = \pi(A) \, 1[s(u) \in A], \quad \pi(A) = P(\arg\max f(x_z) = c \;|\; z_A = 1) \geq \tau",
-        misleads="One sufficient set of many looks like the evidence; zeros may mean that nothing is needed.",
-        signed=False,
-    )
+    card = Card.of(r"""
+        anchors (model-agnostic): superpixels that suffice for the prediction, with the precision of that
+        needs: nothing
+        passes: ≈ 1000 per segment of the anchor + 0
+        paper: Ribeiro et al. 2018, alg. 1-2
+        maths: M(u) = \pi(A) \, 1[s(u) \in A], \quad \pi(A) = P(\arg\max f(x_z) = c \;|\; z_A = 1) \geq \tau
+        misleads: One sufficient set of many looks like the evidence; zeros may mean that nothing is needed.
+        values: unsigned
+    """)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
@@ -22,23 +22,17 @@ class AttentionRollout:
     to 1.
     """
 
-    card: ClassVar[Card] = Card(
-        name="attention_rollout",
-        family="attention",
-        summary="share of a patch in the tokens that the score reads, by the weights of attention",
-        needs="a transformer's attention",
-        passes="1 + 0",
-        paper="Abnar & Zuidema 2020, sec. 3",
-        maths=(
-            r"M(u) = \left(\hat A_L \cdots \hat A_2 \, \hat A_1\right)_{c u}, \qquad \hat A_l = \frac{1}{2} I + "
-            r"\frac{1}{2 H} \sum_h A_l^h"
-        ),
-        misleads=(
-            "It knows no class: the map of every class is the same, and a token may be attended to without anything of "
-            "its values reaching the score."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        attention_rollout (attention): share of a patch in the tokens that the score reads, by the weights of attention
+        needs: a transformer's attention
+        passes: 1 + 0
+        paper: Abnar & Zuidema 2020, sec. 3
+        maths: M(u) = \left(\hat A_L \cdots \hat A_2 \, \hat A_1\right)_{c u}, \qquad \hat A_l = \frac{1}{2} I +
+            \frac{1}{2 H} \sum_h A_l^h
+        misleads: It knows no class: the map of every class is the same, and a token may be attended to without anything
+            of its values reaching the score.
+        values: unsigned
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the shares, (B, H, W, 1), non-negative."""

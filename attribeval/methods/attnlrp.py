@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
@@ -36,25 +36,18 @@ class AttnLRP:
     epsilon: float = 1e-6
     gamma: float = 0.0
 
-    card: ClassVar[Card] = Card(
-        name="attnlrp",
-        family="propagation",
-        summary="share of an input value in the score, also by what it does to attention",
-        needs="gradients, operations with an LRP rule",
-        passes="1 + 1",
-        paper="Achtibat et al. 2024, sec. 3.2-3.3",
-        maths=(
-            r"R_i = \sum_j \frac{c_{ij}}{z_j + \varepsilon} R_j \qquad A V: \; R_{A_{jk}} = \sum_i \frac{A_{jk} V_{ki}}"
-            r"{2 z_{ji} + \varepsilon} R_{ji} \\ s = \mathrm{softmax}(x): \; R_i = x_i \left(R_i - s_i \sum_j "
-            r"R_j\right)"
-        ),
-        misleads=(
-            "What softmax and biases keep belongs to nobody, and can be more than the score (completeness_gap); where "
-            "large contributions of both signs cancel, so do ε's denominators, and the map is noisy."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        attnlrp (propagation): share of an input value in the score, also by what it does to attention
+        needs: gradients, operations with an LRP rule
+        passes: 1 + 1
+        paper: Achtibat et al. 2024, sec. 3.2-3.3
+        maths: R_i = \sum_j \frac{c_{ij}}{z_j + \varepsilon} R_j \qquad A V: \; R_{A_{jk}} = \sum_i \frac{A_{jk}
+            V_{ki}}{2 z_{ji} + \varepsilon} R_{ji} \\ s = \mathrm{softmax}(x): \; R_i = x_i \left(R_i - s_i \sum_j
+            R_j\right)
+        misleads: What softmax and biases keep belongs to nobody, and can be more than the score (completeness_gap);
+            where large contributions of both signs cancel, so do ε's denominators, and the map is noisy.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         for name in ("epsilon", "gamma"):

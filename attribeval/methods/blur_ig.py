@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -32,25 +32,18 @@ class BlurIG:
     max_sigma: float = 50.0
     steps: int = 50
 
-    card: ClassVar[Card] = Card(
-        name="blur_ig",
-        family="gradient",
-        summary="share of the change of the logit while the image gets sharp",
-        needs="gradients",
-        passes="52 + 50",
-        paper="Xu et al. 2020, eq. 4",
-        maths=(
-            r"M = \sum_{k=0}^{n-1} \left(L(\sigma_k) - L(\sigma_{k+1})\right) \odot \nabla f\left(L(\frac{\sigma_k + "
-            r"\sigma_{k+1}}{2})\right) \approx -\int_0^{\sigma_{\max}} \nabla f(L(\sigma)) \odot \frac{\partial "
-            r"L(\sigma)}{\partial \sigma}\, d\sigma, \qquad L(0) = x"
-        ),
-        misleads=(
-            "Only what blurring changes can be credited: flat areas get nothing, whatever their colour does, and a "
-            "net that was never trained on blurred images answers oddly on the way."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        blur_ig (gradient): share of the change of the logit while the image gets sharp
+        needs: gradients
+        passes: 52 + 50
+        paper: Xu et al. 2020, eq. 4
+        maths: M = \sum_{k=0}^{n-1} \left(L(\sigma_k) - L(\sigma_{k+1})\right) \odot \nabla f\left(L(\frac{\sigma_k +
+            \sigma_{k+1}}{2})\right) \approx -\int_0^{\sigma_{\max}} \nabla f(L(\sigma)) \odot \frac{\partial
+            L(\sigma)}{\partial \sigma}\, d\sigma, \qquad L(0) = x
+        misleads: Only what blurring changes can be credited: flat areas get nothing, whatever their colour does, and a
+            net that was never trained on blurred images answers oddly on the way.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         check_positive("max_sigma", self.max_sigma)

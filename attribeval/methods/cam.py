@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
@@ -24,21 +24,16 @@ class CAM(OnLayer):
     Options: `enlarge.OnLayer`.
     """
 
-    card: ClassVar[Card] = Card(
-        name="cam",
-        family="cam",
-        summary="share of each place in the logit",
-        needs="global average pooling and one linear layer as head",
-        passes="1 + 1",
-        paper="Zhou et al. 2016, eq. 2",
-        maths=r"M(u) = \sum_k w^c_k f_k(u), \qquad \frac{1}{Z} \sum_u M(u) = f(x) - b_c",
-        misleads=(
-            "A cell of the last layer sees far more of the image than the patch that it is drawn on, and the smooth "
-            "enlargement looks more precise than a grid of, say, 7 × 7 can be."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        cam (cam): share of each place in the logit
+        needs: global average pooling and one linear layer as head
+        passes: 1 + 1
+        paper: Zhou et al. 2016, eq. 2
+        maths: M(u) = \sum_k w^c_k f_k(u), \qquad \frac{1}{Z} \sum_u M(u) = f(x) - b_c
+        misleads: A cell of the last layer sees far more of the image than the patch that it is drawn on, and the smooth
+            enlargement looks more precise than a grid of, say, 7 × 7 can be.
+        values: signed, shares
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1), signed, in logits.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from attribeval.common.cards import facts_of
+from attribeval.common.options import check_choice
+
 
 @dataclass(frozen=True)
 class Card:
@@ -39,6 +42,24 @@ class Card:
     signed: bool
     raw: bool = False
     shares: bool = False
+
+    @classmethod
+    def of(cls, text: str) -> Card:
+        """A card from its text, as every method's file has it.
+
+        Args:
+            text: "name (family): summary", then a line "fact: words" for `needs`, `passes`, `paper`, `maths`,
+                `misleads` and `values`: "signed" or "unsigned", and after a comma "shares" or "raw" where they are.
+                A line that is indented deeper goes on with the one before.
+
+        Raises:
+            AttribevalError: If a fact is missing, empty, unknown or stated twice, or `values` are described otherwise.
+        """
+        facts = facts_of(text, ("needs", "passes", "paper", "maths", "misleads", "values"))
+        sign, *more = facts.pop("values").split(", ")
+        for word, words in [(sign, ("signed", "unsigned")), *((word, ("shares", "raw")) for word in more)]:
+            check_choice(f"values of the card of {facts['name']!r}", word, words)
+        return cls(**facts, signed=sign == "signed", raw="raw" in more, shares="shares" in more)
 
 
 class Method(Protocol):

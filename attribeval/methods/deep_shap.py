@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -87,24 +87,17 @@ class DeepSHAP:
 
     reference: Reference = "black"
 
-    card: ClassVar[Card] = Card(
-        name="deep_shap",
-        family="model-agnostic",
-        summary="share of an input value in score − mean score of the references",
-        needs="gradients, only operations that shap has rules for",
-        passes="2 + 2 per reference",
-        paper="Lundberg & Lee 2017, sec. 4.2 (shap.DeepExplainer)",
-        maths=(
-            r"M = \frac{1}{R} \sum_{r=1}^{R} m(x, x'_r) \odot (x - x'_r), \qquad \sum_i M_i = f(x) - \frac{1}{R} "
-            r"\sum_r f(x'_r)"
-        ),
-        misleads=(
-            "Multipliers are chained layer by layer, which is not a Shapley value of the network; and pixels that "
-            "look like the references get nothing."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        deep_shap (model-agnostic): share of an input value in score − mean score of the references
+        needs: gradients, only operations that shap has rules for
+        passes: 2 + 2 per reference
+        paper: Lundberg & Lee 2017, sec. 4.2 (shap.DeepExplainer)
+        maths: M = \frac{1}{R} \sum_{r=1}^{R} m(x, x'_r) \odot (x - x'_r), \qquad \sum_i M_i = f(x) - \frac{1}{R} \sum_r
+            f(x'_r)
+        misleads: Multipliers are chained layer by layer, which is not a Shapley value of the network; and pixels that
+            look like the references get nothing.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reference", read_reference(self.reference))

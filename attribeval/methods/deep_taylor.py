@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -31,24 +31,18 @@ class DeepTaylor:
 
     bounds: Bounds = None
 
-    card: ClassVar[Card] = Card(
-        name="deep_taylor",
-        family="propagation",
-        summary="share of an input value in the score, positive evidence only",
-        needs="gradients, operations with an LRP rule",
-        passes="2 + 2",
-        paper="Montavon et al. 2017, eq. 14, 16",
-        maths=(
-            r"z^{+}: \; R_i = \sum_j \frac{c^{+}_{ij}}{\sum_{i'} c^{+}_{i'j}} R_j \qquad z^{B}\ \mathrm{(pixels)}: "
-            r"\; R_i = \sum_j \frac{c_{ij} - l_i w^{+}_{ij} - h_i w^{-}_{ij}}{\sum_{i'} c_{i'j} - l_{i'} w^{+}_{i'j} "
-            r"- h_{i'} w^{-}_{i'j}} R_j"
-        ),
-        misleads=(
-            "Evidence against the class does not exist for it: the map of an unlikely class looks like that of the "
-            "likely one, and hardly changes when upper layers are randomised (Sixt et al. 2020)."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        deep_taylor (propagation): share of an input value in the score, positive evidence only
+        needs: gradients, operations with an LRP rule
+        passes: 2 + 2
+        paper: Montavon et al. 2017, eq. 14, 16
+        maths: z^{+}: \; R_i = \sum_j \frac{c^{+}_{ij}}{\sum_{i'} c^{+}_{i'j}} R_j \qquad z^{B}\ \mathrm{(pixels)}: \;
+            R_i = \sum_j \frac{c_{ij} - l_i w^{+}_{ij} - h_i w^{-}_{ij}}{\sum_{i'} c_{i'j} - l_{i'} w^{+}_{i'j} - h_{i'}
+            w^{-}_{i'j}} R_j
+        misleads: Evidence against the class does not exist for it: the map of an unlikely class looks like that of the
+            likely one, and hardly changes when upper layers are randomised (Sixt et al. 2020).
+        values: unsigned
+    """)
 
     def __post_init__(self) -> None:
         check_bounds(self.bounds)

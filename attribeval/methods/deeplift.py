@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.common.options import FrozenArray, check_choice, check_count
@@ -37,24 +37,17 @@ class DeepLIFT:
     reference: Any = "black"
     references: int = 1
 
-    card: ClassVar[Card] = Card(
-        name="deeplift",
-        family="propagation",
-        summary="share of an input value in score − score of the reference",
-        needs="gradients, operations with a DeepLIFT rule",
-        passes="2 + 1",
-        paper="Shrikumar et al. 2017, sec. 3.5",
-        maths=(
-            r"M = m \odot (x - x'), \qquad m_{\Delta y} = \frac{\Delta z}{\Delta y} \; m_{\Delta z} \quad "
-            r"\mathrm{at}\ z = \sigma(y)\ \mathrm{(Rescale)} \\ \sum_i M_i = f(x) - f(x')"
-        ),
-        misleads=(
-            "Pixels of the reference's colour get 0 however much they matter; with Rescale, contributions that "
-            "cancel inside a layer stay hidden (rule='reveal_cancel' is for those)."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        deeplift (propagation): share of an input value in score − score of the reference
+        needs: gradients, operations with a DeepLIFT rule
+        passes: 2 + 1
+        paper: Shrikumar et al. 2017, sec. 3.5
+        maths: M = m \odot (x - x'), \qquad m_{\Delta y} = \frac{\Delta z}{\Delta y} \; m_{\Delta z} \quad \mathrm{at}\
+            z = \sigma(y)\ \mathrm{(Rescale)} \\ \sum_i M_i = f(x) - f(x')
+        misleads: Pixels of the reference's colour get 0 however much they matter; with Rescale, contributions that
+            cancel inside a layer stay hidden (rule='reveal_cancel' is for those).
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         check_choice("rule", self.rule, ("rescale", "reveal_cancel"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
@@ -30,23 +30,17 @@ class ExcitationBackprop:
     layer: str | None = None
     contrastive: bool = False
 
-    card: ClassVar[Card] = Card(
-        name="excitation_backprop",
-        family="propagation",
-        summary="probability that a place wins the top-down competition for the class",
-        needs="gradients, a spatial layer, operations with an LRP rule",
-        passes="2 + 1",
-        paper="Zhang et al. 2016, sec. 3.2-3.3",
-        maths=(
-            r"P_i = \sum_j \frac{a^{+}_i w^{+}_{ij}}{\sum_{i'} a^{+}_{i'} w^{+}_{i'j}} P_j, \qquad M(u) = \sum_k "
-            r"P_k(u) \quad \mathrm{at\ the\ layer}"
-        ),
-        misleads=(
-            "Without contrastive=True negative weights count nowhere, so that maps of different classes look alike; "
-            "they say where excitation came from, not what the score would lose."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        excitation_backprop (propagation): probability that a place wins the top-down competition for the class
+        needs: gradients, a spatial layer, operations with an LRP rule
+        passes: 2 + 1
+        paper: Zhang et al. 2016, sec. 3.2-3.3
+        maths: P_i = \sum_j \frac{a^{+}_i w^{+}_{ij}}{\sum_{i'} a^{+}_{i'} w^{+}_{i'j}} P_j, \qquad M(u) = \sum_k P_k(u)
+            \quad \mathrm{at\ the\ layer}
+        misleads: Without contrastive=True negative weights count nowhere, so that maps of different classes look alike;
+            they say where excitation came from, not what the score would lose.
+        values: unsigned
+    """)
 
     def __post_init__(self) -> None:
         if not isinstance(self.contrastive, bool):

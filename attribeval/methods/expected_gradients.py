@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -52,24 +52,17 @@ class ExpectedGradients:
     references: Any = None
     samples: int = 50
 
-    card: ClassVar[Card] = Card(
-        name="expected_gradients",
-        family="gradient",
-        summary="share of the difference of the logit to that of reference images",
-        needs="gradients, references=",
-        passes="51 + 50",
-        paper="Erion et al. 2021, eq. 3",
-        maths=(
-            r"M = \mathbb{E}_{x' \sim D,\, \alpha \sim U(0, 1)}\left[(x - x') \odot \nabla f\left(x' + \alpha (x - "
-            r"x')\right)\right] \\ \sum_i M_i = f(x) - \mathbb{E}_{x' \sim D}\, f(x')"
-        ),
-        misleads=(
-            "The references are part of the question: with references of the class itself, what all of them share "
-            "gets no credit; few samples leave noise."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        expected_gradients (gradient): share of the difference of the logit to that of reference images
+        needs: gradients, references=
+        passes: 51 + 50
+        paper: Erion et al. 2021, eq. 3
+        maths: M = \mathbb{E}_{x' \sim D,\, \alpha \sim U(0, 1)}\left[(x - x') \odot \nabla f\left(x' + \alpha (x -
+            x')\right)\right] \\ \sum_i M_i = f(x) - \mathbb{E}_{x' \sim D}\, f(x')
+        misleads: The references are part of the question: with references of the class itself, what all of them share
+            gets no credit; few samples leave noise.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         if self.references is None:

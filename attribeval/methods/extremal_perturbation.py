@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -100,23 +100,17 @@ class ExtremalPerturbation:
     iterations: int = 800
     side_by_side: bool = False
 
-    card: ClassVar[Card] = Card(
-        name="extremal_perturbation",
-        family="perturbation",
-        summary="how many of the best regions of 2.5, 5, 10 and 20 % hold the pixel",
-        needs="gradients",
-        passes="3200 + 3200",
-        paper="Fong et al. 2019, sec. 3",
-        maths=(
-            r"m_a = \arg\max_{m \, \mathrm{smooth}} \; f(m \otimes x) - \frac{\lambda_t}{n} \| \mathrm{vecsort}(m) - "
-            r"r_a \|^2, \qquad M = \sum_a m_a"
-        ),
-        misleads=(
-            "Every mask has its area, needed or not: for a small object the mask of 20 % takes in background, and a "
-            "region that keeps the score is not the only one."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        extremal_perturbation (perturbation): how many of the best regions of 2.5, 5, 10 and 20 % hold the pixel
+        needs: gradients
+        passes: 3200 + 3200
+        paper: Fong et al. 2019, sec. 3
+        maths: m_a = \arg\max_{m \, \mathrm{smooth}} \; f(m \otimes x) - \frac{\lambda_t}{n} \| \mathrm{vecsort}(m) -
+            r_a \|^2, \qquad M = \sum_a m_a
+        misleads: Every mask has its area, needed or not: for a small object the mask of 20 % takes in background, and a
+            region that keeps the score is not the only one.
+        values: unsigned
+    """)
 
     def __post_init__(self) -> None:
         check_count("iterations", self.iterations, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
@@ -21,23 +21,17 @@ class GenericAttention:
     averages its last tokens, the mean over these. Resized bilinearly from the grid of tokens.
     """
 
-    card: ClassVar[Card] = Card(
-        name="generic_attention",
-        family="attention",
-        summary="relevance of a patch for the class, by attention × gradient through all layers",
-        needs="gradients, a transformer's attention",
-        passes="1 + 1",
-        paper="Chefer, Gur & Wolf 2021 (ICCV), eq. 1, 5, 6",
-        maths=(
-            r"\bar A_l = \frac{1}{H} \sum_h \left(\frac{\partial f}{\partial A_l^h} \odot A_l^h\right)^{+} \qquad "
-            r"R_0 = I, \quad R_l = R_{l-1} + \bar A_l R_{l-1}, \quad M(u) = (R_L)_{c u}"
-        ),
-        misleads=(
-            "What speaks against the class is cut off in every layer, values and the layers between attention count "
-            "only by the gradient, and the sizes compare places of one map, not maps."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        generic_attention (attention): relevance of a patch for the class, by attention × gradient through all layers
+        needs: gradients, a transformer's attention
+        passes: 1 + 1
+        paper: Chefer, Gur & Wolf 2021 (ICCV), eq. 1, 5, 6
+        maths: \bar A_l = \frac{1}{H} \sum_h \left(\frac{\partial f}{\partial A_l^h} \odot A_l^h\right)^{+} \qquad R_0 =
+            I, \quad R_l = R_{l-1} + \bar A_l R_{l-1}, \quad M(u) = (R_L)_{c u}
+        misleads: What speaks against the class is cut off in every layer, values and the layers between attention count
+            only by the gradient, and the sizes compare places of one map, not maps.
+        values: unsigned
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the relevance, (B, H, W, 1), non-negative."""

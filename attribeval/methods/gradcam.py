@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
@@ -40,24 +40,17 @@ class GradCAM(OnLayer):
     Options: `enlarge.OnLayer`.
     """
 
-    card: ClassVar[Card] = Card(
-        name="gradcam",
-        family="cam",
-        summary="evidence for the class by place, from the last spatial layer",
-        needs="gradients, a spatial layer",
-        passes="1 + 1",
-        paper="Selvaraju et al. 2017, eq. 1-2",
-        maths=(
-            r"\alpha_k = \frac{1}{Z} \sum_{ij} \frac{\partial f}{\partial A^k_{ij}}, \qquad M_{ij} = "
-            r"\mathrm{ReLU}\left(\sum_k \alpha_k A^k_{ij}\right)"
-        ),
-        misleads=(
-            "Averaging the gradient assumes that a channel means the same everywhere: with a head that flattens, it "
-            "may mark places that the score does not use; evidence against the class is cut off, and the grid is "
-            "coarse."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        gradcam (cam): evidence for the class by place, from the last spatial layer
+        needs: gradients, a spatial layer
+        passes: 1 + 1
+        paper: Selvaraju et al. 2017, eq. 1-2
+        maths: \alpha_k = \frac{1}{Z} \sum_{ij} \frac{\partial f}{\partial A^k_{ij}}, \qquad M_{ij} =
+            \mathrm{ReLU}\left(\sum_k \alpha_k A^k_{ij}\right)
+        misleads: Averaging the gradient assumes that a channel means the same everywhere: with a head that flattens, it
+            may mark places that the score does not use; evidence against the class is cut off, and the grid is coarse.
+        values: unsigned
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1), non-negative, in logits."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from attribeval import _tf as tf
 from attribeval.common.options import check_choice
@@ -54,24 +54,18 @@ class GradCAMPlusPlus(OnLayer):
 
     alphas: Alphas = "paper"
 
-    card: ClassVar[Card] = Card(
-        name="gradcam++",
-        family="cam",
-        summary="evidence for the class by place, small parts weighted up",
-        needs="gradients, a spatial layer",
-        passes="1 + 1",
-        paper="Chattopadhay et al. 2018, eq. 5, 6, 19",
-        maths=(
-            r"g^k_{ij} = \frac{\partial f}{\partial A^k_{ij}}, \qquad \alpha^k_{ij} = \frac{1}{2 + g^k_{ij} "
-            r"\sum_{ab} A^k_{ab}} \\ w_k = \sum_{ij} \alpha^k_{ij} \mathrm{ReLU}(g^k_{ij}), \qquad M_{ij} = "
-            r"\mathrm{ReLU}\left(\sum_k w_k A^k_{ij}\right)"
-        ),
-        misleads=(
-            "Behind a ReLU no channel that speaks against the class can lower the map, so objects of other classes "
-            "light up as well; strengths cannot be compared between images."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        gradcam++ (cam): evidence for the class by place, small parts weighted up
+        needs: gradients, a spatial layer
+        passes: 1 + 1
+        paper: Chattopadhay et al. 2018, eq. 5, 6, 19
+        maths: g^k_{ij} = \frac{\partial f}{\partial A^k_{ij}}, \qquad \alpha^k_{ij} = \frac{1}{2 + g^k_{ij} \sum_{ab}
+            A^k_{ab}} \\ w_k = \sum_{ij} \alpha^k_{ij} \mathrm{ReLU}(g^k_{ij}), \qquad M_{ij} =
+            \mathrm{ReLU}\left(\sum_k w_k A^k_{ij}\right)
+        misleads: Behind a ReLU no channel that speaks against the class can lower the map, so objects of other classes
+            light up as well; strengths cannot be compared between images.
+        values: unsigned
+    """)
 
     def __post_init__(self) -> None:
         check_choice("alphas", self.alphas, ("paper", "normalised"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
@@ -17,20 +17,16 @@ class Gradient:
     display the largest |·| over channels: `Attributions.heatmap(reduce="abs_max")`.
     """
 
-    card: ClassVar[Card] = Card(
-        name="gradient",
-        family="gradient",
-        summary="change of the logit per unit of input",
-        needs="gradients",
-        passes="1 + 1",
-        paper="Simonyan et al. 2013, sec. 3",
-        maths=r"M = \frac{\partial f(x)}{\partial x}",
-        misleads=(
-            "It says what a tiny change would do, not what removing a pixel would: where the score is saturated, a "
-            "pixel that decides has next to no gradient."
-        ),
-        signed=True,
-    )
+    card = Card.of(r"""
+        gradient (gradient): change of the logit per unit of input
+        needs: gradients
+        passes: 1 + 1
+        paper: Simonyan et al. 2013, sec. 3
+        maths: M = \frac{\partial f(x)}{\partial x}
+        misleads: It says what a tiny change would do, not what removing a pixel would: where the score is saturated, a
+            pixel that decides has next to no gradient.
+        values: signed
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return d logit / d input, (B, H, W, C), logits per unit of the model's input."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -41,24 +41,17 @@ class GradientSHAP:
     reference: Reference = "black"
     samples: int = 48
 
-    card: ClassVar[Card] = Card(
-        name="gradient_shap",
-        family="model-agnostic",
-        summary="share of an input value in score − mean score of the references",
-        needs="gradients",
-        passes="48 + 48",
-        paper="Erion et al. 2021, eq. 3 (shap.GradientExplainer)",
-        maths=(
-            r"M = \frac{1}{n} \sum_{k=1}^{n} (x - x'_k) \odot \nabla f\left(x'_k + t_k (x - x'_k)\right), \qquad t_k "
-            r"\sim U(0, 1)"
-        ),
-        misleads=(
-            "Random points instead of a quadrature: from one reference it is a noisier integrated gradients at the "
-            "same cost, and pixels of the reference's colour get 0."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        gradient_shap (model-agnostic): share of an input value in score − mean score of the references
+        needs: gradients
+        passes: 48 + 48
+        paper: Erion et al. 2021, eq. 3 (shap.GradientExplainer)
+        maths: M = \frac{1}{n} \sum_{k=1}^{n} (x - x'_k) \odot \nabla f\left(x'_k + t_k (x - x'_k)\right), \qquad t_k
+            \sim U(0, 1)
+        misleads: Random points instead of a quadrature: from one reference it is a noisier integrated gradients at the
+            same cost, and pixels of the reference's colour get 0.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reference", read_reference(self.reference))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
@@ -17,21 +17,16 @@ class GradientXInput:
     in TensorFlow's), the map is 0.
     """
 
-    card: ClassVar[Card] = Card(
-        name="gradient_x_input",
-        family="gradient",
-        summary="share of the logit, as if the model were linear and zero input meant nothing",
-        needs="gradients",
-        passes="1 + 1",
-        paper="Shrikumar et al. 2016, sec. 2.2",
-        maths=r"M = x \odot \frac{\partial f(x)}{\partial x}",
-        misleads=(
-            "Values that are 0 after preprocessing get 0 however much they matter, and the picture's own edges "
-            "shine through whatever the gradient is."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        gradient_x_input (gradient): share of the logit, as if the model were linear and zero input meant nothing
+        needs: gradients
+        passes: 1 + 1
+        paper: Shrikumar et al. 2016, sec. 2.2
+        maths: M = x \odot \frac{\partial f(x)}{\partial x}
+        misleads: Values that are 0 after preprocessing get 0 however much they matter, and the picture's own edges
+            shine through whatever the gradient is.
+        values: signed, shares
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return input · d logit / d input, (B, H, W, C), in logits."""

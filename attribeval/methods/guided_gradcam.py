@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
@@ -19,20 +19,16 @@ class GuidedGradCAM(OnLayer):
     Options: `enlarge.OnLayer`.
     """
 
-    card: ClassVar[Card] = Card(
-        name="guided_gradcam",
-        family="cam",
-        summary="guided gradient where Grad-CAM sees the class",
-        needs="gradients, ReLUs, a spatial layer",
-        passes="2 + 2",
-        paper="Selvaraju et al. 2017, sec. 3.2",
-        maths=r"M = \;\uparrow L^{\mathrm{Grad{-}CAM}} \odot R^{0}_{\mathrm{guided}}",
-        misleads=(
-            "The detail is that of guided backprop, which hardly depends on the class; the class comes from "
-            "Grad-CAM's coarse window alone."
-        ),
-        signed=True,
-    )
+    card = Card.of(r"""
+        guided_gradcam (cam): guided gradient where Grad-CAM sees the class
+        needs: gradients, ReLUs, a spatial layer
+        passes: 2 + 2
+        paper: Selvaraju et al. 2017, sec. 3.2
+        maths: M = \;\uparrow L^{\mathrm{Grad{-}CAM}} \odot R^{0}_{\mathrm{guided}}
+        misleads: The detail is that of guided backprop, which hardly depends on the class; the class comes from
+            Grad-CAM's coarse window alone.
+        values: signed
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the product, (B, H, W, C), logits² per unit of the model's input."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -44,24 +44,17 @@ class GuidedIG:
     baseline: Any = "black"
     side_by_side: bool = False
 
-    card: ClassVar[Card] = Card(
-        name="guided_ig",
-        family="gradient",
-        summary="share of the change of the logit, along a path of small gradients",
-        needs="gradients",
-        passes="51 + 50",
-        paper="Kapishnikov et al. 2021, alg. 1",
-        maths=(
-            r"M = \sum_{k=0}^{n-1} (x^{k+1} - x^{k}) \odot \nabla f(x^{k}), \qquad x^{0} = x', \quad x^{n} = x \\ "
-            r"x^{k+1}: \; \mathrm{values\ of\ smallest}\ |\partial f(x^{k}) / \partial x_i|\ \mathrm{move\ first}"
-        ),
-        misleads=(
-            "Every net and image has a path of its own, so maps of two nets do not answer one question; pixels of "
-            "the baseline's colour get 0, and the sum is coarse: see completeness_gap."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        guided_ig (gradient): share of the change of the logit, along a path of small gradients
+        needs: gradients
+        passes: 51 + 50
+        paper: Kapishnikov et al. 2021, alg. 1
+        maths: M = \sum_{k=0}^{n-1} (x^{k+1} - x^{k}) \odot \nabla f(x^{k}), \qquad x^{0} = x', \quad x^{n} = x \\
+            x^{k+1}: \; \mathrm{values\ of\ smallest}\ |\partial f(x^{k}) / \partial x_i|\ \mathrm{move\ first}
+        misleads: Every net and image has a path of its own, so maps of two nets do not answer one question; pixels of
+            the baseline's colour get 0, and the sum is coarse: see completeness_gap.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps, 1)

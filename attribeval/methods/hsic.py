@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -85,23 +85,17 @@ class HSIC(OfCells):
 
     samples: int = 500
 
-    card: ClassVar[Card] = Card(
-        name="hsic",
-        family="perturbation",
-        summary="dependence between the cell being shown and the score",
-        needs="nothing",
-        passes="500 + 0",
-        paper="Novello et al. 2022, sec. 3",
-        maths=(
-            r"M_k = \frac{1}{n^2} \mathrm{tr}(K_k H L H), \qquad K_k = 1[s_{ik} = s_{jk}], \quad L = "
-            r"\exp\left(-\frac{(y_i - y_j)^2}{2 \sigma^2}\right), \quad H = I - \frac{1}{n} 1 1^T"
-        ),
-        misleads=(
-            "It has no sign, and it is about 1 / samples, not 0, for a cell that does not matter: a flat map of a "
-            "net that looks nowhere is still scaled to full colour in a picture."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        hsic (perturbation): dependence between the cell being shown and the score
+        needs: nothing
+        passes: 500 + 0
+        paper: Novello et al. 2022, sec. 3
+        maths: M_k = \frac{1}{n^2} \mathrm{tr}(K_k H L H), \qquad K_k = 1[s_{ik} = s_{jk}], \quad L =
+            \exp\left(-\frac{(y_i - y_j)^2}{2 \sigma^2}\right), \quad H = I - \frac{1}{n} 1 1^T
+        misleads: It has no sign, and it is about 1 / samples, not 0, for a cell that does not matter: a flat map of a
+            net that looks nowhere is still scaled to full colour in a picture.
+        values: unsigned
+    """)
 
     def __post_init__(self) -> None:
         super().__post_init__()

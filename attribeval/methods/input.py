@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
@@ -16,20 +16,16 @@ class Input:
     Its heat map is the brightness of the image.
     """
 
-    card: ClassVar[Card] = Card(
-        name="input",
-        family="control",
-        summary="the raw pixels themselves",
-        needs="nothing",
-        passes="0 + 0",
-        paper="Adebayo et al. 2018, sec. 5",
-        maths=r"M = x_{\mathrm{raw}}",
-        misleads=(
-            "It is the brightness of the image: a benchmark on which it does well rewards pictures, not explanations."
-        ),
-        signed=True,
-        raw=True,
-    )
+    card = Card.of(r"""
+        input (control): the raw pixels themselves
+        needs: nothing
+        passes: 0 + 0
+        paper: Adebayo et al. 2018, sec. 5
+        maths: M = x_{\mathrm{raw}}
+        misleads: It is the brightness of the image: a benchmark on which it does well rewards pictures, not
+            explanations.
+        values: signed, raw
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return a copy of the raw images, (B, H, W, C), in raw pixel units."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -64,24 +64,17 @@ class IntegratedGradients:
     rule: Rule = "gauss_legendre"
     baseline: Any = "black"
 
-    card: ClassVar[Card] = Card(
-        name="integrated_gradients",
-        family="gradient",
-        summary="share of the change of the logit from the baseline to the image",
-        needs="gradients",
-        passes="26 + 25",
-        paper="Sundararajan et al. 2017, eq. 1",
-        maths=(
-            r"M = (x - x') \odot \int_0^1 \nabla f\left(x' + \alpha (x - x')\right) d\alpha \approx (x - x') \odot "
-            r"\sum_{k=1}^{n} w_k \nabla f\left(x' + \alpha_k (x - x')\right) \\ \sum_i M_i = f(x) - f(x')"
-        ),
-        misleads=(
-            "Pixels that have the baseline's colour get 0 however much they matter; another baseline is another "
-            "question, and a large completeness_gap says that the steps are too few."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        integrated_gradients (gradient): share of the change of the logit from the baseline to the image
+        needs: gradients
+        passes: 26 + 25
+        paper: Sundararajan et al. 2017, eq. 1
+        maths: M = (x - x') \odot \int_0^1 \nabla f\left(x' + \alpha (x - x')\right) d\alpha \approx (x - x') \odot
+            \sum_{k=1}^{n} w_k \nabla f\left(x' + \alpha_k (x - x')\right) \\ \sum_i M_i = f(x) - f(x')
+        misleads: Pixels that have the baseline's colour get 0 however much they matter; another baseline is another
+            question, and a large completeness_gap says that the steps are too few.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         check_choice("rule", self.rule, _RULES)

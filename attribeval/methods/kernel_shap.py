@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -63,24 +63,17 @@ class KernelSHAP(OfSegments):
 
     samples: int = 1000
 
-    card: ClassVar[Card] = Card(
-        name="kernel_shap",
-        family="model-agnostic",
-        summary="Shapley value of a superpixel; the values sum to score − score of the filled image",
-        needs="nothing",
-        passes="1002 + 0",
-        paper="Lundberg & Lee 2017, sec. 4.1, thm. 2",
-        maths=(
-            r"\min_{\phi} \sum_z \frac{S - 1}{\binom{S}{|z|} |z| (S - |z|)} \left(f(x_z) - f(x_\emptyset) - \phi^T "
-            r"z\right)^2, \qquad \sum_s \phi_s = f(x) - f(x_\emptyset), \qquad M(u) = \phi_{s(u)}"
-        ),
-        misleads=(
-            "The sum is exact even where the single values are not: samples barely above the number of segments "
-            "leave them noisy, and hidden means filled, an image that nobody ever saw."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        kernel_shap (model-agnostic): Shapley value of a superpixel; the values sum to score − score of the filled image
+        needs: nothing
+        passes: 1002 + 0
+        paper: Lundberg & Lee 2017, sec. 4.1, thm. 2
+        maths: \min_{\phi} \sum_z \frac{S - 1}{\binom{S}{|z|} |z| (S - |z|)} \left(f(x_z) - f(x_\emptyset) - \phi^T
+            z\right)^2, \qquad \sum_s \phi_s = f(x) - f(x_\emptyset), \qquad M(u) = \phi_{s(u)}
+        misleads: The sum is exact even where the single values are not: samples barely above the number of segments
+            leave them noisy, and hidden means filled, an image that nobody ever saw.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
@@ -34,23 +34,17 @@ class LayerCAM(OnLayer):
     Options: `enlarge.OnLayer`.
     """
 
-    card: ClassVar[Card] = Card(
-        name="layercam",
-        family="cam",
-        summary="evidence for the class by place, for early layers too",
-        needs="gradients, a spatial layer",
-        passes="1 + 1",
-        paper="Jiang et al. 2021, sec. III, eq. 6",
-        maths=(
-            r"M_{ij} = \mathrm{ReLU}\left(\sum_k \mathrm{ReLU}\left(\frac{\partial f}{\partial A^k_{ij}}\right) "
-            r"A^k_{ij}\right)"
-        ),
-        misleads=(
-            "Negative gradients are dropped before the sum, so what two channels say for and against the class at "
-            "one place does not cancel: in early layers it can show edges of everything."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        layercam (cam): evidence for the class by place, for early layers too
+        needs: gradients, a spatial layer
+        passes: 1 + 1
+        paper: Jiang et al. 2021, sec. III, eq. 6
+        maths: M_{ij} = \mathrm{ReLU}\left(\sum_k \mathrm{ReLU}\left(\frac{\partial f}{\partial A^k_{ij}}\right)
+            A^k_{ij}\right)
+        misleads: Negative gradients are dropped before the sum, so what two channels say for and against the class at
+            one place does not cancel: in early layers it can show edges of everything.
+        values: unsigned
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1), non-negative, in logits."""

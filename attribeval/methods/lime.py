@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -85,24 +85,17 @@ class LIME(OfSegments):
     alpha: float = 1.0
     distance: str = "cosine"
 
-    card: ClassVar[Card] = Card(
-        name="lime",
-        family="model-agnostic",
-        summary="weight of a superpixel in a local linear model of the score",
-        needs="nothing",
-        passes="1000 + 0",
-        paper="Ribeiro et al. 2016, sec. 3, alg. 1",
-        maths=(
-            r"\min_{w, w_0} \sum_z \pi(z) \left(f(x_z) - w_0 - w^T z\right)^2 + \alpha \| w \|_2^2, \qquad \pi(z) = "
-            r"\sqrt{\exp(-d(z, 1)^2 / \sigma^2)}, \qquad M(u) = w_{s(u)}"
-        ),
-        misleads=(
-            "Samples hide about half of the image and, by the cosine distance, weigh about alike: 'local' means "
-            "half-hidden pictures. Segments, fill and seed each change the map: look at a second seed."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        lime (model-agnostic): weight of a superpixel in a local linear model of the score
+        needs: nothing
+        passes: 1000 + 0
+        paper: Ribeiro et al. 2016, sec. 3, alg. 1
+        maths: \min_{w, w_0} \sum_z \pi(z) \left(f(x_z) - w_0 - w^T z\right)^2 + \alpha \| w \|_2^2, \qquad \pi(z) =
+            \sqrt{\exp(-d(z, 1)^2 / \sigma^2)}, \qquad M(u) = w_{s(u)}
+        misleads: Samples hide about half of the image and, by the cosine distance, weigh about alike: 'local' means
+            half-hidden pictures. Segments, fill and seed each change the map: look at a second seed.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -49,28 +49,21 @@ class LRP:
     pixels: Literal["bounds", "same"] | None = None
     bounds: Bounds = None
 
-    card: ClassVar[Card] = Card(
-        name="lrp",
-        family="propagation",
-        summary="share of an input value in the score",
-        needs="gradients, operations with an LRP rule",
-        passes="2 + 3",
-        paper="Bach et al. 2015, eq. 58-60; Montavon et al. 2019, sec. 10.3",
-        maths=(
-            r"\varepsilon: \; R_i = \sum_j \frac{c_{ij}}{z_j + \varepsilon \, \mathrm{rms}(z) \, \mathrm{sign}(z_j)} "
-            r"R_j \qquad \gamma: \; R_i = \sum_j \frac{c_{ij} + \gamma c^{+}_{ij}}{z_j + \gamma z^{+}_j} R_j \quad "
-            r"(z_j \geq 0) \\ \alpha\beta: \; R_i = \sum_j \left(\alpha \frac{c^{+}_{ij}}{z^{+}_j} - \beta "
-            r"\frac{c^{-}_{ij}}{z^{-}_j}\right) R_j \qquad c_{ij} = a_i w_{ij}, \quad z_j = \sum_i c_{ij} + b_j, "
-            r"\quad z^{\pm}_j = \sum_i c^{\pm}_{ij} + b^{\pm}_j"
-        ),
-        misleads=(
-            "The rules are chosen for their pictures: each gives another map of the same net, that of αβ hardly "
-            "depends on the class (Sixt et al. 2020), and what ε and the biases absorb (completeness_gap) belongs "
-            "to nobody."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        lrp (propagation): share of an input value in the score
+        needs: gradients, operations with an LRP rule
+        passes: 2 + 3
+        paper: Bach et al. 2015, eq. 58-60; Montavon et al. 2019, sec. 10.3
+        maths: \varepsilon: \; R_i = \sum_j \frac{c_{ij}}{z_j + \varepsilon \, \mathrm{rms}(z) \, \mathrm{sign}(z_j)}
+            R_j \qquad \gamma: \; R_i = \sum_j \frac{c_{ij} + \gamma c^{+}_{ij}}{z_j + \gamma z^{+}_j} R_j \quad (z_j
+            \geq 0) \\ \alpha\beta: \; R_i = \sum_j \left(\alpha \frac{c^{+}_{ij}}{z^{+}_j} - \beta
+            \frac{c^{-}_{ij}}{z^{-}_j}\right) R_j \qquad c_{ij} = a_i w_{ij}, \quad z_j = \sum_i c_{ij} + b_j, \quad
+            z^{\pm}_j = \sum_i c^{\pm}_{ij} + b^{\pm}_j
+        misleads: The rules are chosen for their pictures: each gives another map of the same net, that of αβ hardly
+            depends on the class (Sixt et al. 2020), and what ε and the biases absorb (completeness_gap) belongs to
+            nobody.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         check_choice("rule", self.rule, ("composite", "epsilon", "gamma", "alpha_beta"))

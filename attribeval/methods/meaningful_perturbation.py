@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
@@ -89,23 +89,17 @@ class MeaningfulPerturbation:
     start: str = "circle"
     side_by_side: bool = False
 
-    card: ClassVar[Card] = Card(
-        name="meaningful_perturbation",
-        family="perturbation",
-        summary="share of the pixel that must be blurred for the class to go",
-        needs="gradients",
-        passes="335 + 300",
-        paper="Fong & Vedaldi 2017, eq. 4",
-        maths=(
-            r"m^{*} = \arg\min_m \; \lambda_1 \| 1 - m \|_1 + \lambda_2 \sum_u \| \nabla m(u) \|_2^{\beta} + "
-            r"\mathbb{E}_\tau \, p_c\left(m \odot x_\tau + (1 - m) \odot \tilde x_\tau\right), \qquad M = 1 - m^{*}"
-        ),
-        misleads=(
-            "Descent finds one of many masks, near the circle that it starts from, and the smallest change that "
-            "fools the net need not be the object: it may be an adversarial pattern."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        meaningful_perturbation (perturbation): share of the pixel that must be blurred for the class to go
+        needs: gradients
+        passes: 335 + 300
+        paper: Fong & Vedaldi 2017, eq. 4
+        maths: m^{*} = \arg\min_m \; \lambda_1 \| 1 - m \|_1 + \lambda_2 \sum_u \| \nabla m(u) \|_2^{\beta} +
+            \mathbb{E}_\tau \, p_c\left(m \odot x_\tau + (1 - m) \odot \tilde x_\tau\right), \qquad M = 1 - m^{*}
+        misleads: Descent finds one of many masks, near the circle that it starts from, and the smallest change that
+            fools the net need not be the object: it may be an adversarial pattern.
+        values: unsigned
+    """)
 
     def __post_init__(self) -> None:
         for name, least in (("iterations", 1), ("mask_size", 2), ("jitter", 0)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -41,24 +41,17 @@ class Occlusion:
     fill: Fill = "grey"
     score: str = "logit"
 
-    card: ClassVar[Card] = Card(
-        name="occlusion",
-        family="perturbation",
-        summary="drop of the score when a window around the pixel is hidden",
-        needs="nothing",
-        passes="≈ 170 + 0",
-        paper="Zeiler & Fergus 2014, sec. 4.2",
-        maths=(
-            r"M(u) = \frac{1}{|W_u|} \sum_{w \in W_u} \left[f(x) - f(x_{w \to \mathrm{fill}})\right], \qquad W_u = "
-            r"\{\mathrm{windows\ that\ hold}\ u\}"
-        ),
-        misleads=(
-            "The window itself is new to the net: a grey square can raise or lower a score by its edges, and of two "
-            "copies of the evidence neither is missed when one is hidden."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        occlusion (perturbation): drop of the score when a window around the pixel is hidden
+        needs: nothing
+        passes: ≈ 170 + 0
+        paper: Zeiler & Fergus 2014, sec. 4.2
+        maths: M(u) = \frac{1}{|W_u|} \sum_{w \in W_u} \left[f(x) - f(x_{w \to \mathrm{fill}})\right], \qquad W_u =
+            \{\mathrm{windows\ that\ hold}\ u\}
+        misleads: The window itself is new to the net: a grey square can raise or lower a score by its edges, and of two
+            copies of the evidence neither is missed when one is hidden.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         if self.window is not None:

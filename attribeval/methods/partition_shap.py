@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -44,25 +44,18 @@ class PartitionSHAP:
     samples: int = 500
     fill: Fill = "mean"
 
-    card: ClassVar[Card] = Card(
-        name="partition_shap",
-        family="model-agnostic",
-        summary="Owen value of a place; the map sums to score − score of the filled image",
-        needs="nothing",
-        passes="500 + 0",
-        paper="Lundberg & Lee 2017; Owen 1977 (shap.PartitionExplainer)",
-        maths=(
-            r"\phi_{R} = \mathbb{E}_C \left[v(C \cup R) - v(C)\right], \quad v(T) = f(x_T), \quad C: \mathrm{each\ "
-            r"sibling\ of}\ R\ \mathrm{and\ of\ what\ holds\ it,\ by\ a\ fair\ coin}, \qquad M(u) = "
-            r"\frac{\phi_{R(u)}}{|R(u)|}"
-        ),
-        misleads=(
-            "Halves are cut in the middle, not along objects, and once the samples are spent a rectangle spreads "
-            "its worth evenly: sharp borders in the map are those of the tree."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        partition_shap (model-agnostic): Owen value of a place; the map sums to score − score of the filled image
+        needs: nothing
+        passes: 500 + 0
+        paper: Lundberg & Lee 2017; Owen 1977 (shap.PartitionExplainer)
+        maths: \phi_{R} = \mathbb{E}_C \left[v(C \cup R) - v(C)\right], \quad v(T) = f(x_T), \quad C: \mathrm{each\
+            sibling\ of}\ R\ \mathrm{and\ of\ what\ holds\ it,\ by\ a\ fair\ coin}, \qquad M(u) =
+            \frac{\phi_{R(u)}}{|R(u)|}
+        misleads: Halves are cut in the middle, not along objects, and once the samples are spent a rectangle spreads
+            its worth evenly: sharp borders in the map are those of the tree.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         check_fill(self.fill, allowed=PLAIN_FILLS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
@@ -18,17 +18,15 @@ class Random:
     the same random maps (the reference code of ROAR draws new ones at each read).
     """
 
-    card: ClassVar[Card] = Card(
-        name="random",
-        family="control",
-        summary="uniform noise in [0, 1)",
-        needs="nothing",
-        passes="0 + 0",
-        paper="Hooker et al. 2019, sec. 4",
-        maths=r"M_i \sim U(0, 1)",
-        misleads="It is the level to beat, not a map; one draw may beat a method by chance, so compare intervals.",
-        signed=False,
-    )
+    card = Card.of(r"""
+        random (control): uniform noise in [0, 1)
+        needs: nothing
+        passes: 0 + 0
+        paper: Hooker et al. 2019, sec. 4
+        maths: M_i \sim U(0, 1)
+        misleads: It is the level to beat, not a map; one draw may beat a method by chance, so compare intervals.
+        values: unsigned
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return uniform noise in [0, 1), (B, H, W, C)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -85,20 +85,16 @@ class RISE(OfCells):
     p: float = 0.5
     score: str = "probability"
 
-    card: ClassVar[Card] = Card(
-        name="rise",
-        family="perturbation",
-        summary="expected probability of the class given that the pixel is shown",
-        needs="nothing",
-        passes="1000 + 0",
-        paper="Petsiuk et al. 2018, eq. 6",
-        maths=r"M(u) = \frac{1}{N p} \sum_{n=1}^{N} p_c\left(x \odot m_n + \tilde x \odot (1 - m_n)\right) m_n(u)",
-        misleads=(
-            "With too few masks the map is a picture of the masks that were drawn; a smooth map is no proof of "
-            "enough: compare two seeds."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        rise (perturbation): expected probability of the class given that the pixel is shown
+        needs: nothing
+        passes: 1000 + 0
+        paper: Petsiuk et al. 2018, eq. 6
+        maths: M(u) = \frac{1}{N p} \sum_{n=1}^{N} p_c\left(x \odot m_n + \tilde x \odot (1 - m_n)\right) m_n(u)
+        misleads: With too few masks the map is a picture of the masks that were drawn; a smooth map is no proof of
+            enough: compare two seeds.
+        values: unsigned
+    """)
 
     def __post_init__(self) -> None:
         super().__post_init__()

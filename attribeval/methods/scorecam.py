@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -37,23 +37,17 @@ class ScoreCAM(OnLayer):
     weights: Weights = "probability"
     max_channels: int | None = None
 
-    card: ClassVar[Card] = Card(
-        name="scorecam",
-        family="cam",
-        summary="activation maps weighted by the class's score on the image seen through them",
-        needs="a spatial layer",
-        passes="1 + channels of the layer, + 1",
-        paper="Wang et al. 2020, algorithm 1",
-        maths=(
-            r"\alpha_k = p_c\left(x \odot s(\uparrow A^k)\right), \qquad s(a) = \frac{a - \min a}{\max a - \min a} "
-            r"\\ M_{ij} = \mathrm{ReLU}\left(\sum_k \alpha_k A^k_{ij}\right)"
-        ),
-        misleads=(
-            "Half-masked images lie off the data, and where the net is unsure of all of them the weights are nearly "
-            "equal: then the map is the sum of all activations, whatever the class."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        scorecam (cam): activation maps weighted by the class's score on the image seen through them
+        needs: a spatial layer
+        passes: 1 + channels of the layer, + 1
+        paper: Wang et al. 2020, algorithm 1
+        maths: \alpha_k = p_c\left(x \odot s(\uparrow A^k)\right), \qquad s(a) = \frac{a - \min a}{\max a - \min a} \\
+            M_{ij} = \mathrm{ReLU}\left(\sum_k \alpha_k A^k_{ij}\right)
+        misleads: Half-masked images lie off the data, and where the net is unsure of all of them the weights are nearly
+            equal: then the map is the sum of all activations, whatever the class.
+        values: unsigned
+    """)
 
     def __post_init__(self) -> None:
         check_choice("weights", self.weights, ("probability", "softmax"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -57,24 +57,17 @@ class ShapleySampling(OfSegments):
 
     permutations: int = 20
 
-    card: ClassVar[Card] = Card(
-        name="shapley_sampling",
-        family="model-agnostic",
-        summary="Shapley value of a superpixel, from random orders",
-        needs="nothing",
-        passes="982 + 0",
-        paper="Castro et al. 2009, sec. 3; Štrumbelj & Kononenko 2010",
-        maths=(
-            r"\phi_s = \frac{1}{P} \sum_{\pi} \left[v(\mathrm{Pre}^{\pi}(s) \cup \{s\}) - "
-            r"v(\mathrm{Pre}^{\pi}(s))\right], \quad v(T) = f(x_T), \qquad M(u) = \phi_{s(u)}"
-        ),
-        misleads=(
-            "The sum is exact whatever the number of orders, so a gap of 0 says nothing about noise; twenty orders "
-            "tell large values from small ones, not neighbours apart."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        shapley_sampling (model-agnostic): Shapley value of a superpixel, from random orders
+        needs: nothing
+        passes: 982 + 0
+        paper: Castro et al. 2009, sec. 3; Štrumbelj & Kononenko 2010
+        maths: \phi_s = \frac{1}{P} \sum_{\pi} \left[v(\mathrm{Pre}^{\pi}(s) \cup \{s\}) -
+            v(\mathrm{Pre}^{\pi}(s))\right], \quad v(T) = f(x_T), \qquad M(u) = \phi_{s(u)}
+        misleads: The sum is exact whatever the number of orders, so a gap of 0 says nothing about noise; twenty orders
+            tell large values from small ones, not neighbours apart.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         super().__post_init__()

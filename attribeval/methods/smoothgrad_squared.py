@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
@@ -19,23 +19,17 @@ class SmoothGradSquared(NoisyCopies):
     Options: `moments.NoisyCopies`.
     """
 
-    card: ClassVar[Card] = Card(
-        name="smoothgrad_squared",
-        family="wrapper",
-        summary="mean square of the base over noisy copies",
-        needs="a method on the model's input",
-        passes="15 × base",
-        paper="Hooker et al. 2019, sec. 4",
-        maths=(
-            r"M = \frac{1}{n} \sum_{k=1}^{n} B(x + \epsilon_k)^2, \qquad \epsilon_k \sim N\left(0,\; \sigma^2 (\max "
-            r"x - \min x)^2\right)"
-        ),
-        misleads=(
-            "Evidence for and against the class look the same, and squares let a few pixels take the whole scale: a "
-            "picture shows much less than the ranking holds."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        smoothgrad_squared (wrapper): mean square of the base over noisy copies
+        needs: a method on the model's input
+        passes: 15 × base
+        paper: Hooker et al. 2019, sec. 4
+        maths: M = \frac{1}{n} \sum_{k=1}^{n} B(x + \epsilon_k)^2, \qquad \epsilon_k \sim N\left(0,\; \sigma^2 (\max x -
+            \min x)^2\right)
+        misleads: Evidence for and against the class look the same, and squares let a few pixels take the whole scale: a
+            picture shows much less than the ranking holds.
+        values: unsigned
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the mean square, (B, H, W, C or 1), non-negative, in the base's units squared."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
@@ -18,21 +18,16 @@ class Sobel:
     axis with its sign instead, which sees only the edges of one direction.
     """
 
-    card: ClassVar[Card] = Card(
-        name="sobel",
-        family="control",
-        summary="edge strength of the image",
-        needs="nothing",
-        passes="0 + 0",
-        paper="Hooker et al. 2019, sec. 4",
-        maths=r"M = \sqrt{(G_x * x)^2 + (G_y * x)^2}",
-        misleads=(
-            "It looks like an explanation and has never seen the model: a method that cannot beat it may only draw "
-            "edges."
-        ),
-        signed=False,
-        raw=True,
-    )
+    card = Card.of(r"""
+        sobel (control): edge strength of the image
+        needs: nothing
+        passes: 0 + 0
+        paper: Hooker et al. 2019, sec. 4
+        maths: M = \sqrt{(G_x * x)^2 + (G_y * x)^2}
+        misleads: It looks like an explanation and has never seen the model: a method that cannot beat it may only draw
+            edges.
+        values: unsigned, raw
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the edge strength, (B, H, W, C), non-negative, in raw pixel units."""

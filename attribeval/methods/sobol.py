@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -83,20 +83,16 @@ class Sobol(OfCells):
 
     designs: int = 32
 
-    card: ClassVar[Card] = Card(
-        name="sobol",
-        family="perturbation",
-        summary="share of the score's variance in which the cell has a part",
-        needs="nothing",
-        passes="2080 + 0",
-        paper="Fel et al. 2021, sec. 3",
-        maths=r"M_k = S_{T_k} = \frac{\frac{1}{2N} \sum_{j=1}^{N} \left(f(A_j) - f(C^{(k)}_j)\right)^2}{\hat V[f(A)]}",
-        misleads=(
-            "It has no sign: a cell that lowers the score stands out as one that raises it, and few designs on many "
-            "cells leave noise that looks like importance."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        sobol (perturbation): share of the score's variance in which the cell has a part
+        needs: nothing
+        passes: 2080 + 0
+        paper: Fel et al. 2021, sec. 3
+        maths: M_k = S_{T_k} = \frac{\frac{1}{2N} \sum_{j=1}^{N} \left(f(A_j) - f(C^{(k)}_j)\right)^2}{\hat V[f(A)]}
+        misleads: It has no sign: a cell that lowers the score stands out as one that raises it, and few designs on many
+            cells leave noise that looks like importance.
+        values: unsigned
+    """)
 
     def __post_init__(self) -> None:
         super().__post_init__()

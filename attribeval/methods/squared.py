@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
@@ -20,19 +20,16 @@ class Squared:
 
     base: Method
 
-    card: ClassVar[Card] = Card(
-        name="squared",
-        family="wrapper",
-        summary="square of the base",
-        needs="a method",
-        passes="1 × base",
-        paper="Hooker et al. 2019, sec. 6.4",
-        maths=r"M = B(x)^2",
-        misleads=(
-            "Evidence against the class looks like evidence for it, and a few pixels take the whole scale of a picture."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        squared (wrapper): square of the base
+        needs: a method
+        passes: 1 × base
+        paper: Hooker et al. 2019, sec. 6.4
+        maths: M = B(x)^2
+        misleads: Evidence against the class looks like evidence for it, and a few pixels take the whole scale of a
+            picture.
+        values: unsigned
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the square, (B, H, W, C or 1), non-negative, in the base's units squared."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
@@ -24,23 +24,18 @@ class TransformerAttribution:
     at the class token; of a model that averages its last tokens, as the mean over these. Resized bilinearly.
     """
 
-    card: ClassVar[Card] = Card(
-        name="transformer_attribution",
-        family="attention",
-        summary="relevance of a patch for the class, by LRP of attention × gradient through all layers",
-        needs="gradients, a transformer's attention, operations with an LRP rule",
-        passes="3 + 3",
-        paper="Chefer, Gur & Wolf 2021 (CVPR), sec. 3, eq. 13-14",
-        maths=(
-            r"\bar A_l = I + \frac{1}{H} \sum_h \left(\frac{\partial f}{\partial A_l^h} \odot R_{A_l^h}\right)^{+} "
-            r"\qquad M(u) = \left(\bar A_L \cdots \bar A_2 \, \bar A_1\right)_{c u}"
-        ),
-        misleads=(
-            "Relevance may well reach attention and not the pixels: what lies before the first layer of attention is "
-            "not looked at, a patch stands for all of its pixels, and evidence against the class is cut off."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        transformer_attribution (attention): relevance of a patch for the class, by LRP of attention × gradient through
+            all layers
+        needs: gradients, a transformer's attention, operations with an LRP rule
+        passes: 3 + 3
+        paper: Chefer, Gur & Wolf 2021 (CVPR), sec. 3, eq. 13-14
+        maths: \bar A_l = I + \frac{1}{H} \sum_h \left(\frac{\partial f}{\partial A_l^h} \odot R_{A_l^h}\right)^{+}
+            \qquad M(u) = \left(\bar A_L \cdots \bar A_2 \, \bar A_1\right)_{c u}
+        misleads: Relevance may well reach attention and not the pixels: what lies before the first layer of attention
+            is not looked at, a patch stands for all of its pixels, and evidence against the class is cut off.
+        values: unsigned
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the relevance, (B, H, W, 1), non-negative."""

@@ -21,23 +21,17 @@ class VarGrad(NoisyCopies):
     """
 
     least: ClassVar[int] = 2
-    card: ClassVar[Card] = Card(
-        name="vargrad",
-        family="wrapper",
-        summary="variance of the base over noisy copies",
-        needs="a method on the model's input",
-        passes="15 × base",
-        paper="Adebayo et al. 2018; Hooker et al. 2019, sec. 4",
-        maths=(
-            r"M = \frac{1}{n} \sum_{k=1}^{n} \left(B(x + \epsilon_k) - \bar B\right)^2, \qquad \bar B = \frac{1}{n} "
-            r"\sum_{k=1}^{n} B(x + \epsilon_k)"
-        ),
-        misleads=(
-            "It measures how restless the base is under noise, so a place where the base is large and steady gets "
-            "nothing; it has no sign."
-        ),
-        signed=False,
-    )
+    card = Card.of(r"""
+        vargrad (wrapper): variance of the base over noisy copies
+        needs: a method on the model's input
+        passes: 15 × base
+        paper: Adebayo et al. 2018; Hooker et al. 2019, sec. 4
+        maths: M = \frac{1}{n} \sum_{k=1}^{n} \left(B(x + \epsilon_k) - \bar B\right)^2, \qquad \bar B = \frac{1}{n}
+            \sum_{k=1}^{n} B(x + \epsilon_k)
+        misleads: It measures how restless the base is under noise, so a place where the base is large and steady gets
+            nothing; it has no sign.
+        values: unsigned
+    """)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the variance, (B, H, W, C or 1), non-negative, in the base's units squared."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -130,24 +130,17 @@ class XRAI:
     steps: int = 25
     fast: bool = False
 
-    card: ClassVar[Card] = Card(
-        name="xrai",
-        family="region",
-        summary="contribution per pixel of the region that a pixel belongs to",
-        needs="gradients",
-        passes="53 + 50",
-        paper="Kapishnikov et al. 2019, sec. 3",
-        maths=(
-            r"M(u) = \frac{1}{|S_u|} \sum_{v \in S_u} \frac{1}{2} \sum_{x' \in \{\min x,\, \max x\}} \sum_{ch} "
-            r"\mathrm{IG}_{v, ch}(x;\, x'), \qquad S_u \ni u"
-        ),
-        misleads=(
-            "Outlines are those of an image segmentation, which knows no model: a map that hugs the object may owe "
-            "that to the object's colour."
-        ),
-        signed=True,
-        shares=True,
-    )
+    card = Card.of(r"""
+        xrai (region): contribution per pixel of the region that a pixel belongs to
+        needs: gradients
+        passes: 53 + 50
+        paper: Kapishnikov et al. 2019, sec. 3
+        maths: M(u) = \frac{1}{|S_u|} \sum_{v \in S_u} \frac{1}{2} \sum_{x' \in \{\min x,\, \max x\}} \sum_{ch}
+            \mathrm{IG}_{v, ch}(x;\, x'), \qquad S_u \ni u
+        misleads: Outlines are those of an image segmentation, which knows no model: a map that hugs the object may owe
+            that to the object's colour.
+        values: signed, shares
+    """)
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps, 1)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast, get_args
 
 import numpy as np
 
+from attribeval.common.cards import facts_of
+from attribeval.common.options import check_choice
 from attribeval.metrics.subject import Explained, Subject
+
+Better = Literal["high", "low"]
+NEEDS = ("boxes", "masks", "explain", "classifier", "fine-tuned")
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,32 @@ class Card:
     name: str
     family: str
     summary: str
-    better: Literal["high", "low"]
+    better: Better
     passes: str
     paper: str
     maths: str
     misleads: str
     needs: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, text: str) -> Card:
+        """A card from its text, as every metric's file has it.
+
+        Args:
+            text: "name (family): summary", then a line "fact: words" for `better`, `passes`, `paper`, `maths`,
+                `misleads` and, if there are any, `needs`, with commas between. A line that is indented deeper goes on
+                with the one before.
+
+        Raises:
+            AttribevalError: If a fact is missing, empty, unknown or stated twice, or has words that it cannot have.
+        """
+        facts = facts_of(text, ("better", "passes", "paper", "maths", "misleads"), ("needs",))
+        better = facts.pop("better")
+        needs = tuple(facts.pop("needs").split(", ")) if "needs" in facts else ()
+        check_choice(f"better on the card of {facts['name']!r}", better, get_args(Better))
+        for need in needs:
+            check_choice(f"needs on the card of {facts['name']!r}", need, NEEDS)
+        return cls(**facts, better=cast(Better, better), needs=needs)
 
     @property
     def needed(self) -> str:

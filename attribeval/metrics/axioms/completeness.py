@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -65,19 +64,16 @@ class Completeness:
 
     baseline: Fill = "black"
 
-    card: ClassVar[Card] = Card(
-        name="completeness",
-        family="axiom",
-        summary="gap between the sum of the map and the gain over the baseline, as a share of the gain, 0 and up",
-        better="low",
-        passes="1 + 0",
-        paper="Sundararajan et al. 2017, sec. 3",
-        maths=r"\frac{|\sum_i \varphi_i - (f(x) - f(x'))|}{|f(x) - f(x')|}",
-        misleads=(
-            "Only methods that promise completeness with this very baseline can do well: others are not wrong, they "
-            "mean something else; and one image with almost no gain can rule the mean, which has no upper bound."
-        ),
-    )
+    card = Card.of(r"""
+        completeness (axiom): gap between the sum of the map and the gain over the baseline, as a share of the gain, 0
+            and up
+        better: low
+        passes: 1 + 0
+        paper: Sundararajan et al. 2017, sec. 3
+        maths: \frac{|\sum_i \varphi_i - (f(x) - f(x'))|}{|f(x) - f(x')|}
+        misleads: Only methods that promise completeness with this very baseline can do well: others are not wrong, they
+            mean something else; and one image with almost no gain can rule the mean, which has no upper bound.
+    """)
 
     def __post_init__(self) -> None:
         check_fill(self.baseline, "baseline", PLAIN_FILLS)

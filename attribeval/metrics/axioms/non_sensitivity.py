@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -78,23 +77,18 @@ class NonSensitivity:
     map_tolerance: float = 1e-5
     score_tolerance: float = 1e-4
 
-    card: ClassVar[Card] = Card(
-        name="non_sensitivity",
-        family="axiom",
-        summary="share of patches, 0 to 1, that have attribution without effect on the logit, or effect without any",
-        better="low",
-        passes="49 + 0",
-        paper="Nguyen & Martínez 2020 (arXiv:2007.07584)",
-        maths=(
-            r"\frac{|A_0 \, \Delta \, X_0|}{n}, \qquad A_0 = \{k : a_k \leq \tau_a \max_l a_l\}, "
-            r"\quad a_k = \sum_{u \in P_k} |\varphi(u)| \\ "
-            r"X_0 = \{k : \max_z |f(x_{P_k \leftarrow z}) - f(x)| \leq \tau_f\}, \qquad z \sim U(\min x, \max x)"
-        ),
-        misleads=(
-            "Every patch of a photograph has some effect on a deep net, so that any map without zeros, a random one "
-            "too, is perfect: it finds maps that are cut off, and models with blind spots."
-        ),
-    )
+    card = Card.of(r"""
+        non_sensitivity (axiom): share of patches, 0 to 1, that have attribution without effect on the logit, or effect
+            without any
+        better: low
+        passes: 49 + 0
+        paper: Nguyen & Martínez 2020 (arXiv:2007.07584)
+        maths: \frac{|A_0 \, \Delta \, X_0|}{n}, \qquad A_0 = \{k : a_k \leq \tau_a \max_l a_l\}, \quad a_k = \sum_{u
+            \in P_k} |\varphi(u)| \\ X_0 = \{k : \max_z |f(x_{P_k \leftarrow z}) - f(x)| \leq \tau_f\}, \qquad z \sim
+            U(\min x, \max x)
+        misleads: Every patch of a photograph has some effect on a deep net, so that any map without zeros, a random one
+            too, is perfect: it finds maps that are cut off, and models with blind spots.
+    """)
 
     def __post_init__(self) -> None:
         check_count("grid", self.grid, 1)

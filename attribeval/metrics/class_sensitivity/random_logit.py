@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -74,19 +74,18 @@ class RandomLogit:
     similarity: Literal["spearman", "cosine", "ssim"] = "spearman"
     images: int = 25
 
-    card: ClassVar[Card] = Card(
-        name="random_logit",
-        family="class sensitivity",
-        summary="rank correlation of the maps of the target and of another class, −1 to 1; 1 is blind to the class",
-        better="low",
-        passes="0 + 1 map",
-        paper="Sixt et al. 2020, random logit",
-        maths=r"\rho(\varphi_c, \varphi_{c^\prime}), \qquad c^\prime \neq c \mathrm{\ at\ random}",
-        misleads="Two classes that look at the same object should have similar maps; noise that depends on the "
-        "class scores about 0. Of one unit, which is two classes, the other score is the negative: signed maps "
-        "score −1 whatever they show.",
-        needs=("explain",),
-    )
+    card = Card.of(r"""
+        random_logit (class sensitivity): rank correlation of the maps of the target and of another class, −1 to 1; 1 is
+            blind to the class
+        better: low
+        passes: 0 + 1 map
+        paper: Sixt et al. 2020, random logit
+        maths: \rho(\varphi_c, \varphi_{c^\prime}), \qquad c^\prime \neq c \mathrm{\ at\ random}
+        misleads: Two classes that look at the same object should have similar maps; noise that depends on the class
+            scores about 0. Of one unit, which is two classes, the other score is the negative: signed maps score −1
+            whatever they show.
+        needs: explain
+    """)
 
     def __post_init__(self):
         check_choice("similarity", self.similarity, SIMILARITIES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -43,18 +43,16 @@ class Repeatability(OfMaps):
 
     images: int = 25
 
-    card: ClassVar[Card] = Card(
-        name="repeatability",
-        family="class sensitivity",
-        summary="rank correlation of the maps of two seeds, −1 to 1; 1 repeats exactly",
-        better="high",
-        passes="0 + 1 map",
-        paper="no paper: Spearman's correlation between seeds",
-        maths=r"\rho(\varphi_\xi, \varphi_{\xi^\prime}), \qquad \xi, \xi^\prime: \mathrm{two\ seeds}",
-        misleads="Methods that draw nothing score 1, right or wrong; of the others it mostly asks how many samples "
-        "they take.",
-        needs=("explain",),
-    )
+    card = Card.of(r"""
+        repeatability (class sensitivity): rank correlation of the maps of two seeds, −1 to 1; 1 repeats exactly
+        better: high
+        passes: 0 + 1 map
+        paper: no paper: Spearman's correlation between seeds
+        maths: \rho(\varphi_\xi, \varphi_{\xi^\prime}), \qquad \xi, \xi^\prime: \mathrm{two\ seeds}
+        misleads: Methods that draw nothing score 1, right or wrong; of the others it mostly asks how many samples they
+            take.
+        needs: explain
+    """)
 
     def __post_init__(self):
         check_count("images", self.images, least=1)

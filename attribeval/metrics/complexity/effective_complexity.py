@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -54,16 +54,14 @@ class EffectiveComplexity(OfMaps):
 
     epsilon: float = 0.01
 
-    card: ClassVar[Card] = Card(
-        name="effective_complexity",
-        family="complexity",
-        summary="pixels with more than 1 % of the map's largest attribution, 1 to all",
-        better="low",
-        passes="0 + 0",
-        paper="after Nguyen & Martínez 2020, effective complexity",
-        maths=r"|\{i : |a_i| > \epsilon \max_j |a_j|\}|",
-        misleads="A single outlier raises the threshold for all pixels and so makes any map simple.",
-    )
+    card = Card.of(r"""
+        effective_complexity (complexity): pixels with more than 1 % of the map's largest attribution, 1 to all
+        better: low
+        passes: 0 + 0
+        paper: after Nguyen & Martínez 2020, effective complexity
+        maths: |\{i : |a_i| > \epsilon \max_j |a_j|\}|
+        misleads: A single outlier raises the threshold for all pixels and so makes any map simple.
+    """)
 
     def __post_init__(self):
         check_epsilon(self.epsilon)

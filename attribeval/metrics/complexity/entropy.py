@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -40,16 +40,14 @@ def entropy(maps: np.ndarray) -> np.ndarray:
 class Entropy(OfMaps):
     """Entropy on the leaderboard: of what ranks the pixels (`Explained.heat`), one value per pixel."""
 
-    card: ClassVar[Card] = Card(
-        name="entropy",
-        family="complexity",
-        summary="entropy of the pixels' attributions in nats, 0 (one pixel) to ln(pixels)",
-        better="low",
-        passes="0 + 0",
-        paper="Bhatt et al. 2020, complexity",
-        maths=r"-\sum_i p_i \ln p_i, \qquad p_i = \frac{|a_i|}{\sum_j |a_j|}",
-        misleads="One bright pixel anywhere scores best; coarse maps score as complex because they are smooth.",
-    )
+    card = Card.of(r"""
+        entropy (complexity): entropy of the pixels' attributions in nats, 0 (one pixel) to ln(pixels)
+        better: low
+        passes: 0 + 0
+        paper: Bhatt et al. 2020, complexity
+        maths: -\sum_i p_i \ln p_i, \qquad p_i = \frac{|a_i|}{\sum_j |a_j|}
+        misleads: One bright pixel anywhere scores best; coarse maps score as complex because they are smooth.
+    """)
 
     def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
         """As `entropy`, (N,)."""

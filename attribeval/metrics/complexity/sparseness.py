@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -42,19 +42,15 @@ def sparseness(maps: np.ndarray) -> np.ndarray:
 class Sparseness(OfMaps):
     """Sparseness on the leaderboard: of what ranks the pixels (`Explained.heat`), one value per pixel."""
 
-    card: ClassVar[Card] = Card(
-        name="sparseness",
-        family="complexity",
-        summary="Gini index of the pixels' attributions, 0 (even) to 1 (one pixel)",
-        better="high",
-        passes="0 + 0",
-        paper="Chalasani et al. 2020; Hurley & Rickard 2009",
-        maths=(
-            r"\frac{\sum_{k=1}^{n} (2k - n - 1) \, |a|_{(k)}}{n \sum_{k=1}^{n} |a|_{(k)}}, "
-            r"\qquad |a|_{(1)} \leq \ldots \leq |a|_{(n)}"
-        ),
-        misleads="One bright pixel anywhere scores best; it asks how little a map shows, not whether that is right.",
-    )
+    card = Card.of(r"""
+        sparseness (complexity): Gini index of the pixels' attributions, 0 (even) to 1 (one pixel)
+        better: high
+        passes: 0 + 0
+        paper: Chalasani et al. 2020; Hurley & Rickard 2009
+        maths: \frac{\sum_{k=1}^{n} (2k - n - 1) \, |a|_{(k)}}{n \sum_{k=1}^{n} |a|_{(k)}}, \qquad |a|_{(1)} \leq \ldots
+            \leq |a|_{(n)}
+        misleads: One bright pixel anywhere scores best; it asks how little a map shows, not whether that is right.
+    """)
 
     def score(self, subject: Subject, prepared: Any, explained: Explained) -> np.ndarray:
         """As `sparseness`, (N,)."""

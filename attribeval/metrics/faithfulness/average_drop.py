@@ -135,19 +135,16 @@ class AverageDrop(OfMaps):
         fill: What is seen where the map is lowest, see `confidence_change`.
     """
 
-    card: ClassVar[Card] = Card(
-        name="average_drop",
-        family="faithfulness",
-        summary="Share of the class's probability lost when the image is multiplied with its map, 0 to 1",
-        better="low",
-        passes="0 + 1",
-        paper="Chattopadhay et al. 2018 (Grad-CAM++)",
-        maths=(
-            r"\frac{\max(0, p - o)}{p}, \qquad p = p_c(x), \quad o = p_c\left(\hat M \odot x + (1 "
-            r"- \hat M) \odot \tilde x\right), \quad \hat M = \frac{M - \min M}{\max M - \min M}"
-        ),
-        misleads="Maps that are high nearly everywhere lose nothing, as they hide nothing.",
-    )
+    card = Card.of(r"""
+        average_drop (faithfulness): Share of the class's probability lost when the image is multiplied with its map, 0
+            to 1
+        better: low
+        passes: 0 + 1
+        paper: Chattopadhay et al. 2018 (Grad-CAM++)
+        maths: \frac{\max(0, p - o)}{p}, \qquad p = p_c(x), \quad o = p_c\left(\hat M \odot x + (1 - \hat M) \odot
+            \tilde x\right), \quad \hat M = \frac{M - \min M}{\max M - \min M}
+        misleads: Maps that are high nearly everywhere lose nothing, as they hide nothing.
+    """)
     which: ClassVar[str] = "drop"
     fill: Fill = "black"
 
@@ -162,19 +159,16 @@ class AverageDrop(OfMaps):
 class AverageIncrease(AverageDrop):
     """Average increase as a benchmark; option as `AverageDrop`, whose pass it shares."""
 
-    card: ClassVar[Card] = Card(
-        name="average_increase",
-        family="faithfulness",
-        summary="Whether the class's probability rises when the image is multiplied with its map, 0 or 1",
-        better="high",
-        passes="0 + 1, shared with average_drop",
-        paper="Chattopadhay et al. 2018 (Grad-CAM++)",
-        maths=(
-            r"1[o > p], \qquad p = p_c(x), \quad o = p_c\left(\hat M \odot x + (1 - \hat M) \odot \tilde x\right),"
-            r" \quad \hat M = \frac{M - \min M}{\max M - \min M}"
-        ),
-        misleads="A rise by a hair counts as 1, and images that the model is sure of can hardly rise.",
-    )
+    card = Card.of(r"""
+        average_increase (faithfulness): Whether the class's probability rises when the image is multiplied with its
+            map, 0 or 1
+        better: high
+        passes: 0 + 1, shared with average_drop
+        paper: Chattopadhay et al. 2018 (Grad-CAM++)
+        maths: 1[o > p], \qquad p = p_c(x), \quad o = p_c\left(\hat M \odot x + (1 - \hat M) \odot \tilde x\right),
+            \quad \hat M = \frac{M - \min M}{\max M - \min M}
+        misleads: A rise by a hair counts as 1, and images that the model is sure of can hardly rise.
+    """)
     which: ClassVar[str] = "increase"
 
 
@@ -182,17 +176,14 @@ class AverageIncrease(AverageDrop):
 class AverageGain(AverageDrop):
     """Average gain as a benchmark; option as `AverageDrop`, whose pass it shares."""
 
-    card: ClassVar[Card] = Card(
-        name="average_gain",
-        family="faithfulness",
-        summary="Share of the probability lacking to 1 gained when the image is multiplied with its map, 0 to 1",
-        better="high",
-        passes="0 + 1, shared with average_drop",
-        paper="Zhang et al. 2024 (Opti-CAM)",
-        maths=(
-            r"\frac{\max(0, o - p)}{1 - p}, \qquad p = p_c(x), \quad o = p_c\left(\hat M \odot x + (1 "
-            r"- \hat M) \odot \tilde x\right), \quad \hat M = \frac{M - \min M}{\max M - \min M}"
-        ),
-        misleads="Where the model is sure already, a tiny rise is a large share of what was lacking.",
-    )
+    card = Card.of(r"""
+        average_gain (faithfulness): Share of the probability lacking to 1 gained when the image is multiplied with its
+            map, 0 to 1
+        better: high
+        passes: 0 + 1, shared with average_drop
+        paper: Zhang et al. 2024 (Opti-CAM)
+        maths: \frac{\max(0, o - p)}{1 - p}, \qquad p = p_c(x), \quad o = p_c\left(\hat M \odot x + (1 - \hat M) \odot
+            \tilde x\right), \quad \hat M = \frac{M - \min M}{\max M - \min M}
+        misleads: Where the model is sure already, a tiny rise is a large share of what was lacking.
+    """)
     which: ClassVar[str] = "gain"

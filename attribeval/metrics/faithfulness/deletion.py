@@ -68,19 +68,15 @@ class Deletion(OfMaps):
         output: "probability", as in the paper, or "logit".
     """
 
-    card: ClassVar[Card] = Card(
-        name="deletion",
-        family="faithfulness",
-        summary="Mean probability of the class while its most important pixels are removed, 0 to 1",
-        better="low",
-        passes="1 + 27",
-        paper="Petsiuk et al. 2018 (RISE), the causal metrics",
-        maths=(
-            r"\int_0^1 p_c(x_{-s}) \, ds, \qquad x_{-s}: \mathrm{the\ share\ } s "
-            r"\mathrm{\ of\ pixels\ with\ the\ highest\ } M \mathrm{\ filled}"
-        ),
-        misleads="Scattered pixels make an image that the model has never seen: a map of noise can score well.",
-    )
+    card = Card.of(r"""
+        deletion (faithfulness): Mean probability of the class while its most important pixels are removed, 0 to 1
+        better: low
+        passes: 1 + 27
+        paper: Petsiuk et al. 2018 (RISE), the causal metrics
+        maths: \int_0^1 p_c(x_{-s}) \, ds, \qquad x_{-s}: \mathrm{the\ share\ } s \mathrm{\ of\ pixels\ with\ the\
+            highest\ } M \mathrm{\ filled}
+        misleads: Scattered pixels make an image that the model has never seen: a map of noise can score well.
+    """)
     insert: ClassVar[bool] = False
     steps: int = STEPS
     fill: Fill = "mean"

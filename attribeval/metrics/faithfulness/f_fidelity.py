@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -117,25 +117,19 @@ class FFidelity(OfMaps):
     fill: Fill = "black"
     model: Any = None
 
-    card: ClassVar[Card] = Card(
-        name="f_fidelity",
-        family="faithfulness",
-        summary="FFid+ − FFid−, -1 to 1: accuracy lost without important pixels, less that lost without others",
-        better="high",
-        passes="0 + 100",
-        paper="Zheng et al. 2024 (arXiv:2410.02970)",
-        maths=(
-            r"\mathrm{FFid}^+ - \mathrm{FFid}^-, \qquad \mathrm{FFid}^\pm = E_{s, R} \left[1[\hat y(x) = c] "
-            r"- 1[\hat y(x_{-R}) = c]\right] \\ "
-            r"R \subset T \mathrm{\ at\ random}, \quad |R| = \min(\alpha |T|, \beta H W), \quad T: "
-            r"\mathrm{the\ share\ } s \mathrm{\ with\ the\ highest\ } M \; (+) \mathrm{,\ all\ others\ } (-)"
-        ),
-        misleads=(
-            "Without a fine-tuned model it measures surprise as well; and a tenth of the pixels, scattered, rarely "
-            "changes the class of a robust model, so that all methods are near 0."
-        ),
-        needs=("fine-tuned",),
-    )
+    card = Card.of(r"""
+        f_fidelity (faithfulness): FFid+ − FFid−, -1 to 1: accuracy lost without important pixels, less that lost
+            without others
+        better: high
+        passes: 0 + 100
+        paper: Zheng et al. 2024 (arXiv:2410.02970)
+        maths: \mathrm{FFid}^+ - \mathrm{FFid}^-, \qquad \mathrm{FFid}^\pm = E_{s, R} \left[1[\hat y(x) = c] - 1[\hat
+            y(x_{-R}) = c]\right] \\ R \subset T \mathrm{\ at\ random}, \quad |R| = \min(\alpha |T|, \beta H W), \quad
+            T: \mathrm{the\ share\ } s \mathrm{\ with\ the\ highest\ } M \; (+) \mathrm{,\ all\ others\ } (-)
+        misleads: Without a fine-tuned model it measures surprise as well; and a tenth of the pixels, scattered, rarely
+            changes the class of a robust model, so that all methods are near 0.
+        needs: fine-tuned
+    """)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", tuple(self.sizes))

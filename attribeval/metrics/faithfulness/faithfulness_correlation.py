@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -78,16 +77,15 @@ class FaithfulnessCorrelation:
     fill: Fill = "black"
     per: str = "pixel"
 
-    card: ClassVar[Card] = Card(
-        name="faithfulness_correlation",
-        family="faithfulness",
-        summary="correlation, -1 to 1, of attribution and drop of the logit over random fifths of the pixels",
-        better="high",
-        passes="50 + 0",
-        paper="Bhatt et al. 2020, def. 3",
-        maths=r"\mathrm{corr}_{|S| = n} \left(\sum_{i \in S} M_i, \; f(x) - f(x_{-S})\right)",
-        misleads="Any scattered fifth of a large image's pixels does about the same: every map correlates little.",
-    )
+    card = Card.of(r"""
+        faithfulness_correlation (faithfulness): correlation, -1 to 1, of attribution and drop of the logit over random
+            fifths of the pixels
+        better: high
+        passes: 50 + 0
+        paper: Bhatt et al. 2020, def. 3
+        maths: \mathrm{corr}_{|S| = n} \left(\sum_{i \in S} M_i, \; f(x) - f(x_{-S})\right)
+        misleads: Any scattered fifth of a large image's pixels does about the same: every map correlates little.
+    """)
 
     def __post_init__(self) -> None:
         check_share("share", self.share)

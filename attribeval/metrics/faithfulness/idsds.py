@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -72,22 +72,16 @@ class IDSDS:
     fill: Fill = "black"
     model: Any = None
 
-    card: ClassVar[Card] = Card(
-        name="idsds",
-        family="faithfulness",
-        summary="rank correlation, -1 to 1, of a patch's attribution and the drop of the logit without it",
-        better="high",
-        passes="16 + 0",
-        paper="Hesse et al. 2024 (NeurIPS)",
-        maths=(
-            r"\rho_k \left(\sum_{u \in P_k} M(u), \; f(x) - f(x_{-P_k})\right), \qquad P_k: "
-            r"\mathrm{the\ patches\ of\ a\ grid}"
-        ),
-        misleads=(
-            "Without a model that was fine-tuned with deletions it does not compare models: each is surprised by the "
-            "hole in its own way."
-        ),
-    )
+    card = Card.of(r"""
+        idsds (faithfulness): rank correlation, -1 to 1, of a patch's attribution and the drop of the logit without it
+        better: high
+        passes: 16 + 0
+        paper: Hesse et al. 2024 (NeurIPS)
+        maths: \rho_k \left(\sum_{u \in P_k} M(u), \; f(x) - f(x_{-P_k})\right), \qquad P_k: \mathrm{the\ patches\ of\
+            a\ grid}
+        misleads: Without a model that was fine-tuned with deletions it does not compare models: each is surprised by
+            the hole in its own way.
+    """)
 
     def __post_init__(self) -> None:
         check_count("grid", self.grid, 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -165,23 +164,19 @@ class Infidelity:
     scaled: bool = True
     relative: bool = False
 
-    card: ClassVar[Card] = Card(
-        name="infidelity",
-        family="faithfulness",
-        summary="mean squared error, in squared logits, of the scaled map for what filled squares do to the logit",
-        better="low",
-        passes="50 + 0",
-        paper="Yeh et al. 2019, eq. 1",
-        maths=(
-            r"E_I \left[\left(\beta \, I \cdot \Phi - \left(f(x) - f(x - I)\right)\right)^2\right], "
-            r"\qquad \beta = \frac{E_I[(I \cdot \Phi) \, (f(x) - f(x - I))]}{E_I[(I \cdot \Phi)^2]} \\ "
-            r"I \cdot \Phi = \sum_{u \in S} M(u) \quad \mathrm{for\ a\ filled\ square\ } S"
-        ),
-        misleads=(
-            "Large squares cost more than small ones whatever the map says, so that any map of one sign, a random one "
-            "too, explains a part; the best factor may be negative: the opposite of the truth is as good as the truth."
-        ),
-    )
+    card = Card.of(r"""
+        infidelity (faithfulness): mean squared error, in squared logits, of the scaled map for what filled squares do
+            to the logit
+        better: low
+        passes: 50 + 0
+        paper: Yeh et al. 2019, eq. 1
+        maths: E_I \left[\left(\beta \, I \cdot \Phi - \left(f(x) - f(x - I)\right)\right)^2\right], \qquad \beta =
+            \frac{E_I[(I \cdot \Phi) \, (f(x) - f(x - I))]}{E_I[(I \cdot \Phi)^2]} \\ I \cdot \Phi = \sum_{u \in S} M(u)
+            \quad \mathrm{for\ a\ filled\ square\ } S
+        misleads: Large squares cost more than small ones whatever the map says, so that any map of one sign, a random
+            one too, explains a part; the best factor may be negative: the opposite of the truth is as good as the
+            truth.
+    """)
 
     def __post_init__(self) -> None:
         check_choice("perturbation", self.perturbation, PERTURBATIONS)

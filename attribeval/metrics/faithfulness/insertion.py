@@ -61,18 +61,15 @@ class Insertion(Deletion):
         output: "probability", as in the paper, or "logit".
     """
 
-    card: ClassVar[Card] = Card(
-        name="insertion",
-        family="faithfulness",
-        summary="Mean probability of the class while the most important pixels of a blurred image get sharp, 0 to 1",
-        better="high",
-        passes="1 + 27",
-        paper="Petsiuk et al. 2018 (RISE), the causal metrics",
-        maths=(
-            r"\int_0^1 p_c(x_{+s}) \, ds, \qquad x_{+s}: \mathrm{filled,\ but\ for\ the\ share\ } s "
-            r"\mathrm{\ of\ pixels\ with\ the\ highest\ } M"
-        ),
-        misleads="Where the model knows the class in the blurred image already, every map scores high.",
-    )
+    card = Card.of(r"""
+        insertion (faithfulness): Mean probability of the class while the most important pixels of a blurred image get
+            sharp, 0 to 1
+        better: high
+        passes: 1 + 27
+        paper: Petsiuk et al. 2018 (RISE), the causal metrics
+        maths: \int_0^1 p_c(x_{+s}) \, ds, \qquad x_{+s}: \mathrm{filled,\ but\ for\ the\ share\ } s \mathrm{\ of\
+            pixels\ with\ the\ highest\ } M
+        misleads: Where the model knows the class in the blurred image already, every map scores high.
+    """)
     insert: ClassVar[bool] = True
     fill: Fill = "blur"

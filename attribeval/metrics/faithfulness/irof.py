@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -101,20 +100,15 @@ class Irof:
         output: "probability", as in the paper, or "logit".
     """
 
-    card: ClassVar[Card] = Card(
-        name="irof",
-        family="faithfulness",
-        summary="Share of the class's probability lost on average while superpixels are removed, at most 1",
-        better="high",
-        passes="1 + 9",
-        paper="Rieger & Hansen 2020 (IROF)",
-        maths=(
-            r"1 - \int_0^1 \frac{p_c(x_{-s})}{p_c(x)} \, ds \\ "
-            r"x_{-s}: \mathrm{the\ share\ } s \mathrm{\ of\ segments\ } S \mathrm{\ with\ the\ highest\ } "
-            r"\frac{1}{|S|} \sum_{u \in S} M(u) \mathrm{\ filled}"
-        ),
-        misleads="Superpixels are few: maps that differ within them are the same to it.",
-    )
+    card = Card.of(r"""
+        irof (faithfulness): Share of the class's probability lost on average while superpixels are removed, at most 1
+        better: high
+        passes: 1 + 9
+        paper: Rieger & Hansen 2020 (IROF)
+        maths: 1 - \int_0^1 \frac{p_c(x_{-s})}{p_c(x)} \, ds \\ x_{-s}: \mathrm{the\ share\ } s \mathrm{\ of\ segments\
+            } S \mathrm{\ with\ the\ highest\ } \frac{1}{|S|} \sum_{u \in S} M(u) \mathrm{\ filled}
+        misleads: Superpixels are few: maps that differ within them are the same to it.
+    """)
     segments: int = SEGMENTS
     steps: int | None = STEPS
     fill: Fill = "mean"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -93,19 +92,16 @@ class MuFidelity:
     correlation: str = "spearman"
     fill: Fill = "black"
 
-    card: ClassVar[Card] = Card(
-        name="mu_fidelity",
-        family="faithfulness",
-        summary="rank correlation, -1 to 1, of attribution and drop of the logit over random sets of grid cells",
-        better="high",
-        passes="100 + 0",
-        paper="Bhatt et al. 2020, def. 3; grid as in Xplique",
-        maths=(
-            r"\rho_S \left(\sum_{u \in S} M(u), \; f(x) - f(x_{-S})\right), \qquad S: "
-            r"\mathrm{a\ fifth\ of\ the\ cells\ of\ a\ grid}"
-        ),
-        misleads="A map is judged by its sums over cells alone: what it says within a cell does not count.",
-    )
+    card = Card.of(r"""
+        mu_fidelity (faithfulness): rank correlation, -1 to 1, of attribution and drop of the logit over random sets of
+            grid cells
+        better: high
+        passes: 100 + 0
+        paper: Bhatt et al. 2020, def. 3; grid as in Xplique
+        maths: \rho_S \left(\sum_{u \in S} M(u), \; f(x) - f(x_{-S})\right), \qquad S: \mathrm{a\ fifth\ of\ the\ cells\
+            of\ a\ grid}
+        misleads: A map is judged by its sums over cells alone: what it says within a cell does not count.
+    """)
 
     def __post_init__(self) -> None:
         check_count("grid", self.grid, 2)

@@ -79,20 +79,16 @@ class Morf(OfMaps):
         output: "probability" or "logit".
     """
 
-    card: ClassVar[Card] = Card(
-        name="morf",
-        family="faithfulness",
-        summary="Mean drop of the probability while the most relevant regions become noise (AOPC), −1 to 1",
-        better="high",
-        passes="0 + 10",
-        paper="Samek et al. 2017, eq. 12; region=1: Bach et al. 2015",
-        maths=(
-            r"\mathrm{AOPC} = \frac{1}{L + 1} \sum_{k=0}^{L} \left(p_c(x^{(0)}) - p_c(x^{(k)})\right) \\ "
-            r"x^{(k)}: \mathrm{the\ } k m \mathrm{\ regions\ } r "
-            r"\mathrm{\ with\ the\ highest\ } \sum_{u \in r} M(u) \mathrm{\ filled}"
-        ),
-        misleads="Noise is nothing that the model was trained on: it may drop because of it wherever it is.",
-    )
+    card = Card.of(r"""
+        morf (faithfulness): Mean drop of the probability while the most relevant regions become noise (AOPC), −1 to 1
+        better: high
+        passes: 0 + 10
+        paper: Samek et al. 2017, eq. 12; region=1: Bach et al. 2015
+        maths: \mathrm{AOPC} = \frac{1}{L + 1} \sum_{k=0}^{L} \left(p_c(x^{(0)}) - p_c(x^{(k)})\right) \\ x^{(k)}:
+            \mathrm{the\ } k m \mathrm{\ regions\ } r \mathrm{\ with\ the\ highest\ } \sum_{u \in r} M(u) \mathrm{\
+            filled}
+        misleads: Noise is nothing that the model was trained on: it may drop because of it wherever it is.
+    """)
     order: ClassVar[str] = "morf"
     region: int = REGION
     steps: int = STEPS
@@ -121,20 +117,16 @@ class Morf(OfMaps):
 class Lerf(Morf):
     """Region perturbation as a benchmark, the least relevant regions first; options as `Morf`."""
 
-    card: ClassVar[Card] = Card(
-        name="lerf",
-        family="faithfulness",
-        summary="Mean drop of the probability while the least relevant regions become noise (AOPC), −1 to 1",
-        better="low",
-        passes="0 + 10",
-        paper="Samek et al. 2017, eq. 12, in the reverse order",
-        maths=(
-            r"\mathrm{AOPC} = \frac{1}{L + 1} \sum_{k=0}^{L} \left(p_c(x^{(0)}) - p_c(x^{(k)})\right) \\ "
-            r"x^{(k)}: \mathrm{the\ } k m \mathrm{\ regions\ } r "
-            r"\mathrm{\ with\ the\ lowest\ } \sum_{u \in r} M(u) \mathrm{\ filled}"
-        ),
-        misleads="Regions without any evidence are easily found: maps hardly differ on images with a quiet corner.",
-    )
+    card = Card.of(r"""
+        lerf (faithfulness): Mean drop of the probability while the least relevant regions become noise (AOPC), −1 to 1
+        better: low
+        passes: 0 + 10
+        paper: Samek et al. 2017, eq. 12, in the reverse order
+        maths: \mathrm{AOPC} = \frac{1}{L + 1} \sum_{k=0}^{L} \left(p_c(x^{(0)}) - p_c(x^{(k)})\right) \\ x^{(k)}:
+            \mathrm{the\ } k m \mathrm{\ regions\ } r \mathrm{\ with\ the\ lowest\ } \sum_{u \in r} M(u) \mathrm{\
+            filled}
+        misleads: Regions without any evidence are easily found: maps hardly differ on images with a quiet corner.
+    """)
     order: ClassVar[str] = "lerf"
 
 
@@ -142,17 +134,13 @@ class Lerf(Morf):
 class Abpc(Morf):
     """Area between the two perturbation curves as a benchmark; options as `Morf`, whose passes it shares."""
 
-    card: ClassVar[Card] = Card(
-        name="abpc",
-        family="faithfulness",
-        summary="AOPC with the most relevant regions first minus AOPC with the least relevant first, −2 to 2",
-        better="high",
-        passes="0 + 20, which morf and lerf make",
-        paper="Samek et al. 2017, eq. 12, for both orders",
-        maths=(
-            r"\mathrm{AOPC}_{\mathrm{MoRF}} - \mathrm{AOPC}_{\mathrm{LeRF}} = \frac{1}{L "
-            r"+ 1} \sum_{k=0}^{L} \left(p_c(x^{(k)}_{\mathrm{LeRF}}) - p_c(x^{(k)}_{\mathrm{MoRF}})\right)"
-        ),
-        misleads="A model that noise upsets anywhere has both curves close together, whatever the map.",
-    )
+    card = Card.of(r"""
+        abpc (faithfulness): AOPC with the most relevant regions first minus AOPC with the least relevant first, −2 to 2
+        better: high
+        passes: 0 + 20, which morf and lerf make
+        paper: Samek et al. 2017, eq. 12, for both orders
+        maths: \mathrm{AOPC}_{\mathrm{MoRF}} - \mathrm{AOPC}_{\mathrm{LeRF}} = \frac{1}{L + 1} \sum_{k=0}^{L}
+            \left(p_c(x^{(k)}_{\mathrm{LeRF}}) - p_c(x^{(k)}_{\mathrm{MoRF}})\right)
+        misleads: A model that noise upsets anywhere has both curves close together, whatever the map.
+    """)
     order: ClassVar[str] = "abpc"

@@ -59,18 +59,15 @@ class Road(OfMaps):
         output: "probability" or "logit".
     """
 
-    card: ClassVar[Card] = Card(
-        name="road",
-        family="faithfulness",
-        summary="Mean probability with the least relevant pixels imputed minus with the most relevant, −1 to 1",
-        better="high",
-        passes="0 + 14",
-        paper="Rong et al. 2022 (ROAD)",
-        maths=(
-            r"\frac{1}{|P|} \sum_{q \in P} \left(p_c(\hat x^{\mathrm{LeRF}}_q) - p_c(\hat x^{\mathrm{MoRF}}_q)\right)"
-        ),
-        misleads="Single pixels that are missing are imputed almost as they were: scattered maps can hardly do harm.",
-    )
+    card = Card.of(r"""
+        road (faithfulness): Mean probability with the least relevant pixels imputed minus with the most relevant, −1 to
+            1
+        better: high
+        passes: 0 + 14
+        paper: Rong et al. 2022 (ROAD)
+        maths: \frac{1}{|P|} \sum_{q \in P} \left(p_c(\hat x^{\mathrm{LeRF}}_q) - p_c(\hat x^{\mathrm{MoRF}}_q)\right)
+        misleads: Single pixels that are missing are imputed almost as they were: scattered maps can hardly do harm.
+    """)
     weights: ClassVar[tuple[int, int]] = (-1, 1)  # of the curves: most relevant first, least relevant first
     percentages: tuple[float, ...] = PERCENTAGES
     noise: float = NOISE
@@ -90,19 +87,15 @@ class Road(OfMaps):
 class RoadMorf(Road):
     """ROAD with the most relevant pixels imputed first; options as `Road`, whose passes it shares."""
 
-    card: ClassVar[Card] = Card(
-        name="road_morf",
-        family="faithfulness",
-        summary="Mean probability with the most relevant pixels imputed, 0 to 1",
-        better="low",
-        passes="0 + 14, shared with road",
-        paper="Rong et al. 2022 (ROAD)",
-        maths=(
-            r"\frac{1}{|P|} \sum_{q \in P} p_c(\hat x^{\mathrm{MoRF}}_q), \qquad \hat x^{\mathrm{MoRF}}_q: "
-            r"\mathrm{the\ share\ } q \mathrm{\ of\ pixels\ with\ the\ highest\ } M \mathrm{\ imputed}"
-        ),
-        misleads="Single pixels that are missing are imputed almost as they were: scattered maps can hardly do harm.",
-    )
+    card = Card.of(r"""
+        road_morf (faithfulness): Mean probability with the most relevant pixels imputed, 0 to 1
+        better: low
+        passes: 0 + 14, shared with road
+        paper: Rong et al. 2022 (ROAD)
+        maths: \frac{1}{|P|} \sum_{q \in P} p_c(\hat x^{\mathrm{MoRF}}_q), \qquad \hat x^{\mathrm{MoRF}}_q: \mathrm{the\
+            share\ } q \mathrm{\ of\ pixels\ with\ the\ highest\ } M \mathrm{\ imputed}
+        misleads: Single pixels that are missing are imputed almost as they were: scattered maps can hardly do harm.
+    """)
     weights: ClassVar[tuple[int, int]] = (1, 0)
 
 
@@ -110,17 +103,13 @@ class RoadMorf(Road):
 class RoadLerf(Road):
     """ROAD with the least relevant pixels imputed first; options as `Road`, whose passes it shares."""
 
-    card: ClassVar[Card] = Card(
-        name="road_lerf",
-        family="faithfulness",
-        summary="Mean probability with the least relevant pixels imputed, 0 to 1",
-        better="high",
-        passes="0 + 14, shared with road",
-        paper="Rong et al. 2022 (ROAD)",
-        maths=(
-            r"\frac{1}{|P|} \sum_{q \in P} p_c(\hat x^{\mathrm{LeRF}}_q), \qquad \hat x^{\mathrm{LeRF}}_q: "
-            r"\mathrm{the\ share\ } q \mathrm{\ of\ pixels\ with\ the\ lowest\ } M \mathrm{\ imputed}"
-        ),
-        misleads="A scattered map keeps known pixels everywhere, from which the imputation restores the image.",
-    )
+    card = Card.of(r"""
+        road_lerf (faithfulness): Mean probability with the least relevant pixels imputed, 0 to 1
+        better: high
+        passes: 0 + 14, shared with road
+        paper: Rong et al. 2022 (ROAD)
+        maths: \frac{1}{|P|} \sum_{q \in P} p_c(\hat x^{\mathrm{LeRF}}_q), \qquad \hat x^{\mathrm{LeRF}}_q: \mathrm{the\
+            share\ } q \mathrm{\ of\ pixels\ with\ the\ lowest\ } M \mathrm{\ imputed}
+        misleads: A scattered map keeps known pixels everywhere, from which the imputation restores the image.
+    """)
     weights: ClassVar[tuple[int, int]] = (0, 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -105,22 +104,17 @@ class SensitivityN:
     fill: Fill = "black"
     per: str = "pixel"
 
-    card: ClassVar[Card] = Card(
-        name="sensitivity_n",
-        family="faithfulness",
-        summary="mean r, -1 to 1, of attribution and drop of the logit over random pixels, 1 to 80 % of them",
-        better="high",
-        passes="144 + 0",
-        paper="Ancona et al. 2018, sec. 4",
-        maths=(
-            r"\frac{1}{|N|} \sum_{n \in N} r_n, \qquad r_n = \mathrm{corr}_{|S| = n} \left(\sum_{i \in S} M_i,"
-            r" \; f(x) - f(x_{-S})\right)"
-        ),
-        misleads=(
-            "Scattered pixels break the texture that a net looks at rather than remove the object, so that every map "
-            "correlates little; for a few pixels of a large image the drop is near float32 rounding."
-        ),
-    )
+    card = Card.of(r"""
+        sensitivity_n (faithfulness): mean r, -1 to 1, of attribution and drop of the logit over random pixels, 1 to 80
+            % of them
+        better: high
+        passes: 144 + 0
+        paper: Ancona et al. 2018, sec. 4
+        maths: \frac{1}{|N|} \sum_{n \in N} r_n, \qquad r_n = \mathrm{corr}_{|S| = n} \left(\sum_{i \in S} M_i, \; f(x)
+            - f(x_{-S})\right)
+        misleads: Scattered pixels break the texture that a net looks at rather than remove the object, so that every
+            map correlates little; for a few pixels of a large image the drop is near float32 rounding.
+    """)
 
     def __post_init__(self) -> None:
         if isinstance(self.ratio, bool) or not isinstance(self.ratio, (int, float)) or not 1 < self.ratio < math.inf:

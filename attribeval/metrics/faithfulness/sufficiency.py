@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -70,21 +69,16 @@ class Sufficiency(OfMaps):
         threshold: See `sufficiency`.
     """
 
-    card: ClassVar[Card] = Card(
-        name="sufficiency",
-        family="faithfulness",
-        summary="Of the images with a similar map, the share with the same prediction, 0 to 1",
-        better="high",
-        passes="0 + 0",
-        paper="Dasgupta et al. 2022, as Quantus defines it",
-        maths=(
-            r"\frac{|\{j \in S_i : \hat y_j = \hat y_i\}|}{|S_i|}, "
-            r"\qquad S_i = \{j \neq i : d_{ij} \leq \tau \max_{k, l} d_{kl}\} \\ "
-            r"d_{ij} = \Vert (m_i - m_j) / \sigma \Vert_2, \qquad m_i = \frac{|M_i|}{\max |M_i|}, "
-            r"\quad \sigma = \mathrm{std}_i \, m_i"
-        ),
-        misleads="With many classes and few images of each it is near 0 for every map: maps say where, not what.",
-    )
+    card = Card.of(r"""
+        sufficiency (faithfulness): Of the images with a similar map, the share with the same prediction, 0 to 1
+        better: high
+        passes: 0 + 0
+        paper: Dasgupta et al. 2022, as Quantus defines it
+        maths: \frac{|\{j \in S_i : \hat y_j = \hat y_i\}|}{|S_i|}, \qquad S_i = \{j \neq i : d_{ij} \leq \tau \max_{k,
+            l} d_{kl}\} \\ d_{ij} = \Vert (m_i - m_j) / \sigma \Vert_2, \qquad m_i = \frac{|M_i|}{\max |M_i|}, \quad
+            \sigma = \mathrm{std}_i \, m_i
+        misleads: With many classes and few images of each it is near 0 for every map: maps say where, not what.
+    """)
     threshold: float = THRESHOLD
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -51,21 +51,18 @@ class BoxIoU:
 
     reading: Literal["maximum", "absolute", "quantile"] = "maximum"
 
-    card: ClassVar[Card] = Card(
-        name="box_iou",
-        family="localisation",
-        summary="IoU of the box of the map's largest part above 20 % of its maximum with the best true box, 0 to 1",
-        better="high",
-        passes="0 + 0",
-        paper="Zhou et al. 2016, sec. 3.2",
-        maths=(
-            r"\max_B \frac{|b \cap B|}{|b \cup B|}, \qquad b: "
-            r"\mathrm{the\ box\ of\ the\ largest\ component\ of\ } \{u : M(u) > 0.2 \max M\}"
-        ),
-        misleads="The threshold suits smooth maps: a sharp map falls into dots, whatever it points at. The box of the "
-        "whole image does well where objects are large.",
-        needs=("boxes",),
-    )
+    card = Card.of(r"""
+        box_iou (localisation): IoU of the box of the map's largest part above 20 % of its maximum with the best true
+            box, 0 to 1
+        better: high
+        passes: 0 + 0
+        paper: Zhou et al. 2016, sec. 3.2
+        maths: \max_B \frac{|b \cap B|}{|b \cup B|}, \qquad b: \mathrm{the\ box\ of\ the\ largest\ component\ of\ } \{u
+            : M(u) > 0.2 \max M\}
+        misleads: The threshold suits smooth maps: a sharp map falls into dots, whatever it points at. The box of the
+            whole image does well where objects are large.
+        needs: boxes
+    """)
 
     def __post_init__(self):
         check_choice("reading", self.reading, READINGS)

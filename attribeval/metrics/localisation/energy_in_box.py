@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -33,18 +32,16 @@ def energy_in_box(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
 class EnergyInBox(Regions):
     """The energy-based pointing game on the leaderboard."""
 
-    card: ClassVar[Card] = Card(
-        name="energy_in_box",
-        family="localisation",
-        summary="share of the map's sum that lies on the object, 0 to 1",
-        better="high",
-        passes="0 + 0",
-        paper="Wang et al. 2020, sec. 4.3",
-        maths=r"\frac{\sum_{u \in B} M^+(u)}{\sum_u M^+(u)}, \qquad M^+ = \max(M, 0)",
-        misleads="Large objects and maps that are exactly 0 elsewhere score high by themselves; a constant map scores "
-        "the object's share of the area.",
-        needs=("boxes",),
-    )
+    card = Card.of(r"""
+        energy_in_box (localisation): share of the map's sum that lies on the object, 0 to 1
+        better: high
+        passes: 0 + 0
+        paper: Wang et al. 2020, sec. 4.3
+        maths: \frac{\sum_{u \in B} M^+(u)}{\sum_u M^+(u)}, \qquad M^+ = \max(M, 0)
+        misleads: Large objects and maps that are exactly 0 elsewhere score high by themselves; a constant map scores
+            the object's share of the area.
+        needs: boxes
+    """)
 
     def measure(self, heat: np.ndarray, region: np.ndarray) -> float:
         return energy_inside(heat, region)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 
@@ -47,17 +46,16 @@ class PointingGame(Regions):
     truth: Truth = "either"
     tolerance: float = TOLERANCE
 
-    card: ClassVar[Card] = Card(
-        name="pointing_game",
-        family="localisation",
-        summary="share of images, mean of classes, whose strongest pixel is on the object or 15 pixels beside it",
-        better="high",
-        passes="0 + 0",
-        paper="Zhang et al. 2018, sec. 4.2",
-        maths=r"1\left[\min_{v \in B} \Vert \hat u - v \Vert_2 \leq t\right], \qquad \hat u = \arg\max_u M(u)",
-        misleads="The centre of a photograph often hits; and a model may rightly look at something else.",
-        needs=("boxes", "masks"),
-    )
+    card = Card.of(r"""
+        pointing_game (localisation): share of images, mean of classes, whose strongest pixel is on the object or 15
+            pixels beside it
+        better: high
+        passes: 0 + 0
+        paper: Zhang et al. 2018, sec. 4.2
+        maths: 1\left[\min_{v \in B} \Vert \hat u - v \Vert_2 \leq t\right], \qquad \hat u = \arg\max_u M(u)
+        misleads: The centre of a photograph often hits; and a model may rightly look at something else.
+        needs: boxes, masks
+    """)
 
     def __post_init__(self):
         super().__post_init__()

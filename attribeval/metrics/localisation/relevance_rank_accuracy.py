@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -42,20 +41,16 @@ class RelevanceRank(Regions):
 
     truth: Truth = "either"
 
-    card: ClassVar[Card] = Card(
-        name="relevance_rank",
-        family="localisation",
-        summary="share of the strongest pixels that lie on the object, as many as it has, 0 to 1",
-        better="high",
-        passes="0 + 0",
-        paper="Arras et al. 2022, eq. 2",
-        maths=(
-            r"\frac{|T_K \cap B|}{K}, \qquad K = |B|, \quad T_K: \mathrm{the\ } K "
-            r"\mathrm{\ pixels\ with\ the\ highest\ } M"
-        ),
-        misleads="A large object is hit by chance; without masks its whole box counts as object, corners and all.",
-        needs=("boxes", "masks"),
-    )
+    card = Card.of(r"""
+        relevance_rank (localisation): share of the strongest pixels that lie on the object, as many as it has, 0 to 1
+        better: high
+        passes: 0 + 0
+        paper: Arras et al. 2022, eq. 2
+        maths: \frac{|T_K \cap B|}{K}, \qquad K = |B|, \quad T_K: \mathrm{the\ } K \mathrm{\ pixels\ with\ the\ highest\
+            } M
+        misleads: A large object is hit by chance; without masks its whole box counts as object, corners and all.
+        needs: boxes, masks
+    """)
 
     def measure(self, heat: np.ndarray, region: np.ndarray) -> float:
         return relevance_rank(heat, region)

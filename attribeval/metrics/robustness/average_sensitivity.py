@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -38,20 +37,17 @@ def average_sensitivity(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.ndar
 class AverageSensitivity(Neighbourhood):
     """Average sensitivity on the leaderboard; options and sharing: `Neighbourhood`."""
 
-    card: ClassVar[Card] = Card(
-        name="average_sensitivity",
-        family="robustness",
-        summary="mean change of the map among 4 images within 2 %, as a share of its norm; 0 is robust",
-        better="low",
-        passes="0 + 4 maps",
-        paper="Bhatt et al. 2020, def. 2",
-        maths=(
-            r"E_\delta \left[\frac{\Vert \varphi(x + \delta) - \varphi(x) \Vert_2}{\Vert \varphi(x) \Vert_2}\right],"
-            r" \qquad \Vert \delta \Vert_\infty \leq r \, (\max x - \min x)"
-        ),
-        misleads="A map that hardly looks at the image, such as noise with a fixed seed, is perfectly robust.",
-        needs=("explain",),
-    )
+    card = Card.of(r"""
+        average_sensitivity (robustness): mean change of the map among 4 images within 2 %, as a share of its norm; 0 is
+            robust
+        better: low
+        passes: 0 + 4 maps
+        paper: Bhatt et al. 2020, def. 2
+        maths: E_\delta \left[\frac{\Vert \varphi(x + \delta) - \varphi(x) \Vert_2}{\Vert \varphi(x) \Vert_2}\right],
+            \qquad \Vert \delta \Vert_\infty \leq r \, (\max x - \min x)
+        misleads: A map that hardly looks at the image, such as noise with a fixed seed, is perfectly robust.
+        needs: explain
+    """)
 
     def judge(
         self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray

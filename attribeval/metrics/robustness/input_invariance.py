@@ -6,7 +6,7 @@ import math
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -143,18 +143,17 @@ class InputInvariance:
     shift: float = -1.0
     images: int = 25
 
-    card: ClassVar[Card] = Card(
-        name="input_invariance",
-        family="robustness",
-        summary="change of the map, as a share of its norm, if a constant is added that the model subtracts; 0 is best",
-        better="low",
-        passes="0 + 1 map",
-        paper="Kindermans et al. 2017, constant shift",
-        maths=r"\frac{\Vert \varphi_2(x + c) - \varphi(x) \Vert_2}{\Vert \varphi(x) \Vert_2}, \qquad f_2(x + c) = f(x)",
-        misleads="It fails methods with a fixed reference point whose user would have shifted that too, and passes "
-        "layer-wise rules (LRP), which see the subtraction as a layer of its own.",
-        needs=("explain", "classifier"),
-    )
+    card = Card.of(r"""
+        input_invariance (robustness): change of the map, as a share of its norm, if a constant is added that the model
+            subtracts; 0 is best
+        better: low
+        passes: 0 + 1 map
+        paper: Kindermans et al. 2017, constant shift
+        maths: \frac{\Vert \varphi_2(x + c) - \varphi(x) \Vert_2}{\Vert \varphi(x) \Vert_2}, \qquad f_2(x + c) = f(x)
+        misleads: It fails methods with a fixed reference point whose user would have shifted that too, and passes
+            layer-wise rules (LRP), which see the subtraction as a layer of its own.
+        needs: explain, classifier
+    """)
 
     def __post_init__(self):
         number = isinstance(self.shift, (int, float)) and not isinstance(self.shift, bool)

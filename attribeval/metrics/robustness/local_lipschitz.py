@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -71,21 +70,17 @@ class LocalLipschitz(Neighbourhood):
 
     relative: bool = True
 
-    card: ClassVar[Card] = Card(
-        name="local_lipschitz",
-        family="robustness",
-        summary="largest relative change of the map per relative change of the image; 0 is robust",
-        better="low",
-        passes="0 + 4 maps",
-        paper="Alvarez-Melis & Jaakkola 2018, local Lipschitz estimate",
-        maths=(
-            r"\frac{\sqrt{d} \; (\max x - \min x)}{\Vert \varphi(x) \Vert_2} \; \max_{x^\prime} "
-            r"\frac{\Vert \varphi(x^\prime) - \varphi(x) \Vert_2}{\Vert x^\prime - x \Vert_2}, \qquad x \in R^d"
-        ),
-        misleads="Uniform noise on many pixels always has nearly the same norm, so that the order of methods is nearly "
-        "that of max_sensitivity.",
-        needs=("explain",),
-    )
+    card = Card.of(r"""
+        local_lipschitz (robustness): largest relative change of the map per relative change of the image; 0 is robust
+        better: low
+        passes: 0 + 4 maps
+        paper: Alvarez-Melis & Jaakkola 2018, local Lipschitz estimate
+        maths: \frac{\sqrt{d} \; (\max x - \min x)}{\Vert \varphi(x) \Vert_2} \; \max_{x^\prime} \frac{\Vert
+            \varphi(x^\prime) - \varphi(x) \Vert_2}{\Vert x^\prime - x \Vert_2}, \qquad x \in R^d
+        misleads: Uniform noise on many pixels always has nearly the same norm, so that the order of methods is nearly
+            that of max_sensitivity.
+        needs: explain
+    """)
 
     def __post_init__(self):
         super().__post_init__()

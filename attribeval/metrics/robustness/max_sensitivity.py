@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -39,20 +38,17 @@ def max_sensitivity(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.ndarray:
 class MaxSensitivity(Neighbourhood):
     """Max-sensitivity on the leaderboard; options and sharing: `Neighbourhood`."""
 
-    card: ClassVar[Card] = Card(
-        name="max_sensitivity",
-        family="robustness",
-        summary="largest change of the map among 4 images within 2 %, as a share of its norm; 0 is robust",
-        better="low",
-        passes="0 + 4 maps",
-        paper="Yeh et al. 2019, SENS_MAX",
-        maths=(
-            r"\max_\delta \frac{\Vert \varphi(x + \delta) - \varphi(x) \Vert_2}{\Vert \varphi(x) \Vert_2}, "
-            r"\qquad \Vert \delta \Vert_\infty \leq r \, (\max x - \min x)"
-        ),
-        misleads="A map that hardly looks at the image, such as noise with a fixed seed, is perfectly robust.",
-        needs=("explain",),
-    )
+    card = Card.of(r"""
+        max_sensitivity (robustness): largest change of the map among 4 images within 2 %, as a share of its norm; 0 is
+            robust
+        better: low
+        passes: 0 + 4 maps
+        paper: Yeh et al. 2019, SENS_MAX
+        maths: \max_\delta \frac{\Vert \varphi(x + \delta) - \varphi(x) \Vert_2}{\Vert \varphi(x) \Vert_2}, \qquad \Vert
+            \delta \Vert_\infty \leq r \, (\max x - \min x)
+        misleads: A map that hardly looks at the image, such as noise with a fixed seed, is perfectly robust.
+        needs: explain
+    """)
 
     def judge(
         self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -55,22 +54,19 @@ def relative_input_stability(
 class RelativeInputStability(Stability):
     """RIS on the leaderboard; options: `Stability`. The neighbours' logits are asked for once for all methods."""
 
-    card: ClassVar[Card] = Card(
-        name="relative_input_stability",
-        family="robustness",
-        summary="largest element-wise relative change of the map per that of the image, class kept; 0 is stable",
-        better="low",
-        passes="4 + 4 maps",
-        paper="Agarwal et al. 2022, eq. 2",
-        maths=(
-            r"\max_{x^\prime : \hat y(x^\prime) = \hat y(x)} \frac{D(\varphi, \varphi^\prime)}{\max(D(x, x^\prime),"
-            r" \epsilon)}, \qquad D(a, a^\prime) = \left\Vert \frac{a - a^\prime}{\max(|a|, \,"
-            r" \eta \max_i |a_i|)} \right\Vert_2"
-        ),
-        misleads="Each pixel counts relative to itself: the many with next to no attribution make up the number, not "
-        "those that one sees.",
-        needs=("explain",),
-    )
+    card = Card.of(r"""
+        relative_input_stability (robustness): largest element-wise relative change of the map per that of the image,
+            class kept; 0 is stable
+        better: low
+        passes: 4 + 4 maps
+        paper: Agarwal et al. 2022, eq. 2
+        maths: \max_{x^\prime : \hat y(x^\prime) = \hat y(x)} \frac{D(\varphi, \varphi^\prime)}{\max(D(x, x^\prime),
+            \epsilon)}, \qquad D(a, a^\prime) = \left\Vert \frac{a - a^\prime}{\max(|a|, \, \eta \max_i |a_i|)}
+            \right\Vert_2
+        misleads: Each pixel counts relative to itself: the many with next to no attribution make up the number, not
+            those that one sees.
+        needs: explain
+    """)
 
     def judge(
         self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray

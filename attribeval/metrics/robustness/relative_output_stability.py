@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -51,22 +50,19 @@ def relative_output_stability(
 class RelativeOutputStability(Stability):
     """ROS on the leaderboard; options: `Stability`. The neighbours' logits are asked for once for all methods."""
 
-    card: ClassVar[Card] = Card(
-        name="relative_output_stability",
-        family="robustness",
-        summary="largest element-wise relative change of the map per change of the logits, class kept; 0 is stable",
-        better="low",
-        passes="4 + 4 maps",
-        paper="Agarwal et al. 2022, eq. 5",
-        maths=(
-            r"\max_{x^\prime : \hat y(x^\prime) = \hat y(x)} \frac{D(\varphi, \varphi^\prime)}{\max(\Vert h(x) "
-            r"- h(x^\prime) \Vert_2, \epsilon)}, \qquad D(a, a^\prime) = \left\Vert \frac{a - a^\prime}{\max(|a|, \,"
-            r" \eta \max_i |a_i|)} \right\Vert_2"
-        ),
-        misleads="Where the noise leaves the logits as they are, the divisor is almost 0 and the score explodes; "
-        "it has the unit of the logits, so it compares no two models.",
-        needs=("explain",),
-    )
+    card = Card.of(r"""
+        relative_output_stability (robustness): largest element-wise relative change of the map per change of the
+            logits, class kept; 0 is stable
+        better: low
+        passes: 4 + 4 maps
+        paper: Agarwal et al. 2022, eq. 5
+        maths: \max_{x^\prime : \hat y(x^\prime) = \hat y(x)} \frac{D(\varphi, \varphi^\prime)}{\max(\Vert h(x) -
+            h(x^\prime) \Vert_2, \epsilon)}, \qquad D(a, a^\prime) = \left\Vert \frac{a - a^\prime}{\max(|a|, \, \eta
+            \max_i |a_i|)} \right\Vert_2
+        misleads: Where the noise leaves the logits as they are, the divisor is almost 0 and the score explodes; it has
+            the unit of the logits, so it compares no two models.
+        needs: explain
+    """)
 
     def judge(
         self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray

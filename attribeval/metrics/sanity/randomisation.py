@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -47,20 +46,16 @@ class Randomisation:
         seed: Of the random weights.
     """
 
-    card: ClassVar[Card] = Card(
-        name="randomisation",
-        family="sanity",
-        summary="|Spearman| of |map| between the model and its random twin, 0 to 1",
-        better="low",
-        passes="0 + the method's own (on 25 images)",
-        paper="Adebayo et al. 2018, section 3",
-        maths=(
-            r"|\rho(|\varphi_\theta|, |\varphi_{\theta^\prime}|)|, "
-            r"\qquad \theta^\prime: \mathrm{the\ weights,\ drawn\ again}"
-        ),
-        misleads="Methods that multiply by the image stay alike for its sake; noisy maps differ for the sake of noise.",
-        needs=("classifier", "explain"),
-    )
+    card = Card.of(r"""
+        randomisation (sanity): |Spearman| of |map| between the model and its random twin, 0 to 1
+        better: low
+        passes: 0 + the method's own (on 25 images)
+        paper: Adebayo et al. 2018, section 3
+        maths: |\rho(|\varphi_\theta|, |\varphi_{\theta^\prime}|)|, \qquad \theta^\prime: \mathrm{the\ weights,\ drawn\
+            again}
+        misleads: Methods that multiply by the image stay alike for its sake; noisy maps differ for the sake of noise.
+        needs: classifier, explain
+    """)
 
     top: int | None = None
     images: int = 25

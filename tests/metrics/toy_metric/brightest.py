@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -22,16 +22,14 @@ def brightest(maps: np.ndarray) -> np.ndarray:
 class Brightest:
     """The same on the leaderboard."""
 
-    card: ClassVar[Card] = Card(
-        name="brightest",
-        family="complexity",
-        summary="share of the map's absolute values in one pixel",
-        better="high",
-        passes="0 + 0",
-        paper="none",
-        maths=r"\max_i |a_i| / \sum_i |a_i|",
-        misleads="One bright pixel anywhere scores best.",
-    )
+    card = Card.of(r"""
+        brightest (complexity): share of the map's absolute values in one pixel
+        better: high
+        passes: 0 + 0
+        paper: none
+        maths: \max_i |a_i| / \sum_i |a_i|
+        misleads: One bright pixel anywhere scores best.
+    """)
 
     def prepare(self, subject: Subject) -> None:
         """Nothing to prepare."""
