@@ -173,8 +173,8 @@ def test_wide_table_of_masks_and_of_what_failed():
     lines = roar_text(answer).splitlines()
     (broken,) = [text for text in lines if text.startswith("BROKEN")]
     assert broken.split() == ["BROKEN", "–", "–", "–", "not", "measured", "0", "–", "–", "–"]
-    (mask,) = [text for text in lines if text.startswith("mask")]
-    assert mask.split()[-3:] == ["–", "30.0", "%"]
+    (mask,) = [text for text in lines if text.startswith("mask of")]
+    assert mask.split()[-2:] == ["30.0", "%"]
 
 
 def test_terminal_table_says_the_numbers(answer):

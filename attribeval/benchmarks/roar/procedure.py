@@ -22,6 +22,7 @@ from attribeval.benchmarks.roar.executors.choose import check_executor, make_exe
 from attribeval.benchmarks.roar.executors.cooperative import Cooperative
 from attribeval.benchmarks.roar.executors.inline import Inline
 from attribeval.benchmarks.roar.grid import Cell, Grid
+from attribeval.benchmarks.roar.leakage import entropy_of
 from attribeval.benchmarks.roar.manifest import drop_damaged
 from attribeval.benchmarks.roar.options import GridOptions, RoarOptions, WorkOptions
 from attribeval.benchmarks.roar.own_maps import store_own_maps
@@ -135,6 +136,7 @@ def report(run_dir: RunDir, example: int = 0) -> Result:
             "hosts": sorted({record["hardware"]["host"] for record in done}),
         },
         "versions": done[0]["versions"],
+        "class_entropy": entropy_of(run_dir.labels("test")),
     }
     settings["model"] = {key: value for key, value in settings["model"].items() if key != "architecture"}
     made = summarise(records, settings, planned=[cell.name for cell in grid.cells()])

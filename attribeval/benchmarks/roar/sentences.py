@@ -25,6 +25,7 @@ def sentences(
     curves: pd.DataFrame,
     cells: pd.DataFrame,
     *,
+    leaked: Collection[str] = (),
     planned: Collection[str] = (),
     level: float = 0.95,
 ) -> list[str]:
@@ -32,6 +33,7 @@ def sentences(
 
     Args:
         areas, curves, cells: Of `verdict.areas`, `verdict.curves` and `verdict.cells_table`, of the same records.
+        leaked: Of `leakage.leakage_sentences`.
         planned: Names of all cells of the run.
         level: Of the intervals.
 
@@ -53,7 +55,7 @@ def sentences(
     said += power(areas, level)
     said += _retraining(curves, cells, level)
     said += _recursive(areas, level)
-    said += _leakage(cells, level)
+    said += leaked
     said += _max_filter(cells, level)
     return said + _incomplete(cells, planned)
 
@@ -142,47 +144,6 @@ def _retraining(curves: pd.DataFrame, cells: pd.DataFrame, level: float) -> list
     else:
         sentence += f" ({p_words(p)})"
     return [*said, sentence + "."]
-
-
-def _leakage(cells: pd.DataFrame, level: float) -> list[str]:
-    """How much of the class the masks give away, at the fraction where each estimator's give away most.
-
-    The masks of random hold nothing of the class, and are what to compare with, within a repeat; without them it is one
-    in as many as there are classes. Tests are corrected over estimators and fractions.
-    """
-    masks = cells[(cells["kind"] == "leakage") & (cells["status"] == "done")]
-    said = []
-    for mode, of_mode in masks.groupby("mode"):
-        is_random = of_mode["estimator"] == "mask of random"
-        random = of_mode[is_random].set_index(["fraction", "repeat"])["accuracy"]
-        against = "the masks of random" if len(random) else "one in as many as there are classes"
-        tested = []
-        for (estimator, fraction), part in of_mode[~is_random].groupby(["estimator", "fraction"]):
-            accuracy = part.set_index(["fraction", "repeat"])["accuracy"]
-            guessed = random.reindex(accuracy.index) if len(random) else accuracy * 0 + 1 / part["classes"].iloc[0]
-            accuracy, guessed = accuracy[guessed.notna()], guessed.dropna()
-            if len(accuracy):
-                p = paired_test(accuracy, guessed)
-                tested.append((accuracy.mean(), guessed.mean(), p, estimator, fraction))
-        corrected = holm(np.array([p for _, _, p, _, _ in tested]))
-        worst: dict[str, tuple[float, str]] = {}
-        for (accuracy, guessed, _, estimator, fraction), p in zip(tested, corrected, strict=True):
-            if not np.isfinite(p):
-                found = "not tested"
-            elif p <= 1 - level and accuracy > guessed:
-                found = f"a leak, {p_words(p)}"
-            else:
-                found = f"no leak found, {p_words(p)}"
-            text = f"{estimator} {share(accuracy)} against {share(guessed)} at {share(fraction, 0)} ({found})"
-            worst[estimator] = max(worst.get(estimator, (-1.0, "")), (accuracy - guessed, text))
-        if worst:
-            said.append(
-                f"Class leakage ({mode}): a model trained on nothing but the shape of the masks is right on these "
-                f"shares of the test images, against {against}, at the fraction that leaks most: "
-                f"{'; '.join(text for _, text in sorted(worst.values(), reverse=True))}. A retrained model can use "
-                "what leaks."
-            )
-    return said
 
 
 def _max_filter(cells: pd.DataFrame, level: float) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from attribeval.benchmarks.roar.cells import cells_table
 from attribeval.benchmarks.roar.failed import with_errors, with_failed
+from attribeval.benchmarks.roar.leakage import DEBIASED, LEAKAGE, debiased, leakage_sentences, leaks
 from attribeval.benchmarks.roar.ranks import MODES
 from attribeval.benchmarks.roar.sentences import sentences
 from attribeval.benchmarks.roar.verdict import areas, curves
@@ -40,7 +41,8 @@ def summarise(
         "accuracy" per mode, estimator and fraction in the same order, the unmodified model last. Columns: method; kind;
         mode; metric; fraction (NaN for areas); value; low; high; p, p_holm; verdict; group; repeats;
         without_retraining; difference; racu where it is known; error (why trainings of the row are missing, see
-        `runs.failures`). See `verdict.areas` and `verdict.curves`.
+        `runs.failures`). See `verdict.areas` and `verdict.curves`. Where masks were asked, rows of metric "leakage" and
+        "debiased area vs random" follow, and a column bits if `settings` have the class_entropy: see `leakage`.
         `arrays`: "<mode>/<estimator>/accuracy", float64 (repeats, fractions) with NaN for a missing cell, and
         "<mode>/fractions", "<mode>/repeats".
 
@@ -69,13 +71,21 @@ def summarise(
     columns = ["method", "kind", "mode", "metric", "fraction", "value", "low", "high", "p", "p_holm", "verdict"]
     columns += ["group", "repeats", "without_retraining", "difference"]
     columns += ["racu"] if by_area["racu"].notna().any() else []
+    settings = dict(settings) | {"level": level}
+    leaking, without = leaks(cells, level, settings.get("class_entropy")), debiased(cells, level)
+    if len(leaking):
+        masks = leaking.assign(kind="leakage", method="mask of " + leaking["estimator"], metric=LEAKAGE)
+        tables += [masks.drop(columns=["estimator", "fraction"]).rename(columns={"leakage": "value"})]
+        tables += [without.rename(columns={"area": "value"}).assign(metric=DEBIASED)]
+        columns += ["bits"] if leaking["bits"].notna().any() else []
     renamed = [table.rename(columns={"estimator": "method"}).reindex(columns=columns) for table in tables]
     table = pd.concat([part for part in renamed if len(part)], ignore_index=True)
     table.loc[table["kind"] == "unmodified", "method"] = "unmodified"
     table = with_errors(table.replace("", np.nan), cells)  # nothing is NaN, as it is read back from a file
     done = by_fraction[by_fraction["repeats"] > 0]
-    summary = sentences(by_area, done, cells, planned=planned, level=level) + failures.sentences(table)
-    return Result("roar", table, dict(settings) | {"level": level}, summary, _arrays(cells))
+    leaked = leakage_sentences(leaking, without, by_area, settings)
+    summary = sentences(by_area, done, cells, leaked=leaked, planned=planned, level=level)
+    return Result("roar", table, settings, summary + failures.sentences(table), _arrays(cells))
 
 
 def _arrays(cells: pd.DataFrame) -> dict[str, np.ndarray]:

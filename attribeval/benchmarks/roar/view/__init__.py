@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attribeval.benchmarks.roar.view.areas import plot_areas
 from attribeval.benchmarks.roar.view.curves import checked, plot_roar, plot_without_retraining
 from attribeval.benchmarks.roar.view.figures import FIGURES
-from attribeval.benchmarks.roar.view.tables import GAIN, roar_text, wide_table
+from attribeval.benchmarks.roar.view.tables import GAIN, MASKS, WITHOUT, roar_text, wide_table
 from attribeval.report.view import Column, View
 from attribeval.results.numbers import POINTS, SHARE
 
@@ -32,7 +32,8 @@ def _columns(result: Result) -> dict[str, Column]:
     fraction = Column(SHARE, {"remove": "low", "keep": "high"})
     fractions = dict.fromkeys((name for name in wide_table(result).columns if name.endswith("%")), fraction)
     hidden = Column(main=False)
-    return {GAIN: Column(POINTS, "high"), **fractions, "accuracy": Column(SHARE), "repeats": hidden, "kind": hidden}
+    gains = {GAIN: Column(POINTS, "high"), MASKS: Column(POINTS, "low"), WITHOUT: Column(POINTS, "high")}
+    return {**gains, **fractions, "accuracy": Column(SHARE), "repeats": hidden, "kind": hidden}
 
 
 VIEWS = {
@@ -47,6 +48,8 @@ VIEWS = {
         notes=(
             "Gain: area between the curves of a method and of random, in points of accuracy; methods that share a "
             "letter (group) cannot be told apart.",
+            "Masks tell: accuracy of a model of the masks alone, in points above that of random's masks, over all "
+            "fractions; debiased gain: the gain without it.",
         ),
         file="curves",
         page="ROAR and KAR",
