@@ -49,20 +49,11 @@ class Ace(Concepts):
 
 
 def ace(
-    attributer: Attributer,
-    images: Any,
-    target: int | str,
-    others: Any,
-    *,
-    layer: str | None = None,
-    segments: Sequence[int] = (15, 50, 80),
-    clusters: int = 25,
-    most: int = 40,
-    random_sets: int = 20,
-    level: float = 0.01,
-    seed: int = 0,
-    progress: bool | None = None,
-) -> Ace:
+    attributer: Attributer, images: Any, target: int | str, others: Any, *,
+    layer: str | None = None, segments: Sequence[int] = (15, 50, 80), clusters: int = 25, most: int = 40,
+    random_sets: int = 20, level: float = 0.01,
+    seed: int = 0, progress: bool | None = None,
+) -> Ace:  # fmt: skip
     """Find what a class is made of: superpixels that a layer finds alike, tested by TCAV (ACE, Ghorbani et al. 2019).
 
     Superpixels of the images at several resolutions, each alone on the images' mean colour and enlarged, are clustered

@@ -139,18 +139,10 @@ class Craft(Concepts):
 
 
 def craft(
-    attributer: Attributer,
-    images: Any,
-    target: int | str,
-    *,
-    layer: str | None = None,
-    concepts: int = 10,
-    crops: int = 16,
-    crop_share: float = 0.3,
-    designs: int = 32,
-    seed: int = 0,
-    progress: bool | None = None,
-) -> Craft:
+    attributer: Attributer, images: Any, target: int | str, *,
+    layer: str | None = None, concepts: int = 10, crops: int = 16, crop_share: float = 0.3, designs: int = 32,
+    seed: int = 0, progress: bool | None = None,
+) -> Craft:  # fmt: skip
     """Find what a class is made of in a layer, and how much each part matters (CRAFT, Fel et al. 2023).
 
     Random crops of the images, enlarged, give activations A (mean over places); non-negative matrix factorisation

@@ -16,15 +16,10 @@ _ROUNDING = 1e-6  # gains below this share of the scores are float32 rounding
 
 
 def completeness(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    *,
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, *,
     baseline: Fill = "black",
-    clean: np.ndarray | None = None,
-    batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+    clean: np.ndarray | None = None, batch_size: int = BATCH_SIZE,
+) -> np.ndarray:  # fmt: skip
     """|Σφ − (f(x) − f(x'))| / |f(x) − f(x')| (Sundararajan et al. 2017, sec. 3).
 
     It is the gap of a method that promises completeness with *this* baseline. One that promises it with another (most

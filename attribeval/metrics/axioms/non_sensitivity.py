@@ -18,19 +18,10 @@ _STREAM = 2**34 + 2**31  # random numbers of replaced patches
 
 
 def non_sensitivity(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    *,
-    grid: int = 7,
-    draws: int = 1,
-    map_tolerance: float = 1e-5,
-    score_tolerance: float = 1e-4,
-    seeds: np.ndarray | None = None,
-    clean: np.ndarray | None = None,
-    batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, *,
+    grid: int = 7, draws: int = 1, map_tolerance: float = 1e-5, score_tolerance: float = 1e-4,
+    seeds: np.ndarray | None = None, clean: np.ndarray | None = None, batch_size: int = BATCH_SIZE,
+) -> np.ndarray:  # fmt: skip
     """|A₀ Δ X₀| / features: A₀ those without attribution, X₀ those without effect (Nguyen & Martínez 2020).
 
     Features are the patches of a grid. A patch has no attribution if the sum of its |values| is at most

@@ -37,15 +37,10 @@ class ConfidenceChange(NamedTuple):
 
 
 def confidence_change(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    seeds: np.ndarray,
-    *,
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, seeds: np.ndarray, *,
     fill: Fill = "black",
     batch_size: int = BATCH_SIZE,
-) -> ConfidenceChange:
+) -> ConfidenceChange:  # fmt: skip
     """Average drop, average increase and average gain, one number per image; the papers' figures are 100 × the means.
 
     With p the probability of the clean image and o that of the image seen through its map: drop max(0, p − o) / p,

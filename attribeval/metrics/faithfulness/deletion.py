@@ -20,16 +20,10 @@ STEPS = 28
 
 
 def deletion(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    seeds: np.ndarray,
-    *,
-    steps: int = STEPS,
-    fill: Fill = "mean",
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, seeds: np.ndarray, *,
+    steps: int = STEPS, fill: Fill = "mean",
     batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Area under the output for the class while pixels are removed, the most important first.
 
     Differs from the RISE code: it removes 224 pixels a step (`steps=224` does, for 224 × 224 pixels) and fills with

@@ -23,21 +23,11 @@ _STREAM = 2**34 + 3 * 2**32  # random numbers of removals
 
 
 def f_fidelity(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    *,
-    sizes: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5),
-    samples: int = 10,
-    alpha: float = 0.5,
-    beta: float = 0.1,
-    score: str = "accuracy",
-    fill: Fill = "black",
-    seeds: np.ndarray | None = None,
-    clean: np.ndarray | None = None,
-    batch_size: int = BATCH_SIZE,
-) -> tuple[np.ndarray, np.ndarray]:
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, *,
+    sizes: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5), samples: int = 10, alpha: float = 0.5, beta: float = 0.1,
+    score: str = "accuracy", fill: Fill = "black",
+    seeds: np.ndarray | None = None, clean: np.ndarray | None = None, batch_size: int = BATCH_SIZE,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """FFid+ and FFid− (Zheng et al. 2024): what removal of important and of other pixels costs.
 
     The important pixels are the highest share s of the map. Of them, a random share α is removed, but never more than

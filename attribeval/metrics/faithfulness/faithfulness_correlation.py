@@ -16,20 +16,10 @@ from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject
 
 
 def faithfulness_correlation(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    *,
-    share: float = 0.2,
-    subsets: int = 50,
-    correlation: str = "pearson",
-    fill: Fill = "black",
-    per: str = "pixel",
-    seeds: np.ndarray | None = None,
-    clean: np.ndarray | None = None,
-    batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, *,
+    share: float = 0.2, subsets: int = 50, correlation: str = "pearson", fill: Fill = "black", per: str = "pixel",
+    seeds: np.ndarray | None = None, clean: np.ndarray | None = None, batch_size: int = BATCH_SIZE,
+) -> np.ndarray:  # fmt: skip
     """Correlation of Σ attribution and drop of the score over random subsets of one size (Bhatt et al. 2020, def. 3).
 
     It is one point of `sensitivity_n`, of the size that is chosen here, and sees the same subsets.

@@ -39,19 +39,11 @@ RECIPES = {
 
 
 def fine_tune(
-    model: Any,
-    images: np.ndarray,
-    labels: np.ndarray,
-    *,
-    deletion: str = "patch",
-    grid: int = 4,
-    chance: float = 0.5,
-    beta: float = 0.1,
-    fill: Fill = "black",
-    preprocess: str | Callable | None = None,
-    recipe: Recipe | None = None,
+    model: Any, images: np.ndarray, labels: np.ndarray, *,
+    deletion: str = "patch", grid: int = 4, chance: float = 0.5, beta: float = 0.1, fill: Fill = "black",
+    preprocess: str | Callable | None = None, recipe: Recipe | None = None,
     seed: int = 0,
-) -> Any:
+) -> Any:  # fmt: skip
     """Train a copy of a model on, on images with random holes.
 
     Args:

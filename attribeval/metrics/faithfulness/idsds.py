@@ -18,16 +18,10 @@ from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, 
 
 
 def single_deletion(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    *,
-    grid: int = 4,
-    fill: Fill = "black",
-    clean: np.ndarray | None = None,
-    batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, *,
+    grid: int = 4, fill: Fill = "black",
+    clean: np.ndarray | None = None, batch_size: int = BATCH_SIZE,
+) -> np.ndarray:  # fmt: skip
     """Spearman's ρ of a patch's summed attribution and the drop of the score without it (Hesse et al. 2024).
 
     Only with a model that was fine-tuned with such deletions (`fine_tuning.fine_tune`), so that an image without a

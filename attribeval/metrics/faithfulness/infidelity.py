@@ -20,21 +20,11 @@ _LARGEST = 10 / 28  # the largest square's side, as a share of the image's short
 
 
 def infidelity(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    *,
-    perturbation: str = "square",
-    samples: int = 50,
-    fill: Fill = "black",
-    sigma: float = 0.2,
-    scaled: bool = True,
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, *,
+    perturbation: str = "square", samples: int = 50, fill: Fill = "black", sigma: float = 0.2, scaled: bool = True,
     relative: bool = False,
-    seeds: np.ndarray | None = None,
-    clean: np.ndarray | None = None,
-    batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+    seeds: np.ndarray | None = None, clean: np.ndarray | None = None, batch_size: int = BATCH_SIZE,
+) -> np.ndarray:  # fmt: skip
     """E[(I · Φ − (f(x) − f(x − I)))²] over random perturbations I (Yeh et al. 2019, eq. 1).
 
     "square": a random square is filled; I · Φ is the sum of the map over the square, for maps whose values are shares

@@ -15,16 +15,10 @@ from attribeval.metrics.subject import BATCH_SIZE, Predict
 
 
 def insertion(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    seeds: np.ndarray,
-    *,
-    steps: int = STEPS,
-    fill: Fill = "blur",
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, seeds: np.ndarray, *,
+    steps: int = STEPS, fill: Fill = "blur",
     batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Area under the output for the class while pixels of a blurred image become sharp, the most important first.
 
     Differs from the RISE code: it adds 224 pixels a step (`steps=224` does, for 224 × 224 pixels) and blurs the

@@ -22,18 +22,10 @@ SEGMENTS, STEPS = 50, 10
 
 
 def irof(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    seeds: np.ndarray,
-    *,
-    labels: np.ndarray | None = None,
-    segments: int = SEGMENTS,
-    steps: int | None = STEPS,
-    fill: Fill = "mean",
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, seeds: np.ndarray, *,
+    labels: np.ndarray | None = None, segments: int = SEGMENTS, steps: int | None = STEPS, fill: Fill = "mean",
     batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Area over the curve of the output, as a part of the clean image's, while segments are removed.
 
     Segments are removed for good, one after the other, the one with the highest mean of the map first. The area is

@@ -20,20 +20,10 @@ _STREAM = 2**34 + 2**32  # random numbers of subsets of cells
 
 
 def mu_fidelity(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    *,
-    grid: int = 9,
-    share: float = 0.2,
-    subsets: int = 100,
-    correlation: str = "spearman",
-    fill: Fill = "black",
-    seeds: np.ndarray | None = None,
-    clean: np.ndarray | None = None,
-    batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, *,
+    grid: int = 9, share: float = 0.2, subsets: int = 100, correlation: str = "spearman", fill: Fill = "black",
+    seeds: np.ndarray | None = None, clean: np.ndarray | None = None, batch_size: int = BATCH_SIZE,
+) -> np.ndarray:  # fmt: skip
     """Correlation of Σ attribution and drop of the score over random sets of cells (Bhatt et al. 2020, def. 3).
 
     Args:

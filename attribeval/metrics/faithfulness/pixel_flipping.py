@@ -20,19 +20,10 @@ ORDERS = ("morf", "lerf", "abpc")
 
 
 def aopc(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    seeds: np.ndarray,
-    *,
-    order: str = "morf",
-    region: int = REGION,
-    steps: int = STEPS,
-    per_step: int = PER_STEP,
-    fill: Fill = "noise",
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, seeds: np.ndarray, *,
+    order: str = "morf", region: int = REGION, steps: int = STEPS, per_step: int = PER_STEP, fill: Fill = "noise",
     batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Area over the perturbation curve: the mean of f(x⁰) − f(xᵏ) over k = 0 … L (Samek et al. 2017, eq. 12).
 
     The image is cut into a grid of regions, ordered by the sum of the map in each; xᵏ has the first k · `per_step` of

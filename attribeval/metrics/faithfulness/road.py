@@ -22,16 +22,10 @@ from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject
 
 
 def road(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    seeds: np.ndarray,
-    *,
-    percentages: Sequence[float] = PERCENTAGES,
-    noise: float = NOISE,
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, seeds: np.ndarray, *,
+    percentages: Sequence[float] = PERCENTAGES, noise: float = NOISE,
     batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Output when the least relevant pixels are imputed, minus output when the most relevant are; mean of percentages.
 
     Args:

@@ -22,16 +22,10 @@ _NOISE = 2**37  # stream of random numbers, as in ranking
 
 
 def road_curves(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    seeds: np.ndarray,
-    *,
-    percentages: Sequence[float] = PERCENTAGES,
-    noise: float = NOISE,
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, seeds: np.ndarray, *,
+    percentages: Sequence[float] = PERCENTAGES, noise: float = NOISE,
     batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Outputs for the class with a part of the pixels replaced by noisy linear imputation, in both orders.
 
     Imputed pixels tell little about where they are (a mask of one colour gives the class away by its outline), and no

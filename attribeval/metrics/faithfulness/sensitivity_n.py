@@ -40,19 +40,10 @@ def subset_sizes(features: int, ratio: float = 4.0, largest: float = LARGEST) ->
 
 
 def sensitivity_n(
-    maps: np.ndarray,
-    images: np.ndarray,
-    predict: Predict,
-    targets: np.ndarray,
-    *,
-    sizes: list[int] | None = None,
-    subsets: int = 16,
-    fill: Fill = "black",
-    per: str = "pixel",
-    seeds: np.ndarray | None = None,
-    clean: np.ndarray | None = None,
-    batch_size: int = BATCH_SIZE,
-) -> np.ndarray:
+    maps: np.ndarray, images: np.ndarray, predict: Predict, targets: np.ndarray, *,
+    sizes: list[int] | None = None, subsets: int = 16, fill: Fill = "black", per: str = "pixel",
+    seeds: np.ndarray | None = None, clean: np.ndarray | None = None, batch_size: int = BATCH_SIZE,
+) -> np.ndarray:  # fmt: skip
     """Pearson's r of Σ attribution and drop of the score over random n-subsets (Ancona et al. 2018, sec. 4).
 
     Exact attributions of a linear model with the fill as baseline have r = 1 at every n. The mean over images at one n

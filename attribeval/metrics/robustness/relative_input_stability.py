@@ -13,14 +13,9 @@ from attribeval.metrics.subject import Subject
 
 
 def relative_input_stability(
-    maps: np.ndarray,
-    neighbour_maps: np.ndarray,
-    images: np.ndarray,
-    neighbours: np.ndarray,
-    kept: np.ndarray,
-    floor: float = 0.01,
-    epsilon: float = 1e-6,
-) -> np.ndarray:
+    maps: np.ndarray, neighbour_maps: np.ndarray, images: np.ndarray, neighbours: np.ndarray, kept: np.ndarray,
+    floor: float = 0.01, epsilon: float = 1e-6,
+) -> np.ndarray:  # fmt: skip
     """RIS: max of ‖(φ − φ′) / φ‖₂ / max(‖(x − x′) / x‖₂, ε) over neighbours of the same class (Agarwal 2022, eq. 2).
 
     Both divisions are element by element.
