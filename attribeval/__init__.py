@@ -5,8 +5,9 @@ Nothing heavy is imported here: TensorFlow loads when the first `Attributer` is 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from attribeval._lazy import lazily
 
 __version__ = "0.1.0"
 
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
     from attribeval.training.recipe import Recipe
 
 _HOMES = {
-    "Attributer": "attribeval.attributer",
-    "Attributions": "attribeval.attributions",
-    "AttribevalError": "attribeval.errors",
-    "Evaluator": "attribeval.evaluator",
-    "Recipe": "attribeval.training.recipe",
-    "Result": "attribeval.results.result",
-    "method": "attribeval.methods.function",
-    "metric": "attribeval.metrics.function",
+    "Attributer": "attributer",
+    "Attributions": "attributions",
+    "AttribevalError": "errors",
+    "Evaluator": "evaluator",
+    "Recipe": "training.recipe",
+    "Result": "results.result",
+    "method": "methods.function",
+    "metric": "metrics.function",
 }
 _ROOMS = ("concepts", "datasets", "metrics", "scores")
 __all__ = [
@@ -46,15 +47,4 @@ __all__ = [
     "metrics",
     "scores",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    if name in _ROOMS:
-        return importlib.import_module(f"attribeval.{name}")
-    raise AttributeError(f"module 'attribeval' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+__getattr__, __dir__ = lazily(__name__, _HOMES, _ROOMS)

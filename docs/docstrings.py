@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+from attribeval import metrics
+
 _HEADING = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|Example):$")
 _ITEM = re.compile(r"^    (\*{0,2}\w[\w, *]*): (.*)$")
 
@@ -71,7 +73,7 @@ _SEE = re.compile(r"^See `([\w.]+)`\.")
 def resolved(obj: Any, items: dict[str, str]) -> dict[str, str]:
     """Items in which "See `other`." is replaced by what `other` says of the same name.
 
-    `other` is a function known in the module of `obj`, alone or after the name of its file.
+    `other` is a function known in the module of `obj`, alone or after the name of its file, or one of the metrics.
     """
     found = {}
     for names, text in items.items():
@@ -79,7 +81,8 @@ def resolved(obj: Any, items: dict[str, str]) -> dict[str, str]:
         if not see:
             found[names] = text
             continue
-        other = vars(sys.modules[obj.__module__])[see[1].split(".")[-1]]
+        called = see[1].split(".")[-1]
+        other = vars(sys.modules[obj.__module__]).get(called) or getattr(metrics, called)
         said = described(other, "Args") | described(other, "Attributes")
         for name in names.split(","):
             found[name.strip(" *")] = f"{said[name.strip(' *')]}{text[see.end() :]}"

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "attribeval"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # Each room may import the rooms before it, never those after it, inside functions neither (see CONTRIBUTING).
-GROUND = ["errors", "files", "progress", "_tf", "quiet", "importable", "sealed", "plugins"]
+GROUND = ["errors", "files", "progress", "_lazy", "_tf", "quiet", "importable", "sealed", "plugins"]
 FLOORS = [
     ["datasets", "common", "results", "attributions"],
     [

@@ -8,24 +8,12 @@ Each is loaded when it is asked for.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from attribeval._lazy import lazily
 
 HOMES = {
-    "craft": "discovery.craft",
-    "Craft": "discovery.craft",
-    "ace": "discovery.ace",
-    "Ace": "discovery.ace",
+    **dict.fromkeys(("craft", "Craft"), "discovery.craft"),
+    **dict.fromkeys(("ace", "Ace"), "discovery.ace"),
     "Concepts": "discovery.found",
 }
 __all__ = list(HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name in HOMES:
-        return getattr(importlib.import_module(f"attribeval.concepts.{HOMES[name]}"), name)
-    raise AttributeError(f"module 'attribeval.concepts' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, HOMES)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attribeval.datasets.compositing import GREY
+from attribeval.datasets.part import Part
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError, unknown
 
@@ -24,7 +25,7 @@ LABELS = ("object", "scene")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BamPart:
+class BamPart(Part):
     """The training or the test images; item i of every array is image i. Arrays may be memory-mapped files.
 
     Attributes:
@@ -36,8 +37,6 @@ class BamPart:
         object_names, scene_names: By label.
     """
 
-    name: str
-    images: np.ndarray
     scene_only: np.ndarray
     masks: np.ndarray
     objects: np.ndarray
@@ -58,13 +57,6 @@ class BamPart:
         for labels, names in ((self.objects, self.object_names), (self.scenes, self.scene_names)):
             if n and (labels.min() < 0 or labels.max() >= len(names)):
                 raise AttribevalError(f"Expected labels from 0 to {len(names) - 1}. Received: {labels.max()}.")
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __repr__(self) -> str:
-        height, width = self.images.shape[1:3]
-        return f"BamPart({self.name!r}, {len(self)} images of {height} x {width})"
 
     def load(self, kind: str, items: np.ndarray | slice) -> np.ndarray:
         """Images of one kind ("composite", "scene_only", "object_only": on grey 128), uint8 (n, H, W, 3)."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.datasets.digit_scenes import OBJECTS, SceneSplit
+from attribeval.datasets.part import Part
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DigitPairs:
+class DigitPairs(Part):
     """Images of two different digits, left and right; S is the side of a scene, item i of every array is image i.
 
     Attributes:
@@ -23,17 +24,9 @@ class DigitPairs:
         boxes: Tight boxes of the masks, float64 (P, 2, 4): x0, y0, x1, y1 in pixel edges.
     """
 
-    name: str
-    images: np.ndarray
     objects: np.ndarray
     masks: np.ndarray
     boxes: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __repr__(self) -> str:
-        return f"DigitPairs({self.name!r}, {len(self)} images of {self.images.shape[1]} x {self.images.shape[2]})"
 
     @property
     def pixels(self) -> np.ndarray:

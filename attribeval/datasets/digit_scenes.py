@@ -26,6 +26,7 @@ from attribeval.datasets.digit_pictures import (
     sharp_digits,
     triangle,
 )
+from attribeval.datasets.part import Part
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError, unknown
 
@@ -39,7 +40,7 @@ _DRAWS = 13  # uniform numbers per image
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SceneSplit:
+class SceneSplit(Part):
     """One part (train or test) of `digit_scenes`; S is the image side, item i of every array is image i.
 
     Attributes:
@@ -54,8 +55,6 @@ class SceneSplit:
         crops: Where the scene was cut from its photograph, int64 (N, 4): x0, y0, x1, y1 in the photograph's pixels.
     """
 
-    name: str
-    images: np.ndarray
     objects: np.ndarray
     scenes: np.ndarray
     masks: np.ndarray
@@ -63,12 +62,6 @@ class SceneSplit:
     scene_only: np.ndarray
     digit_index: np.ndarray
     crops: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __repr__(self) -> str:
-        return f"SceneSplit({self.name!r}, {len(self)} images of {self.images.shape[1]} x {self.images.shape[2]})"
 
     @property
     def object_only(self) -> np.ndarray:

@@ -7,18 +7,13 @@ from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
-from attribeval.methods.card import Card, Method
+from attribeval.methods.card import Card
+from attribeval.methods.wrapper import Wrapper
 
 
 @dataclass(frozen=True)
-class Absolute:
-    """A method's map without its signs (Simonyan et al. 2013, section 3, before the maximum over channels).
-
-    Attributes:
-        base: The method to wrap.
-    """
-
-    base: Method
+class Absolute(Wrapper):
+    """A method's map without its signs (Simonyan et al. 2013, section 3, before the maximum over channels)."""
 
     card = Card.of(r"""
         absolute (wrapper): magnitude of the base

@@ -6,12 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from attribeval import _tf as tf
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.path import completeness_gap
-from attribeval.models.propagation.explain import pixel_relevance
+from attribeval.methods.conservation import relevance
 from attribeval.models.propagation.places import Place
 from attribeval.models.propagation.rules import Epsilon, Gamma, Rule
 from attribeval.models.propagation.shared import Shared
@@ -57,17 +55,9 @@ class AttnLRP:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the relevance, (B, H, W, C), in score units; sets the completeness gap."""
-        relevance, scores = pixel_relevance(
-            batch.classifier,
-            batch.x,
-            batch.targets,
-            method="attnlrp",
-            key=(self.epsilon, self.gamma),
-            choose=self._choose,
-            shared=Shared(Epsilon(self.epsilon)),
+        return relevance(
+            batch, "attnlrp", (self.epsilon, self.gamma), self._choose, shared=Shared(Epsilon(self.epsilon))
         )
-        batch.completeness_gap = completeness_gap(relevance, scores)
-        return tf.cast(relevance, tf.float32)
 
     def _choose(self, place: Place) -> Rule:
         return Gamma(self.gamma) if self.gamma else Epsilon(self.epsilon)

@@ -1,10 +1,33 @@
-"""How much of a score a map of relevance has kept; nearly nothing is worth a word."""
+"""Relevance of a batch's pixels, and how much of the score it has kept; nearly nothing is worth a word."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from typing import Any
+
 import numpy as np
 
+from attribeval import _tf as tf
+from attribeval.methods.batch import Batch
+from attribeval.methods.path import completeness_gap
+from attribeval.models.propagation.explain import pixel_relevance
+from attribeval.models.propagation.places import Place
+from attribeval.models.propagation.rules import Rule
+
 LITTLE = 0.1  # of the score, of the median image
+
+
+def relevance(batch: Batch, method: str, key: Hashable, choose: Callable[[Place], Rule], **more: Any) -> Any:
+    """Relevance of every input value, float32 (B, H, W, C), in score units; sets the batch's completeness gap.
+
+    Args:
+        batch: The images.
+        method, key, choose: As in `pixel_relevance`.
+        **more: Its `bounds` or `shared`.
+    """
+    found, scores = pixel_relevance(batch.classifier, batch.x, batch.targets, method, key, choose, **more)
+    batch.completeness_gap = completeness_gap(found, scores)
+    return tf.cast(found, tf.float32)
 
 
 def kept(values: np.ndarray, gap: np.ndarray) -> np.ndarray:

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.conservation import remark_on_loss
-from attribeval.methods.path import completeness_gap
+from attribeval.methods.conservation import relevance, remark_on_loss
 from attribeval.methods.pixel_bounds import Bounds, check_bounds, model_bounds
-from attribeval.models.propagation.explain import pixel_relevance
 from attribeval.models.propagation.rules import AlphaBeta
+
+_LOST = (
+    "outputs without a positive contribution gave the rest to nobody, so that the map's values say how places "
+    "compare and not what they are worth. 'deeplift' shares out all of score − score of a reference."
+)
 
 
 @dataclass(frozen=True)
@@ -49,24 +51,9 @@ class DeepTaylor:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the relevance, (B, H, W, C), in score units; negative only if the score is."""
-        relevance, scores = pixel_relevance(
-            batch.classifier,
-            batch.x,
-            batch.targets,
-            method="deep_taylor",
-            key=None,
-            choose=lambda place: AlphaBeta(1.0, 0.0, bias=False),
-            bounds=model_bounds(batch, self.bounds),
-        )
-        batch.completeness_gap = completeness_gap(relevance, scores)
-        return tf.cast(relevance, tf.float32)
+        bounds = model_bounds(batch, self.bounds)
+        return relevance(batch, "deep_taylor", None, lambda place: AlphaBeta(1.0, 0.0, bias=False), bounds=bounds)
 
     def remark(self, values: np.ndarray, gap: np.ndarray) -> str | None:
         """What to tell the caller about maps (N, H, W, C) and their completeness gaps (N,); None: nothing."""
-        return remark_on_loss(
-            "deep_taylor",
-            values,
-            gap,
-            "outputs without a positive contribution gave the rest to nobody, so that the map's values say how places "
-            "compare and not what they are worth. 'deeplift' shares out all of score − score of a reference.",
-        )
+        return remark_on_loss("deep_taylor", values, gap, _LOST)

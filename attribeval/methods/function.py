@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.common.code import code_of
+from attribeval.common.user_function import UserFunction, name_of, takes, telling, told
 from attribeval.errors import AttribevalError
 from attribeval.methods.card import Card
 from attribeval.methods.handed import checked
 
 FORMS = "f(images, targets) or f(model, images, targets, seed)"
-_FACTS = "attribeval_method"  # where the decorator leaves what it was told
 
 
 def method(
@@ -71,37 +71,18 @@ def method(
         "summary": summary, "paper": paper,
     }  # fmt: skip
 
-    def decorate(function: Callable) -> Callable:
-        _form(function, name or name_of(function))
-        setattr(function, _FACTS, facts)
-        return function
-
-    return decorate
-
-
-def name_of(function: Callable) -> str:
-    """What the user calls a function."""
-    name = str(getattr(function, _FACTS, {}).get("name") or getattr(function, "__name__", type(function).__name__))
-    return "function" if name == "<lambda>" else name
+    return telling("method", facts, _form)
 
 
 @dataclass(frozen=True, eq=False)
-class FunctionMethod:
+class FunctionMethod(UserFunction):
     """A function of the user as a method; `function_method` makes it.
 
     Attributes:
-        name: What tables and errors call it.
-        code: Hash of what the function does, see `code.code_of`.
         takes_model: Whether it is of the form f(model, images, targets, seed).
-        facts: As the decorator was told.
-        function: The function.
     """
 
-    name: str
-    code: str
     takes_model: bool
-    facts: dict[str, Any]
-    function: Callable = field(metadata={"described": False})
 
     one_device = True  # whether the function may be called by several threads nobody knows
 
@@ -167,8 +148,9 @@ def function_method(function: Callable, name: str | None = None) -> FunctionMeth
     """
     name = name or name_of(function)
     usual = {"signed": True, "shares": False, "one_by_one": False, "family": "own", "summary": "", "paper": ""}
-    facts = usual | {key: value for key, value in getattr(function, _FACTS, {}).items() if key != "name"}
-    return FunctionMethod(name, code_of(function), _form(function, name), facts, function)
+    facts = usual | told(function, "method")
+    facts.pop("name", None)
+    return FunctionMethod(name, code_of(function), facts, function, _form(function, name))
 
 
 def _form(function: Any, name: str) -> bool:
@@ -189,12 +171,3 @@ def _form(function: Any, name: str) -> bool:
         f"Expected the function {name!r} as {FORMS}. Received one with the parameters ({', '.join(names)}): wrap it, "
         "lambda images, targets: …"
     )
-
-
-def takes(signature: inspect.Signature, count: int) -> bool:
-    """Whether so many arguments, by their places, are what a function needs."""
-    try:
-        signature.bind(*range(count))
-    except TypeError:
-        return False
-    return True

@@ -11,10 +11,11 @@ from typing import Any, Literal
 import numpy as np
 
 from attribeval.attributions import Attributions
+from attribeval.common.user_function import name_of
 from attribeval.errors import AttribevalError
 from attribeval.importable import function_in_file
 from attribeval.methods.card import Method
-from attribeval.methods.function import FORMS, FunctionMethod, function_method, name_of
+from attribeval.methods.function import FORMS, FunctionMethod, function_method
 from attribeval.methods.reading import ranking
 from attribeval.methods.ready import ReadyMaps, ready_maps
 from attribeval.methods.registry import build_method

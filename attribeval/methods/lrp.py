@@ -8,19 +8,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from attribeval import _tf as tf
 from attribeval.common.options import check_choice
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.conservation import remark_on_loss
-from attribeval.methods.path import completeness_gap
+from attribeval.methods.conservation import relevance, remark_on_loss
 from attribeval.methods.pixel_bounds import Bounds, check_bounds, model_bounds
-from attribeval.models.propagation.explain import pixel_relevance
 from attribeval.models.propagation.places import Place
 from attribeval.models.propagation.rules import AlphaBeta, Epsilon, Gamma, Rule
 
 _EXACT = 1e-6  # LRP-0, stabilised
+
+_LOST = (
+    "ε and the biases (those of batch normalisation, too) took the rest, so that the map's values say how places "
+    "compare and not what they are worth. A smaller epsilon takes less, biases take their share under every rule;"
+    " 'deeplift' shares out all of score − score of a reference."
+)
 
 
 @dataclass(frozen=True)
@@ -78,28 +81,13 @@ class LRP:
     def attribute(self, batch: Batch) -> Any:
         """Return the relevance, (B, H, W, C), in score units."""
         bounded = self.pixels == "bounds" or (self.pixels is None and self.rule == "composite")
-        relevance, scores = pixel_relevance(
-            batch.classifier,
-            batch.x,
-            batch.targets,
-            method="lrp",
-            key=(self.rule, self.epsilon, self.gamma, self.alpha),
-            choose=self._choose,
-            bounds=model_bounds(batch, self.bounds) if bounded else None,
-        )
-        batch.completeness_gap = completeness_gap(relevance, scores)
-        return tf.cast(relevance, tf.float32)
+        bounds = model_bounds(batch, self.bounds) if bounded else None
+        key = self.rule, self.epsilon, self.gamma, self.alpha
+        return relevance(batch, "lrp", key, self._choose, bounds=bounds)
 
     def remark(self, values: np.ndarray, gap: np.ndarray) -> str | None:
         """What to tell the caller about maps (N, H, W, C) and their completeness gaps (N,); None: nothing."""
-        return remark_on_loss(
-            "lrp",
-            values,
-            gap,
-            "ε and the biases (those of batch normalisation, too) took the rest, so that the map's values say how "
-            "places compare and not what they are worth. A smaller epsilon takes less, biases take their share under "
-            "every rule; 'deeplift' shares out all of score − score of a reference.",
-        )
+        return remark_on_loss("lrp", values, gap, _LOST)
 
     def _choose(self, place: Place) -> Rule:
         if self.rule == "gamma":

@@ -15,6 +15,7 @@ from attribeval.common.seeds import fold
 from attribeval.methods import drawing
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
+from attribeval.methods.wrapper import Wrapper
 
 _STREAM = 2**32  # random numbers of the noise; samples are folded in with small numbers
 
@@ -80,18 +81,16 @@ def _some_more(mean: Any, m2: Any, maps: Any, shares: Any) -> tuple[Any, Any]:
 
 
 @dataclass(frozen=True)
-class NoisyCopies:
+class NoisyCopies(Wrapper):
     """The options of all methods that look at a base's maps of noisy copies; those of one base share one pass.
 
     Attributes:
-        base: The method to wrap.
         samples: Noisy copies per image.
         sigma: Standard deviation of the Gaussian noise, as a share of each image's own (max − min).
         relative: False: sigma is in units of the model's input instead.
     """
 
     least: ClassVar[int] = 1  # samples
-    base: Method
     samples: int = 15
     sigma: float = 0.15
     relative: bool = True

@@ -7,24 +7,19 @@ from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
-from attribeval.methods.card import Card, Method
+from attribeval.methods.card import Card
+from attribeval.methods.wrapper import Wrapper
 
 
 @dataclass(frozen=True)
-class Squared:
-    """A method's map, squared value by value (Hooker et al. 2019, section 6.4, SQ). The ranking is that of |map|.
-
-    Attributes:
-        base: The method to wrap.
-    """
-
-    base: Method
+class Squared(Wrapper):
+    """A method's map, squared value by value (Hooker et al. 2019, section 6.4, SQ). The ranking is that of |map|."""
 
     card = Card.of(r"""
         squared (wrapper): square of the base
         needs: a method
         passes: 1 × base
-        paper: Hooker et al. 2019, sec. 6.4
+        paper: Hooker et al. 2019, sec. 6.4 (SQ)
         maths: M = B(x)^2
         misleads: Evidence against the class looks like evidence for it, and a few pixels take the whole scale of a
             picture.

@@ -9,8 +9,7 @@ files. To add one: write its file, add its line to `HOMES`.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from attribeval._lazy import lazily
 
 HOMES = {  # function → its file, in the order of the leaderboard
     "deletion": "faithfulness.deletion",
@@ -52,13 +51,4 @@ HOMES = {  # function → its file, in the order of the leaderboard
     "symmetry": "axioms.symmetry",
 }
 __all__ = sorted(HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name in HOMES:
-        return getattr(importlib.import_module(f"attribeval.metrics.{HOMES[name]}"), name)
-    raise AttributeError(f"module 'attribeval.metrics' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazily(__name__, HOMES)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from attribeval.common.code import code_of
+from attribeval.common.user_function import UserFunction, name_of, takes, telling, told
 from attribeval.errors import AttribevalError
-from attribeval.methods.function import takes
 from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.subject import Explained, Subject
 
 FORMS = "f(maps, images, targets) or f(maps, images, targets, predict)"
-_FACTS = "attribeval_metric"  # where the decorator leaves what it was told
 
 
 def metric(
@@ -62,31 +61,18 @@ def metric(
         raise AttribevalError(f"Expected better as 'high' or 'low'. Received: {better!r}.")
     facts = {"name": name, "better": better, "family": family, "summary": summary, "paper": paper}
 
-    def decorate(function: Callable) -> Callable:
-        _asks(function, name or _own_name(function))
-        setattr(function, _FACTS, facts)
-        return function
-
-    return decorate
+    return telling("metric", facts, _asks)
 
 
 @dataclass(frozen=True, eq=False)
-class FunctionMetric(OfMaps):
+class FunctionMetric(UserFunction, OfMaps):
     """A function of the user as a benchmark; `function_metric` makes it.
 
     Attributes:
-        name: What tables and errors call it.
-        code: Hash of what the function does, see `common.code.code_of`.
         asks: Whether it asks the model.
-        facts: As the decorator was told.
-        function: The function.
     """
 
-    name: str
-    code: str
     asks: bool
-    facts: dict[str, Any]
-    function: Callable = field(metadata={"described": False})
 
     @property
     def card(self) -> Card:
@@ -124,15 +110,10 @@ def function_metric(function: Callable, name: str | None = None) -> FunctionMetr
     Raises:
         AttribevalError: If it cannot be called in one of the forms.
     """
-    told = getattr(function, _FACTS, {})
-    name = name or told.get("name") or _own_name(function)
-    facts: dict[str, Any] = {"better": "high", "family": "own", "summary": "", "paper": ""}
-    facts |= {key: value for key, value in told.items() if key != "name"}
-    return FunctionMetric(name, code_of(function), _asks(function, name), facts, function)
-
-
-def _own_name(function: Any) -> str:
-    return getattr(function, "__name__", type(function).__name__)
+    name = name or name_of(function)
+    facts = {"better": "high", "family": "own", "summary": "", "paper": ""} | told(function, "metric")
+    facts.pop("name", None)
+    return FunctionMetric(name, code_of(function), facts, function, _asks(function, name))
 
 
 def _asks(function: Any, name: str) -> bool:

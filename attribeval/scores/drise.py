@@ -38,10 +38,9 @@ def drise(boxes: Any, probabilities: Any, *, read: Callable | None = None) -> Ca
     Example:
         >>> from attribeval import Attributer
         >>> from attribeval.datasets import digit_pairs, digit_scenes
-        >>> pair = digit_pairs(digit_scenes(n_train=1, n_test=2).test)
-        >>> left, digit = pair.boxes[0, 0] / [128, 64, 128, 64], np.eye(10)[pair.objects[0, 0]]
-        >>> detector = Attributer("digit_detector", score=drise(left, digit))
-        >>> detector.explain(pair.images, "rise", 0, samples=20, progress=False).values.shape
+        >>> images = digit_pairs(digit_scenes(n_train=1, n_test=2).test).images
+        >>> detector = Attributer("digit_detector", score=drise([0, 0, 0.5, 1], np.eye(10)[3]))
+        >>> detector.explain(images, "rise", 0, samples=20, progress=False).values.shape
         (1, 64, 128, 1)
     """
     wanted = read_boxes(boxes)

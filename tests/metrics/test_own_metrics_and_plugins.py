@@ -65,6 +65,8 @@ def test_metrics_of_the_user_have_the_numbers_that_they_return(evaluator):
     assert list(labelled([middle_left, EnergyInBox(), "deletion(steps=4)"], "benchmark")) == [
         "middle_left", "energy_in_box", "deletion(steps=4)",
     ]  # fmt: skip
+    named = attribeval.metric(name="area")(lambda maps, images, targets: maps.mean((1, 2)))
+    assert list(labelled([named], "benchmark")) == ["area"], "what the decorator was told"
 
 
 def test_a_metric_gets_maps_as_the_card_of_the_method_reads_them(evaluator):

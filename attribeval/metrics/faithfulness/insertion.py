@@ -26,21 +26,16 @@ def insertion(
     Xplique starts from 0 in the space of its inputs, not from a blurred image: `fill="black"` for raw images.
 
     Args:
-        maps: Real numbers (N, H, W), greater is more important.
-        images: Raw images (N, H, W, C).
-        predict: Raw images (B, H, W, C) -> (B, classes), B up to `batch_size`; probabilities in the paper.
-        targets: Class explained for each image, ints (N,).
-        seeds: int32 (N, 2), one per image, as `common.seeds.image_seeds` gives; for ties, and for fill="noise".
+        maps, images, predict, targets, seeds, batch_size: See `deletion`.
         steps: Number of steps from the filled image to the clean one, H·W / steps pixels each, rounded.
         fill: What the image is at first, see `fills.filled`.
-        batch_size: Images given to `predict` at a time.
 
     Returns:
         float64 (N,), in units of the output; 0 to 1 for probabilities. Higher is better. By the trapezoid rule over
         the share of pixels inserted.
 
     Raises:
-        AttribevalError: If arrays do not match, a map or an output is not finite (which one), or an option is bad.
+        AttribevalError: As `deletion`.
     """
     subject = subject_of(images, predict, targets, seeds, batch_size=batch_size)
     return score_of(Insertion(steps, fill), maps, subject)
@@ -52,7 +47,6 @@ class Insertion(Deletion):
 
     Attributes:
         steps, fill: See `insertion`.
-        output: "probability", as in the paper, or "logit".
     """
 
     card = Card.of(r"""

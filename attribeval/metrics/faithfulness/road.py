@@ -98,7 +98,7 @@ class RoadLerf(Road):
     """ROAD with the least relevant pixels imputed first; options as `Road`, whose passes it shares."""
 
     card = Card.of(r"""
-        road_lerf (faithfulness): Mean probability with the least relevant pixels imputed, 0 to 1
+        road_lerf (faithfulness): Mean probability while the least relevant pixels are imputed, 0 to 1
         better: high
         passes: 0 + 14, shared with road
         paper: Rong et al. 2022 (ROAD)

@@ -38,8 +38,8 @@ class AverageSensitivity(Neighbourhood):
     """Average sensitivity on the leaderboard; options and sharing: `Neighbourhood`."""
 
     card = Card.of(r"""
-        average_sensitivity (robustness): mean change of the map among 4 images within 2 %, as a share of its norm; 0 is
-            robust
+        average_sensitivity (robustness): change of the map, averaged over 4 images within 2 %, as a share of its norm;
+            0 is robust
         better: low
         passes: 0 + 4 maps
         paper: Bhatt et al. 2020, def. 2
@@ -49,7 +49,5 @@ class AverageSensitivity(Neighbourhood):
         needs: explain
     """)
 
-    def judge(
-        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
-    ) -> np.ndarray:
-        return average_sensitivity(maps, neighbour_maps)
+    def judge(self, subject: Subject, near: np.ndarray, maps: np.ndarray, near_maps: np.ndarray) -> np.ndarray:
+        return average_sensitivity(maps, near_maps)

@@ -87,7 +87,5 @@ class LocalLipschitz(Neighbourhood):
         if not isinstance(self.relative, bool):
             raise AttribevalError(f"Expected relative to be True or False. Received: {self.relative!r}.")
 
-    def judge(
-        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
-    ) -> np.ndarray:
-        return local_lipschitz(maps, neighbour_maps, subject.images[: self.images], neighbours, self.relative)
+    def judge(self, subject: Subject, near: np.ndarray, maps: np.ndarray, near_maps: np.ndarray) -> np.ndarray:
+        return local_lipschitz(maps, near_maps, subject.images[: self.images], near, self.relative)

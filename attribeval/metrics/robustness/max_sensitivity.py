@@ -50,7 +50,5 @@ class MaxSensitivity(Neighbourhood):
         needs: explain
     """)
 
-    def judge(
-        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
-    ) -> np.ndarray:
-        return max_sensitivity(maps, neighbour_maps)
+    def judge(self, subject: Subject, near: np.ndarray, maps: np.ndarray, near_maps: np.ndarray) -> np.ndarray:
+        return max_sensitivity(maps, near_maps)

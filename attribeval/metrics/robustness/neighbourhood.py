@@ -106,10 +106,8 @@ class Neighbourhood:
         scores = self.judge(subject, prepared, explained.values[judged], self.maps(subject, explained))
         return of_first(np.where(spans(subject.images[judged]) == 0, np.nan, scores), len(subject))
 
-    def judge(
-        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
-    ) -> np.ndarray:
-        """The function's numbers for the judged images, (n,)."""
+    def judge(self, subject: Subject, near: np.ndarray, maps: np.ndarray, near_maps: np.ndarray) -> np.ndarray:
+        """The function's numbers (n,) for the judged images' maps, from the images near them and the maps of those."""
         raise NotImplementedError
 
 

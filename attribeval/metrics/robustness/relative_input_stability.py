@@ -63,8 +63,6 @@ class RelativeInputStability(Stability):
         needs: explain
     """)
 
-    def judge(
-        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
-    ) -> np.ndarray:
+    def judge(self, subject: Subject, near: np.ndarray, maps: np.ndarray, near_maps: np.ndarray) -> np.ndarray:
         images, kept = subject.images[: self.images], same_class(*self.logits(subject))
-        return relative_input_stability(maps, neighbour_maps, images, neighbours, kept, self.floor, self.epsilon)
+        return relative_input_stability(maps, near_maps, images, near, kept, self.floor, self.epsilon)

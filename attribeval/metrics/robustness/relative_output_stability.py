@@ -64,7 +64,5 @@ class RelativeOutputStability(Stability):
         needs: explain
     """)
 
-    def judge(
-        self, subject: Subject, neighbours: np.ndarray, maps: np.ndarray, neighbour_maps: np.ndarray
-    ) -> np.ndarray:
-        return relative_output_stability(maps, neighbour_maps, *self.logits(subject), self.floor, self.epsilon)
+    def judge(self, subject: Subject, near: np.ndarray, maps: np.ndarray, near_maps: np.ndarray) -> np.ndarray:
+        return relative_output_stability(maps, near_maps, *self.logits(subject), self.floor, self.epsilon)

@@ -1,0 +1,32 @@
+"""Names of a package that are loaded when they are asked for, so that importing it costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+Lazy = tuple[Callable[[str], Any], Callable[[], list[str]]]
+
+
+def lazily(package: str, homes: Mapping[str, str], rooms: Iterable[str] = ()) -> Lazy:
+    """The `__getattr__` and the `__dir__` of a package.
+
+    Args:
+        package: Its `__name__`.
+        homes: Name → the file below the package that it is in.
+        rooms: Packages below it.
+    """
+
+    def get(name: str) -> Any:
+        if name in homes:
+            return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        if name in rooms:
+            return importlib.import_module(f"{package}.{name}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    def names() -> list[str]:
+        return sorted([*homes, *rooms, *{"__version__"} & vars(sys.modules[package]).keys()])
+
+    return get, names
