@@ -21,6 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import attention_pictures
 import board_pictures
 import pictures
 from docstrings import cell, described, markdown, parts, resolved, table
@@ -84,7 +85,7 @@ def method_page(cls: type, picture: pictures.Picture | None) -> str:
         [
             f"# {card.name}\n",
             _lead(card.summary),
-            _maps(cls, picture),
+            "" if picture is None else _figure(picture, "methods", "maps"),
             "```python",
             f'maps = attributer.explain(images, "{call}")',
             "```\n",
@@ -97,12 +98,6 @@ def method_page(cls: type, picture: pictures.Picture | None) -> str:
             options_table(cls),
         ]
     )
-
-
-def _maps(cls: type, picture: pictures.Picture | None) -> str:
-    if methods.needs_attention(cls):
-        return "No picture: the embedded net has no attention. [What these methods showed](../../transformers.md).\n"
-    return "" if picture is None else _figure(picture, "methods", "maps")
 
 
 def _formula(maths: str) -> str:
@@ -302,17 +297,26 @@ def gallery_page(made: dict[str, pictures.Picture], boards: dict[str, pictures.P
         "eight, two and six. Each map is scaled by itself: pale is much evidence, dark blue evidence against.\n",
     ]
     if made:
-        photographs = os.path.relpath(pictures.photographs(GENERATED / "pictures"), GENERATED)
-        text.append(f"```{{figure}} {photographs}\n:alt: The four photographs\n:figclass: maps\n```\n")
+        text.append(_photographs(pictures.photographs(GENERATED / "pictures")))
     classes = sorted(methods.METHODS.values(), key=lambda cls: list(FAMILIES).index(cls.card.family))
     for family, members in groupby(classes, key=lambda cls: cls.card.family):
         shown = [(cls, made[cls.card.name].strip if cls.card.name in made else None) for cls in members]
-        text += [f"## {FAMILIES[family]}\n", _thumbnails("methods", shown)]
+        text.append(f"## {FAMILIES[family]}\n")
+        if made and family == "attention":
+            text += [
+                "Of [a small transformer](../transformers.md): one, six, seven and three.\n",
+                _photographs(attention_pictures.PHOTOGRAPHS),
+            ]
+        text.append(_thumbnails("methods", shown))
     text.append(
         "## Benchmarks\n\nFive methods and the controls on sixteen images: what the numbers look like, no verdict.\n"
     )
     shown = [(cls, boards[name].path if name in boards else None) for name, cls in benchmarks.BENCHMARKS.items()]
     return "\n".join([*text, _thumbnails("benchmarks", shown)])
+
+
+def _photographs(file: Path) -> str:
+    return f"```{{figure}} {os.path.relpath(file, GENERATED)}\n:alt: The four photographs\n:figclass: maps\n```\n"
 
 
 def _thumbnails(folder: str, shown: list[tuple[type, Path | None]]) -> str:
@@ -358,7 +362,7 @@ def write(path: Path, text: str) -> None:
 
 def write_all(with_pictures: bool = True) -> None:
     """Write all pages."""
-    made = pictures.make(GENERATED / "pictures") if with_pictures else {}
+    made = pictures.make(GENERATED / "pictures") | attention_pictures.made() if with_pictures else {}
     boards = board_pictures.make(GENERATED / "pictures/benchmarks") if with_pictures else {}
     pages = {
         GENERATED / "methods/index.md": method_index(),

@@ -35,7 +35,7 @@ class Picture:
     @property
     def strip(self) -> Path:
         """The maps alone, side by side; methods only."""
-        return self.path.with_name(f"{self.path.stem}-four.png")
+        return self.path.with_stem(f"{self.path.stem}-four")
 
 
 def photographs(folder: Path) -> Path:
@@ -56,7 +56,7 @@ def make(folder: Path) -> dict[str, Picture]:
             plot.
 
     Returns:
-        A picture by the name of the method, of those that can explain the net.
+        A picture by the name of the method; those that need attention, which the net has not, are `attention_pictures`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     on_any_net = {name: cls for name, cls in registry.METHODS.items() if not registry.needs_attention(cls)}
@@ -94,27 +94,48 @@ def _caption(name: str, text: str) -> str:
 
 def _draw(wanted: dict[str, tuple[str, Path]], originals: Path) -> None:
     from attribeval import Attributer, datasets
-    from attribeval.plots.heat import drawn_heat, flat_name
-    from attribeval.plots.panels import draw_heat, draw_photograph, to_photographs
 
     images = datasets.digit_scenes(n_train=1, n_test=8).test.samples()[IMAGES].load()
-    shades = to_photographs(images, len(images), images.shape[1:3])
-    above = [lambda ax, shade=shade: draw_photograph(ax, shade) for shade in shades]
+    draw(Attributer(NET), images, wanted, originals)
+
+
+def draw(attributer: Any, images: Any, wanted: dict[str, tuple[str, Path]], originals: Path) -> None:
+    """Draw images and, beneath them, their maps.
+
+    Args:
+        attributer: The `Attributer`.
+        images: (N, H, W, 3), uint8.
+        wanted: By the name of a method, how it is called and where its `Picture` goes.
+        originals: Where the images alone go.
+    """
+    above = photograph_row(images)
     panels([above], originals)
-    attributer = Attributer(NET)
     for name, (text, file) in wanted.items():
         begun = time.perf_counter()
-        maps = attributer.explain(images, text, progress=False)
-        heats, scale = drawn_heat(maps, None, 99)
-        below = [
-            lambda ax, i=i, heats=heats, scale=scale, maps=maps: draw_heat(
-                ax, heats[i], scale, shades[i], flat_name(maps.values[i])
-            )
-            for i in range(len(images))
-        ]
+        below = map_row(attributer, images, text)
         panels([below], Picture(file, "", "").strip)
         panels([above, below], file)
         print(f"picture of {name}: {time.perf_counter() - begun:.1f} s", flush=True)
+
+
+def photograph_row(images: Any) -> list[Callable[[Any], None]]:
+    """What draws each of the images, (N, H, W, 3), on axes."""
+    from attribeval.plots.panels import draw_photograph, to_photographs
+
+    shades = to_photographs(images, len(images), images.shape[1:3])
+    return [lambda ax, shade=shade: draw_photograph(ax, shade) for shade in shades]
+
+
+def map_row(attributer: Any, images: Any, text: str) -> list[Callable[[Any], None]]:
+    """What draws the map of each of the images by the method that `text` calls."""
+    from attribeval.plots.heat import drawn_heat, flat_name
+    from attribeval.plots.panels import draw_heat, to_photographs
+
+    maps = attributer.explain(images, text, progress=False)
+    shades = to_photographs(images, len(images), images.shape[1:3])
+    heats, scale = drawn_heat(maps, None, 99)
+    names = [flat_name(values) for values in maps.values]
+    return [lambda ax, i=i: draw_heat(ax, heats[i], scale, shades[i], names[i]) for i in range(len(images))]
 
 
 def panels(rows: Sequence[Sequence[Callable[[Any], None]]], file: Path) -> None:
@@ -122,7 +143,7 @@ def panels(rows: Sequence[Sequence[Callable[[Any], None]]], file: Path) -> None:
 
     Args:
         rows: For each picture, what draws it on the axes that it is given.
-        file: Where the PNG goes.
+        file: Where it goes, a PNG or WebP.
     """
     from matplotlib.figure import Figure
 

@@ -314,6 +314,9 @@ def test_the_gallery_links_every_method_and_benchmark_with_its_picture(generate)
     assert page.index("pictures/photographs.png") < page.index("-four.png")  # what they are maps of comes first
     for name, cls in BENCHMARKS:
         assert f"[{name}](benchmarks/{generate.slug(cls)}.md)" in page
+    kept = generate.attention_pictures.made()  # of methods that no build can draw
+    assert set(kept) == {name for name, cls in METHODS if method_registry.needs_attention(cls)}
+    assert all(file.is_file() for picture in kept.values() for file in (picture.path, picture.strip))
 
 
 def test_see_another_function_becomes_what_that_says(generate):
