@@ -66,9 +66,8 @@ def find_attention(trace: Trace, scores: Any, method: str) -> Attention:
         raise AttribevalError(
             f"Expected a transformer for {method} whose every attention is from all tokens of the image to all of "
             f"them, of which there are as many in every layer. Received weights {tuple(odd.shape)} in layer "
-            f"{layer_of(trace, odd.op)!r}: attention in windows, to fewer keys, from a query of its own or on tokens "
-            "whose places cannot be read off the graph. 'attnlrp', 'gradcam' or 'integrated_gradients' explain the "
-            "model."
+            f"{layer_of(trace, odd.op)!r}: {_why(odd, first)}. 'attnlrp', 'gradcam' or 'integrated_gradients' explain "
+            "the model."
         )
     return Attention(path, found, first, _read(path, known, found, method))
 
@@ -101,6 +100,16 @@ def _grid(weights: Any, axes: Axes) -> Grid | None:
     if axes[-2] is None or axes[-2] != axes[-1]:
         return None
     return grid_of((axes[0], axes[-2], channel_axis(2)))
+
+
+def _why(weights: Any, first: Grid | None) -> str:
+    """What is wrong with weights of attention; `first` is the grid of the first layer."""
+    queries, keys = weights.shape[-2:]
+    if keys != queries:
+        return f"from {queries} queries to {keys or 'an unknown number of'} keys, where only square matrices multiply"
+    if first is not None:
+        return "in windows, or on other tokens than those of the first layer"
+    return "in windows, or on tokens whose places on the image cannot be read off the graph"
 
 
 def _size(grid: Grid | None) -> tuple[int | None, ...] | None:

@@ -2,6 +2,7 @@
 
     python benchmarks/attribution/matrix.py
     python benchmarks/attribution/matrix.py --only MobileNet --again
+    python benchmarks/attribution/matrix.py --attention   # prints what docs/transformers.md says of KerasHub's models
 
 One architecture at a time, each in a process of its own, which leaves its row in `--cells`; what is there already, of
 the same versions, is not computed again. KerasHub's are added if it is installed.
@@ -31,6 +32,8 @@ BARE = "lrp (γ) without biases"
 METHODS = ("gradient", "integrated_gradients", "deeplift", "lrp", "lrp (γ)", BARE, "gradcam", "guided_backprop",
            "excitation_backprop")  # fmt: skip
 GAMMA = ("lrp", {"rule": "gamma"})
+ATTENTION = ("attention_rollout", "transformer_attribution", "generic_attention", "attnlrp")
+TRANSFORMERS = ("ViT (KerasHub)", "DeiT (KerasHub)", "Swin (KerasHub)", "MiT (KerasHub)")
 OPTIONS = {"lrp (γ)": GAMMA, BARE: GAMMA, "integrated_gradients": ("integrated_gradients", {"steps": 64})}
 
 PAGE = """# Which method explains which architecture
@@ -67,12 +70,18 @@ def main() -> None:
     parser.add_argument("--cells", type=Path, default=ROOT / "runs" / "matrix", help="folder for finished rows")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "architectures.md")
     parser.add_argument("--minutes", type=float, default=20, help="for one architecture")
+    parser.add_argument("--attention", action="store_true", help="transformers by methods made for them; no page")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     args = parser.parse_args()
 
     from architectures import builders
 
     known = builders(hub=importlib.util.find_spec("keras_hub") is not None)
+    if args.attention:
+        for name in TRANSFORMERS:
+            print(name, flush=True)
+            print(row(*known[name], methods=ATTENTION), flush=True)
+        return
     args.cells.mkdir(parents=True, exist_ok=True)
     if args.row:
         write(args.cells / f"{slug(args.row)}.json", {"versions": versions(), "cells": row(*known[args.row])})
@@ -124,7 +133,7 @@ def write(file: Path, content: dict) -> None:
 # ------------------------------------------------------------------------------------------------------------ one row
 
 
-def row(build: Callable, side: int, brightest: float) -> dict[str, str]:
+def row(build: Callable, side: int, brightest: float, methods: tuple[str, ...] = METHODS) -> dict[str, str]:
     """Method → cell, of one architecture."""
     import keras
     from architectures import pictures, without_biases
@@ -139,7 +148,9 @@ def row(build: Callable, side: int, brightest: float) -> dict[str, str]:
     scores = attributer.classifier.forward(inputs)[0].numpy().astype(np.float64)
     targets = np.abs(scores[:2] - scores[2:]).argmax(1)
     own, black = (part[np.arange(2), targets] for part in (scores[:2], scores[2:]))
-    cells = {label: cell(label, attributer, images, targets, own, black) for label in METHODS if label != BARE}
+    cells = {label: cell(label, attributer, images, targets, own, black) for label in methods if label != BARE}
+    if BARE not in methods:
+        return cells
     bare = Attributer(without_biases(model), batch_size=2)
     own = bare.answer(images)[0][np.arange(2), targets].astype(np.float64)
     return cells | {BARE: cell(BARE, bare, images, targets, own, own)}
@@ -178,7 +189,7 @@ def figure(label: str, values: np.ndarray, own, black, attributer, images, targe
         i = np.argmax(gaps / np.abs(own - black))
         share = gaps[i] / abs(own[i] - black[i])
         return f"{share:.0e}" if share < 1e-3 else f"{share:.0e} ({gaps[i] / np.abs(values[i]).sum():.0e})"
-    if label.startswith("lrp"):
+    if label.startswith(("lrp", "attnlrp")):
         return ", ".join(f"{share:.3g}" for share in sums / own)
     return "map"
 

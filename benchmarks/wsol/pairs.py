@@ -1,6 +1,7 @@
 """Which maps of a segmenter's and a detector's scores lie on the object asked about, and not on the one beside it.
 
     python benchmarks/wsol/pairs.py              # 12 test pairs, 24 questions of each net, minutes on one core
+    python benchmarks/wsol/pairs.py --board      # the same questions on the leaderboard
     python benchmarks/wsol/pairs.py --picture docs/_static/beyond_classes.webp
 
 Each image has two digits, and each is asked about. Segmenter: the mean logit of the digit's class over the region that
@@ -27,6 +28,7 @@ GRADIENTS = [
     "gradient", "gradient_x_input", "guided_backprop", "smoothgrad(gradient)", "integrated_gradients", "lrp",
     "gradcam", "gradcam++", "layercam",
 ]  # fmt: skip
+BOARD = ["deletion", "insertion", "road", "idsds", "pointing_game"]
 PERTURBING = ["occlusion", "rise(samples=500)"]
 SIZE = np.array([128, 64] * 2)  # of an image, width and height
 
@@ -69,6 +71,7 @@ def true_boxes(samples: Samples) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=12)
+    parser.add_argument("--board", action="store_true", help="scores of the leaderboard instead")
     parser.add_argument("--picture", type=Path, help="write the picture of the page instead")
     arguments = parser.parse_args()
     samples = digit_pairs(digit_scenes(n_train=1, n_test=3 * arguments.pairs).test).samples()[: 2 * arguments.pairs]
@@ -83,6 +86,10 @@ def main() -> None:
         ("detector, class of the box that fits", Attributer("digit_detector", score=box), every, GRADIENTS),
         ("detector, similarity (D-RISE)", Attributer("digit_detector", score=like), every, PERTURBING),
     ]
+    if arguments.board:
+        for title, attributer, asked, _ in runs[:2]:
+            board(title, attributer, samples, asked)
+        return
     for title, attributer, asked, methods in runs:
         start = time.perf_counter()
         found = ask(attributer, samples, asked, methods)
@@ -93,6 +100,19 @@ def main() -> None:
         for name, row in sorted(found.items(), key=lambda item: -item[1]["RelevanceMass"]):
             values = [row["RelevanceMass"], row["other"], row["PointingGame"], row["PixelAUC"]]
             print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |", flush=True)
+
+
+def board(title: str, attributer: Attributer, samples: Samples, kept: np.ndarray) -> None:
+    """The leaderboard of questions: each image is explained for its own, which is its label."""
+    own = questions(samples, kept, np.asarray(samples.masks))
+    own = Samples(own.images, own.labels, masks=own.masks, boxes=[samples.boxes[i] for i in kept], ids=own.ids)
+    start = time.perf_counter()
+    table = Evaluator(attributer, own).compare(GRADIENTS, BOARD, targets="label", progress=False).table
+    print(f"\n{title}: {len(kept)} questions, {time.perf_counter() - start:.0f} s\n")
+    print(f"| method | {' | '.join(BOARD)} |\n|{' --- |' * (len(BOARD) + 1)}")
+    for name, rows in table[table["kind"] != "baseline"].groupby("method", sort=False):
+        found = {row.benchmark: f"{row.value:.2f} ({row.low:.2f} to {row.high:.2f})" for row in rows.itertuples()}
+        print(f"| {name} | {' | '.join(found[one] for one in BOARD)} |", flush=True)
 
 
 def picture(path: Path, samples: Samples) -> None:

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from attribeval import Attributer, scores
+from attribeval import Attributer, Evaluator, scores
+from attribeval.datasets import Samples
 from attribeval.errors import AttribevalError
 
 H, W, K = 7, 10, 3
@@ -198,3 +199,29 @@ def test_propagation_rules_see_the_logits_alone():
         for one, target in asked:
             found = one.explain(IMAGES[:1], method, target).values
             np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max(), err_msg=method)
+
+
+def test_a_board_deletes_what_its_own_question_is_about(linear):
+    """Deletion of the mean logit over each image's own region, written again; labels are numbers of the questions."""
+    regions, classes = np.zeros((2, H, W), bool), [2, 0]
+    regions[0, 1:4, 2:7] = regions[1, 3:, :5] = True
+    attributer = Attributer(linear, score=scores.segmentation(regions, classes, reduce="mean"))
+    board = Evaluator(attributer, Samples(IMAGES, [0, 1])).compare(
+        ["gradient_x_input"], ["deletion(steps=5)"], targets="label", progress=False
+    )
+    logits = keras.Model(linear.inputs, linear.layers[0].output)
+    expected = []
+    for i, image in enumerate(IMAGES):
+        values = attributer.explain(image[None], "gradient_x_input", i, progress=False).values[0]
+        order = np.argsort(-values.sum(-1).ravel())  # where it is 0, nothing changes the score
+        curve = []
+        for step in range(6):
+            painted = image.copy().reshape(-1, 2)
+            painted[order[: H * W * step // 5]] = image.mean((0, 1))
+            z = logits(painted.reshape(1, H, W, 2)).numpy()[0, :, :, classes[i]]
+            curve.append(z[regions[i]].mean())
+        expected.append(np.trapezoid(curve, dx=0.2))
+    place = board.table["method"].eq("gradient_x_input")
+    assert board.table.loc[place, "value"].item() == pytest.approx(np.mean(expected), rel=1e-4)
+    np.testing.assert_allclose(board.arrays["scores"][0, 0], expected, rtol=1e-4)
+    assert "top1_accuracy" not in board.settings

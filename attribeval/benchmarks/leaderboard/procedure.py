@@ -110,7 +110,8 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
         settings["maps_on_disk_mib"] = round(maps.bytes() / 2**20, 1)
     scores = _collect(records, starts, len(source), built, asked)
     if samples is not None:
-        settings["top1_accuracy"] = float((scores.predicted == samples.labels).mean())
+        if attributer.classifier.task.name != "score":  # labels of which are numbers of questions
+            settings["top1_accuracy"] = float((scores.predicted == samples.labels).mean())
         for place, (label, one) in enumerate(asked.items()):
             if isinstance(one, PointingGame):  # a mean of classes, which a chunk does not know
                 by_class = [hits_by_class(hits, samples.labels) for hits in scores.values[:, place]]

@@ -38,6 +38,8 @@ def hits_by_class(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     The mean M plus N times its derivative by the image's weight: M + N (hit − share of its class) / (classes · images
     of its class). With as many images in every class that is the hit itself, but for how its class differs from M.
+    Classes of one image stand together here, or nothing would differ in them: with one image in every class, as where
+    labels number the images, it is the hit itself.
 
     Args:
         hits: (N,) 0..1; NaN: an image without a score, which stays so and does not count.
@@ -53,7 +55,10 @@ def hits_by_class(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     mine = np.asarray(hits, np.float64)[known]
     _, of_image, images = np.unique(np.asarray(labels)[known], return_inverse=True, return_counts=True)
     shares = np.bincount(of_image, mine) / images
-    found[known] = shares.mean() + len(mine) / len(images) * (mine - shares[of_image]) / images[of_image]
+    mean, alone = shares.mean(), images == 1
+    if alone.any():
+        shares[alone] = shares[alone].mean()
+    found[known] = mean + len(mine) / len(images) * (mine - shares[of_image]) / images[of_image]
     return found
 
 

@@ -203,8 +203,9 @@ def test_mean_of_classes_by_hand():
     images = hits_by_class(hits, labels)
     mean = (2 / 3 + 1 + 0.5) / 3
     assert images.mean() == pytest.approx(mean)
-    np.testing.assert_allclose(images, mean + 5 / 9 * np.array([1 / 3, -2 / 3, 1 / 3, 0, 0]))
+    np.testing.assert_allclose(images, mean + 5 / 9 * np.array([1 / 3, -2 / 3, 1 / 3, 0.75, -0.75]))
     assert (hits_by_class(np.ones(5), labels) == 1).all()
+    np.testing.assert_allclose(hits_by_class(hits, np.arange(5)), hits)  # one image in every class: their mean
 
 
 def test_energy_and_rank_by_hand():
