@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # and the cores
 
 import numpy as np
 import pytest
+from helpers import forks
 from helpers.nets import randomise_batch_norm
 
 
@@ -27,6 +27,19 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
+
+
+@pytest.fixture(scope="session")
+def of_all_workers(tmp_path_factory) -> Path:
+    """A folder that all workers of a run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session", autouse=True)
+def meeting(of_all_workers) -> None:
+    """Where the workers find the process that forks."""
+    forks.FOLDER = of_all_workers
 
 
 @pytest.fixture(scope="session")
@@ -40,21 +53,20 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def docs_html(tmp_path_factory) -> Path:
+def docs_html(of_all_workers) -> Path:
     """The documentation without pictures and runs, built once for all workers, a warning being an error."""
     from filelock import FileLock
 
     if not all(map(importlib.util.find_spec, ("sphinx", "myst_nb", "furo", "sphinx_copybutton"))):
         pytest.skip("needs attribeval[docs]")
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    shared = of_all_workers
     docs, built = Path(__file__).resolve().parents[1] / "docs", shared / "html"
     with FileLock(shared / "html.lock"):
         if not (built / "index.html").is_file():
             flags = ["-q", "-W", "--keep-going", "-b", "html"]
             without = {"ATTRIBEVAL_DOCS_PICTURES": "0", "ATTRIBEVAL_DOCS_RUN": "0", "PYTHONPATH": str(docs.parent)}
             command = [sys.executable, "-m", "sphinx", *flags, docs, shared / "unchecked"]
-            done = subprocess.run(command, capture_output=True, text=True, env=os.environ | without)
+            done = forks.run(command, capture_output=True, text=True, env=os.environ | without)
             assert done.returncode == 0, done.stderr
             (shared / "unchecked").rename(built)
     return built

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import forks
 from PIL import Image
 
 from attribeval import AttribevalError, Attributer, Attributions
@@ -190,7 +191,7 @@ def test_a_run_that_is_killed_three_times_ends_with_identical_files(model_file, 
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     killed = tmp_path / "killed"
     for wanted in (5, 40, 75):
-        process = subprocess.Popen(command(killed), **quiet)
+        process = forks.Popen(command(killed), **quiet)
         until = time.monotonic() + 120
         while len(list(killed.rglob("*.npz"))) < wanted and time.monotonic() < until and process.poll() is None:
             time.sleep(0.005)
@@ -198,8 +199,8 @@ def test_a_run_that_is_killed_three_times_ends_with_identical_files(model_file, 
         assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
         assert not (killed / "table.csv").exists()
     (killed / "gradcam/.001.jpg.npz.0.tmp").write_bytes(b"half")  # as a killed process leaves it
-    assert subprocess.run(command(killed), **quiet).returncode == 0
-    assert subprocess.run(command(tmp_path / "whole"), **quiet).returncode == 0
+    assert forks.run(command(killed), **quiet).returncode == 0
+    assert forks.run(command(tmp_path / "whole"), **quiet).returncode == 0
     whole = contents(tmp_path / "whole")
     assert len(whole) == 2 * 60 + 2 and contents(killed) == whole
 

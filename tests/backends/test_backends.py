@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import forks
 
 from attribeval import AttribevalError, Attributer
 from attribeval.backends.registry import BACKENDS
@@ -256,7 +256,7 @@ def test_crosscheck_says_why_a_pair_cannot_run(mobile, images):
 def test_crosscheck_from_the_command_line(small_model, tmp_path):
     small_model.save(tmp_path / "net.keras")
     command = [sys.executable, "-m", "attribeval", "crosscheck", "--model", str(tmp_path / "net.keras")]
-    done = subprocess.run([*command, "--preprocess", "tf"], capture_output=True, text=True, check=True)
+    done = forks.run([*command, "--preprocess", "tf"], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert " ".join(lines[0].split()) == (
         "library method max |difference| / range Spearman our seconds its seconds note"

@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import forks
 from PIL import Image
 
 from attribeval import Attributions
@@ -18,10 +19,10 @@ from attribeval.cli.options import parse_options
 from attribeval.methods.registry import METHODS
 
 
-def attribeval(*words, **options):
+def attribeval(*words, run=subprocess.run):
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     command = [sys.executable, "-m", "attribeval", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, **options)
+    return run(command, capture_output=True, text=True, env=environment)
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_explain_writes_maps_and_a_picture(model_file, photograph, tmp_path):
 
 def test_explain_with_an_option_and_a_target(model_file, photograph, tmp_path):
     words = ["explain", photograph, "--model", model_file, "--method", "gradcam", "--option", "layer=conv1"]
-    done = attribeval(*words, "--target", 3, "-o", tmp_path)
+    done = attribeval(*words, "--target", 3, "-o", tmp_path, run=forks.run)
     assert done.returncode == 0, done.stderr
     maps = Attributions.load(tmp_path / "gradcam/photo.png.npz")
     assert maps.options == {"layer": "conv1", "align": False} and maps.targets[0] == 3
@@ -83,14 +84,14 @@ def test_explain_takes_task_output_and_a_class_by_name(photograph, tmp_path):
     keras.Model(inputs, outputs).save(tmp_path / "heads.keras")
     (tmp_path / "names.txt").write_text("normal\npneumonia\n")
     words = ["explain", photograph, "--model", tmp_path / "heads.keras", "--method", "gradient", "-o"]
-    done = attribeval(*words, tmp_path)
+    done = attribeval(*words, tmp_path, run=forks.run)
     assert done.returncode != 0 and "'head1' (None, 1), 'head3' (None, 3)" in done.stderr
     names = ["--class-names", tmp_path / "names.txt", "--target", "normal"]
-    done = attribeval(*words, tmp_path / "head1", "--model-output", "head1", *names)
+    done = attribeval(*words, tmp_path / "head1", "--model-output", "head1", *names, run=forks.run)
     assert done.returncode == 0, done.stderr
     normal = Attributions.load(tmp_path / "head1/gradient/photo.png.npz")
     assert normal.targets[0] == 0 and normal.task == "binary"
-    done = attribeval(*words, tmp_path / "head0", "--model-output", "0", "--task", "regression")
+    done = attribeval(*words, tmp_path / "head0", "--model-output", "0", "--task", "regression", run=forks.run)
     assert done.returncode == 0, done.stderr
     quantity = Attributions.load(tmp_path / "head0/gradient/photo.png.npz")
     assert quantity.task == "regression"
@@ -205,7 +206,7 @@ def test_wsol_on_a_made_up_imagenet(small_model, tmp_path):
     small_model.save(model)
     output = tmp_path / "out"
     words = ["wsol", "--imagenet", root, "--model", model, "--methods", "gradcam", "random", "-o", output]
-    done = attribeval(*words)
+    done = attribeval(*words, run=forks.run)
     assert done.returncode == 0, done.stderr
     assert "top-1 accuracy" in done.stdout and "centred box" in done.stdout and "whole image" in done.stdout
     # The box is 80 % of each side: .64 of the image meets the whole image (.64) and holds the centred box (.5 / .64).

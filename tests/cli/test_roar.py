@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import forks
 
 from attribeval.benchmarks.roar.run_dir import RunDir
 from attribeval.cli import main
@@ -20,11 +21,11 @@ from attribeval.cli import main
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def attribeval(*words, **options):
+def attribeval(*words, popen=subprocess.Popen, **options):
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     command = [sys.executable, "-m", "attribeval", "roar", *map(str, words)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, env=environment, **pipes, **options)
+    return popen(command, text=True, env=environment, **pipes, **options)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_from_the_plan_to_the_report(data, tmp_path, capsys):
     text = capsys.readouterr().out
     assert text.startswith("3 trainings: 1 done, 0 running, 0 failed, 2 left")
 
-    process = attribeval("run", run_dir)  # the folder knows the rest
+    process = attribeval("run", run_dir, popen=forks.Popen)  # the folder knows the rest
     out, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     assert error == ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import forks
 
 from attribeval import AttribevalError, Attributer
 from attribeval.benchmarks.roar.importance import images_at_once
@@ -143,7 +143,7 @@ json.dump(seen, sys.stdout)
 def seen():
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-c", SEEN]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(root)})
+    done = forks.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(root)})
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 

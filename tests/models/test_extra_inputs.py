@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import forks
 from helpers.contract import MAY_BE_CONSTANT, NAMES, close
 from scipy.ndimage import gaussian_filter
 
@@ -193,7 +193,7 @@ assert np.abs(one.predict(X, extra=extra) - both.predict(X, extra=extra)).max() 
 slow = [net([X[i : i + 1], np.float32([[extra["age"][i]]])]).numpy()[0] for i in range(17)]
 assert np.abs(both.predict(X, extra=extra) - slow).max() < 1e-5
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=False)
+    done = forks.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
 
 

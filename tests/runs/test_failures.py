@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import html
+import shutil
 import sys
 from pathlib import Path
 
@@ -49,11 +50,41 @@ def methods_of(study, broken):
     return own | ({"random": "random", "sobel": "sobel"} if study == "roar" else {})
 
 
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory):
+    """Of a study: a run in which a method always raises, once, and a function that copies its folder."""
+    known = {}
+
+    def of(study):
+        if study not in known:
+            folder = tmp_path_factory.mktemp(study) / "run"
+            known[study] = STUDIES[study](folder, methods_of(study, Broken())), folder
+        result, folder = known[study]
+        return result, lambda where: Path(shutil.copytree(folder, where))
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Of a study: the same run if nothing fails, once."""
+    known = {}
+
+    def of(study):
+        if study not in known:
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(Broken, "mended", True)
+                known[study] = STUDIES[study](tmp_path_factory.mktemp(study) / "run", methods_of(study, Broken()))
+        return known[study]
+
+    return of
+
+
 @pytest.mark.parametrize("study", STUDIES)
-def test_a_method_that_always_raises(study, tmp_path, broken):
+def test_a_method_that_always_raises(study, tmp_path, broken, failed, undisturbed):
     """Its rows say why, the others have their numbers; strict raises; mended, all is as in an undisturbed run."""
     run = STUDIES[study]
-    result = run(tmp_path / "run", methods_of(study, Broken()))
+    result, copy = failed(study)
     rows = result.table[result.table["method"] == "broken"]
     assert len(rows) and rows["value"].isna().all()
     assert rows["error"].str.contains("RuntimeError: no such layer").all()
@@ -67,9 +98,9 @@ def test_a_method_that_always_raises(study, tmp_path, broken):
     assert said in page and said in Result.load(result.save(tmp_path / "result")).summary
     assert "failed" in terminal_text(result) or study in ("sanity", "roar")  # where numbers stand, not cells
     with pytest.raises(AttribevalError, match=r"no such layer.*strict|strict.*no such layer"):
-        run(tmp_path / "strict", methods_of(study, Broken()), strict=True)
+        run(copy(tmp_path / "strict"), methods_of(study, Broken()), strict=True)
     broken.setattr(Broken, "mended", True)
-    again, fresh = (run(tmp_path / folder, methods_of(study, Broken())) for folder in ("run", "fresh"))
+    again, fresh = run(copy(tmp_path / "run"), methods_of(study, Broken())), undisturbed(study)
     assert tiny.outcome(again) == tiny.outcome(fresh) and failures.exit_code(again) == 0
     healthy = fresh.table[fresh.table["method"] != "broken"].set_index(keys_of(fresh.table))["value"]
     found = others.set_index(keys_of(fresh.table))["value"]
@@ -81,7 +112,7 @@ def keys_of(table):
 
 
 @pytest.mark.parametrize("study", ["wsol", "compare", "sanity", "bam"])
-def test_a_method_that_raises_for_some_images(study, tmp_path, broken):
+def test_a_method_that_raises_for_some_images(study, tmp_path, broken, undisturbed):
     """It has scores of the images of the other chunks, and the row says which it lacks."""
     run = STUDIES[study]
     limit = threshold(study)
@@ -90,7 +121,7 @@ def test_a_method_that_raises_for_some_images(study, tmp_path, broken):
     some = rows[rows["value"].notna() & (rows["error"] != "")]
     assert len(some) and some["error"].str.contains(r"images? \S+.*no such layer").all()
     broken.setattr(Broken, "mended", True)
-    again, fresh = (run(tmp_path / folder, methods_of(study, Broken(limit))) for folder in ("run", "fresh"))
+    again, fresh = run(tmp_path / "run", methods_of(study, Broken(limit))), undisturbed(study)
     assert tiny.outcome(again) == tiny.outcome(fresh)
     key = keys_of(fresh.table)
     whole, part = fresh.table.set_index(key), some.set_index(key)
@@ -161,6 +192,7 @@ def test_a_metric_that_raises_in_bam(tmp_path, monkeypatch):
         patched.setattr(summary, "depends", raises)
         patched.setattr(gather, "score_concept", raises)
         result = tiny.bam(tmp_path / "run")
+        shutil.copytree(tmp_path / "run", tmp_path / "strict")  # with the nets
         with pytest.raises(AttribevalError, match="cannot score"):
             tiny.bam(tmp_path / "strict", strict=True)
     table = result.table
@@ -189,13 +221,16 @@ def fails_alone(result, column, names):
 
 @pytest.mark.parametrize("study", STUDIES)
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
-def test_a_full_disk_and_ctrl_c_end_the_run(study, error, tmp_path, monkeypatch):
+def test_a_full_disk_and_ctrl_c_end_the_run(study, error, tmp_path, monkeypatch, failed):
+    """A run in which all but one method is done."""
+    folder = failed(study)[1](tmp_path / "run")
+
     def attribute(self, batch):
         raise error
 
     monkeypatch.setattr(Broken, "attribute", attribute)
     with pytest.raises((type(error), AttribevalError)) as caught:
-        STUDIES[study](tmp_path / "run", methods_of(study, Broken()))
+        STUDIES[study](folder, methods_of(study, Broken()))
     assert caught.value is error or failures.is_disk_full(caught.value)
 
 

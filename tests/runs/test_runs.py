@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from helpers import forks
 from PIL import Image
 
 from attribeval import AttribevalError, Attributer, Evaluator, sealed
@@ -217,7 +218,7 @@ def test_what_is_sealed_is_read_to_the_last_bit():
 
 _WORKER = """
 import sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/.."]
 from test_runs import *
 table(STUDIES[sys.argv[2]](Attributer(net()), samples(), sys.argv[3])).to_csv(sys.argv[4])
 """
@@ -226,7 +227,7 @@ table(STUDIES[sys.argv[2]](Attributer(net()), samples(), sys.argv[3])).to_csv(sy
 @pytest.mark.parametrize("study", ["wsol", "sanity"])
 def test_processes_share_a_folder(attributer, tmp_path, study):
     command = [sys.executable, "-c", _WORKER, str(Path(__file__).parent), study, str(tmp_path / "run")]
-    jobs = [subprocess.Popen([*command, str(tmp_path / name)], stderr=subprocess.PIPE) for name in ("a.csv", "b.csv")]
+    jobs = [forks.Popen([*command, str(tmp_path / name)], stderr=subprocess.PIPE) for name in ("a.csv", "b.csv")]
     errors = [job.communicate(timeout=300)[1].decode() for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0], errors
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import forks
 
 from attribeval.errors import AttribevalError
 from attribeval.sealed import read_json
@@ -426,15 +426,16 @@ print(json.dumps(told))
 """
 
 
-def _run(script: str, *arguments: str, **environment: str) -> subprocess.Popen:
-    settings = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"} | environment
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=settings,
-    )  # fmt: skip
+def _run(script: str, *arguments: str, **environment: str) -> forks.Popen:
+    settings = (
+        os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "TF_CPP_MIN_LOG_LEVEL": "3"} | environment
+    )
+    return forks.Popen(
+        [sys.executable, "-c", script, *arguments], stdout=forks.PIPE, stderr=forks.PIPE, text=True, env=settings
+    )
 
 
-def _answer(process: subprocess.Popen) -> dict:
+def _answer(process: forks.Popen) -> dict:
     out, error = process.communicate(timeout=300)
     assert process.returncode == 0, error[-3000:]
     return json.loads(out.splitlines()[-1])

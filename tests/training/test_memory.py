@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import forks
 
+from attribeval.benchmarks.roar.executors import local
 from attribeval.benchmarks.roar.procedure import run_roar
 from attribeval.datasets import Samples, TrainTest
 from attribeval.errors import AttribevalError
@@ -77,7 +79,7 @@ def test_other_errors_are_no_lack_of_memory():
         assert lack_of_memory(error, 4) is None
 
 
-def test_more_jobs_than_memory_end_with_the_number(tmp_path):
+def test_more_jobs_than_memory_end_with_the_number(tmp_path, monkeypatch):
     """Processes that find no memory, as a builder in them that raises what a GPU raises."""
     file = tmp_path / "hungry.py"
     file.write_text(
@@ -92,6 +94,7 @@ def test_more_jobs_than_memory_end_with_the_number(tmp_path):
     )
     from attribeval.importable import function_in_file
 
+    monkeypatch.setattr(local, "subprocess", forks)  # a worker that starts at once
     hungry = function_in_file(str(file), "hungry")
     with pytest.raises(AttribevalError, match=r"lower jobs \(--jobs\), as 2 tasks at a time .* shape\[9\]"):
         run_roar(

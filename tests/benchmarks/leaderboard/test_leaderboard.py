@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import ClassVar
 import keras
 import numpy as np
 import pytest
+from helpers import forks
 from helpers.leaderboard import InMiddle, card, made_up
 from scipy.stats import kendalltau, permutation_test, rankdata, spearmanr
 
@@ -329,9 +329,7 @@ def test_two_processes_share_a_folder(attributer, samples, tmp_path):
     here = json.dumps([str(Path(__file__).parents[i]) for i in (0, 2)])  # this file, and `helpers`
     outputs = [tmp_path / "a.csv", tmp_path / "b.csv"]
     jobs = [
-        subprocess.Popen(
-            [sys.executable, "-c", _WORKER, here, str(tmp_path / "run"), str(file)], stderr=subprocess.PIPE
-        )
+        forks.Popen([sys.executable, "-c", _WORKER, here, str(tmp_path / "run"), str(file)], stderr=forks.PIPE)
         for file in outputs
     ]
     errors = [job.communicate(timeout=300)[1].decode() for job in jobs]

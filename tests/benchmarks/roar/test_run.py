@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import forks
 from scipy.ndimage import maximum_filter
 
 from attribeval import Attributer, Evaluator
 from attribeval.benchmarks.roar import procedure
 from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.example import modified
+from attribeval.benchmarks.roar.executors import local
 from attribeval.benchmarks.roar.executors.local import Local
 from attribeval.benchmarks.roar.ranks import unpack
 from attribeval.benchmarks.roar.records import Records
@@ -60,6 +62,14 @@ def net():
 
 
 DATA = TrainTest(stripes(60, 1), stripes(30, 2))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workers_start_at_once():
+    """`test_executors` and the tests of the command line have workers that import TensorFlow."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(local, "subprocess", forks)
+        yield
 
 
 def roar(run_dir, methods=("GRAD", "random"), **options):
@@ -584,12 +594,12 @@ def test_a_worker_that_is_killed_ends_the_call_with_a_message(copied):
     import signal
 
     (copied.path / "cells" / "GRAD_remove_0.8_r0.json").unlink()
-    local = Local(Setup(), jobs=1)
-    outcomes = local.run(copied, ["GRAD_remove_0.8_r0"])
-    os.kill(local._start(copied).pid, signal.SIGKILL)
+    executor = Local(Setup(), jobs=1)
+    outcomes = executor.run(copied, ["GRAD_remove_0.8_r0"])
+    os.kill(executor._start(copied).pid, signal.SIGKILL)
     with pytest.raises(AttribevalError, match=r"ended by itself \(code -9"):
         next(outcomes)
-    local.close()
+    executor.close()
     with pytest.raises(StopIteration):
         next(outcomes)
 
