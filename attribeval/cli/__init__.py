@@ -13,18 +13,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from attribeval import __version__
-from attribeval.cli import (
-    completion,
-    config,
-    crosscheck,
-    demo,
-    explain,
-    methods,
-    options,
-    report,
-    selftest,
-    study,
-)
+from attribeval.cli import completion, config, crosscheck, demo, explain, methods, options, report, selftest, study
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full
 from attribeval.progress import keep_quiet

@@ -30,12 +30,7 @@ class Cav:
 
 
 def train_cav(
-    concept: np.ndarray,
-    others: np.ndarray,
-    *,
-    alpha: float = 0.01,
-    test_share: float = 0.33,
-    seed: int = 0,
+    concept: np.ndarray, others: np.ndarray, *, alpha: float = 0.01, test_share: float = 0.33, seed: int = 0
 ) -> Cav:
     """Separate the activations of a concept from others by a linear classifier (hinge loss, L2, SGD).
 

@@ -103,11 +103,7 @@ def build_bam(
 
 
 def _paste(
-    folder: Path,
-    about: dict[str, Any],
-    number: tuple[int, int],
-    source: ObjectSource,
-    scenes: Sequence[str | PathLike],
+    folder: Path, about: dict[str, Any], number: tuple[int, int], source: ObjectSource, scenes: Sequence[str | PathLike]
 ) -> dict[str, str]:
     """Write one object in a scene of each class, where that is not done yet; by file, where the object lies."""
     (o, i), cutout, made = number, None, {}

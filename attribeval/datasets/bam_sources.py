@@ -56,10 +56,7 @@ class CocoObject:
 
 
 def coco_objects(
-    annotations: str | PathLike,
-    images: str | PathLike,
-    classes: Sequence[str] = PAPER_OBJECTS,
-    smallest: int = 32,
+    annotations: str | PathLike, images: str | PathLike, classes: Sequence[str] = PAPER_OBJECTS, smallest: int = 32
 ) -> dict[str, list[CocoObject]]:
     """The largest instance of each class in each image of COCO, crowds left out.
 

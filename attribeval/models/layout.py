@@ -69,12 +69,7 @@ class Grid:
 def image_axes(shape: Sequence[int | None]) -> Axes:
     """Axes of the input, (batch, height, width, channels)."""
     _, height, width, channels = shape
-    return (
-        (Unit("batch", None),),
-        (Unit(ROWS, height, 1.0),),
-        (Unit(COLUMNS, width, 1.0),),
-        channel_axis(channels),
-    )
+    return ((Unit("batch", None),), (Unit(ROWS, height, 1.0),), (Unit(COLUMNS, width, 1.0),), channel_axis(channels))
 
 
 def channel_axis(size: int | None) -> Axis:

@@ -7,17 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from attribeval import _tf as tf
-from attribeval.models.layout import (
-    Axes,
-    Axis,
-    channel_axis,
-    cut,
-    has_places,
-    image_axes,
-    joined,
-    met,
-    reshaped,
-)
+from attribeval.models.layout import Axes, Axis, channel_axis, cut, has_places, image_axes, joined, met, reshaped
 from attribeval.models.layout_products import einsum, matmul, of_dense
 from attribeval.models.layout_windows import POOLING, after_windows, by_size
 from attribeval.models.propagation.graph import Path

@@ -15,11 +15,7 @@ from attribeval.scores.outputs import check_classes, class_indices, logits_of, p
 
 
 def segmentation(
-    masks: Any = None,
-    classes: Any = None,
-    *,
-    reduce: Literal["sum", "mean"] = "sum",
-    output: str | int | None = None,
+    masks: Any = None, classes: Any = None, *, reduce: Literal["sum", "mean"] = "sum", output: str | int | None = None
 ) -> Callable[[Any], Any]:
     """Logits of a class over a region of the map that a segmenter gives.
 

@@ -33,12 +33,7 @@ class History:
 
 
 def train(
-    model: Any,
-    batches: Batches,
-    images: int,
-    recipe: Recipe,
-    strategy: Any,
-    callbacks: Sequence[Any] = (),
+    model: Any, batches: Batches, images: int, recipe: Recipe, strategy: Any, callbacks: Sequence[Any] = ()
 ) -> History:
     """Train a model in place.
 

@@ -71,13 +71,7 @@ def series_panels(
 
 
 def patch_panels(
-    bare: Classifier,
-    plan: Plan,
-    test: BamPart,
-    items: np.ndarray,
-    inputs: np.ndarray,
-    patches: Patches,
-    seed: int,
+    bare: Classifier, plan: Plan, test: BamPart, items: np.ndarray, inputs: np.ndarray, patches: Patches, seed: int
 ) -> dict[str, np.ndarray]:
     """The image whose patch the model notices least, without and with it, and their maps (figures 9 and 16).
 

@@ -156,13 +156,7 @@ class Chunk:
         return Explained(maps.values, heat, on_others, with_another)
 
     def _score(
-        self,
-        start: int,
-        method: str,
-        benchmark: str,
-        subject: Subject,
-        explained: Explained,
-        prepared: dict[str, Any],
+        self, start: int, method: str, benchmark: str, subject: Subject, explained: Explained, prepared: dict[str, Any]
     ) -> dict[str, Any]:
         """A cell's record: scores, or the reason why there are none; and what they cost."""
         built = _of_these(self._benchmarks[benchmark], start)

@@ -54,12 +54,7 @@ def ranked_values(shape: tuple[int, ...], per: str) -> int:
 
 
 def rank_shard(
-    run_dir: RunDir,
-    grid: Grid,
-    split: str,
-    shard: int,
-    attributer: Attributer,
-    own: Mapping[str, Method] | None = None,
+    run_dir: RunDir, grid: Grid, split: str, shard: int, attributer: Attributer, own: Mapping[str, Method] | None = None
 ) -> dict[str, str]:
     """Explain the images of one shard by every estimator whose ranks are missing there.
 

@@ -195,13 +195,7 @@ def work(
 
 
 def _stage(
-    run_dir: RunDir,
-    grid: Grid,
-    tasks: Sequence[str],
-    executor: Any,
-    what: str,
-    progress: bool | None,
-    strict: bool,
+    run_dir: RunDir, grid: Grid, tasks: Sequence[str], executor: Any, what: str, progress: bool | None, strict: bool
 ) -> None:
     """Do the tasks that are not done, each at most once in this call, and wait for those that others do."""
     waiting = [task for task in tasks if not is_finished(run_dir, grid, task)]

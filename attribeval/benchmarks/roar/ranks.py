@@ -28,10 +28,7 @@ _STREAM = 2**34  # random numbers that break ties; samples and baselines are fol
 
 
 def levels(
-    importance: np.ndarray,
-    fractions: Sequence[float],
-    seeds: np.ndarray,
-    per: Literal["value", "pixel"] = "value",
+    importance: np.ndarray, fractions: Sequence[float], seeds: np.ndarray, per: Literal["value", "pixel"] = "value"
 ) -> np.ndarray:
     """Rank each image's values and say for how many fractions each is not in the top set.
 

@@ -98,12 +98,7 @@ class Records:
             shard_records = -(-count // shards)
         if shard_records < 1:
             raise AttribevalError(f"Expected 1 record per shard or more. Received: {shard_records}.")
-        wanted = {
-            "count": int(count),
-            "shape": list(shape),
-            "dtype": dtype.str,
-            "shard_records": int(shard_records),
-        }
+        wanted = {"count": int(count), "shape": list(shape), "dtype": dtype.str, "shard_records": int(shard_records)}
         manifest.declare(folder, name, wanted)
         return cls(Path(folder), name, int(count), shape, dtype, int(shard_records))
 

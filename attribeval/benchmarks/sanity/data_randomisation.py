@@ -232,9 +232,6 @@ def _fit(
     model.compile(optimizer, loss="sparse_categorical_crossentropy")
     stream = tf.data.Dataset.from_generator(
         lambda: ((images[row], labels[row]) for row in rows),
-        output_signature=(
-            tf.TensorSpec((size, *images.shape[1:]), tf.float32),
-            tf.TensorSpec((size,), tf.int32),
-        ),
+        output_signature=(tf.TensorSpec((size, *images.shape[1:]), tf.float32), tf.TensorSpec((size,), tf.int32)),
     )
     model.fit(stream, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)

@@ -128,10 +128,7 @@ def _shown(stops: list[int]) -> list[int]:
 
 
 def _examples(
-    labels: list[str],
-    measured: Mapping[Any, list[Part]],
-    sets: list[tuple[int, ...]],
-    names: list[str],
+    labels: list[str], measured: Mapping[Any, list[Part]], sets: list[tuple[int, ...]], names: list[str]
 ) -> dict[str, np.ndarray]:
     """Maps of the first image, of the methods that have all of them."""
     labels = [one for one in labels if all("example" in measured[one, positions][0].arrays for positions in sets)]

@@ -57,12 +57,7 @@ def with_objects(items: Sequence[int], masks: Any, ids: Sequence[str], required:
 
 
 def ground_truth_of(
-    items: Sequence[int],
-    sizes: Sequence[tuple[int, int]],
-    boxes: Any,
-    masks: Any,
-    ids: Sequence[str],
-    protocol: str,
+    items: Sequence[int], sizes: Sequence[tuple[int, int]], boxes: Any, masks: Any, ids: Sequence[str], protocol: str
 ) -> tuple[list[np.ndarray] | None, list[np.ndarray] | None]:
     """Checked boxes and masks of some images."""
     some_boxes = some_masks = None

@@ -181,12 +181,7 @@ def craft(
 
 
 def _found(
-    layer: Layer,
-    images: np.ndarray,
-    pieces: Pieces,
-    explained: np.ndarray,
-    about: tuple[int, str],
-    settings: Settings,
+    layer: Layer, images: np.ndarray, pieces: Pieces, explained: np.ndarray, about: tuple[int, str], settings: Settings
 ) -> Craft:
     """Factorise the pieces' activations, and measure what the scores of the images explained owe to each factor."""
     target, class_name = about

@@ -17,9 +17,7 @@ from attribeval.metrics.subject import Explained, Subject
 
 
 def box_iou(
-    maps: np.ndarray,
-    boxes: Sequence[np.ndarray],
-    reading: Literal["maximum", "absolute", "quantile"] = "maximum",
+    maps: np.ndarray, boxes: Sequence[np.ndarray], reading: Literal["maximum", "absolute", "quantile"] = "maximum"
 ) -> np.ndarray:
     """IoU of the box of the largest component above 20 % with the best of the image's true boxes.
 

@@ -9,21 +9,12 @@ import numpy as np
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
 from attribeval.metrics.robustness.distances import distances, norms, ratio
-from attribeval.metrics.robustness.neighbourhood import (
-    Neighbourhood,
-    check_beside,
-    checked_neighbour_maps,
-    spans,
-)
+from attribeval.metrics.robustness.neighbourhood import Neighbourhood, check_beside, checked_neighbour_maps, spans
 from attribeval.metrics.subject import Subject, checked_maps
 
 
 def local_lipschitz(
-    maps: np.ndarray,
-    neighbour_maps: np.ndarray,
-    images: np.ndarray,
-    neighbours: np.ndarray,
-    relative: bool = False,
+    maps: np.ndarray, neighbour_maps: np.ndarray, images: np.ndarray, neighbours: np.ndarray, relative: bool = False
 ) -> np.ndarray:
     """max over neighbours of ‖φ(x′) − φ(x)‖₂ / ‖x′ − x‖₂ (Alvarez-Melis & Jaakkola 2018, the discrete estimate).
 

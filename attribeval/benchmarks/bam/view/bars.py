@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
 BARS = {"method": ("#2f6db5", ""), "control": ("#a8c6e8", "...."), "concept": ("#1f9e77", "////")}
 _KINDS = {"method": "method", "control": "control (not an explanation)", "concept": "concept method"}
-_TITLES = {
-    "MCS": "MCS: f_o minus f_s",
-    "IDR": "IDR: object below what it covers",
-    "IIR": "IIR: unmoved by the patch",
-}
+_TITLES = {"MCS": "MCS: f_o minus f_s", "IDR": "IDR: object below what it covers", "IIR": "IIR: unmoved by the patch"}
 ROBUST = {"Moved": ("D", "objects moved"), "Smaller": ("s", "objects smaller")}
 _FEW = 30  # images; bars of fewer are pale
 _RED, _YELLOW = "#c0392b", "#e0a800"
