@@ -125,7 +125,7 @@ class Collected:
             settled[0] = max(settled[0], now)
 
     def _know(self, scores: np.ndarray, start: int) -> None:
-        _check_scores(scores, start)
+        check_scores(scores, start)
         self._write(self._scores, "scores", start, scores)
         self._known[start : start + len(scores)] = True
 
@@ -146,7 +146,8 @@ def _result(future: Future) -> None:
         ) from error
 
 
-def _check_scores(scores: np.ndarray, start: int) -> None:
+def check_scores(scores: np.ndarray, start: int) -> None:
+    """Refuse scores (N, classes) that are not finite, naming the image; the first is number `start`."""
     bad = np.flatnonzero(~np.isfinite(scores).all(1))
     if bad.size:
         raise AttribevalError(

@@ -65,6 +65,18 @@ def check_share(name: str, value: Any) -> None:
         raise AttribevalError(f"Expected {name} between 0 and 1. Received: {value!r}.")
 
 
+def check_least(name: str, value: Any, least: float) -> None:
+    """Refuse a value that is not a finite number of at least `least`."""
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or value < least:
+        raise AttribevalError(f"Expected {name} to be {least:g} or more. Received: {value!r}.")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse a value that is not True or False."""
+    if not isinstance(value, bool):
+        raise AttribevalError(f"Expected {name} to be True or False. Received: {value!r}.")
+
+
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """Refuse a value that is not one of the choices."""
     if not isinstance(value, str) or value not in choices:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
-from attribeval.errors import AttribevalError
+from attribeval.common.options import check_least
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.conservation import relevance
@@ -48,10 +47,8 @@ class AttnLRP:
     """)
 
     def __post_init__(self) -> None:
-        for name in ("epsilon", "gamma"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-                raise AttribevalError(f"Expected {name} to be 0 or more. Received: {value!r}.")
+        check_least("epsilon", self.epsilon, 0)
+        check_least("gamma", self.gamma, 0)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the relevance, (B, H, W, C), in score units; sets the completeness gap."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attribeval import _tf as tf
-from attribeval.errors import AttribevalError
+from attribeval.common.options import check_flag
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.models.propagation.explain import layer_relevance
@@ -43,8 +43,7 @@ class ExcitationBackprop:
     """)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.contrastive, bool):
-            raise AttribevalError(f"Expected contrastive to be True or False. Received: {self.contrastive!r}.")
+        check_flag("contrastive", self.contrastive)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the probabilities, (B, H, W, 1), non-negative."""

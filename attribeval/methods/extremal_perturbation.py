@@ -9,12 +9,12 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.common.blur import gaussian_blur
-from attribeval.common.options import check_count
+from attribeval.common.options import check_count, check_flag
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.masking import slope_of_score
-from attribeval.methods.side_by_side import check_side_by_side, groups
+from attribeval.methods.side_by_side import groups
 
 # Constants of the authors' code (TorchRay); lengths in pixels of an image of 224.
 _REFERENCE = 224
@@ -114,7 +114,7 @@ class ExtremalPerturbation:
 
     def __post_init__(self) -> None:
         check_count("iterations", self.iterations, 1)
-        check_side_by_side(self.side_by_side)
+        check_flag("side_by_side", self.side_by_side)
         numbers = isinstance(self.areas, tuple) and self.areas and all(isinstance(a, (int, float)) for a in self.areas)
         if not numbers or not all(0 < area < 1 for area in self.areas):
             raise AttribevalError(f"Expected areas as a tuple of numbers between 0 and 1. Received: {self.areas!r}.")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.models.attention import Attention
-from attribeval.models.propagation.attended import attended, by_head, gradients
+from attribeval.models.propagation.attended import attended, positive
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,4 @@ class GenericAttention:
 
 
 def _matrices(attention: Attention, start: Any) -> list[Any]:
-    found = []
-    for weights, gradient in zip(attention.weights, gradients(attention, start), strict=True):
-        relevant = tf.reduce_mean(tf.nn.relu(gradient * by_head(weights)), axis=1)
-        found.append(relevant + tf.eye(relevant.shape[-1]))
-    return found
+    return positive(attention, start, attention.weights)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
-from attribeval.common.options import check_count
+from attribeval.common.options import check_count, check_flag
 from attribeval.errors import AttribevalError
 from attribeval.methods.baselines import baseline_input, baseline_scores, read_baseline
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.guided_path import Path, advanced
 from attribeval.methods.path import completeness_gap
-from attribeval.methods.side_by_side import check_side_by_side, groups
+from attribeval.methods.side_by_side import groups
 from attribeval.models import fields
 
 
@@ -62,7 +62,7 @@ class GuidedIG:
             value = getattr(self, name)
             if not (0 < value <= 1 or (value == 0 and least == "from 0")):
                 raise AttribevalError(f"Expected {name} {least} to 1. Received: {value!r}.")
-        check_side_by_side(self.side_by_side)
+        check_flag("side_by_side", self.side_by_side)
         object.__setattr__(self, "baseline", read_baseline(self.baseline))
 
     def attribute(self, batch: Batch) -> Any:

@@ -14,7 +14,7 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.segments import OfSegments
-from attribeval.methods.shap_bridge import global_seed
+from attribeval.methods.shap_bridge import Ends, global_seed
 
 
 def kernel_values(
@@ -36,18 +36,11 @@ def kernel_values(
     """
     import shap
 
-    ends: list[float] = []
-
-    def model(coalitions: np.ndarray) -> np.ndarray:
-        values = game(np.asarray(coalitions) > 0.5)
-        if len(ends) < 2:  # shap asks for the empty coalition first, then for the full one
-            ends.append(float(values[0]))
-        return values
-
+    kept = Ends(game)
     with global_seed(seed):
-        explainer = shap.KernelExplainer(model, np.zeros((1, players)))
+        explainer = shap.KernelExplainer(kept, np.zeros((1, players)))
         phi = explainer.shap_values(np.ones((1, players)), nsamples=samples, l1_reg=False, silent=True)[0]
-    return phi, float(phi.sum() - (ends[1] - ends[0]))
+    return phi, kept.gap(phi)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from attribeval.common.options import check_choice
-from attribeval.errors import AttribevalError
+from attribeval.common.options import check_choice, check_least
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.conservation import relevance, remark_on_loss
@@ -71,9 +69,7 @@ class LRP:
     def __post_init__(self) -> None:
         check_choice("rule", self.rule, ("composite", "epsilon", "gamma", "alpha_beta"))
         for name, least in (("epsilon", 0.0), ("gamma", 0.0), ("alpha", 1.0)):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < least:
-                raise AttribevalError(f"Expected {name} to be {least:g} or more. Received: {value!r}.")
+            check_least(name, getattr(self, name), least)
         if self.pixels is not None:
             check_choice("pixels", self.pixels, ("bounds", "same"))
         check_bounds(self.bounds)

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from attribeval import _tf as tf
 from attribeval.common.blur import gaussian_blur
-from attribeval.common.options import check_choice, check_count, check_positive
+from attribeval.common.options import check_choice, check_count, check_flag, check_positive
 from attribeval.common.seeds import generators
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
@@ -19,7 +19,7 @@ from attribeval.methods.descriptions import stencils
 from attribeval.methods.masking import slope_of_score
 from attribeval.methods.painting import Painter
 from attribeval.methods.scores import scores_of
-from attribeval.methods.side_by_side import check_side_by_side, groups
+from attribeval.methods.side_by_side import groups
 
 STARTS = ("circle", "image")
 _REFERENCE = 224  # the size for which the authors give lengths in pixels
@@ -109,7 +109,7 @@ class MeaningfulPerturbation:
         if self.beta < 1:
             raise AttribevalError(f"Expected beta to be 1 or more. Received: {self.beta!r}.")
         check_choice("start", self.start, STARTS)
-        check_side_by_side(self.side_by_side)
+        check_flag("side_by_side", self.side_by_side)
 
     def attribute(self, batch: Batch) -> Any:
         """Return 1 − m, enlarged and blurred as the model saw it, (B, H, W, 1), between 0 and 1."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from attribeval.common.options import check_count
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.segments import Regions
-from attribeval.methods.shap_bridge import global_seed
+from attribeval.methods.shap_bridge import Ends, global_seed
 
 # Rectangles are split where the score changes most, a few at a time; how many is part of the result, so it is fixed.
 ROUND = 16
@@ -70,19 +71,12 @@ class PartitionSHAP:
         masker = _masker(height, width)
         values, gaps = [], []
         for i, seed in enumerate(batch.seeds):
-            ends: list[float] = []
-
-            def score(grids: np.ndarray, i: int = i, ends: list[float] = ends) -> np.ndarray:
-                answer = regions.scores(i, grids.reshape(len(grids), -1) > 0.5)
-                if len(ends) < 2:  # shap asks for the empty image first, then for the full one
-                    ends.append(float(answer[0]))
-                return answer
-
+            kept = Ends(partial(regions.scores, i))
             with global_seed(seed):  # shap breaks ties at random
-                explainer = shap.PartitionExplainer(score, masker)
+                explainer = shap.PartitionExplainer(kept, masker)
                 found = explainer(np.ones((1, height, width, 1)), max_evals=self.samples, batch_size=ROUND, silent=True)
             owen = np.asarray(found.values, dtype=np.float64).ravel()
-            gaps.append(owen.sum() - (ends[1] - ends[0]))
+            gaps.append(kept.gap(owen))
             values.append(owen)
         batch.completeness_gap = np.array(gaps, dtype=np.float32)
         return regions.maps(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,6 +44,28 @@ def global_seed(seed: np.ndarray) -> Iterator[None]:
             yield
         finally:
             np.random.set_state(kept)  # noqa: NPY002
+
+
+class Ends:
+    """A game that keeps its first two values: shap asks for the empty coalition first, then for the full one.
+
+    Args:
+        game: From coalitions, bool (M, players), to values, float64 (M,).
+    """
+
+    def __init__(self, game: Callable[[np.ndarray], np.ndarray]):
+        self._game = game
+        self._ends: list[float] = []
+
+    def __call__(self, shown: np.ndarray) -> np.ndarray:
+        values = self._game(shown.reshape(len(shown), -1) > 0.5)
+        if len(self._ends) < 2:
+            self._ends.append(float(values[0]))
+        return values
+
+    def gap(self, values: np.ndarray) -> float:
+        """Σ values − (game(all) − game(none))."""
+        return float(values.sum() - (self._ends[1] - self._ends[0]))
 
 
 @contextmanager

@@ -6,20 +6,7 @@ not know its batch; side by side, it does, by as much as the method's docstring 
 
 from __future__ import annotations
 
-from typing import Any
-
-from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
-
-
-def check_side_by_side(option: Any) -> None:
-    """Refuse what is neither True nor False.
-
-    Raises:
-        AttribevalError: With what was received.
-    """
-    if not isinstance(option, bool):
-        raise AttribevalError(f"Expected side_by_side to be True or False. Received: {option!r}.")
 
 
 def groups(batch: Batch, side_by_side: bool, each: int = 1) -> list[slice]:

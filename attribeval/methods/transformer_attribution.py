@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.models.attention import Attention
-from attribeval.models.propagation.attended import attended, by_head, gradients
+from attribeval.models.propagation.attended import attended, positive
 from attribeval.models.propagation.residual import ResidualRelevance
 
 
@@ -44,8 +43,4 @@ class TransformerAttribution:
 
 def _matrices(attention: Attention, start: Any) -> list[Any]:
     relevance = ResidualRelevance("transformer_attribution", attention.path).of(attention.weights, start)
-    found = []
-    for of_weights, gradient in zip(relevance, gradients(attention, start), strict=True):
-        relevant = tf.reduce_mean(tf.nn.relu(gradient * by_head(of_weights)), axis=1)
-        found.append(relevant + tf.eye(relevant.shape[-1]))
-    return found
+    return positive(attention, start, relevance)

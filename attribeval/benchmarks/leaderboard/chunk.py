@@ -15,6 +15,7 @@ from attribeval.benchmarks.leaderboard.agreement import map_correlations, standa
 from attribeval.benchmarks.leaderboard.memory import PeakMemory
 from attribeval.benchmarks.leaderboard.options import CompareOptions
 from attribeval.benchmarks.leaderboard.records import Records
+from attribeval.collected import check_scores
 from attribeval.common.seeds import image_seeds
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
@@ -108,12 +109,7 @@ class Chunk:
         subject = Subject(
             images, np.zeros(len(images), np.int64), answer, seeds, samples, classifier, capacity=capacity
         )
-        bad = np.flatnonzero(~np.isfinite(subject.logits).all(1))
-        if bad.size:
-            raise AttribevalError(
-                f"Expected finite scores. Received NaN or infinity from the model for image {start + bad[0]}: check "
-                "its pixel range and preprocessing, and the model's weights."
-            )
+        check_scores(subject.logits, start)
         predicted = subject.logits.argmax(1)
         subject.targets = samples.labels if samples is not None and self._options.targets == "label" else predicted
         return subject

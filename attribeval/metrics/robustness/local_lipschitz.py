@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribeval.errors import AttribevalError
+from attribeval.common.options import check_flag
 from attribeval.metrics.card import Card
 from attribeval.metrics.robustness.distances import distances, norms, ratio
 from attribeval.metrics.robustness.neighbourhood import Neighbourhood, check_beside, checked_neighbour_maps, spans
@@ -75,8 +75,7 @@ class LocalLipschitz(Neighbourhood):
 
     def __post_init__(self):
         super().__post_init__()
-        if not isinstance(self.relative, bool):
-            raise AttribevalError(f"Expected relative to be True or False. Received: {self.relative!r}.")
+        check_flag("relative", self.relative)
 
     def judge(self, subject: Subject, near: np.ndarray, maps: np.ndarray, near_maps: np.ndarray) -> np.ndarray:
         return local_lipschitz(maps, near_maps, subject.images[: self.images], near, self.relative)

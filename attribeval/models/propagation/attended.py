@@ -56,6 +56,15 @@ def by_head(tensor: Any) -> Any:
     return tensor if tensor.shape.rank == 4 else tensor[:, None]
 
 
+def positive(attention: Attention, start: Any, weights: list[Any]) -> list[Any]:
+    """Of each layer I + the mean over heads of what is positive of weights × gradient, (B, tokens, tokens)."""
+    found = []
+    for one, gradient in zip(weights, gradients(attention, start), strict=True):
+        relevant = tf.reduce_mean(tf.nn.relu(gradient * by_head(one)), axis=1)
+        found.append(relevant + tf.eye(relevant.shape[-1]))
+    return found
+
+
 def gradients(attention: Attention, start: Any) -> list[Any]:
     """d score[target] / d weights of every layer, as `by_head` gives them."""
     found = tf.gradients(attention.path.score, attention.weights, start)
