@@ -62,21 +62,12 @@ class Attributer(Predictor):
     """
 
     def __init__(
-        self,
-        model: Any,
-        *,
-        preprocess: str | Callable | None = None,
-        target_layer: str | None = None,
-        class_names: Any = None,
-        score: ScoreName | Callable = "logit",
-        task: TaskName = "auto",
-        output: str | int | None = None,
-        inputs: str | int | None = None,
-        precision: Precision = "float32",
-        weights: str | PathLike | None = "imagenet",
-        batch_size: int | None = None,
-        strategy: Any = None,
-    ):
+        self, model: Any, *,
+        preprocess: str | Callable | None = None, target_layer: str | None = None, class_names: Any = None,
+        score: ScoreName | Callable = "logit", task: TaskName = "auto", output: str | int | None = None,
+        inputs: str | int | None = None, precision: Precision = "float32", weights: str | PathLike | None = "imagenet",
+        batch_size: int | None = None, strategy: Any = None,
+    ):  # fmt: skip
         reading = Reading(score, task, output, inputs, precision)
         options: dict[str, Any] = {"preprocess": preprocess, "target_layer": target_layer, "reading": reading}
         if isinstance(model, (str, PathLike)):
@@ -103,18 +94,10 @@ class Attributer(Predictor):
         return tuple(names())
 
     def explain(
-        self,
-        images: Any,
-        method: Given = "gradcam",
-        targets: Any = None,
-        *,
-        extra: Mapping[str, Any] | None = None,
-        seed: int | np.ndarray = 0,
-        batch_size: int | None = None,
-        progress: bool | None = None,
-        backend: str | None = None,
-        **options: Any,
-    ) -> Attributions:
+        self, images: Any, method: Given = "gradcam", targets: Any = None, *,
+        extra: Mapping[str, Any] | None = None, seed: int | np.ndarray = 0, batch_size: int | None = None,
+        progress: bool | None = None, backend: str | None = None, **options: Any,
+    ) -> Attributions:  # fmt: skip
         """Explain the model's decision on each image by itself.
 
         Args:
@@ -167,17 +150,10 @@ class Attributer(Predictor):
         return attributions
 
     def explain_many(
-        self,
-        images: Any,
-        methods: Sequence[Given] | Mapping[str, Given],
-        targets: Any = None,
-        *,
-        extra: Mapping[str, Any] | None = None,
-        seed: int | np.ndarray = 0,
-        batch_size: int | None = None,
-        progress: bool | None = None,
-        remarks: bool = True,
-    ) -> dict[str, Attributions]:
+        self, images: Any, methods: Sequence[Given] | Mapping[str, Given], targets: Any = None, *,
+        extra: Mapping[str, Any] | None = None, seed: int | np.ndarray = 0, batch_size: int | None = None,
+        progress: bool | None = None, remarks: bool = True,
+    ) -> dict[str, Attributions]:  # fmt: skip
         """Explain each image by several methods; what they share is computed once per batch.
 
         Args:

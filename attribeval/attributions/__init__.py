@@ -208,16 +208,10 @@ class Attributions:
 
     @classmethod
     def from_array(
-        cls,
-        values: Any,
-        targets: int | Sequence[int] | np.ndarray,
-        *,
-        method: str = "external",
-        model: str = "",
-        options: dict[str, Any] | None = None,
-        seconds: float = 0.0,
+        cls, values: Any, targets: int | Sequence[int] | np.ndarray, *,
+        method: str = "external", model: str = "", options: dict[str, Any] | None = None, seconds: float = 0.0,
         class_names: Sequence[str] | None = None,
-    ) -> Attributions:
+    ) -> Attributions:  # fmt: skip
         """Maps that another program made, to be drawn, saved and scored as ours are.
 
         Args:

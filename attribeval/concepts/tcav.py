@@ -84,18 +84,11 @@ class Tcav:
 
 
 def tcav(
-    classifier: Classifier | Any,
-    images: np.ndarray,
-    targets: int | np.ndarray,
-    concept: np.ndarray | Sequence[np.ndarray],
-    random_sets: Sequence[np.ndarray],
-    *,
-    layers: Sequence[str] | None = None,
-    alpha: float = 0.01,
-    level: float = 0.01,
-    pool: bool = False,
+    classifier: Classifier | Any, images: np.ndarray, targets: int | np.ndarray,
+    concept: np.ndarray | Sequence[np.ndarray], random_sets: Sequence[np.ndarray], *,
+    layers: Sequence[str] | None = None, alpha: float = 0.01, level: float = 0.01, pool: bool = False,
     seed: int = 0,
-) -> Tcav:
+) -> Tcav:  # fmt: skip
     """Test a concept against random examples in several layers.
 
     Set i gives a vector from its examples to the concept's, and, for comparison, one from those of set i + 1 (the last:
@@ -144,15 +137,10 @@ class ConceptVectors:
 
 
 def concept_vectors(
-    classifier: Classifier | Any,
-    concept: np.ndarray | Sequence[np.ndarray],
-    random_sets: Sequence[np.ndarray],
-    *,
-    layers: Sequence[str] | None = None,
-    alpha: float = 0.01,
-    pool: bool = False,
+    classifier: Classifier | Any, concept: np.ndarray | Sequence[np.ndarray], random_sets: Sequence[np.ndarray], *,
+    layers: Sequence[str] | None = None, alpha: float = 0.01, pool: bool = False,
     seed: int = 0,
-) -> list[ConceptVectors]:
+) -> list[ConceptVectors]:  # fmt: skip
     """The first half of `tcav`: learn the vectors, once for all classes and inputs. Arguments as there."""
     classifier = getattr(classifier, "classifier", classifier)
     if len(random_sets) < 2:

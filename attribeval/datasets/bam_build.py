@@ -26,17 +26,11 @@ from attribeval.files import write_atomic, write_bytes
 
 
 def build_bam(
-    folder: str | PathLike,
-    objects: Mapping[str, Sequence[ObjectSource]],
-    scenes: Mapping[str, Sequence[str | PathLike]],
-    *,
-    size: int = 128,
-    per_pair: int = 1000,
-    test_share: float = 0.1,
-    seed: int = 0,
-    jobs: int | None = None,
+    folder: str | PathLike, objects: Mapping[str, Sequence[ObjectSource]],
+    scenes: Mapping[str, Sequence[str | PathLike]], *,
+    size: int = 128, per_pair: int = 1000, test_share: float = 0.1, seed: int = 0, jobs: int | None = None,
     progress: bool | None = None,
-) -> Bam:
+) -> Bam:  # fmt: skip
     """Paste every object class into every scene class, and write the folders of the released data.
 
     Number i of an object class goes into number i of every scene class, and the last numbers are for testing: so no

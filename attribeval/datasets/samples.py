@@ -47,18 +47,11 @@ class Samples:
     """
 
     def __init__(
-        self,
-        images: np.ndarray | Sequence[str | PathLike],
-        labels: Sequence[int] | Sequence[str] | np.ndarray,
-        *,
-        boxes: Sequence[np.ndarray] | None = None,
-        masks: np.ndarray | Sequence[Mask] | None = None,
-        ids: Sequence[str] | None = None,
-        class_names: Sequence[str] | None = None,
-        wnids: Sequence[str] | None = None,
-        exif: bool = False,
-        name: str = "samples",
-    ):
+        self, images: np.ndarray | Sequence[str | PathLike], labels: Sequence[int] | Sequence[str] | np.ndarray, *,
+        boxes: Sequence[np.ndarray] | None = None, masks: np.ndarray | Sequence[Mask] | None = None,
+        ids: Sequence[str] | None = None, class_names: Sequence[str] | None = None, wnids: Sequence[str] | None = None,
+        exif: bool = False, name: str = "samples",
+    ):  # fmt: skip
         images = stacked(images)
         if isinstance(images, np.ndarray):
             if images.ndim != 4 or images.dtype.kind not in "buif":
@@ -90,16 +83,10 @@ class Samples:
 
     @classmethod
     def from_dataset(
-        cls,
-        dataset: Iterable[Any],
-        labels: Sequence[int] | np.ndarray | None = None,
-        *,
-        size: tuple[int, int] | None = None,
-        limit: int | None = None,
-        class_names: Sequence[str] | None = None,
-        wnids: Sequence[str] | None = None,
-        name: str = "samples",
-    ) -> Samples:
+        cls, dataset: Iterable[Any], labels: Sequence[int] | np.ndarray | None = None, *,
+        size: tuple[int, int] | None = None, limit: int | None = None, class_names: Sequence[str] | None = None,
+        wnids: Sequence[str] | None = None, name: str = "samples",
+    ) -> Samples:  # fmt: skip
         """Read a `tf.data.Dataset`, a Keras `PyDataset`, or another iterable of (image, label), once.
 
         A data set that shuffles anew at each pass is read in the order of this pass, and keeps it from then on.

@@ -42,19 +42,11 @@ class Patches:
 
 
 def insignificant_patches(
-    classifier: Classifier,
-    x: np.ndarray,
-    pasted: np.ndarray,
-    masks: np.ndarray,
-    *,
-    bounds: tuple[float, float] | tuple[np.ndarray, np.ndarray] = (0.0, 255.0),
-    steps: int = 300,
-    rate: float | None = None,
-    eta1: float = 0.0,
-    eta2: float = 0.01,
-    radius: float = RADIUS,
+    classifier: Classifier, x: np.ndarray, pasted: np.ndarray, masks: np.ndarray, *,
+    bounds: tuple[float, float] | tuple[np.ndarray, np.ndarray] = (0.0, 255.0), steps: int = 300,
+    rate: float | None = None, eta1: float = 0.0, eta2: float = 0.01, radius: float = RADIUS,
     optimiser: Literal["adam", "descent"] = "adam",
-) -> Patches:
+) -> Patches:  # fmt: skip
     """Change an object's pixels until the model's logits are as if it were not there.
 
     The objective is the article's: ‖f(x + δ) − f(x)‖₂ − η₁‖δ‖₂ + η₂ Σ[(x + δ − p_h)⁺ + (p_l − x − δ)⁺], minimised over

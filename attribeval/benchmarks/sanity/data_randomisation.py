@@ -105,18 +105,11 @@ def train_pair(
 
 
 def run_data_randomisation(
-    true: Attributer,
-    permuted: Attributer,
-    images: Any,
-    methods: Given | Sequence[Given] | Mapping[str, Given] = ("gradient", "gradcam", "guided_backprop"),
-    *,
-    similarities: Sequence[str] | None = None,
-    accuracy: Mapping[str, float] | None = None,
-    strict: bool = False,
-    seed: int = 0,
-    batch_size: int | None = None,
-    progress: bool | None = None,
-) -> Result:
+    true: Attributer, permuted: Attributer, images: Any,
+    methods: Given | Sequence[Given] | Mapping[str, Given] = ("gradient", "gradcam", "guided_backprop"), *,
+    similarities: Sequence[str] | None = None, accuracy: Mapping[str, float] | None = None, strict: bool = False,
+    seed: int = 0, batch_size: int | None = None, progress: bool | None = None,
+) -> Result:  # fmt: skip
     """Compare the maps of a model trained on true labels with those of one trained on permuted labels.
 
     The class that the first model predicts is explained in both.

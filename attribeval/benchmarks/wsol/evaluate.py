@@ -23,26 +23,14 @@ _CHUNK = 64
 
 
 def evaluate(
-    maps: Mapping[str, Sequence[np.ndarray]] | Sequence[np.ndarray],
-    *,
-    boxes: Sequence[np.ndarray] | None = None,
-    masks: Sequence[np.ndarray] | None = None,
-    labels: np.ndarray | None = None,
-    top1: np.ndarray | None = None,
-    top5: np.ndarray | None = None,
-    images: Sequence[np.ndarray] | None = None,
-    ids: Sequence[str] | None = None,
-    photographs: Sequence[Any] | None = None,
-    metrics: Sequence[str] | None = None,
-    protocol: Protocol = "fixed",
-    iou: float = 0.5,
-    tolerance: float = TOLERANCE,
-    held_out: int | float = 5,
-    require_truth: bool = False,
-    strict: bool = False,
-    seed: int = 0,
-    n_jobs: int | None = None,
-) -> Result:
+    maps: Mapping[str, Sequence[np.ndarray]] | Sequence[np.ndarray], *,
+    boxes: Sequence[np.ndarray] | None = None, masks: Sequence[np.ndarray] | None = None,
+    labels: np.ndarray | None = None, top1: np.ndarray | None = None, top5: np.ndarray | None = None,
+    images: Sequence[np.ndarray] | None = None, ids: Sequence[str] | None = None,
+    photographs: Sequence[Any] | None = None, metrics: Sequence[str] | None = None, protocol: Protocol = "fixed",
+    iou: float = 0.5, tolerance: float = TOLERANCE, held_out: int | float = 5, require_truth: bool = False,
+    strict: bool = False, seed: int = 0, n_jobs: int | None = None,
+) -> Result:  # fmt: skip
     """Score how well maps localise objects.
 
     Besides the maps' own rows the table has those of baselines: the whole image, the centred box of half its area, a
