@@ -13,7 +13,19 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from attribeval import __version__
-from attribeval.cli import completion, config, crosscheck, demo, explain, methods, options, report, selftest, study
+from attribeval.cli import (
+    completion,
+    concepts,
+    config,
+    crosscheck,
+    demo,
+    explain,
+    methods,
+    options,
+    report,
+    selftest,
+    study,
+)
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full
 from attribeval.progress import keep_quiet
@@ -50,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("-V", "--version", action="version", version=f"attribeval {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for one in (demo, selftest, explain):
+    for one in (demo, selftest, explain, concepts):
         one.add(commands)
     study.add_all(commands)
     for one in (report, crosscheck, methods, completion):

@@ -43,7 +43,7 @@ RENAMED = {
     **{(study, "progress"): "quiet" for study in STUDIES},  # says the opposite
 }
 NO_FLAG = {("roar", "callbacks"), ("agreement", "results")}  # Python objects or functions; typed without a flag
-WITH_MODEL = ("explain", "wsol", "sanity", "bench", "crosscheck", "selftest")
+WITH_MODEL = ("explain", "concepts", "wsol", "sanity", "bench", "crosscheck", "selftest")
 MODEL_RENAMED = {"output": "model-output"}  # --output is where files go, in every command
 
 
@@ -300,6 +300,7 @@ DRY = {
     "demo": ["--limit", "3", "-o", "out"],
     "selftest": [*MODEL, "--seed", "1"],
     "explain": ["a.png", *MODEL, "--method", "lime", "--option", "samples=50", "--target", "3", "-o", "out"],
+    "concepts": ["a.png", *MODEL, "--target", "3", "--by", "ace", "--others", "a.png", "--option", "clusters=4"],
     "bench": [*MODEL, "--methods", "gradcam", "lime(samples=9)", "--benchmarks", "deletion(steps=8)", "--chunk", "3",
               "--targets", "label", "--no-cache", "--run-dir", "run", "-o", "out"],
     "sanity": [*MODEL, "--layers", "3", "--modes", "cascading", "--similarities", "ssim", "--statistics"],
@@ -424,6 +425,12 @@ WRONG = [
     ("report done -o a.png/page.html", "--output"),
     ("demo --limit 0", "--limit"),
     ("crosscheck --model digit_objects --targets label", "no labels"),
+    ("concepts --model digit_objects --target 3", "Received none"),
+    ("concepts a.png --model digit_objects --target 3 --by ace", "--others"),
+    ("concepts a.png --model digit_objects --target 3 --others a.png", "--others"),
+    ("concepts a.png --model digit_objects --target 3 --option concept=3", "Did you mean 'concepts'"),
+    ("concepts a.png --model digit_objects --target 3 --option layer=x", "--target-layer"),
+    ("concepts a.png --model digit_objects --target predicted", "one class"),
 ]  # fmt: skip
 
 

@@ -30,9 +30,11 @@ def test_every_command_knows_both_numbers_of_a_word_and_no_word_means_two_things
                 assert action.type is int, command
             if action.dest == "run_dir" and names:
                 assert names == {"run-dir"}, command
-    assert set(found["images"]) == {"explain", "bench", "wsol", "sanity", "selftest", "crosscheck", "bam build"}
+    assert set(found["images"]) == {
+        "explain", "concepts", "bench", "wsol", "sanity", "selftest", "crosscheck", "bam build"
+    }  # fmt: skip
     assert set(found["methods"]) == {"explain", "bench", "wsol", "sanity", "roar plan", "roar run", "bam run"}
-    assert set(found["targets"]) == {"explain", "bench", "wsol", "crosscheck", "roar plan", "roar run"}
+    assert set(found["targets"]) == {"explain", "concepts", "bench", "wsol", "crosscheck", "roar plan", "roar run"}
 
 
 def test_every_command_about_a_run_takes_run_dir():

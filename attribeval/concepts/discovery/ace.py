@@ -10,7 +10,7 @@ import numpy as np
 
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer
-from attribeval.common.options import check_count
+from attribeval.common.options import check_count, check_share
 from attribeval.concepts.activations import activations_and_gradients, directional_derivatives
 from attribeval.concepts.cav import LEAST
 from attribeval.concepts.discovery.found import Concepts, one_target
@@ -88,8 +88,11 @@ def ace(
         ("clusters", clusters, 2), ("most", most, LEAST), ("random_sets", random_sets, 2), ("seed", seed, 0)
     ):  # fmt: skip
         check_count(name, value, least)
+    if isinstance(segments, str) or not isinstance(segments, Sequence) or not segments:
+        raise AttribevalError(f"Expected segments as numbers of superpixels, such as (15, 50). Received: {segments!r}.")
     for count in segments:
         check_count("segments", count, 2)
+    check_share("level", level)
     raw, other = attributer.read(images), attributer.read(others)
     index, class_name = one_target(attributer, target)
     one = layer_of(attributer, layer)

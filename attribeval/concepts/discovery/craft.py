@@ -173,7 +173,7 @@ def craft(
     """
     settings = Settings(concepts, designs, seed, progress)
     check_count("crops", crops, 1)
-    if not 0 < crop_share <= 1:
+    if not isinstance(crop_share, (int, float)) or not 0 < crop_share <= 1:
         raise AttribevalError(f"Expected 0 < crop_share <= 1. Received: {crop_share!r}.")
     raw = attributer.read(images)
     pieces = random_crops(len(raw), raw.shape[1:3], crops, crop_share, seed)
