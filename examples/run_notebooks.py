@@ -18,21 +18,35 @@ _NOWHERE = "http://127.0.0.1:9"  # no proxy listens there, so whatever would be 
 # Of --quick: every cell runs, on fewer images and for fewer steps. What is replaced must be there.
 _QUICK = {
     "bam_on_digits": {
-        "n_train=5000, n_test=1000": "n_train=600, n_test=300", "steps=450": "steps=30", "steps=150": "steps=20",
-        "images=120": "images=40", "patch_images=50": "patch_images=20", "series_images=30": "series_images=10",
-        "range(20)": "range(10)",
+        "n_train=1500, n_test=300": "n_train=500, n_test=100", "(zeros, 100": "(zeros, 30", "(rest, 100": "(rest, 30",
+        "range(20)": "range(10)", "n_train=5000, n_test=1000": "n_train=600, n_test=300", "steps=450": "steps=30",
+        "steps=150": "steps=8", "ks=(0.2, 0.5, 1.0)": "ks=(0.5, 1.0)", "images=120": "images=40",
+        "patch_images=50": "patch_images=20", "series_images=30": "series_images=6", "random_sets=5": "random_sets=2",
     },
     "chest_scans": {
-        '("train", 400)': '("train", 80)', '("test", 40)': '("test", 8)', "epochs=8": "epochs=3",
+        '("train", 400)': '("train", 40)', '("test", 40)': '("test", 8)', "epochs=8": "epochs=2",
+        "blocks=(3, 3, 3)": "blocks=(1, 1, 1)",
         "40, 41, 42, 43": "8, 9, 10, 11", "0, 1, 40, 41": "0, 1, 8, 9",
     },
     "roar_on_digits": {
-        "--train 1500 --test 500 --epochs 6": "--train 300 --test 100 --epochs 2",
-        "n_train=1500, n_test=500": "n_train=300, n_test=100", "epochs=6": "epochs=2", "repeats=3": "repeats=2",
-        "--repeats 3": "--repeats 2", "fractions=[0.5, 0.9]": "fractions=[0.9]",
+        "--train 1500 --test 500 --epochs 6": "--train 100 --test 50 --epochs 1",
+        "n_train=1500, n_test=500": "n_train=100, n_test=50", "epochs=6": "epochs=1", "repeats=3": "repeats=2",
+        "--repeats 3": "--repeats 2", "fractions=[0.5, 0.9]": "fractions=[0.9]", '"random", "sobel"]': '"random"]',
     },
-    "scaling_out": {"n_train=1000, n_test=300": "n_train=200, n_test=60", "epochs=4": "epochs=2"},
-    "your_own_method": {"n_test=24": "n_test=8", "epochs=25": "epochs=3"},
+    "every_method": {
+        "steps=25": "steps=5", "max_channels=100": "max_channels=8", "samples=400": "samples=40",
+        "designs=8": "designs=2", "samples=300": "samples=60", "iterations=100": "iterations=5",
+        "iterations=200": "iterations=5", "samples=200": "samples=50", "permutations=5": "permutations=1",
+    },
+    "sanity_and_leaderboard": {"n_test=40": "n_test=16", "layers=6": "layers=3", "images=16": "images=8"},
+    "scaling_out": {"n_train=1000, n_test=300": "n_train=96, n_test=40", "epochs=4": "epochs=2"},
+    "the_papers_data": {"epochs=15": "epochs=2"},
+    "which_method_localises": {"n_test=300": "n_test=60"},
+    "your_own_method": {
+        "n_test=24": "n_test=4", "images=8, samples=3": "images=2, samples=1", "layers=3": "layers=1",
+        "n_train=300, n_test=100": "n_train=20, n_test=10", "epochs=25": "epochs=2, batch_size=10",
+    },
+    "your_own_model": {"n_train=1500, n_test=200": "n_train=1500, n_test=60", "epochs=4": "epochs=3"},
 }  # fmt: skip
 
 

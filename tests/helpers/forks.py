@@ -226,23 +226,23 @@ def _do(request: dict) -> None:
     ours = [str(Path(__file__).parent), *os.environ["PYTHONPATH"].split(os.pathsep)]
     os.environ.clear()
     os.environ.update(request["environment"])
-    flag, what, *words = request["words"]
+    flag, *words = request["words"]
     first = {"-m": request["cwd"], "-c": ""}.get(flag, str(Path(flag).parent))
     paths = [first, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     sys.path[:] = [*paths, *(path for path in sys.path if path not in ours)]
-    sys.argv[:] = [flag, *words]
+    sys.argv[:] = [flag, *(words if flag.endswith(".py") else words[1:])]
     for name in ("tqdm.auto", "tqdm.autonotebook"):  # which look once whether they are in a notebook
         sys.modules.pop(name, None)
     importlib.import_module("numpy").random.seed()  # a Python of its own draws its own
     if "MPLBACKEND" in os.environ:  # Matplotlib reads it when it is imported
         importlib.import_module("matplotlib").rcParams["backend"] = os.environ["MPLBACKEND"]
     if flag == "-m":
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
     elif flag != "-c":
         runpy.run_path(flag, run_name="__main__")
     else:
         main = sys.modules["__main__"] = types.ModuleType("__main__")
-        exec(compile(what, "<string>", "exec"), main.__dict__)
+        exec(compile(words[0], "<string>", "exec"), main.__dict__)
 
 
 if __name__ == "__main__":
