@@ -39,7 +39,7 @@ class GridOptions:
         per: What is ranked. "value" ranks each channel of each pixel by itself (as the reference code), "pixel" the
             channels' sum.
         fill: What removed values become: mean, blur, linear, or a number for all channels or for each. "mean" is the
-            training set's, by channel, "linear" ROAD's noisy linear imputation.
+            training set's, by channel; "linear" is ROAD's noisy linear imputation, which makes the run ROAD-retrained.
         targets: Classes to explain. "predicted" (as the paper) or "label".
         checkpoint: Trained .keras model to explain. None: trained here. That is the unmodified model of repeat 0; in
             Python a Keras model, too.

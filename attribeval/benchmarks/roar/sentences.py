@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.benchmarks.roar.premise import power, premise
+from attribeval.benchmarks.roar.verdict import areas_without_retraining
+from attribeval.metrics.correlation import spearman
 from attribeval.results.comparisons import holm, letters, paired_test, t_interval
-from attribeval.results.numbers import gain_text, p_words, points_text, share
+from attribeval.results.numbers import gain_text, number, p_words, points_text, share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,7 @@ def sentences(
     cells: pd.DataFrame,
     *,
     leaked: Collection[str] = (),
+    fill: Any = None,
     planned: Collection[str] = (),
     level: float = 0.95,
 ) -> list[str]:
@@ -34,13 +37,14 @@ def sentences(
     Args:
         areas, curves, cells: Of `verdict.areas`, `verdict.curves` and `verdict.cells_table`, of the same records.
         leaked: Of `leakage.leakage_sentences`.
+        fill: What removed values become: "linear" has a name.
         planned: Names of all cells of the run.
         level: Of the intervals.
 
     Returns:
         Why the answer says little, if it does; per mode a sentence for the methods of each verdict, then notes: how
-        large an effect the repeats could have shown, what retraining changes, class leakage of the masks, the effect of
-        a max filter, what is not trained yet.
+        large an effect the repeats could have shown, what retraining changes, the order of methods included, class
+        leakage of the masks, the effect of a max filter, what is not trained yet.
     """
     said = premise(cells)
     for mode in _TITLES:
@@ -53,7 +57,7 @@ def sentences(
             "verdict are Holm-corrected over the methods of a mode, intervals are not."
         )
     said += power(areas, level)
-    said += _retraining(curves, cells, level)
+    said += _retraining(curves, cells, level) + _same_order(areas, cells, fill)
     said += _recursive(areas, level)
     said += leaked
     said += _max_filter(cells, level)
@@ -144,6 +148,24 @@ def _retraining(curves: pd.DataFrame, cells: pd.DataFrame, level: float) -> list
     else:
         sentence += f" ({p_words(p)})"
     return [*said, sentence + "."]
+
+
+def _same_order(areas: pd.DataFrame, cells: pd.DataFrame, fill: Any) -> list[str]:
+    """Whether methods stand in another order without retraining (Rong et al. 2022), by their gains over random."""
+    untrained = areas_without_retraining(cells)
+    said = []
+    for mode, title in _TITLES.items():
+        of_mode = areas[(areas["mode"] == mode) & areas["kind"].isin(("method", "control"))]
+        both = of_mode.merge(untrained, on=["kind", "estimator", "mode"], suffixes=("", "_untrained"))
+        both = both[(both["estimator"] != "random") & both["area"].notna() & both["area_untrained"].notna()]
+        rho = spearman(both["area"].to_numpy(), both["area_untrained"].to_numpy()) if len(both) > 2 else np.nan
+        if np.isfinite(rho):
+            named = ", which is ROAD where they are not and ROAD-retrained where they are" if fill == "linear" else ""
+            said.append(
+                f"{title}: gains of {len(both)} methods and controls by models that are retrained, and by the "
+                f"model that is not{named}, have Spearman's ρ = {number(float(rho))}."
+            )
+    return said
 
 
 def _max_filter(cells: pd.DataFrame, level: float) -> list[str]:

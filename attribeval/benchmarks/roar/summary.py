@@ -84,7 +84,8 @@ def summarise(
     table = with_errors(table.replace("", np.nan), cells)  # nothing is NaN, as it is read back from a file
     done = by_fraction[by_fraction["repeats"] > 0]
     leaked = leakage_sentences(leaking, without, by_area, settings)
-    summary = sentences(by_area, done, cells, leaked=leaked, planned=planned, level=level)
+    fill = settings.get("fill")
+    summary = sentences(by_area, done, cells, leaked=leaked, fill=fill, planned=planned, level=level)
     return Result("roar", table, settings, summary + failures.sentences(table), _arrays(cells))
 
 

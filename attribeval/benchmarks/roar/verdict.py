@@ -150,6 +150,20 @@ def areas_of(cells: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     return table.drop(columns=["compared", "place"])
 
 
+def areas_without_retraining(cells: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """`areas` of the model that was not retrained, on the same images; of methods and controls.
+
+    With `fill="linear"` this is what ROAD measures (Rong et al. 2022): most relevant first for "remove", least relevant
+    first for "keep".
+
+    Args:
+        cells: Of `cells.cells_table`.
+        level: Of the intervals, and 1 − α of verdicts and groups.
+    """
+    ranked = cells[cells["kind"].isin(_RANKED) & cells["without_retraining"].notna()]
+    return areas_of(ranked.assign(accuracy=ranked["without_retraining"]), level)
+
+
 def trapezoid(fractions: np.ndarray, gain: np.ndarray) -> np.ndarray:
     """The area under a gain that is 0 at the fractions 0 and 1.
 

@@ -15,7 +15,7 @@ from attribeval import Evaluator
 from attribeval.benchmarks.roar.cells import cells_table
 from attribeval.benchmarks.roar.leakage import debiased, entropy_of, fano, leaks
 from attribeval.benchmarks.roar.summary import summarise
-from attribeval.benchmarks.roar.verdict import areas
+from attribeval.benchmarks.roar.verdict import areas, areas_without_retraining
 from attribeval.benchmarks.roar.view.tables import roar_text, wide_table
 from attribeval.datasets import Samples, TrainTest
 from attribeval.results.comparisons import holm
@@ -171,3 +171,21 @@ def test_masks_that_spell_the_class_leak_it_whole_and_random_ones_nothing(tmp_pa
     assert rows.loc[("leakage", "mask of spelt"), "bits"] == 2 == result.settings["class_entropy"]
     gain, without = (rows.loc[(metric, "spelt"), "value"] for metric in ("area vs random", "debiased area vs random"))
     assert gain < -0.2 and abs(without) < 0.1  # worse than random, though nothing is known that the mask does not tell
+
+
+def test_order_with_and_without_retraining():
+    """Gains without retraining from hand-made areas, and ρ of both orders; ROAD is named where its imputation fills."""
+    untrained = {"random": 0.5, "GOOD": 0.3, "FAIR": 0.1, "LIKE": 0.5, "BAD": 0.7, "sobel": 0.6}
+    records = synthetic(modes=("remove",))
+    for record in records:
+        if record["estimator"]:
+            record["without_retraining"] = untrained[record["estimator"]] - 0.1 * record["fraction"]
+    table = areas_without_retraining(cells_table(records)).set_index("estimator")
+    for name, accuracy in untrained.items():
+        assert table.loc[name, "area"] == pytest.approx((0.5 - accuracy) * (0.3 / 2 + 0.6 + 0.1 / 2))
+    gains = areas(records).set_index("estimator")["area"].drop("random")
+    rho = stats.spearmanr(gains, -pd.Series(untrained)[gains.index]).statistic
+    for fill, named in (("mean", False), ("linear", True)):
+        (said,) = [s for s in summarise(records, {"fill": fill}).summary if "that are retrained" in s]
+        assert said.endswith(f"have Spearman's ρ = {rho:.3f}.") and ("ROAD-retrained" in said) == named
+        assert "gains of 5 methods and controls" in said
