@@ -160,7 +160,7 @@ def stored_mask(run_dir, folder, split, m, index):
 # --------------------------------------------------------------------------------------------------- a finished run
 
 
-def test_a_record_has_what_the_issue_asks_for(finished):
+def test_a_record_has_score_seed_cost_and_history(finished):
     run_dir, _ = finished
     found = records(run_dir)
     # unmodified; 2 rankings × 2 fractions × 2 modes; masks of 2 and max3, recursive of GRAD, × 2 fractions
