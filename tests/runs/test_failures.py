@@ -112,10 +112,11 @@ def keys_of(table):
 
 
 @pytest.mark.parametrize("study", ["wsol", "compare", "sanity", "bam"])
-def test_a_method_that_raises_for_some_images(study, tmp_path, broken, undisturbed):
+def test_a_method_that_raises_for_some_images(study, tmp_path, broken, failed, undisturbed):
     """It has scores of the images of the other chunks, and the row says which it lacks."""
     run = STUDIES[study]
     limit = threshold(study)
+    failed(study)[1](tmp_path / "run")  # the other methods are done
     result = run(tmp_path / "run", methods_of(study, Broken(limit)))
     rows = result.table[result.table["method"] == "broken"]
     some = rows[rows["value"].notna() & (rows["error"] != "")]
@@ -185,16 +186,18 @@ def test_a_metric_that_raises_in_sanity(tmp_path, monkeypatch):
     assert tiny.outcome(tiny.sanity(tmp_path / "run")) == tiny.outcome(tiny.sanity(tmp_path / "fresh"))
 
 
-def test_a_metric_that_raises_in_bam(tmp_path, monkeypatch):
+def test_a_metric_that_raises_in_bam(tmp_path, monkeypatch, broken, undisturbed):
     from attribeval.benchmarks.bam import gather, summary
 
+    broken.setattr(Broken, "mended", True)
+    methods = methods_of("bam", Broken())
     with monkeypatch.context() as patched:
         patched.setattr(summary, "depends", raises)
         patched.setattr(gather, "score_concept", raises)
-        result = tiny.bam(tmp_path / "run")
+        result = tiny.bam(tmp_path / "run", methods)
         shutil.copytree(tmp_path / "run", tmp_path / "strict")  # with the nets
         with pytest.raises(AttribevalError, match="cannot score"):
-            tiny.bam(tmp_path / "strict", strict=True)
+            tiny.bam(tmp_path / "strict", methods, strict=True)
     table = result.table
     assert set(table["metric"][(table["error"] != "") & (table["method"] != "tcav")]) == {
         "IDR",
@@ -205,7 +208,7 @@ def test_a_metric_that_raises_in_bam(tmp_path, monkeypatch):
     assert table[table["error"] != ""]["error"].str.contains("ValueError: cannot score").all()
     healthy = table[(table["error"] == "") & (table["metric"] != "MCSCorrelation")]  # of which two k say nothing
     assert healthy["value"].notna().all()
-    assert tiny.outcome(tiny.bam(tmp_path / "run")) == tiny.outcome(tiny.bam(tmp_path / "fresh"))
+    assert tiny.outcome(tiny.bam(tmp_path / "run", methods)) == tiny.outcome(undisturbed("bam"))
 
 
 def fails_alone(result, column, names):
