@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attribeval.benchmarks.leaderboard.fills import fill_sentences
 from attribeval.benchmarks.leaderboard.first import behind_in
 from attribeval.results.comparisons import holm, letters
 from attribeval.results.numbers import number, rank_text, share
@@ -30,7 +31,7 @@ def sentences(result: Result) -> list[str]:
     images = result.settings["images"]
     said = _outcome(result, methods) if images > 1 else ["One image shows no difference: nothing is tested or ranked."]
     said += [*_empty(table), *_unranked(table), *_left_out(table), *failures.sentences(table, "benchmark")]
-    said += _agreement(result) if images > 1 else []
+    said += [*_agreement(result), *fill_sentences(result)] if images > 1 else []
     few = " With so few images intervals of skewed scores, ranks and τ are too narrow, and few differences can show."
     few = few if images < FEW else ""
     over = "this image" if images == 1 else f"these {images} images"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.benchmarks.leaderboard.agreement import kendall_tau
+from attribeval.benchmarks.leaderboard.fills import groups_of
 from attribeval.benchmarks.leaderboard.first import ranks as ranks_of
 from attribeval.benchmarks.leaderboard.scores import Scores
 from attribeval.benchmarks.leaderboard.sentences import CENTRE, sentences
@@ -64,6 +65,7 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
         "families": {label: one.card.family for label, one in scores.benchmarks.items()},
         "better": {label: one.card.better for label, one in scores.benchmarks.items()},
         "kinds": {label: kind_of(one) for label, one in scores.methods.items()},
+        "fills": groups_of(scores.benchmarks),
         "prepared": {
             label: {"seconds": round(float(seconds), 2), "passes_per_image": round(float(passes) / n, 2)}
             for label, seconds, passes in zip(
@@ -86,14 +88,12 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     arrays = {
         "scores": scores.values.astype(np.float64),
         **{f"{CENTRE}/{label}": of_images for label, of_images in scores.centre.items()},
-        "tau": tau,
-        "tau_low": tau_low,
-        "tau_high": tau_high,
+        **{"tau": tau, "tau_low": tau_low, "tau_high": tau_high},
         "maps": alike,
         "maps_low": alike_low.reshape(m, m),
         "maps_high": alike_high.reshape(m, m),
     }
-    result = Result("leaderboard", pd.DataFrame(rows, columns=COLUMNS), settings, [], arrays)
+    result = Result("leaderboard", pd.DataFrame(rows, columns=COLUMNS), settings, arrays=arrays)
     result.summary.extend(sentences(result))
     return result
 

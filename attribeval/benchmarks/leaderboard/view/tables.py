@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from attribeval.benchmarks.leaderboard.fills import fill_table
 from attribeval.report.terminal import terminal_width, text_table
 from attribeval.results.comparisons import letters
 from attribeval.results.numbers import number, rank_text
@@ -105,7 +106,23 @@ def leaderboard_text(result: Result, width: int | None = None) -> str:
         "Value and rank (–: judged on few images); * cannot be told apart from the best; ! some images lack scores; "
         "↑ high, ↓ low is better."
     )
-    return "\n\n".join([*blocks, key])
+    return "\n\n".join([*blocks, key, *_fills(result, width)])
+
+
+def _fills(result: Result, width: int) -> list[str]:
+    """A block per benchmark that the board has under several fills: score and rank of each method under each."""
+    blocks = []
+    for name, group in result.settings.get("fills", {}).items():
+        rows = [
+            [
+                _cut(row["method"], 34),
+                *[f"{number(float(row[fill]))} {rank_text(row[f'rank, {fill}']):>4}" for fill in group],
+            ]
+            for row in fill_table(result).query("benchmark == @name").to_dict("records")
+        ]
+        text = text_table([name, *group], rows, right=range(1, len(group) + 1), width=width)
+        blocks.append(f"What removed pixels become: score and rank by fill\n\n{text}")
+    return blocks
 
 
 def _headed(label: str, result: Result) -> str:
