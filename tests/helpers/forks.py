@@ -103,8 +103,10 @@ def _request(args, cwd, env, start_new_session, **_) -> dict | None:
     """What a fork must do, or None if it is nothing for a fork."""
     if isinstance(args, str | bytes | os.PathLike):
         return None
-    python, *words = (word for word in map(os.fspath, args) if not word.startswith("-X"))
-    if python != sys.executable or not (words[0] in ("-m", "-c") or words[0].endswith(".py")):
+    python, *words = map(os.fspath, args)
+    while words and words[0].startswith(("-X", "-u")):  # how it writes and imports, which is no matter here
+        words.pop(0)
+    if python != sys.executable or not words or not (words[0] in ("-m", "-c") or words[0].endswith(".py")):
         return None
     environment = dict(os.environ if env is None else env)
     folder = os.fspath(cwd or Path.cwd())

@@ -26,12 +26,12 @@ def test_a_fork_has_the_words_pipes_folder_environment_and_code_of_a_process(tmp
     what = ["-c", TELL] if how == "-c" else [str(tmp_path / "tell.py")]
     for popen in (subprocess.Popen, forks.Popen):
         process = popen(
-            [sys.executable, *what, "--quick", "a", "b c"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-u", *what, "--quick", "-u", "a", "b c"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=os.environ | {"TOLD": "ü", "CODE": code},
             start_new_session=True,
         )  # fmt: skip
         told.append((*process.communicate("in\nput"), process.returncode))
-    assert told[0] == told[1] and told[0][2] == int(code) and "'--quick', 'a', 'b c'" in told[0][0]
+    assert told[0] == told[1] and told[0][2] == int(code) and "'--quick', '-u', 'a', 'b c'" in told[0][0]
 
 
 def test_a_fork_has_tensorflow_and_runs_modules_as_main():

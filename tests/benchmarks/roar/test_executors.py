@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import numpy as np
 import pytest
+from helpers import forks
 
 from attribeval import Evaluator
 from attribeval.benchmarks.roar.executors.slurm import Slurm
@@ -51,8 +54,10 @@ def test_ray(local, tmp_path):
     assert not ray.is_initialized()  # what was started here was ended here
 
 
-def test_slurm_through_its_local_stand_in(local, tmp_path):
+def test_slurm_through_its_local_stand_in(local, tmp_path, monkeypatch):
+    """Its jobs are forks; the one that dies, below, is a Python of its own."""
     pytest.importorskip("submitit")
+    monkeypatch.setattr(subprocess, "Popen", forks.Popen)
     options = {"cluster": "local", "timeout_min": 5, "cpus_per_task": 1}
     assert roar(tmp_path, executor="slurm", executor_options=options) == local
     assert list((tmp_path / "logs" / "slurm").iterdir())
