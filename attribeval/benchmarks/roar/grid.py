@@ -22,6 +22,7 @@ PAPER_ESTIMATORS = tuple(
 PAPER_CONTROLS = OF_EVERY_STUDY
 CONTROLS = ("leakage", "max_filter", "recursive")
 
+MASK_OF = "mask of "  # before an estimator, the row of a model of its masks alone
 Kind = Literal["unmodified", "method", "control", "leakage", "max_filter", "recursive"]
 
 
@@ -65,7 +66,7 @@ class Cell:
     @property
     def label(self) -> str:
         """What tables call the row."""
-        forms = {"leakage": "mask of {}", "max_filter": "max3({})", "recursive": "recursive({})"}
+        forms = {"leakage": f"{MASK_OF}{{}}", "max_filter": "max3({})", "recursive": "recursive({})"}
         return forms.get(self.kind, "{}").format(self.estimator)
 
     @property

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attribeval.benchmarks.roar.grid import MASK_OF
+from attribeval.benchmarks.roar.sentences import TITLES
 from attribeval.benchmarks.roar.verdict import BETTER, CHANCE, UNMEASURED, UNTESTED, areas_of
 from attribeval.metrics.correlation import spearman
 from attribeval.results.numbers import gain_text, number, p_words, points_text, share
@@ -20,9 +22,7 @@ if TYPE_CHECKING:
 
 LEAKAGE, DEBIASED = "leakage", "debiased area vs random"
 LEAK, NO_LEAK = "leaks", "no leak found"
-_MASKS = "mask of "
 _CELL = ["estimator", "fraction", "repeat"]
-_TITLES = {"remove": "Remove and retrain", "keep": "Keep and retrain"}
 
 
 def leaks(cells: pd.DataFrame, level: float = 0.95, entropy: float | None = None) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def leakage_sentences(leaking: pd.DataFrame, without: pd.DataFrame, plain: pd.Da
         "points of the test images more than one of the masks of random, or than chance without these: "
         f"{'; '.join(_leak(row, settings) for row in leaking.itertuples())}. A retrained model can use what leaks."
     ]
-    for mode, title in _TITLES.items():
+    for mode, title in TITLES.items():
         of_mode = without[(without["mode"] == mode) & (without["estimator"] != CHANCE) & (without["repeats"] > 0)]
         both = of_mode.merge(plain[plain["mode"] == mode], on=["kind", "estimator"], suffixes=("", "_plain"))
         if len(both) < 2:
@@ -146,7 +146,7 @@ def leakage_sentences(leaking: pd.DataFrame, without: pd.DataFrame, plain: pd.Da
 
 def _leak(row: Any, settings: Any) -> str:
     """One estimator: over all fractions, and the fraction that tells most."""
-    text = f"{_MASKS}{row.estimator} {gain_text(row.leakage) if row.repeats else 'not measured'}"
+    text = f"{MASK_OF}{row.estimator} {gain_text(row.leakage) if row.repeats else 'not measured'}"
     if np.isfinite(row.p_holm):
         level = share(settings["level"], 0)
         text += f" ({level} interval {points_text(row.low, row.high)}, {row.verdict}, {p_words(row.p_holm)})"
@@ -162,7 +162,7 @@ def _leak(row: Any, settings: Any) -> str:
 def _masks(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells of masks as if they were those of a method that keeps: the more is known, the better."""
     masks = cells[cells["kind"] == "leakage"].drop_duplicates(_CELL)
-    return masks.assign(estimator=masks["estimator"].str.removeprefix(_MASKS), kind="method", mode="keep")
+    return masks.assign(estimator=masks["estimator"].str.removeprefix(MASK_OF), kind="method", mode="keep")
 
 
 def _guesses(masks: pd.DataFrame) -> pd.DataFrame:

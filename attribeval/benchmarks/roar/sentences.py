@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BETTER = "better than chance"
-_TITLES = {"remove": "Remove and retrain", "keep": "Keep and retrain"}
+TITLES = {"remove": "Remove and retrain", "keep": "Keep and retrain"}
 _EDGES = "sobel"
 
 
@@ -47,7 +47,7 @@ def sentences(
         leakage of the masks, the effect of a max filter, what is not trained yet.
     """
     said = premise(cells)
-    for mode in _TITLES:
+    for mode in TITLES:
         if (areas["mode"] == mode).any():
             said += _verdicts(areas[areas["mode"] == mode], mode)
     if areas["kind"].isin(("method", "control")).any():
@@ -70,10 +70,10 @@ def _verdicts(areas: pd.DataFrame, mode: str) -> list[str]:
     said = []
     if not (rows["verdict"] == _BETTER).any():
         nobody = "no method is better than chance" if len(rows) else "no method was trained"
-        said.append(f"{_TITLES[mode]}: {nobody}.")
+        said.append(f"{TITLES[mode]}: {nobody}.")
     for verdict in sorted(dict.fromkeys(rows["verdict"]), key=lambda one: one != _BETTER):
         names = [_with_gain(row) for row in rows[rows["verdict"] == verdict].itertuples()]
-        said.append(f"{_TITLES[mode]}, {verdict}: {', '.join(names)}.")
+        said.append(f"{TITLES[mode]}, {verdict}: {', '.join(names)}.")
     return said + _against_edges(rows, mode)
 
 
@@ -86,9 +86,9 @@ def _against_edges(rows: pd.DataFrame, mode: str) -> list[str]:
     theirs, area = letters(edges["group"].iloc[0]), edges["area"].iloc[0]
     no_better = [row.estimator for row in methods.itertuples() if letters(row.group) & theirs or not row.area > area]
     if not no_better:
-        return [f"{_TITLES[mode]}: all methods better than chance are better than Sobel edges, too."]
+        return [f"{TITLES[mode]}: all methods better than chance are better than Sobel edges, too."]
     return [
-        f"{_TITLES[mode]}, better than chance, but not shown to be better than Sobel edges, which know no model: "
+        f"{TITLES[mode]}, better than chance, but not shown to be better than Sobel edges, which know no model: "
         f"{', '.join(no_better)}."
     ]
 
@@ -154,7 +154,7 @@ def _same_order(areas: pd.DataFrame, cells: pd.DataFrame, fill: Any) -> list[str
     """Whether methods stand in another order without retraining (Rong et al. 2022), by their gains over random."""
     untrained = areas_without_retraining(cells)
     said = []
-    for mode, title in _TITLES.items():
+    for mode, title in TITLES.items():
         of_mode = areas[(areas["mode"] == mode) & areas["kind"].isin(("method", "control"))]
         both = of_mode.merge(untrained, on=["kind", "estimator", "mode"], suffixes=("", "_untrained"))
         both = both[(both["estimator"] != "random") & both["area"].notna() & both["area_untrained"].notna()]

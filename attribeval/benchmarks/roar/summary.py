@@ -9,6 +9,7 @@ import numpy as np
 
 from attribeval.benchmarks.roar.cells import cells_table
 from attribeval.benchmarks.roar.failed import with_errors, with_failed
+from attribeval.benchmarks.roar.grid import MASK_OF
 from attribeval.benchmarks.roar.leakage import DEBIASED, LEAKAGE, debiased, leakage_sentences, leaks
 from attribeval.benchmarks.roar.ranks import MODES
 from attribeval.benchmarks.roar.sentences import sentences
@@ -74,7 +75,7 @@ def summarise(
     settings = dict(settings) | {"level": level}
     leaking, without = leaks(cells, level, settings.get("class_entropy")), debiased(cells, level)
     if len(leaking):
-        masks = leaking.assign(kind="leakage", method="mask of " + leaking["estimator"], metric=LEAKAGE)
+        masks = leaking.assign(kind="leakage", method=MASK_OF + leaking["estimator"], metric=LEAKAGE)
         tables += [masks.drop(columns=["estimator", "fraction"]).rename(columns={"leakage": "value"})]
         tables += [without.rename(columns={"area": "value"}).assign(metric=DEBIASED)]
         columns += ["bits"] if leaking["bits"].notna().any() else []

@@ -14,10 +14,9 @@ RESULTS = Path(__file__).parents[3] / "docs" / "results"
 METHODS = 20
 
 
-def scores(of_set: Path, study: str, score: str) -> tuple[list[str], np.ndarray]:
-    """A score of the board or of retraining, higher is better, read from the files by hand: methods, (methods,)."""
-    result = Result.load(of_set / study)
-    if study == "roar":
+def scores(result: Result, score: str) -> tuple[list[str], np.ndarray]:
+    """A score of the board or of retraining, higher is better, read from the arrays by hand: methods, (methods,)."""
+    if result.benchmark == "roar":
         mode, sign = ("remove", -1) if score == "ROAR" else ("keep", 1)
         kinds = dict(zip(result.table["method"], result.table["kind"], strict=True))
         names = [name for name, kind in kinds.items() if kind == "method"]
@@ -31,12 +30,13 @@ def scores(of_set: Path, study: str, score: str) -> tuple[list[str], np.ndarray]
 
 @pytest.mark.parametrize("name", ["digits", "cifar10"])
 def test_published_correlations_are_scipys(name):
-    table = Result.load(RESULTS / name / "agreement").table
+    agreement, board, retrained = (Result.load(RESULTS / name / one) for one in ("agreement", "leaderboard", "roar"))
+    table = agreement.table
     rows = table[(table["study"] == "leaderboard") & table["judge"].isin(["ROAR", "KAR"])]
     assert len(rows) > 60
     for row in rows.itertuples():
-        names, one = scores(RESULTS / name, "leaderboard", row.score)
-        judged, other = scores(RESULTS / name, "roar", row.judge)
+        names, one = scores(board, row.score)
+        judged, other = scores(retrained, row.judge)
         assert len(names) == row.methods == METHODS
         other = other[[judged.index(method) for method in names]]
         assert row.value == pytest.approx(spearmanr(one, other).statistic, abs=1e-9), row.score

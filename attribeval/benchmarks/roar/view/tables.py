@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attribeval.benchmarks.roar.grid import MASK_OF
 from attribeval.benchmarks.roar.leakage import DEBIASED, LEAKAGE
 from attribeval.report.terminal import text_table
 from attribeval.results.numbers import POINTS, p_text, share
@@ -56,7 +57,7 @@ def _told(table: pd.DataFrame, wide: pd.DataFrame) -> dict[str, pd.Series]:
     without = table[table["metric"] == DEBIASED].set_index(["mode", "method"])["value"]
     keys = list(zip(wide["mode"], wide["method"], strict=True))
     return {
-        MASKS: 100 * ("mask of " + wide["method"]).map(leaks),
+        MASKS: 100 * (MASK_OF + wide["method"]).map(leaks),
         WITHOUT: 100 * without.reindex(keys).set_axis(wide.index),
     }
 
@@ -113,7 +114,7 @@ def _masks_block(result: Result, width: int | None) -> str:
         told = [POINTS.text(100 * row["value"]), POINTS.ends(100 * row["low"], 100 * row["high"])]
         cells = [row["method"], *told, p_text(row["p_holm"]), row["verdict"]]
         for mode in modes:
-            key = (mode, row["method"].removeprefix("mask of "))
+            key = (mode, row["method"].removeprefix(MASK_OF))
             one = without.loc[key] if key in without.index else dict.fromkeys(("value", "low", "high"), float("nan"))
             cells += [POINTS.text(100 * one["value"]), POINTS.ends(100 * one["low"], 100 * one["high"])]
         rows.append(cells + [share(value) for value in accuracy.loc[row["method"]]])
