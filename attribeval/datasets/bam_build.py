@@ -16,13 +16,15 @@ from PIL import Image
 
 from attribeval import progress as progress_bars
 from attribeval.datasets.bam import Bam
-from attribeval.datasets.bam_layout import files_of, name_of, read_bam
+from attribeval.datasets.bam_layout import item_of, read_bam
 from attribeval.datasets.bam_sources import ObjectSource, check_enough
 from attribeval.datasets.compositing import drawn_size, paste, resized
 from attribeval.datasets.geometry import centre_crop
 from attribeval.datasets.images import read_image
 from attribeval.errors import AttribevalError
 from attribeval.files import write_atomic, write_bytes
+
+_KINDS = ("obj", "scene", "scene_only", "mask")
 
 
 def build_bam(
@@ -74,8 +76,6 @@ def build_bam(
         "scene_sources": {_safe(name): [Path(p).name for p in pool[:per_pair]] for name, pool in scenes.items()},
     }
     _claim(folder, about)
-    for place in _places(about):
-        (folder / place).mkdir(parents=True, exist_ok=True)
     numbers = [(o, i) for o in range(len(objects)) for i in range(per_pair)]
     pools, backgrounds = list(objects.values()), list(scenes.values())
     locations: dict[str, str] = {}
@@ -102,7 +102,8 @@ def _paste(
     """Write one object in a scene of each class, where that is not done yet; by file, where the object lies."""
     (o, i), cutout, made = number, None, {}
     for s, background in enumerate(scenes):
-        files = files_of(folder, about, o, s, i)
+        item = item_of(about, o, s, i)
+        files = {kind: folder / item.place(kind) for kind in _KINDS}
         if not all(file.is_file() for file in files.values()):
             cutout = cutout or source.load()
             scene = _scene(background, about["size"])
@@ -111,7 +112,7 @@ def _paste(
             spare = [of - side + 1 for side, of in zip(drawn.mask.shape, scene.shape, strict=False)]
             image, mask = paste(scene, drawn, int(u[1] * spare[0]), int(u[2] * spare[1]))
             _write(files, image, scene, mask)
-        made[name_of(about, o, s, i)] = _location(files["mask"])
+        made[item.file] = _location(files["mask"])
     return made
 
 
@@ -123,21 +124,13 @@ def _safe(name: str) -> str:
 def _claim(folder: Path, about: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file, text = folder / "bam.json", json.dumps(about, indent=1)
-    if file.is_file():
-        if file.read_text() != text:
-            raise AttribevalError(
-                f"Expected {folder} to hold BAM data of the same objects, scenes, size, number and seed. Received "
-                "another set's folder: choose another, or delete this one."
-            )
-        return
-    write_atomic(file, lambda f: f.write(text.encode()))
-
-
-def _places(about: dict[str, Any]) -> list[str]:
-    places = [f"{kind}/val" for kind in ("obj", "scene", "scene_only", "mask")] + ["mask/train"]
-    for kind, names in (("obj", "objects"), ("scene", "scenes"), ("scene_only", "scenes")):
-        places += [f"{kind}/train/{name}" for name in about[names]]
-    return places
+    if not file.is_file():
+        write_bytes(file, text.encode())
+    elif file.read_text() != text:
+        raise AttribevalError(
+            f"Expected {folder} to hold BAM data of the same objects, scenes, size, number and seed. Received "
+            "another set's folder: choose another, or delete this one."
+        )
 
 
 def _scene(path: str | PathLike, size: int) -> np.ndarray:
@@ -153,6 +146,8 @@ def _scene(path: str | PathLike, size: int) -> np.ndarray:
 
 
 def _write(files: dict[str, Path], image: np.ndarray, scene: np.ndarray, mask: np.ndarray) -> None:
+    for file in files.values():
+        file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {"obj": image, "scene_only": scene, "mask": mask.astype(np.uint8) * 255}
     for kind, array in arrays.items():
         write_atomic(files[kind], partial(Image.fromarray(array).save, format="PNG"))

@@ -14,39 +14,24 @@ Files are called <object>-<scene>-<number>.png.
 from __future__ import annotations
 
 import json
-import os
-from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from attribeval.datasets.bam import Bam, BamPart
-from attribeval.datasets.bam_released import is_released, read_released
+from attribeval.datasets.bam import Bam
+from attribeval.datasets.bam_masks import Item
+from attribeval.datasets.bam_released import is_released, read_part, read_released
 from attribeval.datasets.images import read_image
 from attribeval.errors import AttribevalError
 
-_PARTS = {"train": "train", "val": "test"}
 
-
-def name_of(about: dict[str, Any], o: int, s: int, i: int) -> str:
-    """The file of object and scene number i of their classes."""
-    return f"{about['objects'][o]}-{about['scenes'][s]}-{i:04d}.png"
-
-
-def files_of(folder: Path, about: dict[str, Any], o: int, s: int, i: int) -> dict[str, Path]:
-    """By kind of image, where that of object and scene number i of their classes is."""
-    name = name_of(about, o, s, i)
-    test = i >= about["per_pair"] - about["tests"]
-    of_object, of_scene = ("", "") if test else (about["objects"][o], about["scenes"][s])
-    part = "val" if test else "train"
-    return {
-        "obj": folder / "obj" / part / of_object / name,
-        "scene": folder / "scene" / part / of_scene / name,
-        "scene_only": folder / "scene_only" / part / of_scene / name,
-        "mask": folder / "mask" / part / name,
-    }
+def item_of(about: dict[str, Any], o: int, s: int, i: int) -> Item:
+    """Object number i of class o in scene number i of class s; the last numbers are for testing."""
+    object_, scene = about["objects"][o], about["scenes"][s]
+    part = "train" if i < about["per_pair"] - about["tests"] else "val"
+    return Item(part, f"{object_}-{scene}-{i:04d}.png", object_, scene, i)
 
 
 def read_bam(folder: str | PathLike, jobs: int | None = None) -> Bam:
@@ -73,39 +58,16 @@ def read_bam(folder: str | PathLike, jobs: int | None = None) -> Bam:
             f"Expected a folder that `attribeval bam build` wrote, with bam.json, or the released script, with obj, "
             f"scene, scene_only and their val.txt. Received {folder}: {error}."
         ) from error
-    return Bam(*(_read_part(folder, about, part, name, jobs) for part, name in _PARTS.items()))
+    objects, scenes = about["objects"], about["scenes"]
+    items = [
+        item_of(about, o, s, i)
+        for i in range(about["per_pair"])
+        for o in range(len(objects))
+        for s in range(len(scenes))
+    ]
 
+    def mask(item: Item, size: tuple[int, int]) -> np.ndarray:
+        return read_image(folder / item.place("mask"), channels=1)[..., 0] > 127
 
-def _read_part(folder: Path, about: dict[str, Any], part: str, name: str, jobs: int | None) -> BamPart:
-    numbers = range(about["per_pair"] - about["tests"]) if part == "train" else range(
-        about["per_pair"] - about["tests"], about["per_pair"]
-    )  # fmt: skip
-    pairs = [(o, s, i) for i in numbers for o in range(len(about["objects"])) for s in range(len(about["scenes"]))]
-    arrays = {}
-    shape = (len(pairs), about["size"], about["size"])
-    for what, (kind, full, dtype) in {
-        "images": ("scene", (*shape, 3), np.uint8),
-        "scene_only": ("scene_only", (*shape, 3), np.uint8),
-        "masks": ("mask", shape, bool),
-    }.items():
-        file = folder / "arrays" / f"{part}-{what}.npy"
-        if not file.is_file():
-            file.parent.mkdir(exist_ok=True)
-            temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-            array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=full)
-
-            def decode(place: int, array: np.ndarray = array, kind: str = kind, dtype: Any = dtype) -> None:
-                o, s, i = pairs[place]
-                pixels = read_image(files_of(folder, about, o, s, i)[kind], channels=1 if dtype is bool else 3)
-                array[place] = pixels[..., 0] > 127 if dtype is bool else pixels
-
-            with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-                list(pool.map(decode, range(len(pairs))))
-            array.flush()
-            temporary.replace(file)
-        arrays[what] = np.load(file, mmap_mode="r", allow_pickle=False)
-    objects, scenes, _ = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
-    return BamPart(
-        name, objects=objects, scenes=scenes,
-        object_names=tuple(about["objects"]), scene_names=tuple(about["scenes"]), **arrays,
-    )  # fmt: skip
+    parts = ([item for item in items if item.part == part] for part in ("train", "val"))
+    return Bam(*(read_part(folder, of_part, mask, objects, scenes, jobs) for of_part in parts))

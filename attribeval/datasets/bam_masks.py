@@ -9,43 +9,41 @@ from typing import NamedTuple
 import numpy as np
 
 from attribeval.datasets.arrays_only import unpickled_array
-from attribeval.datasets.listed import read_lines, some
+from attribeval.datasets.listed import parsed, some
 from attribeval.datasets.masks import ArrayMask
 from attribeval.errors import AttribevalError
 
 
 class Item(NamedTuple):
-    """A composite: its file, the classes and the number that its name says."""
+    """A composite: its part of the data on disk ("train" or "val"), the classes and the number that its name says."""
 
+    part: str
     file: str
     object: str
     scene: str
     number: int
 
-
-def _boxes(path: Path) -> dict[str, tuple[int, int, int, int]]:
-    """Top, left, bottom, right by file."""
-    found = {}
-    for number, line in enumerate(read_lines(path), 1):
-        file, _, text = line.rpartition(" ")
-        try:
-            top, left, bottom, right = (int(edge) for edge in text.split(","))
-            if not (0 <= top < bottom and 0 <= left < right):
-                raise ValueError("an empty box")
-        except ValueError as error:
-            raise AttribevalError(
-                f"Expected '<file> <top>,<left>,<bottom>,<right>' in line {number} of {path}. Received {line[:80]!r}: "
-                f"{error}."
-            ) from error
-        found[file] = top, left, bottom, right
-    return found
+    def place(self, kind: str) -> str:
+        """Path of its image in one of the sets: obj, scene, scene_only, mask."""
+        inner = {"obj": f"{self.object}/", "mask": ""}.get(kind, f"{self.scene}/") if self.part == "train" else ""
+        return f"{kind}/{self.part}/{inner}{self.file}"
 
 
-def masks_of(folder: Path, part: str, items: list[Item], objects: list[str]) -> Callable[[Item, tuple], np.ndarray]:
-    """A function of an item and its image's size that draws the object's mask, bool (H, W)."""
-    file = folder / "scene" / ("val_loc.txt" if part == "val" else "loc.txt")
-    boxes = _boxes(file) if part == "val" or file.is_file() else {}
-    shapes = _shapes(folder / "scene" / "val_mask", items, objects) if part == "val" else {}
+def _box(line: str) -> tuple[str, tuple[int, int, int, int]]:
+    """File, and top, left, bottom, right in it."""
+    file, _, text = line.rpartition(" ")
+    top, left, bottom, right = (int(edge) for edge in text.split(","))
+    if not (0 <= top < bottom and 0 <= left < right):
+        raise ValueError("an empty box")
+    return file, (top, left, bottom, right)
+
+
+def masks_of(folder: Path, items: list[Item], objects: list[str]) -> Callable[[Item, tuple], np.ndarray]:
+    """A function of an item of one part and its image's size that draws the object's mask, bool (H, W)."""
+    test = items[0].part == "val"
+    file = folder / "scene" / ("val_loc.txt" if test else "loc.txt")
+    boxes = dict(parsed(file, "'<file> <top>,<left>,<bottom>,<right>'", _box)) if test or file.is_file() else {}
+    shapes = _shapes(folder / "scene" / "val_mask", items, objects) if test else {}
     lacking = [item.file for item in items if item.file not in boxes] if boxes else []
     if lacking:
         raise AttribevalError(f"Expected a line for every image in {file}. Received none for {some(lacking)}.")

@@ -15,19 +15,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from attribeval.datasets.bam import Bam, BamPart
 from attribeval.datasets.bam_masks import Item, masks_of
 from attribeval.datasets.images import image_size, read_image
-from attribeval.datasets.listed import present, read_lines, some
+from attribeval.datasets.listed import parsed, present, some
+from attribeval.datasets.listing import folders_in, images_in
 from attribeval.errors import AttribevalError
-
-_PARTS = {"train": "train", "val": "test"}
 
 
 def is_released(folder: Path) -> bool:
@@ -54,37 +53,29 @@ def read_released(folder: str | PathLike, jobs: int | None = None) -> Bam:
             or images differ in size.
     """
     folder = Path(folder)
-    objects, scenes = (_classes(folder / kind / "train") for kind in ("obj", "scene"))
+    objects, scenes = (folders_in(folder / kind / "train") for kind in ("obj", "scene"))
+    for kind, names in (("obj", objects), ("scene", scenes)):
+        if len(names) < 2:
+            raise AttribevalError(
+                f"Expected a folder for each class in {folder / kind / 'train'}. Received: {names or 'none'}."
+            )
     parts = []
-    for part, name in _PARTS.items():
+    for part in ("train", "val"):
         items = _items(folder, part, objects, scenes)
-        masks = masks_of(folder, part, items, objects)
-        parts.append(_read_part(folder, part, name, items, masks, objects, scenes, jobs))
+        parts.append(read_part(folder, items, masks_of(folder, items, objects), objects, scenes, jobs))
     return Bam(*parts)
-
-
-def _classes(root: Path) -> list[str]:
-    names = sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
-    if len(names) < 2:
-        raise AttribevalError(f"Expected a folder for each class in {root}. Received: {names or 'none'}.")
-    return names
 
 
 def _items(folder: Path, part: str, objects: list[str], scenes: list[str]) -> list[Item]:
     """The composites of a part, by name; all sets must have them."""
     root = folder / "scene" / part
-    names = sorted(
-        f"{scene}/{file}" if part == "train" else file
-        for scene in (scenes if part == "train" else [""])
-        for file in (path.name for path in (root / scene).iterdir())
-        if file.endswith((".jpg", ".png"))
-    )
-    items = [_parsed(name.rpartition("/")[2], objects, scenes, root) for name in names]
+    paths = [path for scene in (scenes if part == "train" else [""]) for path in images_in(root / scene)]
+    items = [_parsed(part, path, objects, scenes) for path in sorted(paths, key=str)]
     if not items:
         raise AttribevalError(f"Expected images in {root}. Received none.")
     for kind in ("obj", "scene_only"):
-        wanted = [_place(part, kind, item) for item in items]
-        missing = sorted(set(wanted) - present(folder / kind, wanted))
+        wanted = [item.place(kind) for item in items]
+        missing = sorted(set(wanted) - present(folder, wanted))
         if missing:
             raise AttribevalError(
                 f"Expected the {len(items):,} images of {root} in {folder / kind}, too. Received a folder without "
@@ -96,33 +87,26 @@ def _items(folder: Path, part: str, objects: list[str], scenes: list[str]) -> li
     return items
 
 
-def _parsed(file: str, objects: list[str], scenes: list[str], root: Path) -> Item:
-    parts = Path(file).stem.split("-")
+def _parsed(part: str, path: Path, objects: list[str], scenes: list[str]) -> Item:
+    parts = path.stem.split("-")
     if len(parts) != 3 or parts[0] not in objects or parts[1] not in scenes or not parts[2].isdecimal():
         raise AttribevalError(
-            f"Expected files <object>-<scene>-<number>.jpg of the classes of obj/train and scene/train in {root}. "
-            f"Received: {file!r}."
+            "Expected files <object>-<scene>-<number>.jpg of the classes of obj/train and scene/train in "
+            f"{path.parent}. Received: {path.name!r}."
         )
-    return Item(file, parts[0], parts[1], int(parts[2]))
-
-
-def _place(part: str, kind: str, item: Item) -> str:
-    """Path of an item's image in one of the sets."""
-    if part == "val":
-        return f"val/{item.file}"
-    return f"train/{item.object if kind == 'obj' else item.scene}/{item.file}"
+    return Item(part, path.name, parts[0], parts[1], int(parts[2]))
 
 
 def _check_labels(path: Path, kind: str, items: list[Item], names: list[str]) -> None:
     """The list of a set says of each image the class that its name says."""
-    said = {}
-    for number, line in enumerate(read_lines(path), 1):
+
+    def parse(line: str) -> tuple[str, str]:
         file, _, label = line.rpartition(" ")
-        if not file or not label.isdecimal() or int(label) >= len(names):
-            raise AttribevalError(
-                f"Expected a file and a class below {len(names)} in line {number} of {path}. Received: {line[:80]!r}."
-            )
-        said[file] = names[int(label)]
+        if not file or not 0 <= int(label) < len(names):
+            raise ValueError("no file, or no such class")
+        return file, names[int(label)]
+
+    said = dict(parsed(path, f"a file and a class below {len(names)}", parse))
     for item in items:
         wanted = item.object if kind == "obj" else item.scene
         if said.get(item.file) != wanted:
@@ -132,36 +116,36 @@ def _check_labels(path: Path, kind: str, items: list[Item], names: list[str]) ->
             )
 
 
-def _read_part(
+def read_part(
     folder: Path,
-    part: str,
-    name: str,
     items: list[Item],
     draw: Callable[[Item, tuple], np.ndarray],
     objects: list[str],
     scenes: list[str],
     jobs: int | None,
 ) -> BamPart:
-    size = image_size(folder / "scene" / _place(part, "scene", items[0]))
-    shape = (len(items), *size)
+    """The items of one part, in their order; their images, and the masks that are drawn, as memory-mapped files."""
+    part, size = items[0].part, image_size(folder / items[0].place("scene"))
 
     def pixels(kind: str, item: Item) -> np.ndarray:
-        path = folder / kind / _place(part, kind, item)
+        path = folder / item.place(kind)
         image = read_image(path)
         if image.shape[:2] != size:
             raise AttribevalError(f"Expected images of {size[1]} × {size[0]} pixels. Received {image.shape[1]} × "
                                   f"{image.shape[0]}: {path}.")  # fmt: skip
         return image
 
+    what: dict[str, tuple[Callable[[Item], np.ndarray], tuple[int, ...], type]] = {
+        "images": (partial(pixels, "scene"), (*size, 3), np.uint8),
+        "scene_only": (partial(pixels, "scene_only"), (*size, 3), np.uint8),
+        "masks": (lambda item: draw(item, size), size, bool),
+    }
     arrays = {
-        "images": _stored(folder, f"{part}-images", items, (*shape, 3), np.uint8, lambda i: pixels("scene", i), jobs),
-        "scene_only": _stored(
-            folder, f"{part}-scene_only", items, (*shape, 3), np.uint8, lambda i: pixels("scene_only", i), jobs
-        ),
-        "masks": _stored(folder, f"{part}-masks", items, shape, bool, lambda i: draw(i, size), jobs),
+        name: _stored(folder / "arrays" / f"{part}-{name}.npy", items, read, (len(items), *shape), dtype, jobs)
+        for name, (read, shape, dtype) in what.items()
     }
     return BamPart(
-        name,
+        "train" if part == "train" else "test",
         objects=np.array([objects.index(item.object) for item in items], np.int64),
         scenes=np.array([scenes.index(item.scene) for item in items], np.int64),
         object_names=tuple(objects),
@@ -171,10 +155,9 @@ def _read_part(
 
 
 def _stored(
-    folder: Path, name: str, items: list[Item], shape: tuple[int, ...], dtype: Any, read: Callable, jobs: int | None
+    file: Path, items: list[Item], read: Callable, shape: tuple[int, ...], dtype: type, jobs: int | None
 ) -> np.ndarray:
     """An array in a file, made once."""
-    file = folder / "arrays" / f"{name}.npy"
     if not file.is_file():
         file.parent.mkdir(exist_ok=True)
         temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")

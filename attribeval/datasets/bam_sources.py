@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -11,15 +10,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from attribeval.datasets.coco import instance_mask
+from attribeval.datasets.coco import instance_mask, read_coco, size_of
 from attribeval.datasets.compositing import Cutout, cut_out
 from attribeval.datasets.images import read_image
+from attribeval.datasets.listing import folders_in, images_in
 from attribeval.datasets.masks import Mask
 from attribeval.errors import AttribevalError, unknown
 
 # The object classes of the article.
 PAPER_OBJECTS = ("backpack", "bird", "dog", "elephant", "kite", "pizza", "stop sign", "toilet", "truck", "zebra")
-_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 
 
 class ObjectSource(Protocol):
@@ -75,12 +74,10 @@ def coco_objects(
             an image that is not in the file or not in the folder (naming both), or a segmentation is malformed.
     """
     path = Path(annotations)
-    content = _read_json(path)
-    about = {image["id"]: image for image in content["images"]}
-    by_name = {category["name"]: category["id"] for category in content["categories"]}
-    wanted = {by_name[category]: name for name, category in _categories(classes, by_name).items()}
+    about, names, listed = read_coco(path)
+    wanted = _wanted(classes, names)
     best: dict[tuple[str, int], dict[str, Any]] = {}
-    for one in content["annotations"]:
+    for one in listed:
         if one["category_id"] not in wanted or one.get("iscrowd"):
             continue
         if one["image_id"] not in about:
@@ -100,33 +97,21 @@ def coco_objects(
                 f"Expected the image of annotation {one.get('id')} of {path}. Received: no file {file}. Fetch it, or "
                 "drop its annotations."
             )
-        size = int(image["height"]), int(image["width"])
+        size = size_of(image, path)
         found[name].append(CocoObject(f"{file.stem}_{one.get('id')}", file, instance_mask(one, size, path), size))
     return found
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(content[part], list) for part in ("images", "annotations", "categories")):
-            raise TypeError("one of images, annotations, categories is no list")
-        return content
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AttribevalError(
-            f"Expected COCO's JSON with images, annotations and categories. Received {str(path)!r}: "
-            f"{type(error).__name__}: {error}."
-        ) from error
-
-
-def _categories(classes: Sequence[str], known: Collection[str]) -> dict[str, str]:
-    """The category that each class means."""
-    meant = {}
+def _wanted(classes: Sequence[str], names: Mapping[int, str]) -> dict[int, str]:
+    """By the id of its category, each class."""
+    ids = {name: number for number, name in names.items()}
+    found = {}
     for name in classes:
-        category = name if name in known else name.replace("_", " ")
-        if category not in known:
-            raise unknown("category of this COCO file", name, known)
-        meant[name] = category
-    return meant
+        number = ids.get(name, ids.get(name.replace("_", " ")))
+        if number is None:
+            raise unknown("category of this COCO file", name, ids)
+        found[number] = name
+    return found
 
 
 def images_holding(annotations: str | PathLike, classes: Sequence[str]) -> set[str]:
@@ -135,11 +120,9 @@ def images_holding(annotations: str | PathLike, classes: Sequence[str]) -> set[s
     Raises:
         AttribevalError: As `coco_objects`.
     """
-    content = _read_json(Path(annotations))
-    by_name = {category["name"]: category["id"] for category in content["categories"]}
-    wanted = {by_name[category] for category in _categories(classes, by_name).values()}
-    files = {image["id"]: Path(image["file_name"]).name for image in content["images"]}
-    return {files[one["image_id"]] for one in content["annotations"] if one["category_id"] in wanted}
+    about, names, listed = read_coco(Path(annotations))
+    wanted = _wanted(classes, names)
+    return {Path(about[one["image_id"]]["file_name"]).name for one in listed if one["category_id"] in wanted}
 
 
 def scene_folders(
@@ -160,7 +143,7 @@ def scene_folders(
     """
     root = Path(root)
     if classes is None:
-        classes = sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+        classes = folders_in(root)
         if not classes:
             raise AttribevalError(f"Expected folders of scenes by class in {root}. Received none.")
     left_out = set(exclude)
@@ -171,16 +154,12 @@ def scene_folders(
             raise AttribevalError(
                 f"Expected a folder of scenes {root / name} (or {root / name[0] / name}). Received: no such folder."
             )
-        found[name] = sorted(p for p in folder.iterdir() if p.suffix.lower() in _ENDINGS and p.name not in left_out)
+        found[name] = [path for path in images_in(folder) if path.name not in left_out]
     return found
 
 
 def check_enough(pools: Mapping[str, Sequence[Any]], needed: int, what: str) -> None:
-    """Refuse classes with too few images.
-
-    Raises:
-        AttribevalError: Listing every such class.
-    """
+    """Refuse classes with too few images, listing every such class."""
     short = {name: len(pool) for name, pool in pools.items() if len(pool) < needed}
     if len(pools) < 2:
         raise AttribevalError(f"Expected at least two classes of {what}. Received: {len(pools)}.")

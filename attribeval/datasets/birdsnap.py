@@ -6,10 +6,7 @@ import warnings
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
-
-from attribeval.datasets.listed import check_twice, find_root, present, read_lines, some
-from attribeval.datasets.samples import Samples
+from attribeval.datasets.listed import check_twice, find_root, parsed, part_of, present, read_lines, some
 from attribeval.datasets.train_test import TrainTest
 from attribeval.errors import AttribevalError
 
@@ -37,8 +34,8 @@ def birdsnap(root: str | PathLike) -> TrainTest:
     Warns:
         If images are missing.
     """
-    root = find_root(root, ["birdsnap"], "images.txt", "Birdsnap")
-    species = _table(root / "species.txt", ("id", "common"))
+    root = find_root(root, "birdsnap", "images.txt", "Birdsnap")
+    names = {number: name for number, name in _table(root / "species.txt", ("id", "common"))}
     images = _table(root / "images.txt", ("path", "species_id"))
     tests = {path for (path,) in _table(root / "test_images.txt", ("path",))}
     paths = [path for path, _ in images]
@@ -48,13 +45,12 @@ def birdsnap(root: str | PathLike) -> TrainTest:
         raise AttribevalError(
             f"Expected images of images.txt in {root / 'test_images.txt'}. Received: {some(unlisted)}."
         )
-    places = {number: place for place, number in enumerate(sorted((number for number, _ in species), key=_number))}
-    number_of = {path: number for path, number in images}
-    odd = next((path for path, number in images if number not in places), None)
-    if odd is not None:
-        raise AttribevalError(
-            f"Expected species of species.txt in {root / 'images.txt'}. Received {number_of[odd]!r} for {odd!r}."
-        )
+    places = {number: place for place, number in enumerate(sorted(names, key=_number))}
+    for path, number in images:
+        if number not in places:
+            raise AttribevalError(
+                f"Expected species of species.txt in {root / 'images.txt'}. Received {number!r} for {path!r}."
+            )
     folder = next((root / place for place in _IMAGES if (root / place / paths[0]).parent.is_dir()), root / _IMAGES[0])
     there = present(folder, paths)
     if len(there) < len(paths):
@@ -64,8 +60,6 @@ def birdsnap(root: str | PathLike) -> TrainTest:
             f"{some(missing)}.",
             stacklevel=2,
         )
-    names = {number: name for number, name in species}
-    class_names = [names[number] for number in places]
     parts = []
     for part in ("train", "test"):
         kept = [(path, number) for path, number in images if path in there and (path in tests) == (part == "test")]
@@ -74,15 +68,8 @@ def birdsnap(root: str | PathLike) -> TrainTest:
                 f"Expected images to {part} on in {folder}. Received none that images.txt lists: get_birdsnap.py "
                 "fetches them."
             )
-        parts.append(
-            Samples(
-                [folder / path for path, _ in kept],
-                np.array([places[number] for _, number in kept], np.int64),
-                ids=[str(Path(path).with_suffix("")) for path, _ in kept],
-                class_names=class_names,
-                name=f"birdsnap-{part}",
-            )
-        )
+        files, labels = zip(*((path, places[number]) for path, number in kept), strict=True)
+        parts.append(part_of(folder, files, labels, [names[number] for number in places], f"birdsnap-{part}"))
     return TrainTest(*parts)
 
 
@@ -92,7 +79,7 @@ def _number(text: str) -> tuple[int, str]:
 
 def _table(path: Path, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Some columns of a tab-separated file with a header line."""
-    header, *lines = read_lines(path)
+    header = read_lines(path)[0]
     names = header.split("\t")
     lacking = [name for name in columns if name not in names]
     if lacking:
@@ -101,12 +88,11 @@ def _table(path: Path, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
             f"{header[:80]!r}, without {lacking[0]}."
         )
     places = [names.index(name) for name in columns]
-    rows = []
-    for number, line in enumerate(lines, 2):
+
+    def parse(line: str) -> tuple[str, ...]:
         cells = line.split("\t")
         if len(cells) <= max(places) or not all(cells[place] for place in places):
-            raise AttribevalError(
-                f"Expected {', '.join(columns)} in line {number} of {path}, tab-separated. Received: {line[:80]!r}."
-            )
-        rows.append(tuple(cells[place] for place in places))
-    return rows
+            raise ValueError(f"{len(cells)} values, or an empty one")
+        return tuple(cells[place] for place in places)
+
+    return parsed(path, f"{', '.join(columns)}, tab-separated,", parse)[1:]

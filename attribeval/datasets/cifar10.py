@@ -40,7 +40,7 @@ def cifar10(root: str | PathLike) -> TrainTest:
     root = Path(root).expanduser()
     binary = any((one / "data_batch_1.bin").is_file() for one in (root, root / _BINARY))
     file = "data_batch_1.bin" if binary else "data_batch_1"
-    root = find_root(root, [_BINARY if binary else _PYTHON], file, "CIFAR-10")
+    root = find_root(root, _BINARY if binary else _PYTHON, file, "CIFAR-10")
     names = _binary_names(root) if binary else _python_names(root)
     read = _read_binary if binary else _read_python
     parts = []

@@ -46,7 +46,7 @@ def coco(
             malformed (naming the annotation), or no category is one of the classes.
     """
     path = Path(annotations)
-    about, names, listed = _read(path)
+    about, names, listed = read_coco(path)
     for name in categories or ():
         if name not in names.values():
             raise unknown("category of this COCO file", name, names.values())
@@ -55,7 +55,7 @@ def coco(
     pairs: dict[tuple[Any, Any], list[dict[str, Any]]] = {}
     for annotation in listed:
         key = annotation.get("image_id"), annotation.get("category_id")
-        if not _hashable(key) or key[0] not in about or key[1] not in names:
+        if not all(isinstance(one, int) for one in key) or key[0] not in about or key[1] not in names:
             raise AttribevalError(
                 f"Expected annotations of the file's own images and categories. Received {annotation.get('id')} of "
                 f"image {key[0]} and category {key[1]} in {str(path)!r}."
@@ -67,7 +67,7 @@ def coco(
     paths, labels, boxes, masks, ids = [], [], [], [], []
     for key in keys:
         image = about[key[0]]
-        size = _size(image, path)
+        size = size_of(image, path)
         singles = [a for a in pairs[key] if not a.get("iscrowd")]
         paths.append(Path(images) / image["file_name"])
         labels.append(classes[names[key[1]]])
@@ -86,10 +86,10 @@ def coco(
 
 def coco_categories(annotations: str | PathLike) -> list[str]:
     """Names of the categories of an `instances_*.json` file, in the order of their ids."""
-    return list(_read(Path(annotations))[1].values())
+    return list(read_coco(Path(annotations))[1].values())
 
 
-def _read(path: Path) -> tuple[dict[int, dict[str, Any]], dict[int, str], list[dict[str, Any]]]:
+def read_coco(path: Path) -> tuple[dict[int, dict[str, Any]], dict[int, str], list[dict[str, Any]]]:
     """Images by id, names of categories by id, annotations."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -128,11 +128,7 @@ def _classes(names: dict[int, str], class_index: Any, path: Path) -> dict[str, i
     return classes
 
 
-def _hashable(key: tuple[Any, Any]) -> bool:
-    return all(isinstance(one, int) for one in key)
-
-
-def _size(image: dict[str, Any], path: Path) -> tuple[int, int]:
+def size_of(image: dict[str, Any], path: Path) -> tuple[int, int]:
     """(height, width) of an image, of which the name is there, too."""
     try:
         size = int(image["height"]), int(image["width"])
@@ -165,16 +161,7 @@ def _box(annotation: dict[str, Any], size: tuple[int, int], path: Path) -> np.nd
 
 
 def instance_mask(annotation: dict[str, Any], size: tuple[int, int], path: Path) -> Mask:
-    """The mask of one annotation.
-
-    Args:
-        annotation: An entry of COCO's "annotations".
-        size: (height, width) of its image.
-        path: The file, for messages.
-
-    Raises:
-        AttribevalError: If its segmentation is neither polygons nor run lengths.
-    """
+    """The mask of one annotation of an image of (height, width); `path` is the file, for messages."""
     shape = annotation.get("segmentation")
     try:
         if isinstance(shape, list):

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from attribeval.datasets.images import image_size
-from attribeval.datasets.listed import check_images, find_root, read_numbered
-from attribeval.datasets.samples import Samples
+from attribeval.datasets.listed import check_images, find_root, part_of, read_numbered
 from attribeval.datasets.train_test import TrainTest
 from attribeval.errors import AttribevalError
 
@@ -34,27 +33,26 @@ def cub(root: str | PathLike, *, boxes: bool = False) -> TrainTest:
     Warns:
         If the folder has images that no list names.
     """
-    root = find_root(root, ["CUB_200_2011"], "train_test_split.txt", "CUB-200-2011")
+    root = find_root(root, "CUB_200_2011", "train_test_split.txt", "CUB-200-2011")
     classes = read_numbered(root / "classes.txt")
     paths = read_numbered(root / "images.txt")
     labels = read_numbered(root / "image_class_labels.txt", int)
     split = read_numbered(root / "train_test_split.txt", int)
     where = read_numbered(root / "bounding_boxes.txt", float, 4) if boxes else None
     _check(root, classes, paths, labels, split, where)
-    check_images(root / "images", [path for (path,) in paths.values()], "images.txt")
-    places = {number: place for place, number in enumerate(sorted(classes))}
+    check_images(root / "images", list(paths.values()), "images.txt")
+    order = sorted(classes)
     parts = []
     for part, flag in (("train", 1), ("test", 0)):
-        numbers = [number for number in sorted(paths) if split[number] == [flag]]
-        files = [root / "images" / paths[number][0] for number in numbers]
+        numbers = [number for number in sorted(paths) if split[number] == flag]
         parts.append(
-            Samples(
-                files,
-                [places[labels[number][0]] for number in numbers],
-                boxes=None if where is None else [_box(f, where[n], n) for f, n in zip(files, numbers, strict=True)],
-                ids=[str(Path(paths[number][0]).with_suffix("")) for number in numbers],
-                class_names=[classes[number][0] for number in sorted(classes)],
-                name=f"cub-{part}",
+            part_of(
+                root / "images",
+                [paths[number] for number in numbers],
+                np.searchsorted(order, [labels[number] for number in numbers]),
+                [classes[number] for number in order],
+                f"cub-{part}",
+                boxes=where and [_box(root / "images" / paths[number], where[number], number) for number in numbers],
             )
         )
     return TrainTest(*parts)
@@ -69,15 +67,15 @@ def _check(root: Path, classes: dict, paths: dict, labels: dict, split: dict, wh
             raise AttribevalError(
                 f"Expected the same image numbers in images.txt and {name} of {root}. Received number {odd[0]} in one."
             )
-    for number, (label,) in labels.items():
+    for number, label in labels.items():
         if label not in classes:
             raise AttribevalError(
                 f"Expected classes of classes.txt in {root / 'image_class_labels.txt'}. Received {label} for image "
                 f"{number}."
             )
-    strange = next((number for number, (flag,) in split.items() if flag not in (0, 1)), None)
-    if strange is not None or len({flag for (flag,) in split.values()}) < 2:
-        what = "images of one part only" if strange is None else f"{split[strange][0]} for image {strange}"
+    strange = next((number for number, flag in split.items() if flag not in (0, 1)), None)
+    if strange is not None or len(set(split.values())) < 2:
+        what = "images of one part only" if strange is None else f"{split[strange]} for image {strange}"
         raise AttribevalError(f"Expected 1 (train) and 0 (test) in {root / 'train_test_split.txt'}. Received {what}.")
 
 

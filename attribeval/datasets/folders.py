@@ -5,7 +5,9 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from attribeval.datasets.listing import ENDINGS
+import numpy as np
+
+from attribeval.datasets.listing import folders_in, images_in
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.train_test import TrainTest
 from attribeval.errors import AttribevalError
@@ -36,15 +38,8 @@ def folder(root: str | PathLike, *, limit: int | None = None) -> Samples:
     if limit is not None and limit < 1:
         raise AttribevalError(f"Expected limit of 1 or more. Received: {limit}.")
     samples = _part(root, names, root.resolve().name)
-    if limit is None:
-        return samples
-    seen = dict.fromkeys(range(len(names)), 0)
-    rounds = []
-    for label in samples.labels.tolist():
-        rounds.append(seen[label])
-        seen[label] += 1
-    order = sorted(range(len(samples)), key=lambda i: (rounds[i], samples.labels[i]))[:limit]
-    return samples[sorted(order)]
+    rounds = np.arange(len(samples)) - np.searchsorted(samples.labels, samples.labels)  # labels come in order
+    return samples if limit is None else samples[np.sort(np.lexsort([samples.labels, rounds])[:limit])]
 
 
 def folders(root: str | PathLike) -> TrainTest:
@@ -80,7 +75,7 @@ def _classes(root: Path) -> list[str]:
     if not root.is_dir():
         what = "a file" if root.exists() else "no such folder"
         raise AttribevalError(f"Expected a folder with a folder for each class. Received {str(root)!r}: {what}.")
-    names = sorted(p.name for p in root.iterdir() if p.is_dir() and p.name[0] != ".")
+    names = folders_in(root)
     if not names:
         raise AttribevalError(f"Expected a folder for each class in {root}. Received none.")
     return names
@@ -89,7 +84,7 @@ def _classes(root: Path) -> list[str]:
 def _part(root: Path, classes: list[str], name: str) -> Samples:
     paths, labels = [], []
     for label, one in enumerate(classes):
-        found = sorted(p for p in (root / one).iterdir() if p.suffix.lower() in ENDINGS and p.name[0] != ".")
+        found = images_in(root / one)
         if not found:
             raise AttribevalError(f"Expected images in {root / one}. Received none.")
         paths += found

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 
-from attribeval.datasets.listed import check_images, find_root, read_lines
-from attribeval.datasets.samples import Samples
+from attribeval.datasets.listed import check_images, find_root, parsed, part_of, read_lines
 from attribeval.datasets.train_test import TrainTest
-from attribeval.errors import AttribevalError
 
 
 def food101(root: str | PathLike) -> TrainTest:
@@ -28,28 +25,22 @@ def food101(root: str | PathLike) -> TrainTest:
     Warns:
         If the folder has images that no list names.
     """
-    root = find_root(root, ["food-101"], "meta/train.txt", "Food-101")
+    root = find_root(root, "food-101", "meta/train.txt", "Food-101")
     classes = read_lines(root / "meta" / "classes.txt")
     places = {name: place for place, name in enumerate(classes)}
-    listed = {part: read_lines(root / "meta" / f"{part}.txt") for part in ("train", "test")}
-    for part, lines in listed.items():
-        for number, line in enumerate(lines, 1):
-            if line.rpartition("/")[0] not in places:
-                raise AttribevalError(
-                    f"Expected a class of classes.txt and a number in line {number} of "
-                    f"{root / 'meta' / part}.txt, such as '{classes[0]}/1005649'. Received: {line[:80]!r}."
-                )
-    check_images(
-        root / "images", [f"{line}.jpg" for lines in listed.values() for line in lines], "train.txt and test.txt"
-    )
-    return TrainTest(*(_part(root / "images", lines, places, part) for part, lines in listed.items()))
 
+    def parse(line: str) -> tuple[str, int]:
+        name = line.rpartition("/")[0]
+        if name not in places:
+            raise ValueError(f"no class {name!r}")
+        return f"{line}.jpg", places[name]
 
-def _part(images: Path, lines: list[str], places: dict[str, int], part: str) -> Samples:
-    return Samples(
-        [images / f"{line}.jpg" for line in lines],
-        [places[line.rpartition("/")[0]] for line in lines],
-        ids=lines,
-        class_names=list(places),
-        name=f"food101-{part}",
-    )
+    form = f"a class of classes.txt and a number, such as '{classes[0]}/1005649',"
+    listed = {part: parsed(root / "meta" / f"{part}.txt", form, parse) for part in ("train", "test")}
+    everything = [file for of_part in listed.values() for file, _ in of_part]
+    check_images(root / "images", everything, "train.txt and test.txt")
+    parts = []
+    for part, of_part in listed.items():
+        files, labels = zip(*of_part, strict=True)
+        parts.append(part_of(root / "images", files, labels, classes, f"food101-{part}"))
+    return TrainTest(*parts)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path, PurePath
-from typing import Literal, TextIO
+from typing import Literal
 
 import numpy as np
 
 from attribeval.datasets import wnids
 from attribeval.datasets.imagenet_boxes import Box, read_boxes, stem_of
+from attribeval.datasets.listed import parsed, read_lines
+from attribeval.datasets.listing import folders_in
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError, unknown
 
 _SPLITS = ("train", "val")
 _SUFFIXES = (".jpeg", ".jpg", ".png")
 _GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+_COLUMNS = ["ImageId", "PredictionString"]
 # Where the devkit's data files may lie below a folder.
 _DEVKIT = ("ILSVRC2012_devkit_t12/data", "devkit/data", "data", "")
 
@@ -109,9 +110,7 @@ def _find_images(root: Path, split: str) -> tuple[Path, list[tuple[str, str | No
     if not root.is_dir():
         raise AttribevalError(f"Expected the folder of ImageNet. Received {str(root)!r}: no such directory.")
     below = (f"Data/CLS-LOC/{split}", f"CLS-LOC/{split}", split, f"ILSVRC2012_img_{split}")
-    with os.scandir(root) as entries:
-        children = sorted(entry.name for entry in entries if entry.is_dir())
-    candidates = [root / b for b in below] + [root / child / b for child in children for b in below] + [root]
+    candidates = [place / b for place in (root, *(root / child for child in folders_in(root))) for b in below] + [root]
     for folder in candidates:
         if folder.is_dir():
             images, synsets = _list_images(folder)
@@ -158,40 +157,24 @@ def _locate(places: list[Path], *names: str) -> Path | None:
 def _read_solution(path: Path) -> dict[str, tuple[str, list[Box]]]:
     """Image id -> (WNID, boxes in pixels) from the lines "id,n01440764 x0 y0 x1 y1 n01440764 …" of a solution CSV."""
     found: dict[str, tuple[str, list[Box]]] = {}
-    with _text(path) as file:
-        rows = csv.reader(file)
-        header = next(rows, None)
-        if header != ["ImageId", "PredictionString"]:
-            raise AttribevalError(
-                f"Expected the columns ImageId,PredictionString. Received {header} in {str(path)!r}. Fetch it again."
-            )
-        for row in rows:
-            if not row:
-                continue
-            words = row[1].split() if len(row) == 2 else []
-            try:
-                coordinates = [[float(v) for v in words[i + 1 : i + 5]] for i in range(0, len(words), 5)]
-            except ValueError:
-                coordinates = []
-            if not words or len(words) % 5 or not coordinates or set(words[::5]) != {words[0]} or row[0] in found:
-                raise AttribevalError(
-                    "Expected 'image,WNID x0 y0 x1 y1 …' with one and the same WNID, once per image. Received "
-                    f"{','.join(row)!r} in {str(path)!r}, line {rows.line_num}: correct the line or fetch the file."
-                )
-            found[row[0]] = (words[0], [(b[0], b[1], b[2], b[3]) for b in coordinates])
-    return found
-
-
-@contextmanager
-def _text(path: Path) -> Iterator[TextIO]:
-    """A CSV file that is open; what makes it none becomes an error that names it."""
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            yield file
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    header = read_lines(path)[0].replace('"', "").split(",")
+    if header != _COLUMNS:
         raise AttribevalError(
-            f"Expected a CSV file, UTF-8. Received {str(path)!r}: {error}. Fetch it again."
-        ) from error
+            f"Expected the columns {','.join(_COLUMNS)}. Received {header} in {str(path)!r}. Fetch it again."
+        )
+
+    def parse(line: str) -> None:
+        image, *texts = line.replace('"', "").split(",")
+        if not found and [image, *texts] == header:
+            return
+        words = texts[0].split() if len(texts) == 1 else []
+        if not words or len(words) % 5 or set(words[::5]) != {words[0]} or image in found:
+            raise ValueError("correct the line or fetch the file again")
+        edges = np.array(words).reshape(-1, 5)[:, 1:].astype(float)
+        found[image] = words[0], [(x0, y0, x1, y1) for x0, y0, x1, y1 in edges.tolist()]
+
+    parsed(path, "'image,WNID x0 y0 x1 y1 …' with one and the same WNID, once per image,", parse)
+    return found
 
 
 def _flat_labels(

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any, TypeVar
 
-from attribeval.datasets.listing import ENDINGS, first_twice
+import numpy as np
+
+from attribeval.datasets.listing import first_twice, is_image
+from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 
-_NAMED = 3  # of many, in a message
+Said = TypeVar("Said")
 
 
-def find_root(root: str | PathLike, names: Sequence[str], file: str, what: str) -> Path:
-    """The folder that holds `file`: the one given, or one of these names in it.
-
-    Args:
-        root: What the user names: the unpacked folder, or the one that it was unpacked in.
-        names: What the unpacked folder is called.
-        file: Relative path of a file or folder that tells it.
-        what: The data set, for the message.
-
-    Raises:
-        AttribevalError: If there is none.
-    """
+def find_root(root: str | PathLike, name: str, file: str, what: str) -> Path:
+    """The folder that holds `file`: the one given, or the unpacked one, called `name`, in it."""
     root = Path(root).expanduser()
-    found = next((one for one in (root, *(root / name for name in names)) if (one / file).exists()), None)
+    found = next((one for one in (root, root / name) if (one / file).exists()), None)
     if found is None:
         seen = "no such folder" if not root.is_dir() else f"it has no {file}"
         raise AttribevalError(
@@ -37,48 +31,62 @@ def find_root(root: str | PathLike, names: Sequence[str], file: str, what: str) 
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file, without empty ones.
-
-    Raises:
-        AttribevalError: If it cannot be read, is not UTF-8, or has no lines.
-    """
-    try:
-        lines = [line.rstrip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise AttribevalError(f"Expected a list, {path}. Received: {type(error).__name__}: {error}.") from error
-    lines = [line for line in lines if line]
-    if not lines:
-        raise AttribevalError(f"Expected lines in {path}. Received an empty file: unpack the archive again.")
-    return lines
+    """The lines of a text file, without empty ones."""
+    return parsed(path, "text", str)
 
 
-def read_numbered(path: Path, form: type = str, values: int = 1) -> dict[int, list]:
-    """A file of lines `<number> <value> …`, by number.
+def parsed(path: Path, form: str, parse: Callable[[str], Said], empty: bool = False) -> list[Said]:
+    """What each line of a text file says, empty ones left out.
 
     Args:
         path: The file.
-        form: Of the values: `str`, `int` or `float`; with `str` and one value it is the rest of the line.
-        values: How many follow a number.
-
-    Raises:
-        AttribevalError: If a line is none such, or a number comes twice (naming the line).
+        form: What a line should be, for the message, which names the line.
+        parse: Reads one; raises ValueError where it cannot.
+        empty: Whether there may be no line.
     """
-    found: dict[int, list] = {}
-    for number, line in enumerate(read_lines(path), 1):
-        parts = line.split(None, 1) if form is str and values == 1 else line.split()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AttribevalError(f"Expected a list, {path}. Received: {type(error).__name__}: {error}.") from error
+    found = []
+    for number, line in enumerate(map(str.rstrip, lines), 1):
         try:
-            key, rest = int(parts[0]), [form(part) for part in parts[1:]]
-            if len(rest) != values:
-                raise ValueError(f"{len(rest)} values")
-            if key in found:
-                raise ValueError(f"number {key} for the second time")
-        except ValueError as error:
+            found += [parse(line)] if line else []
+        except (ValueError, OverflowError) as error:
             raise AttribevalError(
-                f"Expected a number and {values} value{'s' * (values > 1)} in line {number} of {path}. Received "
-                f"{line[:80]!r}: {error}."
+                f"Expected {form} in line {number} of {path}. Received {line[:80]!r}: {error}."
             ) from error
-        found[key] = rest
+    if not found and not empty:
+        raise AttribevalError(f"Expected lines in {path}. Received an empty file: fetch or unpack it again.")
     return found
+
+
+def read_numbered(path: Path, form: type = str, values: int = 1) -> dict[int, Any]:
+    """A file of lines `<number> <value> …`: by number the value, or the list of several.
+
+    With `str` as the form the value is the rest of the line.
+    """
+    found: dict[int, Any] = {}
+
+    def parse(line: str) -> None:
+        key, *rest = line.split(None, 1) if form is str else line.split()
+        if len(rest) != values:
+            raise ValueError(f"{len(rest)} values")
+        if int(key) in found:
+            raise ValueError(f"number {key} for the second time")
+        found[int(key)] = form(rest[0]) if values == 1 else [form(one) for one in rest]
+
+    parsed(path, f"a number and {values} value{'s' * (values > 1)}", parse)
+    return found
+
+
+def part_of(
+    folder: Path, names: Sequence[str], labels: Any, class_names: Sequence[str], name: str, **known: Any
+) -> Samples:
+    """Images by relative path, which without its ending is their id."""
+    ids = [os.path.splitext(one)[0] for one in names]  # noqa: PTH122
+    labels = np.array(labels, np.int64)
+    return Samples([folder / one for one in names], labels, ids=ids, class_names=class_names, name=name, **known)
 
 
 def present(root: Path, names: Iterable[str]) -> set[str]:
@@ -95,15 +103,9 @@ def present(root: Path, names: Iterable[str]) -> set[str]:
 
 
 def check_images(root: Path, names: Sequence[str], lists: str) -> None:
-    """Refuse lists that name an image twice or one that is not there; say which images no list names.
+    """Refuse lists that name an image twice or one that is not there; warn of images that no list names.
 
-    Args:
-        root: Folder of the images, with folders of classes in it.
-        names: Relative paths that the lists name, of all parts together.
-        lists: The lists' names, for the messages.
-
-    Raises:
-        AttribevalError: If images are missing, or come twice.
+    `root` has folders of classes in it; `names` are relative paths of all parts together.
     """
     check_twice(names, lists)
     missing = sorted(set(names) - present(root, names))
@@ -115,8 +117,7 @@ def check_images(root: Path, names: Sequence[str], lists: str) -> None:
     folders = {os.path.dirname(name) for name in names}  # noqa: PTH120
     extra = []
     for folder in folders | {entry.name for entry in os.scandir(root) if entry.is_dir()}:
-        found = (f"{folder}/{one.name}" for one in os.scandir(root / folder) if one.is_file())
-        extra += [name for name in found if Path(name).suffix.lower() in ENDINGS]
+        extra += [f"{folder}/{one.name}" for one in os.scandir(root / folder) if one.is_file() and is_image(one.name)]
     extra = sorted(set(extra) - set(names))
     if extra:
         warnings.warn(
@@ -125,17 +126,13 @@ def check_images(root: Path, names: Sequence[str], lists: str) -> None:
 
 
 def check_twice(names: Sequence[str], lists: str) -> None:
-    """Refuse a name that comes twice.
-
-    Raises:
-        AttribevalError: Naming it.
-    """
+    """Refuse a name that comes twice."""
     twice = first_twice(names)
     if twice is not None:
         raise AttribevalError(f"Expected every image once in {lists}. Received {twice!r} twice: a test image may not "
                               "be one to train on.")  # fmt: skip
 
 
-def some(names: Sequence[str]) -> str:
+def some(names: Sequence[str], count: int = 3) -> str:
     """The first few of many."""
-    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    return ", ".join(names[:count]) + (", …" if len(names) > count else "")

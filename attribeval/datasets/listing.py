@@ -13,6 +13,24 @@ from attribeval.errors import AttribevalError
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 
 
+def is_image(name: str) -> bool:
+    """Whether a file's ending says so; a hidden one is none."""
+    return name[0] != "." and os.path.splitext(name)[1].lower() in ENDINGS  # noqa: PTH122 - of 100,000 of them
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The images of one folder, by name."""
+    return sorted(path for path in folder.iterdir() if is_image(path.name))
+
+
+def folders_in(root: Path) -> list[str]:
+    """Names of the folders in a folder, but for hidden ones; none if it is not there."""
+    if not root.is_dir():
+        return []
+    with os.scandir(root) as inner:
+        return sorted(entry.name for entry in inner if entry.is_dir() and entry.name[0] != ".")
+
+
 def first_twice(names: Iterable[str]) -> str | None:
     """The first name that came before; None: each comes once."""
     seen: set[str] = set()
@@ -65,5 +83,5 @@ def _below(folder: Path, hidden: set[Path]) -> list[Path]:
     files = []
     for here, inner, names in os.walk(folder):
         inner[:] = [one for one in inner if one[0] != "." and (Path(here) / one).resolve() not in hidden]
-        files += [Path(here) / name for name in names if name[0] != "." and Path(name).suffix.lower() in ENDINGS]
+        files += [Path(here) / name for name in names if is_image(name)]
     return sorted(files)

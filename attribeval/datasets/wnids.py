@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attribeval.datasets.listed import parsed
 from attribeval.errors import AttribevalError
 
 N_CLASSES = 1000
@@ -96,22 +97,14 @@ def find_classes(
 def read_mapping(path: Path) -> dict[str, str]:
     """Return WNID -> first synonym from a LOC_synset_mapping.txt ("n01440764 tench, Tinca tinca" per line)."""
     names: dict[str, str] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise AttribevalError(
-            f"Expected {MAPPING} as UTF-8. Received {str(path)!r}: {error}. Fetch it again."
-        ) from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+
+    def parse(line: str) -> None:
         wnid, _, words = line.strip().partition(" ")
         if not is_wnid(wnid) or wnid in names:
-            raise AttribevalError(
-                f"Expected one line 'n01440764 tench, …' per class. Received {line!r} in {str(path)!r}, line {number}: "
-                "a WNID is malformed or repeated. Fetch the file again."
-            )
+            raise ValueError("a WNID is malformed or repeated. Fetch the file again")
         names[wnid] = _first_synonym(words)
+
+    parsed(path, "one 'n01440764 tench, …' per class", parse)
     return names
 
 

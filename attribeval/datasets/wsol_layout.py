@@ -10,6 +10,7 @@ from tokenize import TokenError
 
 import numpy as np
 
+from attribeval.datasets.listed import parsed, read_lines, some
 from attribeval.datasets.masks import FileMask
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
@@ -38,52 +39,37 @@ def wsol_metadata(
             or size.
     """
     folder = Path(folder)
-    ids = [line for _, line in _lines(folder / "image_ids.txt")][:limit]
-    if not ids:
-        raise AttribevalError(f"Expected an image per line in {str(folder / 'image_ids.txt')!r}. Received none.")
-    labels = {parts[0]: int(parts[1]) for parts in _rows(folder / "class_labels.txt", 2, numbers=1)}
-    places = _rows(folder / "localization.txt", (3, 5), numbers=None)
-    sizes = {p[0]: (float(p[1]), float(p[2])) for p in _rows(folder / "image_sizes.txt", 3, numbers=2)}
-    with_boxes = any(len(parts) == 5 for parts in places)  # masks alone, as OpenImages', need no sizes
-    listed: list[tuple[str, Collection[str]]] = [("class_labels.txt", labels)]
-    listed += [("image_sizes.txt", sizes)] if with_boxes else []
-    for what, known in listed:
-        missing = [name for name in ids if name not in known]
-        if missing:
-            raise AttribevalError(
-                f"Expected a line for every image in {str(folder / what)!r}. Received none for {len(missing)}: "
-                f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}."
-            )
-    found_boxes: dict[str, list[np.ndarray]] = {}
-    found_masks: dict[str, list[tuple[str, str]]] = {}
+    ids = [line.strip() for line in read_lines(folder / "image_ids.txt")][:limit]
     wanted = set(ids)
-    for parts in places:
-        if parts[0] not in wanted:
-            continue
-        if len(parts) == 3:
-            found_masks.setdefault(parts[0], []).append((parts[1], parts[2]))
-            continue
-        width, height = sizes[parts[0]]
-        try:
-            box = np.array([float(v) for v in parts[1:]]) / [width, height, width, height]
-            if not np.isfinite(box).all() or min(width, height) <= 0:
-                raise ValueError("no finite numbers, or an image without a size")
-        except (ValueError, OverflowError) as error:
-            raise AttribevalError(
-                f"Expected 'id,x0,y0,x1,y1' in {str(folder / 'localization.txt')!r}. Received {','.join(parts)!r}."
-            ) from error
-        found_boxes.setdefault(parts[0], []).append(np.clip(box, 0, 1))
+    labels = _numbers(folder / "class_labels.txt", 1)
+    _check_listed(ids, labels, "line", folder / "class_labels.txt")
+    sizes = _numbers(folder / "image_sizes.txt", 2)
+    found_boxes: dict[str, list[np.ndarray]] = {}
+    found_masks: dict[str, list[list[str]]] = {}
+
+    def parse(line: str) -> None:
+        name, *rest = line.strip().split(",")
+        if len(rest) not in (2, 4):
+            raise ValueError(f"{len(rest) + 1} values")
+        if name not in wanted:
+            return
+        if len(rest) == 2:
+            found_masks.setdefault(name, []).append(rest)
+            return
+        if name not in sizes:  # masks alone, as OpenImages', need none
+            raise ValueError("its image has no line in image_sizes.txt")
+        box = np.array(rest, float) / (sizes[name] * 2)
+        if not np.isfinite(box).all() or min(sizes[name]) <= 0:
+            raise ValueError("no finite numbers, or an image without a size")
+        found_boxes.setdefault(name, []).append(np.clip(box, 0, 1))
+
+    parsed(folder / "localization.txt", "'id,x0,y0,x1,y1' or 'id,mask file,ignore file'", parse, empty=True)
     if found_masks:
-        lacking = [name for name in ids if name not in found_masks]
-        if lacking:
-            raise AttribevalError(
-                f"Expected a mask for every image in {str(folder / 'localization.txt')!r}. Received none for "
-                f"{len(lacking)}: {', '.join(lacking[:5])}{', …' if len(lacking) > 5 else ''}."
-            )
+        _check_listed(ids, found_masks, "mask", folder / "localization.txt")
     base = folder if masks is None else Path(masks)
     return Samples(
         [Path(images) / name for name in ids],
-        np.array([labels[name] for name in ids]),
+        np.array([labels[name][0] for name in ids]),
         boxes=[np.array(found_boxes.get(name, [])).reshape(-1, 4) for name in ids] if found_boxes else None,
         masks=[_mask(found_masks[name], base) for name in ids] if found_masks else None,
         ids=ids,
@@ -143,31 +129,26 @@ class MapFolder(Sequence):
         return heatmap
 
 
-def _mask(files: Sequence[tuple[str, str]], base: Path) -> FileMask:
+def _mask(files: Sequence[list[str]], base: Path) -> FileMask:
     ignored = next((name for _, name in files if name), None)
     return FileMask([base / name for name, _ in files], None if ignored is None else base / ignored)
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AttribevalError(f"Expected the metadata file {str(path)!r}. Received: {error}.") from error
-    return [(i + 1, line.strip()) for i, line in enumerate(text.splitlines()) if line.strip()]
+def _check_listed(ids: Sequence[str], known: Collection[str], what: str, path: Path) -> None:
+    missing = [name for name in ids if name not in known]
+    if missing:
+        raise AttribevalError(
+            f"Expected a {what} for every image in {str(path)!r}. Received none for {len(missing)}: {some(missing, 5)}."
+        )
 
 
-def _rows(path: Path, width: int | tuple[int, ...], numbers: int | None) -> list[list[str]]:
-    widths = (width,) if isinstance(width, int) else width
-    rows = []
-    for number, line in _lines(path):
-        parts = line.split(",")
-        good = len(parts) in widths
-        if good and numbers:
-            good = all(part.strip().isascii() and part.strip().isdigit() for part in parts[-numbers:])
-        if not good:
-            raise AttribevalError(
-                f"Expected {' or '.join(map(str, widths))} values, separated by commas. Received {line!r} in "
-                f"{str(path)!r}, line {number}."
-            )
-        rows.append(parts)
-    return rows
+def _numbers(path: Path, count: int) -> dict[str, list[int]]:
+    """So many whole numbers by id."""
+
+    def parse(line: str) -> tuple[str, list[int]]:
+        name, *rest = line.strip().split(",")
+        if len(rest) != count:
+            raise ValueError(f"{len(rest) + 1} values")
+        return name, [int(value) for value in rest]
+
+    return dict(parsed(path, f"an id and {count} whole number{'s' * (count > 1)}, separated by commas,", parse, True))

@@ -366,7 +366,7 @@ def test_mapping_of_1000(kaggle):
     with pytest.raises(AttribevalError, match=r"Expected 1000 WNIDs in .*LOC_synset_mapping.txt'. Received 999"):
         imagenet(kaggle)
     (kaggle / "LOC_synset_mapping.txt").write_text("n00000010 fish\ntench\n")
-    with pytest.raises(AttribevalError, match=r"Received 'tench' in .*LOC_synset_mapping.txt', line 2"):
+    with pytest.raises(AttribevalError, match=r"in line 2 of .*LOC_synset_mapping.txt. Received 'tench'"):
         imagenet(kaggle)
 
 

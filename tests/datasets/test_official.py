@@ -69,7 +69,7 @@ def test_food101_says_what_is_wrong(food):
         food101(food)
     (food / "meta/test.txt").write_text("apple_pie/2\npizza/7\n")
     with pytest.raises(
-        AttribevalError, match=r"line 2 of .*test.txt, such as 'apple_pie/1005649'. Received: 'pizza/7'"
+        AttribevalError, match=r"such as 'apple_pie/1005649', in line 2 of .*test.txt. Received 'pizza/7'"
     ):
         food101(food)
     (food / "meta/test.txt").write_bytes(b"\xff\xfe\xfa")
@@ -157,7 +157,11 @@ def test_birdsnap_leaves_out_and_counts_what_has_vanished(snaps):
     [
         ("test_images.txt", "path\nJay/9.jpg\n", "images of images.txt in .*test_images.txt. Received: Jay/9.jpg"),
         ("test_images.txt", "name\nJay/2.jpg\n", "columns path in the first line of .*without path"),
-        ("images.txt", "path\tspecies_id\nJay/2.jpg\n", "line 2 of .*images.txt, tab-separated. Received: 'Jay/2.jpg'"),
+        (
+            "images.txt",
+            "path\tspecies_id\nJay/2.jpg\n",
+            "separated, in line 2 of .*images.txt. Received 'Jay/2.jpg'",
+        ),
         ("images.txt", "path\tspecies_id\nJay/2.jpg\t7\nJay/5.jpg\t2\n", "species of species.txt in .*'7' for"),
         ("images.txt", "path\tspecies_id\nJay/2.jpg\t2\nJay/2.jpg\t2\nJay/5.jpg\t2\n", "'Jay/2.jpg' twice"),
         ("images.txt", "path\tspecies_id\nJay/2.jpg\t2\nJay/5.jpg\t2\n", "images to train on in"),
