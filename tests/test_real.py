@@ -21,7 +21,7 @@ def attributer(request, real_data):
 
 def test_wsol_finds_the_known_accuracy_and_gradcam_beats_random(attributer, real_data):
     evaluator = Evaluator(attributer, imagenet(real_data / "ILSVRC"))
-    result = evaluator.wsol(["gradcam", "gradient", "random", "sobel"], metrics=["MaxBoxAcc"])
+    result = evaluator.wsol(["gradcam", "random"], metrics=["MaxBoxAcc"])
     assert result.settings["top1_accuracy"] == pytest.approx(accuracy, abs=0.01)  # noqa: F821 - set by the fixture
     rows = result.table[result.table["metric"] == "MaxBoxAcc"].set_index("method")
     assert rows.loc["gradcam", "low"] > rows.loc["random", "value"]
@@ -40,9 +40,9 @@ def test_agreement_with_tf_keras_vis(attributer, real_data, method):
 
 @pytest.mark.parametrize("method", ["gradient", "gradcam", "random", "sobel"])
 def test_batch_size_does_not_change_a_map(attributer, real_data, method):
-    images = attributer.read(imagenet(real_data / "ILSVRC")[:65])
-    maps = {size: attributer.explain(images, method, batch_size=size).values for size in (1, 7, 64)}
-    for size in (7, 64):
-        error = np.linalg.norm((maps[size] - maps[1]).reshape(65, -1), axis=1)
-        error /= np.linalg.norm(maps[1].reshape(65, -1), axis=1)
+    images = attributer.read(imagenet(real_data / "ILSVRC")[:17])
+    maps = {size: attributer.explain(images, method, batch_size=size).values for size in (1, 7, 16)}
+    for size in (7, 16):
+        error = np.linalg.norm((maps[size] - maps[1]).reshape(17, -1), axis=1)
+        error /= np.linalg.norm(maps[1].reshape(17, -1), axis=1)
         assert error.max() <= 1e-5, (size, error.max())
