@@ -25,14 +25,9 @@ def add(
     without: Collection[str] = (),
     only: Collection[str] | None = None,
 ) -> None:
-    """Add a flag for each field: its words from the docstring, how it is read from its type.
+    """Add a flag for each field of a dataclass: its words from the docstring, how it is read from its type.
 
-    Args:
-        command: That gets them.
-        options: The dataclass.
-        names: Field → what the flag is called, where that differs.
-        without: Fields that the command has flags for already.
-        only: Fields to take; None: all.
+    `names` says how a field's flag is called, where that differs; fields of `without` have flags already.
     """
     said, kinds = described(options), hints(options)
     for field in dataclasses.fields(options):
@@ -90,9 +85,8 @@ def _reading(kind: Any) -> dict[str, Any]:
     kinds = either(kind)
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction}
-    several = [
-        one for one in kinds if typing.get_origin(one) is Sequence and not {str, float} <= {*kinds}
-    ]  # else commas
+    commas = {str, float} <= {*kinds}
+    several = [one for one in kinds if typing.get_origin(one) is Sequence and not commas]
     told: dict[str, Any] = {"nargs": "+"} if several else {}
     words = choices(kind)
     if words:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
+from attribeval.cli.options import read_class_names, read_score
 from attribeval.errors import AttribevalError
 
 _READ = ("imagenet", "folders", "metadata", "coco", "boxes", "masks", "class_index", "maps", "extra", "checkpoint",
@@ -15,11 +17,7 @@ _COUNTS = ("limit", "batch_size", "train", "test", "size", "per_pair", "smallest
 
 
 def check(args: argparse.Namespace) -> None:
-    """Check what a command was told: names, ranges, paths; and what only the command knows (its own `check`).
-
-    Raises:
-        AttribevalError: Naming the first thing that is wrong.
-    """
+    """Check what a command was told: names, ranges, paths; and what only the command knows (its own `check`)."""
     from attribeval.common.options import check_count
 
     for name in _COUNTS:
@@ -41,7 +39,6 @@ def check(args: argparse.Namespace) -> None:
 
 
 def _check_model(args: argparse.Namespace) -> None:
-    from attribeval.cli.options import read_class_names, read_score
     from attribeval.models.preprocessing import find_preprocessing
     from attribeval.models.zoo import check_name
 
@@ -71,16 +68,12 @@ def _check_methods(args: argparse.Namespace) -> None:
 
 
 def _check_path(option: str, path: Any) -> None:
-    from pathlib import Path
-
     if path and not Path(path).exists():
         raise AttribevalError(f"Expected {_flag(option)} to be there. Received a path that is not: {path}.")
 
 
 def _check_place(option: str, path: Any) -> None:
     """Refuse a place in which nothing can be written: below a file, or in a folder that is somebody else's."""
-    from pathlib import Path
-
     place = Path(path).absolute()
     there = next(one for one in (place, *place.parents) if one.exists())
     if there != place and not there.is_dir():

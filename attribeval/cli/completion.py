@@ -6,7 +6,7 @@ It is made from the parser itself and is static: pressing Tab starts no Python.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,10 @@ class Place:
 
     Attributes:
         path: The words after `attribeval`, such as ("bam", "run").
-        commands: Name → help of the commands below.
+        commands: Name → help of the commands below; and positional values, without help, where only some are valid.
         options: Option string → help.
         values: Option string → the values that it takes; nothing for one that takes a file or free text.
         flags: Option strings that take no value.
-        words: Values of the positional arguments, where only some are valid.
     """
 
     path: tuple[str, ...]
@@ -36,7 +35,6 @@ class Place:
     options: dict[str, str]
     values: dict[str, tuple[str, ...]]
     flags: frozenset[str]
-    words: tuple[str, ...]
 
 
 def add(commands: Any) -> None:
@@ -60,26 +58,16 @@ def run(args: argparse.Namespace) -> None:
 
 
 def places(parser: argparse.ArgumentParser, methods: tuple[str, ...], path: tuple[str, ...] = ()) -> Iterator[Place]:
-    """Walk over the commands of a parser.
-
-    Args:
-        parser: Whose commands and options are wanted.
-        methods: Names that `--method` and `--methods` take.
-        path: The words that lead to this parser.
-
-    Yields:
-        The parser's place, then those of its commands.
-    """
+    """The place of a parser that the words of `path` lead to, then those of its commands."""
     below: dict[str, argparse.ArgumentParser] = {}
-    helps: dict[str, str] = {}
+    commands: dict[str, str] = {}
     options: dict[str, str] = {}
     values: dict[str, tuple[str, ...]] = {}
     flags: set[str] = set()
-    words: list[str] = []
     for action in parser._actions:  # argparse has no public way to ask; these names are as old as the module
         if isinstance(action, argparse._SubParsersAction):
             below |= action.choices
-            helps |= {choice.dest: choice.help or "" for choice in action._choices_actions}
+            commands |= {choice.dest: choice.help or "" for choice in action._choices_actions}
         elif action.option_strings:
             for name in action.option_strings:
                 options[name] = " ".join((action.help or "").split()).replace("%%", "%")
@@ -88,8 +76,8 @@ def places(parser: argparse.ArgumentParser, methods: tuple[str, ...], path: tupl
                 elif action.choices or name in _METHODS:
                     values[name] = tuple(map(str, action.choices or methods))
         elif action.choices:
-            words += map(str, action.choices)
-    yield Place(path, helps, options, values, frozenset(flags), tuple(words))
+            commands |= dict.fromkeys(map(str, action.choices), "")
+    yield Place(path, commands, options, values, frozenset(flags))
     for name, inner in below.items():
         yield from places(inner, methods, (*path, name))
 
@@ -125,11 +113,10 @@ complete -o default -F _attribeval attribeval
 
 
 def _bash(found: list[Place]) -> str:
-    about = [
-        f'        "{_slashes(p)}") commands="{" ".join([*p.commands, *p.words])}"; options="{" ".join(p.options)}" ;;'
-        for p in found
-    ]
-    return _filled(_BASH, found, about, lambda names: f'"{" ".join(names)}"')
+    def listed(names: Iterable[str]) -> str:
+        return f'"{" ".join(names)}"'
+
+    return _filled(_BASH, found, listed, listed)
 
 
 # -- zsh ---------------------------------------------------------------------------------------------------------------
@@ -170,14 +157,12 @@ fi
 
 def _zsh(found: list[Place]) -> str:
     def described(items: dict[str, str]) -> str:
-        return " ".join(_quoted(f"{name.replace(':', chr(92) + ':')}:{text}") for name, text in items.items())
+        return listed(f"{name.replace(':', chr(92) + ':')}:{text}" for name, text in items.items())
 
-    about = [
-        f'        "{_slashes(p)}") commands=({described(p.commands | dict.fromkeys(p.words, ""))}); '
-        f"options=({described(p.options)}) ;;"
-        for p in found
-    ]
-    return _filled(_ZSH, found, about, lambda names: f"({' '.join(map(_quoted, names))})")
+    def listed(names: Iterable[str]) -> str:
+        return f"({' '.join(map(_quoted, names))})"
+
+    return _filled(_ZSH, found, described, listed)
 
 
 # -- fish --------------------------------------------------------------------------------------------------------------
@@ -202,7 +187,7 @@ def _fish(found: list[Place]) -> str:
     lines = []
     for p in found:
         start = f"complete -c attribeval -n '__attribeval_place \"{_slashes(p)}\"'"
-        for name, text in (p.commands | dict.fromkeys(p.words, "")).items():
+        for name, text in p.commands.items():
             lines.append(f"{start} -f -a {name} -d {_fish_quoted(text)}")
         for name, text in p.options.items():
             form = f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}"
@@ -218,13 +203,16 @@ def _slashes(place: Place) -> str:
     return "".join(f"/{word}" for word in place.path)
 
 
-def _filled(script: str, found: list[Place], about: list[str], written: Callable[[Sequence[str]], str]) -> str:
-    """A script of bash or zsh, whose cases differ in how lists are written."""
-    descents = [f'            "{_slashes(p)}") place="{_slashes(p)}"; option="" ;;' for p in found if p.path]
-    values = [
-        f'        "{_slashes(p)} {name}") values={written(names)} ;;' for p in found for name, names in p.values.items()
-    ]
-    for name, lines in (("DESCENTS", descents), ("PLACES", about), ("VALUES", values)):
+def _filled(script: str, found: list[Place], described: Callable[[dict], str], listed: Callable[[Any], str]) -> str:
+    """A script of bash or zsh, whose cases differ in how names are written, with their help and without."""
+    descents, places, values = [], [], []
+    for p in found:
+        place = _slashes(p)
+        if p.path:
+            descents.append(f'            "{place}") place="{place}"; option="" ;;')
+        places.append(f'        "{place}") commands={described(p.commands)}; options={described(p.options)} ;;')
+        values += [f'        "{place} {name}") values={listed(names)} ;;' for name, names in p.values.items()]
+    for name, lines in (("DESCENTS", descents), ("PLACES", places), ("VALUES", values)):
         script = script.replace(f"@{name}@", "\n".join(lines))
     return script
 

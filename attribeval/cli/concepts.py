@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from attribeval.cli.options import add_images, add_model, add_seed, make_attributer, parse_options, read_classes
+from attribeval.errors import AttribevalError, unknown
+from attribeval.files import write_bytes, write_picture
 
 _ELSEWHERE = {"layer": "--target-layer", "seed": "--seed", "progress": "--quiet"}
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    from attribeval.cli.options import add_images, add_model, add_seed
-
     command = commands.add_parser("concepts", help="find what a class is made of: concepts by CRAFT or ACE")
     command.add_argument("images", nargs="*", action="extend", metavar="IMAGE", help="images of the class: files, "
                          "folders of them, patterns such as 'zebras/*.jpg'")  # fmt: skip
@@ -34,11 +38,6 @@ def check(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Find, print, save."""
-    from pathlib import Path
-
-    from attribeval.cli.options import make_attributer
-    from attribeval.files import write_bytes, write_picture
-
     attributer = make_attributer(args)  # before anything that imports TensorFlow, to keep it quiet
     find, images, target, others, options = _read(args)
     found = find(attributer, images, target, *others, layer=args.target_layer, seed=args.seed, **options)
@@ -57,12 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _read(args: argparse.Namespace) -> tuple[Callable, list[str], int | str, list[list[str]], dict[str, Any]]:
     """The search, its images, its class, the images of other classes if it takes them, and its options."""
-    import inspect
-
     from attribeval import concepts
-    from attribeval.cli.options import parse_options, read_classes
     from attribeval.datasets.listing import list_images
-    from attribeval.errors import AttribevalError, unknown
 
     if not args.images:
         raise AttribevalError("Expected image files, folders or patterns. Received none.")

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from attribeval.cli.checks import check
 from attribeval.errors import AttribevalError, unknown
 
 _OURS = ("config", "dry_run", "quiet", "help")  # no options of a command
@@ -35,15 +36,7 @@ def add(root: argparse.ArgumentParser) -> None:
 
 
 def with_config(root: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
-    """The words of a command line and, after them, those options of its `--config` file that they do not give.
-
-    Args:
-        root: The whole command line's parser.
-        words: After `attribeval`.
-
-    Raises:
-        AttribevalError: If the file cannot be read, is no mapping, or has an option that the command has not.
-    """
+    """The words of a command line and, after them, those options of its `--config` file that they do not give."""
     words = list(words)
     given = [word.partition("=")[0] for word in words]
     if "--config" not in given:
@@ -72,11 +65,7 @@ def with_config(root: argparse.ArgumentParser, words: Sequence[str]) -> list[str
 
 
 def check_commands(root: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    """Refuse a command that is none with the nearest names, which argparse does not say.
-
-    Raises:
-        AttribevalError: If there is one.
-    """
+    """Refuse a command that is none with the nearest names, which argparse does not say."""
     for word in words:
         below = _below(root)
         if not below or word.startswith("-"):
@@ -87,24 +76,14 @@ def check_commands(root: argparse.ArgumentParser, words: Sequence[str]) -> None:
 
 
 def check_config(args: argparse.Namespace, words: Sequence[str]) -> None:
-    """Refuse an abbreviated `--config`, which argparse understands and `with_config` does not look for.
-
-    Raises:
-        AttribevalError: If there is one.
-    """
+    """Refuse an abbreviated `--config`, which argparse understands and `with_config` does not look for."""
     if args.config and "--config" not in [word.partition("=")[0] for word in words]:
         raise AttribevalError("Expected --config written in full. Received it abbreviated.")
 
 
 def dry_run(args: argparse.Namespace) -> None:
-    """Check what can be checked without computing, and print the options as YAML, which `with_config` reads.
-
-    Raises:
-        AttribevalError: If something is wrong, see `checks.check`.
-    """
+    """Check what can be checked without computing, and print the options as YAML, which `with_config` reads."""
     import yaml
-
-    from attribeval.cli.checks import check
 
     check(args)
     options = {name: value for name, value in vars(args).items() if name not in _NOT_SAID and value not in (None, [])}
@@ -113,10 +92,8 @@ def dry_run(args: argparse.Namespace) -> None:
 
 
 def _below(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    return {}
+    inner = (action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return next(inner, {})
 
 
 def _is_typed(option: str, given: Sequence[str]) -> bool:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
+
+from attribeval.cli.options import add_images, read_class_names
+from attribeval.errors import AttribevalError
 
 
 def add_data(command: argparse.ArgumentParser, plain: bool = False) -> Any:
     """Add the options; returns their group, for what a command adds to them.
 
-    Args:
-        command: That gets them.
-        plain: Whether it also takes photographs of which nothing else is known.
+    A command that is `plain` also takes photographs of which nothing else is known.
     """
-    from attribeval.cli.options import add_images
-
     data = command.add_argument_group(
         "data (one of these; none: the embedded digit scenes, with --model digit_objects)"
     )
@@ -37,8 +37,6 @@ def add_data(command: argparse.ArgumentParser, plain: bool = False) -> Any:
 
 def check_data(args: argparse.Namespace, plain: bool = False) -> None:
     """Refuse options that name no data set, or several; see `read_data`."""
-    from attribeval.errors import AttribevalError
-
     given = _given(args)
     if len(given) > 1 and given != ["folders", "boxes"]:
         raise AttribevalError(f"Expected one data set. Received --{' and --'.join(given)}.")
@@ -66,14 +64,8 @@ def read_data(args: argparse.Namespace, plain: bool = False, classifier: Any = N
 
     Args:
         args: Of the command line.
-        plain: Whether image files alone will do.
+        plain: Whether image files alone will do; they come back as paths, all else as `Samples`.
         classifier: Of the model, by whose class names folders, categories and labels are found; None: not known.
-
-    Returns:
-        `Samples`; paths, if there are image files alone.
-
-    Raises:
-        AttribevalError: If they name none, or several.
     """
     from attribeval import datasets
 
@@ -97,7 +89,6 @@ def read_data(args: argparse.Namespace, plain: bool = False, classifier: Any = N
 
 def _class_index(args: argparse.Namespace, classifier: Any) -> Any:
     """Which class is called what: by --class-index, else by the model's names; None: not known."""
-    from attribeval.cli.options import read_class_names
     from attribeval.datasets import read_class_index
 
     if args.class_index:
@@ -112,7 +103,6 @@ def _folders(args: argparse.Namespace, index: Any, classifier: Any) -> Any:
     import numpy as np
 
     from attribeval import datasets
-    from attribeval.errors import AttribevalError
 
     samples = datasets.folder(args.folders, limit=args.limit)
     if index is not None:
@@ -141,12 +131,9 @@ def _folders(args: argparse.Namespace, index: Any, classifier: Any) -> Any:
 
 def _coco(args: argparse.Namespace, folder: str, index: Any, classifier: Any) -> Any:
     """Pairs of image and category whose category is a class of the model; the others are counted."""
-    import sys
-
     from attribeval import datasets
     from attribeval.datasets.class_labels import ClassIndex
     from attribeval.datasets.coco import coco_categories
-    from attribeval.errors import AttribevalError
 
     categories = coco_categories(args.coco)
     if index is None and classifier is not None and len(categories) != classifier.classes:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
+from pathlib import Path
 from typing import Any
+
+from attribeval.cli.options import add_seed
+from attribeval.errors import AttribevalError
+from attribeval.files import write_picture
+from attribeval.quiet import load_tensorflow
 
 # Scored on every image: what costs up to some 25 gradients.
 SCORED = (
@@ -17,8 +25,6 @@ SHOWN = ("occlusion", "rise", "hsic", "lime", "kernel_shap", "xrai")
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    from attribeval.cli.options import add_seed
-
     command = commands.add_parser("demo", help="explain and score the embedded digit scenes; start here")
     command.add_argument("-o", "--output", default="attribeval-demo", metavar="DIR", help="where its files go")
     command.add_argument("--limit", type=int, default=200, help="only the first test images (default: 200)")
@@ -28,20 +34,12 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Explain a few digit scenes with most methods, score the quick ones on many, write pictures and one page."""
-    import sys
-    import time
-    from pathlib import Path
-
     if not args.quiet:
         print("Loading TensorFlow and the embedded digit scenes …", file=sys.stderr)
-    from attribeval.quiet import load_tensorflow
-
     load_tensorflow()
     from attribeval.attributer import Attributer
     from attribeval.datasets import digit_scenes
-    from attribeval.errors import AttribevalError
     from attribeval.evaluator import Evaluator
-    from attribeval.files import write_picture
     from attribeval.plots import overlays
     from attribeval.report.page import write_report
     from attribeval.report.views import terminal_text

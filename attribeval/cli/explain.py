@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from attribeval import __version__
+from attribeval.cli.options import (
+    add_classes,
+    add_extra,
+    add_images,
+    add_methods,
+    add_model,
+    add_seed,
+    make_attributer,
+    parse_options,
+    read_classes,
+    read_extra,
+)
+from attribeval.errors import AttribevalError
+from attribeval.quiet import load_tensorflow
+
+Extra = Callable[[Iterable[str]], dict[str, Any] | None]  # of images by id
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    from attribeval.cli.options import add_classes, add_extra, add_images, add_methods, add_model, add_seed
-
     command = commands.add_parser("explain", help="explain photographs: overlay pictures and maps")
     command.add_argument("images", nargs="*", action="extend", metavar="IMAGE", help="image files, folders of them, "
                          "patterns such as 'scans/**/*.png'")  # fmt: skip
@@ -28,7 +47,6 @@ def add(commands: Any) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """What can be said before the model is loaded: methods, options, classes, files."""
-    from attribeval.cli.options import read_extra
     from attribeval.datasets.listing import list_images
 
     _read(args)
@@ -38,9 +56,6 @@ def check(args: argparse.Namespace) -> None:
 
 def _read(args: argparse.Namespace) -> tuple[dict[str, Any], Any, dict[str, Any]]:
     """Options of the one method, classes, and methods by label."""
-    from attribeval.cli.options import parse_options, read_classes
-    from attribeval.errors import AttribevalError
-
     if not args.images:
         raise AttribevalError("Expected image files, folders or patterns. Received none.")
     options, targets = parse_options(args.option), read_classes(args.targets)
@@ -51,13 +66,7 @@ def _read(args: argparse.Namespace) -> tuple[dict[str, Any], Any, dict[str, Any]
 
 def run(args: argparse.Namespace) -> int:
     """Explain, draw, save; 1 if some images could not be explained."""
-    import sys
-    from pathlib import Path
-
-    from attribeval.cli.options import make_attributer, read_extra
     from attribeval.datasets.listing import list_images
-    from attribeval.errors import AttribevalError
-    from attribeval.quiet import load_tensorflow
 
     load_tensorflow()
     options, targets, built = _read(args)  # what is wrong with methods and classes is said before any work
@@ -65,15 +74,19 @@ def run(args: argparse.Namespace) -> int:
     files = list_images(args.images, leave_out=[args.output, Path(args.output) / "pictures"])
     classes = attributer.classifier.read_targets(targets, len(files))
     rows = attributer.classifier.extra.read(read_extra(args.extra), len(files))
-    beside = {name: rows.of([k]).values for k, name in enumerate(files)} if rows.values else None
+    numbers = {name: k for k, name in enumerate(files)}
+
+    def extra(names: Iterable[str]) -> dict[str, Any] | None:
+        return rows.of([numbers[name] for name in names]).values or None
+
     from attribeval.explain_files import explain_files
     from attribeval.map_folder import MapFolder
 
     methods = {name: {"options": options, "backend": args.backend} | _identity(one) for name, one in built.items()}
-    explain, answer = _explainer(
-        attributer, args, built, options, None if classes is None else dict(zip(files, classes, strict=True)), beside
-    )
-    with MapFolder(Path(args.output), _settings(attributer, args, beside), methods) as folder:
+    asked = None if classes is None else dict(zip(files, classes, strict=True))
+    explain, answer = _explainer(attributer, args, built, options, asked, extra)
+    settings = _settings(attributer, args, {name: extra([name]) for name in files if rows.values})
+    with MapFolder(Path(args.output), settings, methods) as folder:
         draw = None if args.no_pictures else _draw
         report = explain_files(attributer, files, explain, answer, folder, draw=draw)
         if not report.done:
@@ -123,17 +136,10 @@ def _explainer(
     built: dict[str, Any],
     options: dict[str, Any],
     classes: dict[str, int] | None,
-    beside: dict[str, dict[str, Any]] | None,
+    extra: Extra,
 ) -> tuple[Any, Any]:
     """Functions of raw images and their ids: maps by method, and probabilities."""
     import warnings
-
-    import numpy as np
-
-    def extra(names: list[str]) -> dict[str, Any] | None:
-        if beside is None:
-            return None
-        return {one: np.concatenate([beside[name][one] for name in names]) for one in beside[names[0]]}
 
     def explain(images: Any, names: list[str]) -> dict[str, Any]:
         targets = None if classes is None else [classes[name] for name in names]
@@ -151,13 +157,14 @@ def _explainer(
     return explain, answer
 
 
-def _settings(attributer: Any, args: argparse.Namespace, beside: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
-    """All that changes a map, beside its method's options."""
-    from attribeval import __version__
+def _settings(attributer: Any, args: argparse.Namespace, extra: Mapping[str, dict[str, Any] | None]) -> dict[str, Any]:
+    """All that changes a map, beside its method's options; `extra` by image, hashed if the model has other inputs."""
     from attribeval.models.preprocessing import preprocessing_name
     from attribeval.runs.keys import digest_of
 
     one = attributer.classifier
+    values = {name: {i: row.tolist() for i, row in (rows or {}).items()} for name, rows in extra.items()}
+    beside = {"image input": one.image_input, "extra": digest_of(values)} if values else {}
     return {
         "model": one.name,
         "weights": one.fingerprint(),
@@ -170,19 +177,9 @@ def _settings(attributer: Any, args: argparse.Namespace, beside: dict[str, dict[
         "class names": one.class_names and digest_of(one.class_names),
         "targets": args.targets,
         "seed": args.seed,
-        **_input_settings(one, beside),
+        **beside,
         "attribeval": __version__,
     }
-
-
-def _input_settings(classifier: Any, beside: dict[str, dict[str, Any]] | None) -> dict[str, str]:
-    """Which input is explained, and what stands beside each image, hashed; nothing of a model with one input."""
-    from attribeval.runs.keys import digest_of
-
-    if beside is None:
-        return {}
-    values = {name: {one: row.tolist() for one, row in rows.items()} for name, rows in beside.items()}
-    return {"image input": classifier.image_input, "extra": digest_of(values)}
 
 
 def _draw(image: Any, maps: Any, name: str) -> Any:

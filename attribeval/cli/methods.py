@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -33,14 +35,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def as_json(methods: dict[str, Any]) -> str:
-    """The cards as a JSON list of objects, and below "options" the default of each option, as Python writes it.
+    """The cards of methods by name as a JSON list of objects, and below "options" the default of each option.
 
-    Args:
-        methods: Classes by name; functions of other packages, which have no options, as methods.
+    Defaults are as Python writes them; functions of other packages stand as methods, without options.
     """
-    import dataclasses
-    import json
-
     known = []
     for cls in methods.values():
         fields = [field for field in dataclasses.fields(cls) if field.init] if isinstance(cls, type) else []
@@ -51,12 +49,9 @@ def as_json(methods: dict[str, Any]) -> str:
 
 
 def table(cards: Sequence[Any], width: int | None) -> str:
-    """A row per method.
+    """A row per method, in a terminal of so many columns (None: no limit).
 
-    Args:
-        cards: Of the methods.
-        width: Columns of the terminal; None: no limit. Where they are few, words are wrapped, and columns left out
-            are named in the last line.
+    Where they are few, words are wrapped, and columns left out are named in the last line.
     """
     from attribeval.report.terminal import text_table
 

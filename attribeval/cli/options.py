@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import json
+import zipfile
+from pathlib import Path
 from typing import Any
 
+from attribeval.errors import AttribevalError, unknown
 from attribeval.quiet import load_tensorflow
 
 
@@ -58,16 +63,8 @@ def add_extra(command: argparse.ArgumentParser) -> None:
 
 
 def read_extra(path: str | None) -> dict[str, Any] | None:
-    """Arrays by name from an `.npz` file; None without one.
-
-    Raises:
-        AttribevalError: If it is no such file.
-    """
-    import zipfile
-
+    """Arrays by name from an `.npz` file; None without one."""
     import numpy as np
-
-    from attribeval.errors import AttribevalError
 
     if path is None:
         return None
@@ -106,8 +103,6 @@ def add_classes(command: argparse._ActionsContainer) -> None:
 
 def read_classes(words: list[str] | None) -> int | str | list[int | str] | None:
     """What `add_classes` reads as `Attributer.explain` takes it: numbers are indices, "predicted" is None."""
-    from attribeval.errors import AttribevalError
-
     if words is None or words == ["predicted"]:
         return None
     if "label" in words or "predicted" in words:
@@ -133,13 +128,7 @@ def add_output(command: argparse._ActionsContainer, where: str = "folder for tab
 
 
 def check_run_dir(args: argparse.Namespace) -> None:
-    """Refuse a missing folder.
-
-    Raises:
-        AttribevalError: If the command is about one and none is given.
-    """
-    from attribeval.errors import AttribevalError
-
+    """Refuse a missing folder of a command that is about one."""
     if getattr(args, "needs_run_dir", False) and args.run_dir is None:
         raise AttribevalError("Expected the folder of the run: --run-dir DIR, or its path alone. Received none.")
 
@@ -166,12 +155,7 @@ def make_attributer(args: argparse.Namespace, model: str | None = None) -> Any:
 
 
 def read_score(word: str) -> Any:
-    """What is explained, by name, or the function that a file has.
-
-    Raises:
-        AttribevalError: If it is neither.
-    """
-    from attribeval.errors import unknown
+    """What is explained, by name, or the function that a file has."""
     from attribeval.importable import function_in_file
 
     if ":" in word:
@@ -187,16 +171,7 @@ def read_output(word: str | None) -> str | int | None:
 
 
 def read_class_names(path: str) -> list[str]:
-    """Names by class index from a text file (one per line) or Keras' class index (JSON).
-
-    Raises:
-        AttribevalError: If the file is neither.
-    """
-    import json
-    from pathlib import Path
-
-    from attribeval.errors import AttribevalError
-
+    """Names by class index from a text file (one per line) or Keras' class index (JSON)."""
     try:
         text = Path(path).read_text(encoding="utf-8")
         if not path.endswith(".json"):
@@ -211,15 +186,7 @@ def read_class_names(path: str) -> list[str]:
 
 
 def parse_options(words: list[str]) -> dict[str, Any]:
-    """`layer=conv1 samples=5` as a dictionary; values that read as Python literals become them.
-
-    Raises:
-        AttribevalError: If a word has no "=".
-    """
-    import ast
-
-    from attribeval.errors import AttribevalError
-
+    """`layer=conv1 samples=5` as a dictionary; values that read as Python literals become them."""
     options = {}
     for word in words:
         name, equals, value = word.partition("=")

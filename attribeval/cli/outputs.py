@@ -15,15 +15,9 @@ if TYPE_CHECKING:
 
 
 def show(result: Result, output: str | Path | None, pictures: Mapping[str, Figure] | None = None) -> int:
-    """Print a result, and save it with its pictures and page.
+    """Print a result, and save it with its pictures and page in a folder, if one is named; returns the exit code.
 
-    Args:
-        result: Of a study.
-        output: The folder; None: it is only printed.
-        pictures: Further ones by caption; None: those that the study has beside its plot.
-
-    Returns:
-        The command's exit code: 1 if something failed, else 0.
+    `pictures` are further ones by caption; None: those that the study has beside its plot.
     """
     from attribeval.report.views import terminal_text
     from attribeval.runs.failures import exit_code

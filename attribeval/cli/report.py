@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from attribeval.errors import AttribevalError
+from attribeval.files import write_picture
 
+if TYPE_CHECKING:
     from attribeval.results.result import Result
 
 
@@ -34,8 +36,6 @@ def check(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Find results, write the page, say where it is."""
-    from pathlib import Path
-
     from attribeval.plots import more_pictures
     from attribeval.report.page import write_report
     from attribeval.results.find import find_results
@@ -54,11 +54,6 @@ def run(args: argparse.Namespace) -> None:
 
 def _figure(args: argparse.Namespace, results: list[Result]) -> None:
     """Write one figure of one result."""
-    from pathlib import Path
-
-    from attribeval.errors import AttribevalError
-    from attribeval.files import write_picture
-
     if len(results) != 1:
         raise AttribevalError(f"Expected one result for --figure. Received {len(results)}: name its folder.")
     default = args.output == "report.html"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import Any
+
+from attribeval.cli.options import add_images, add_model, add_seed, make_attributer
 
 _MARKS = {True: "pass", False: "FAIL", None: "–"}
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    from attribeval.cli.options import add_images, add_model, add_seed
-
     command = commands.add_parser("selftest", help="known answers on this machine, and on your model")
     add_images(
         command, help="two or three image files (default: digit scenes for the embedded models, photographs of "
@@ -24,10 +25,6 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """One line per check as it is made; 1 if one failed."""
-    import time
-
-    from attribeval.cli.options import make_attributer
-
     begun = time.perf_counter()
     attributer = make_attributer(args)  # before anything that imports TensorFlow, to keep it quiet
     from attribeval.selftest import selftest

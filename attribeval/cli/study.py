@@ -8,6 +8,12 @@ import inspect
 import warnings
 from typing import Any
 
+from attribeval.cli.arguments import add as add_options
+from attribeval.cli.arguments import read
+from attribeval.cli.data import add_data, check_data, read_data
+from attribeval.cli.options import add_model, add_output, make_attributer
+from attribeval.cli.outputs import show
+
 _MODEL = ("batch_size",)  # fields that the model's flags have already
 
 
@@ -31,10 +37,6 @@ def add_all(commands: Any) -> None:
 
 
 def _add(commands: Any, name: str, options: type | None) -> None:
-    from attribeval.cli.arguments import add as add_options
-    from attribeval.cli.data import add_data
-    from attribeval.cli.options import add_model, add_output
-
     if options is None:
         return
     said = inspect.cleandoc(options.__doc__ or name).splitlines()[0].rstrip(".")
@@ -50,9 +52,6 @@ def _add(commands: Any, name: str, options: type | None) -> None:
 
 def check(args: argparse.Namespace, options: type) -> dict[str, Any]:
     """The study's options as they were typed, checked by its dataclass."""
-    from attribeval.cli.arguments import read
-    from attribeval.cli.data import check_data
-
     found = read(args, options, without=_MODEL)
     check_data(args)
     return found
@@ -61,9 +60,6 @@ def check(args: argparse.Namespace, options: type) -> dict[str, Any]:
 def run(args: argparse.Namespace, name: str, options: type) -> int:
     """Measure, print, save; 1 if something failed."""
     from attribeval.benchmarks.registry import part
-    from attribeval.cli.data import read_data
-    from attribeval.cli.options import make_attributer
-    from attribeval.cli.outputs import show
 
     found = check(args, options)
     attributer = make_attributer(args)
