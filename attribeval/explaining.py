@@ -13,7 +13,7 @@ from attribeval.attributions import Attributions
 from attribeval.collected import Asked, Collected
 from attribeval.common.options import options_of
 from attribeval.common.versions import versions
-from attribeval.datasets.photographs import Photographs
+from attribeval.datasets.source import Photographs
 from attribeval.methods.abilities import needs_one_device, of_images
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method

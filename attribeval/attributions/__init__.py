@@ -17,7 +17,7 @@ from attribeval.errors import AttribevalError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from attribeval.datasets.photographs import Photographs
+    from attribeval.datasets.source import Photographs
 
 Reduce = Literal["abs_sum", "abs_max", "sum", "positive_sum"]
 _REDUCTIONS = {

@@ -35,15 +35,7 @@ def _empty_array(kind: type, shape: tuple[int, ...], dtype: bytes) -> np.ndarray
 
 
 def unpickled(content: bytes, what: str) -> Any:
-    """What is pickled, text of Python 2 as bytes.
-
-    Args:
-        content: The pickle.
-        what: The file, for the message.
-
-    Raises:
-        AttribevalError: If it is no pickle, is cut short, or asks for anything but arrays and plain values.
-    """
+    """What is pickled, text of Python 2 as bytes; `what` is the file, for the message."""
     try:
         return _Arrays(io.BytesIO(content), encoding="bytes").load()
     except Exception as error:  # a corrupted pickle raises anything
@@ -54,17 +46,7 @@ def unpickled(content: bytes, what: str) -> Any:
 
 
 def unpickled_array(path: Path) -> np.ndarray:
-    """A `.npy` file of an array of objects, or of numbers.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The array; objects in it are arrays and plain values.
-
-    Raises:
-        AttribevalError: If it is no such file.
-    """
+    """A `.npy` file of an array of numbers, or of objects, which are arrays and plain values."""
     try:
         with open(path, "rb") as file:
             version = np.lib.format.read_magic(file)

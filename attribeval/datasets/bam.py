@@ -9,9 +9,9 @@ other classes hold no object.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -77,13 +77,7 @@ class BamPart(Part):
         return self.object_names if label == "object" else self.scene_names
 
     def view(self, kind: str = "composite", label: str = "scene", items: np.ndarray | None = None) -> BamView:
-        """Images of one kind with one sort of label.
-
-        Args:
-            kind: One of `KINDS`.
-            label: "object" or "scene".
-            items: Which images; None: all.
-        """
+        """Images of one of `KINDS` with one sort of label ("object" or "scene"); `items` says which, None: all."""
         if kind not in KINDS:
             raise unknown("kind of BAM image", kind, KINDS)
         items = np.arange(len(self)) if items is None else np.asarray(items)
@@ -100,12 +94,6 @@ class BamPart(Part):
             k: The commonality, above 0 and up to 1; k times the number of scene classes must be a whole number.
             feature: Class index of the object.
             order: Scene classes, the ones that have the feature first; None: by label.
-
-        Returns:
-            The images, with scene labels.
-
-        Raises:
-            AttribevalError: If k is out of range or no whole number of classes, or no image has the feature.
         """
         classes = len(self.scene_names)
         count = round(k * classes)
@@ -141,13 +129,10 @@ class BamPart(Part):
 
     def fingerprint(self) -> str:
         """A short hash of every pixel, mask and label."""
-        digest = hashlib.blake2b(digest_size=8)
-        digest.update(np.ascontiguousarray([self.objects, self.scenes], "<i8"))
-        for start in range(0, len(self), 256):
-            some = slice(start, start + 256)
-            for array in (self.images[some], self.scene_only[some], np.packbits(self.masks[some])):
-                digest.update(np.ascontiguousarray(array))
-        return digest.hexdigest()
+        return _digest(
+            [self.objects, self.scenes],
+            lambda some: (self.images[some], self.scene_only[some], np.packbits(self.masks[some])),
+        )
 
     def __getitem__(self, items: np.ndarray | slice) -> BamPart:
         """Some of the images."""
@@ -186,11 +171,16 @@ class BamView:
 
     def fingerprint(self) -> str:
         """A short hash of every pixel and label."""
-        digest = hashlib.blake2b(digest_size=8)
-        digest.update(np.ascontiguousarray(self.labels, "<i8"))
-        for start in range(0, len(self), 256):
-            digest.update(self.load(slice(start, start + 256)))
-        return digest.hexdigest()
+        return _digest(self.labels, lambda some: (self.load(some),))
+
+
+def _digest(labels: Any, of: Callable[[slice], tuple[np.ndarray, ...]]) -> str:
+    """A hash of labels and of the arrays of all items, of which few are in memory at a time."""
+    digest = hashlib.blake2b(np.ascontiguousarray(labels, "<i8"), digest_size=8)
+    for start in range(0, np.shape(labels)[-1], 256):
+        for array in of(slice(start, start + 256)):
+            digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
 
 
 class Bam(NamedTuple):
@@ -201,14 +191,7 @@ class Bam(NamedTuple):
 
 
 def digits(size: int = 48, n_train: int = 10_000, n_test: int = 2_000, seed: int = 0) -> Bam:
-    """The embedded BAM data: `digit_scenes`, ten digits on ten photographs; nothing is downloaded.
-
-    Args:
-        size, n_train, n_test, seed: As in `digit_scenes`.
-
-    Returns:
-        `Bam`.
-    """
+    """The embedded BAM data: `digit_scenes`, whose arguments these are; nothing is downloaded."""
     from attribeval.datasets.digit_scenes import OBJECTS, SCENES, digit_scenes
 
     made = digit_scenes(size=size, n_train=n_train, n_test=n_test, seed=seed)

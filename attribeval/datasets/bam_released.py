@@ -16,7 +16,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -34,25 +33,13 @@ def is_released(folder: Path) -> bool:
     return all((folder / name).exists() for name in ("obj/val.txt", "scene/val.txt", "scene_only/val"))
 
 
-def read_released(folder: str | PathLike, jobs: int | None = None) -> Bam:
+def read_released(folder: Path, jobs: int | None) -> Bam:
     """Read BAM's released folders. Images are decoded once, into memory-mapped arrays in `arrays/` beside them.
 
     The masks of test images are the objects' own (`val_mask`), set into the box of `val_loc.txt`; where there is no
     `val_mask`, and for training images, of which none is published, the mask is the box, of `loc.txt` where it is.
-    Masks of training images enter no metric.
-
-    Args:
-        folder: That holds `obj`, `scene` and `scene_only`.
-        jobs: Threads that decode; None: as many as cores.
-
-    Returns:
-        `Bam`; its arrays are files, not memory.
-
-    Raises:
-        AttribevalError: If a file is missing, a name, list or box is malformed (naming it), lists and names disagree,
-            or images differ in size.
+    Masks of training images enter no metric. Refused are lists, names, boxes and sizes that disagree or are malformed.
     """
-    folder = Path(folder)
     objects, scenes = (folders_in(folder / kind / "train") for kind in ("obj", "scene"))
     for kind, names in (("obj", objects), ("scene", scenes)):
         if len(names) < 2:

@@ -40,11 +40,7 @@ class CocoObject:
     size: tuple[int, int]
 
     def load(self) -> Cutout:
-        """Read the image and cut the object out.
-
-        Raises:
-            AttribevalError: If the image has another size than its annotation says, or the mask is empty.
-        """
+        """Read the image and cut the object out."""
         image = read_image(self.path, exif=False).astype(np.uint8)
         if image.shape[:2] != self.size:
             raise AttribevalError(

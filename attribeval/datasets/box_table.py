@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.datasets.class_labels import ClassIndex
+from attribeval.datasets.geometry import relative_box
 from attribeval.datasets.images import image_size
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
@@ -27,7 +28,7 @@ _NOTHING = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
 class _Image:
     label: int
     size: tuple[float, float] | None
-    boxes: list[list[float]] = field(default_factory=list)
+    boxes: list[np.ndarray] = field(default_factory=list)
 
 
 def box_table(
@@ -128,21 +129,15 @@ def _add(
     if all(edge.casefold() in _NOTHING for edge in edges):
         return
     box = [_number(text, edge, where) for text, edge in zip(edges, _EDGES, strict=True)]
+    size = (1.0, 1.0)
     if not relative:
         if {"width", "height"} <= set(row):
-            height, width = (_number(row[side], side, where) for side in ("height", "width"))
-            if min(height, width) <= 0:
-                raise AttribevalError(f"Expected width and height above 0. Received {width} × {height} in {where}.")
+            size = _number(row["height"], "height", where), _number(row["width"], "width", where)
+            if min(size) <= 0:
+                raise AttribevalError(f"Expected width and height above 0. Received {size[::-1]} in {where}.")
         else:
-            image.size = image.size or image_size(images / name)
-            height, width = image.size
-        box = [box[0] / width, box[1] / height, box[2] / width, box[3] / height]
-    if not (0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
-        raise AttribevalError(
-            f"Expected a box x0 < x1, y0 < y1 inside its image. Received {', '.join(edges)} for image {name!r}, "
-            f"{where}: correct or drop it."
-        )
-    image.boxes.append(box)
+            size = image.size = image.size or image_size(images / name)
+    image.boxes.append(relative_box(box, size, f"image {name!r}, {where}"))
 
 
 def _label(text: str, where: str, index: ClassIndex | None) -> int:

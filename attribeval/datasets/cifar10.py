@@ -41,7 +41,7 @@ def cifar10(root: str | PathLike) -> TrainTest:
     binary = any((one / "data_batch_1.bin").is_file() for one in (root, root / _BINARY))
     file = "data_batch_1.bin" if binary else "data_batch_1"
     root = find_root(root, _BINARY if binary else _PYTHON, file, "CIFAR-10")
-    names = _binary_names(root) if binary else _python_names(root)
+    names = read_lines(root / "batches.meta.txt") if binary else _python_names(root)
     read = _read_binary if binary else _read_python
     parts = []
     for part, batches in _BATCHES.items():
@@ -55,10 +55,6 @@ def cifar10(root: str | PathLike) -> TrainTest:
         pixels = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
         parts.append(Samples(pixels, np.concatenate(labels), class_names=names, name=f"cifar10-{part}"))
     return TrainTest(*parts)
-
-
-def _binary_names(root: Path) -> list[str]:
-    return read_lines(root / "batches.meta.txt")
 
 
 def _read_binary(root: Path, batch: str) -> tuple[np.ndarray, np.ndarray]:

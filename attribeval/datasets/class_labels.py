@@ -15,11 +15,7 @@ from attribeval.errors import AttribevalError, unknown
 
 
 class ClassIndex:
-    """Class indices by name, small and capital letters, blanks and underscores alike.
-
-    Args:
-        indices: Index by name; names of several classes are known to be ambiguous.
-    """
+    """Class indices by name, small and capital letters, blanks and underscores alike; several for one are refused."""
 
     def __init__(self, indices: Sequence[tuple[str, int]]):
         self._indices: dict[str, int | None] = {}
@@ -38,11 +34,7 @@ class ClassIndex:
         return cls([(str(name), index) for index, name in enumerate(names)])
 
     def find(self, name: str) -> int | None:
-        """The index, or None if no class is called so.
-
-        Raises:
-            AttribevalError: If several classes are.
-        """
+        """The index, or None if no class is called so."""
         index = self._indices.get(_key(name), -1)
         if index is None:
             raise AttribevalError(f"Expected names of one class each. Received {name!r}, which several classes have.")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from attribeval.datasets.class_labels import ClassIndex
+from attribeval.datasets.geometry import relative_box
 from attribeval.datasets.masks import Layers, Mask, PolygonMask, RunLengthMask
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError, unknown
@@ -71,7 +72,7 @@ def coco(
         singles = [a for a in pairs[key] if not a.get("iscrowd")]
         paths.append(Path(images) / image["file_name"])
         labels.append(classes[names[key[1]]])
-        boxes.append(np.concatenate([_box(a, size, path) for a in singles]))
+        boxes.append(np.stack([_box(a, size, path) for a in singles]))
         masks.append(
             Layers(
                 [instance_mask(a, size, path) for a in singles],
@@ -144,20 +145,12 @@ def size_of(image: dict[str, Any], path: Path) -> tuple[int, int]:
 
 def _box(annotation: dict[str, Any], size: tuple[int, int], path: Path) -> np.ndarray:
     """COCO's x, y, width, height in pixels as relative edges, cut at the image (they overrun it by rounding)."""
+    given, where = annotation.get("bbox"), f"annotation {annotation.get('id')} of {str(path)!r}"
     try:
         x, y, width, height = (float(v) for v in annotation["bbox"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise AttribevalError(
-            f"Expected bbox as x, y, width, height. Received {annotation.get('bbox')!r} in annotation "
-            f"{annotation.get('id')} of {str(path)!r}."
-        ) from error
-    edges = np.clip(np.array([[x, y, x + width, y + height]]) / [size[1], size[0], size[1], size[0]], 0, 1)
-    if not (edges[:, :2] < edges[:, 2:]).all():
-        raise AttribevalError(
-            f"Expected a box with an area inside its image. Received {annotation['bbox']} in annotation "
-            f"{annotation.get('id')} of {str(path)!r}: correct or drop it."
-        )
-    return edges
+        raise AttribevalError(f"Expected bbox as x, y, width, height. Received {given!r} in {where}.") from error
+    return relative_box((x, y, x + width, y + height), size, f"the bbox {given} in {where}", slack=np.inf)
 
 
 def instance_mask(annotation: dict[str, Any], size: tuple[int, int], path: Path) -> Mask:

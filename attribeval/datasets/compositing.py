@@ -41,12 +41,7 @@ class Cutout:
 
 
 def cut_out(image: np.ndarray, mask: np.ndarray) -> Cutout:
-    """The rectangle around a mask.
-
-    Args:
-        image: uint8 (H, W, 3).
-        mask: bool (H, W).
-    """
+    """The rectangle around a mask, bool (H, W), of an image, uint8 (H, W, 3)."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not rows.size:
         raise AttribevalError("Expected an object of at least one pixel. Received an empty mask: drop the object.")
@@ -70,18 +65,9 @@ def resized(cutout: Cutout, size: tuple[int, int]) -> Cutout:
 
 
 def paste(scene: np.ndarray, cutout: Cutout, top: int, left: int) -> tuple[np.ndarray, np.ndarray]:
-    """Paste an object into a scene.
+    """Paste an object into a scene, uint8 (H, W, 3), its first row and column at `top`, `left`.
 
-    Args:
-        scene: uint8 (H, W, 3); not changed.
-        cutout: The object.
-        top, left: Where its first row and column go.
-
-    Returns:
-        The composite, uint8 (H, W, 3), equal to the scene off the mask; and the mask, bool (H, W).
-
-    Raises:
-        AttribevalError: If the object does not lie inside the scene.
+    Returns a new image, equal to the scene off the mask; and the mask, bool (H, W).
     """
     height, width = cutout.mask.shape
     if top < 0 or left < 0 or top + height > scene.shape[0] or left + width > scene.shape[1]:
@@ -101,14 +87,8 @@ def drawn_size(cutout: tuple[int, int], scene: tuple[int, int], u: float) -> tup
     """The size that an object is pasted at.
 
     Its dominant side, the one that takes the larger share of the scene's, becomes 1/√3 to 1/√2 of the scene's, as the
-    released code of BAM does; that of a square object then covers 1/3 to 1/2 of the area, as the article says.
-
-    Args:
-        cutout, scene: (height, width).
-        u: Uniform, 0 <= u < 1.
-
-    Returns:
-        (height, width), at least 1.
+    released code of BAM does; that of a square object then covers 1/3 to 1/2 of the area, as the article says. Sizes
+    are (height, width), at least 1; 0 <= u < 1 is uniform.
     """
     shares = [side / of for side, of in zip(cutout, scene, strict=True)]
     dominant = int(shares[1] > shares[0])

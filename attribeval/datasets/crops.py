@@ -9,19 +9,9 @@ from attribeval.datasets.samples import Samples
 
 
 def load_crops(samples: Samples, side: int, short_side: int, channels: int = 3) -> np.ndarray:
-    """Read the centred squares of some images.
+    """The centred squares of images, float32 (N, side, side, C), raw pixel values.
 
-    Args:
-        samples: The images.
-        side: Of the square, pixels.
-        short_side: What the image's short side is resized to before (bilinear, PIL), `side` or more.
-        channels: 3 (RGB) or 1 (grey), for images read from paths.
-
-    Returns:
-        float32 (N, side, side, C), raw pixel values.
-
-    Raises:
-        AttribevalError: As `Samples.load`.
+    Their short side is resized to `short_side`, `side` or more, before (bilinear, PIL); `channels` is for paths alone.
     """
     if isinstance(samples.images, np.ndarray):
         channels = samples.images.shape[3]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attribeval.datasets.geometry import relative_box
 from attribeval.datasets.images import image_size
 from attribeval.datasets.listed import check_images, find_root, part_of, read_numbered
 from attribeval.datasets.train_test import TrainTest
@@ -52,7 +53,7 @@ def cub(root: str | PathLike, *, boxes: bool = False) -> TrainTest:
                 np.searchsorted(order, [labels[number] for number in numbers]),
                 [classes[number] for number in order],
                 f"cub-{part}",
-                boxes=where and [_box(root / "images" / paths[number], where[number], number) for number in numbers],
+                boxes=where and [_box(root / "images" / paths[number], number, *where[number]) for number in numbers],
             )
         )
     return TrainTest(*parts)
@@ -79,15 +80,7 @@ def _check(root: Path, classes: dict, paths: dict, labels: dict, split: dict, wh
         raise AttribevalError(f"Expected 1 (train) and 0 (test) in {root / 'train_test_split.txt'}. Received {what}.")
 
 
-def _box(file: Path, box: list[float], number: int) -> np.ndarray:
-    """x, y, width, height in pixels as edges relative to the image, (1, 4)."""
-    height, width = image_size(file)
-    x, y, wide, high = box
-    if not (wide > 0 and high > 0 and x >= -_SLACK and y >= -_SLACK
-            and x + wide <= width + _SLACK and y + high <= height + _SLACK):  # fmt: skip
-        raise AttribevalError(
-            f"Expected the box of image {number} inside its {width} × {height} pixels. Received x, y, width, height "
-            f"{box} for {file}."
-        )
-    edges = np.array([[x / width, y / height, (x + wide) / width, (y + high) / height]])
-    return np.clip(edges, 0, 1)
+def _box(file: Path, number: int, x: float, y: float, width: float, height: float) -> np.ndarray:
+    """Pixels as edges relative to the image, (1, 4)."""
+    edges = x, y, x + width, y + height
+    return relative_box(edges, image_size(file), f"image {number}, {file}", slack=_SLACK)[None]

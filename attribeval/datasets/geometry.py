@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from attribeval.errors import AttribevalError
 
 
+def relative_box(
+    edges: Sequence[float], size: tuple[float, float], where: str, slack: float = 0, remedy: str = "correct or drop it"
+) -> np.ndarray:
+    """A box in pixels of an image of `size` as shares of it, float64 (4,), cut at its edges.
+
+    Refused, with `where` in the message, if it has no area inside the image or leaves it by more than `slack` pixels.
+    """
+    height, width = size
+    frame = np.array([width, height, width, height], np.float64)
+    cut = np.clip(np.array(edges, np.float64), 0, frame)
+    inside = (np.abs(cut - edges) <= slack).all() and np.isfinite(frame).all()
+    if not inside or not (cut[:2] < cut[2:]).all():
+        raise AttribevalError(
+            f"Expected a box x0 < x1, y0 < y1 with an area inside its image of {width:g} × {height:g} (width × "
+            f"height). Received {list(edges)} for {where}: {remedy}."
+        )
+    return cut / frame
+
+
 def scale_boxes(boxes: np.ndarray, old: tuple[float, float], new: tuple[float, float]) -> np.ndarray:
-    """Boxes in pixels of an image of size `old`, in pixels of the same image resized to `new`.
+    """Boxes (k, 4) in pixels of an image of size `old`, in pixels of the same image resized to `new`.
 
     (1, 1) stands for relative coordinates on either side.
-
-    Args:
-        boxes: (k, 4).
-        old, new: (height, width).
-
-    Returns:
-        float64 (k, 4).
     """
     (old_height, old_width), (height, width) = old, new
     if min(old_height, old_width, height, width) <= 0:
@@ -27,14 +41,9 @@ def scale_boxes(boxes: np.ndarray, old: tuple[float, float], new: tuple[float, f
 
 
 def crop_boxes(boxes: np.ndarray, window: tuple[float, float, float, float]) -> np.ndarray:
-    """Boxes as they are seen through a window: cut at its edges, in coordinates from its top left corner.
+    """Boxes (k, 4) as they are seen through a window x0, y0, x1, y1: cut at its edges, from its top left corner.
 
-    Args:
-        boxes: (k, 4).
-        window: x0, y0, x1, y1 in the coordinates of the boxes.
-
-    Returns:
-        float64 (m, 4), m <= k: boxes outside the window are left out.
+    Boxes outside the window are left out.
     """
     x0, y0, x1, y1 = window
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
@@ -43,19 +52,11 @@ def crop_boxes(boxes: np.ndarray, window: tuple[float, float, float, float]) -> 
 
 
 def centre_crop(size: tuple[int, int], side: int, short_side: int | None = None) -> tuple[tuple[int, int], int, int]:
-    """The usual test-time crop: the short side is resized, then the centred square is cut out.
-
-    Args:
-        size: (height, width) of the image.
-        side: Side of the square.
-        short_side: Length that the image's short side is resized to; None: `side`.
+    """The usual test-time crop: the short side is resized (None: to `side`), then the centred square is cut out.
 
     Returns:
         resized: (height, width) after resizing, the long side rounded to whole pixels.
         top, left: First row and column of the square in it (odd margins: one pixel less above and to the left).
-
-    Raises:
-        AttribevalError: If the square is larger than the resized image.
     """
     height, width = size
     short_side = side if short_side is None else short_side

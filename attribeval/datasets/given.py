@@ -15,10 +15,14 @@ def stacked(images: Any) -> Any:
     """A list of arrays as one array; anything else as it is."""
     if not isinstance(images, (list, tuple)) or not images or not all(hasattr(one, "__array__") for one in images):
         return images
-    arrays = [np.asarray(one) for one in images]
+    return of_one_size([np.asarray(one) for one in images], "resize them, or pass paths")
+
+
+def of_one_size(arrays: Sequence[np.ndarray], remedy: str) -> np.ndarray:
+    """Images as one array, if they have one size."""
     shapes = sorted({array.shape for array in arrays})
     if len(shapes) > 1:
-        raise AttribevalError(f"Expected images of one size. Received {shapes[:3]}: resize them, or pass paths.")
+        raise AttribevalError(f"Expected images of one size. Received {shapes[:3]}: {remedy}.")
     return np.stack(arrays)
 
 

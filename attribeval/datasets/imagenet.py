@@ -86,7 +86,7 @@ def imagenet(
 
     solution_file = _locate(places, f"LOC_{split}_solution.csv")
     solution = {} if solution_file is None else _read_solution(solution_file)
-    meta = _locate(places, *(f"{below}/{wnids.META}".lstrip("/") for below in _DEVKIT))
+    meta = _locate(places, *(str(Path(below, wnids.META)) for below in _DEVKIT))
     classes = wnids.find_classes(class_index, _locate(places, wnids.MAPPING), meta, synsets)
     if any(wnid is None for _, wnid in images):
         labels = _flat_labels(images, solution_file, solution, meta, places, split)
@@ -186,7 +186,7 @@ def _flat_labels(
     split: str,
 ) -> list[str]:
     """The WNID of every image where (some) lie in no synset folder: by the solution CSV, else by the devkit."""
-    truth_file = _locate(places, *(f"{below}/{_GROUND_TRUTH}".lstrip("/") for below in _DEVKIT))
+    truth_file = _locate(places, *(str(Path(below, _GROUND_TRUTH)) for below in _DEVKIT))
     if solution_file is not None:
         source = str(solution_file)
         known = {stem: wnid for stem, (wnid, _) in solution.items()}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Literal
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from attribeval.datasets.geometry import relative_box
 from attribeval.datasets.images import image_size
 from attribeval.errors import AttribevalError
 from attribeval.progress import is_quiet
 
 Box = tuple[float, float, float, float]
+_relative = partial(relative_box, remedy="correct the file, or read with boxes=False")
 
 
 def stem_of(path: str) -> str:
@@ -43,9 +45,9 @@ def read_boxes(
         if stem in xml_files:
             boxes = _read_xml(xml_files[stem], wnid)
         elif stem in solution:
-            height, width = image_size(path)
+            size = image_size(path)
             where = f"image {stem!r} in {str(solution_file)!r} (in a frame of the image's own size)"
-            boxes = [_relative(box, width, height, where) for box in solution[stem][1] if solution[stem][0] == wnid]
+            boxes = [_relative(box, size, where) for box in solution[stem][1] if solution[stem][0] == wnid]
         else:
             boxes = []
         if wanted is True and not boxes:
@@ -79,7 +81,7 @@ def _index_xml(folder: Path, ids: set[str]) -> dict[str, str]:
     return found
 
 
-def _read_xml(path: str, wnid: str) -> list[Box]:
+def _read_xml(path: str, wnid: str) -> list[np.ndarray]:
     """The relative boxes of the objects named `wnid` in a PASCAL VOC annotation."""
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import ParseError, parse
@@ -102,14 +104,4 @@ def _read_xml(path: str, wnid: str) -> list[Box]:
             "Expected a PASCAL VOC annotation with size/width, size/height and, per object, name and bndbox/xmin, ymin,"
             f" xmax, ymax as numbers. Received {path!r} ({error}). Fetch it again, or read with boxes=False."
         ) from error
-    return [_relative(box, width, height, where) for box, where in boxes]
-
-
-def _relative(box: Box, width: float, height: float, where: str) -> Box:
-    x0, y0, x1, y1 = box
-    if not (0 <= x0 < x1 <= width < math.inf and 0 <= y0 < y1 <= height < math.inf):
-        raise AttribevalError(
-            f"Expected a box xmin < xmax, ymin < ymax inside its annotated frame of {width:g} × {height:g} (width × "
-            f"height). Received {list(box)} for {where}. Correct the file, or read with boxes=False."
-        )
-    return x0 / width, y0 / height, x1 / width, y1 / height
+    return [_relative(box, (height, width), where) for box, where in boxes]

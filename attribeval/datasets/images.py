@@ -61,18 +61,7 @@ def read_image(
 def from_pil(
     image: Image.Image, size: tuple[int, int] | None = None, channels: int = 3, exif: bool = True
 ) -> np.ndarray:
-    """Convert a PIL image as `read_image` converts a file; the image is not changed.
-
-    Args:
-        image: The image, any mode that `read_image` reads.
-        size, channels, exif: As in `read_image`.
-
-    Returns:
-        float32 (H, W, channels), 0 to 255.
-
-    Raises:
-        AttribevalError: If its values are 32-bit, whose range is not known.
-    """
+    """Convert a PIL image as `read_image` converts a file; the image is not changed."""
     return _to_array(image, "a PIL image", None if size is None else _checked_size(size), channels, exif)
 
 
@@ -87,17 +76,7 @@ def _to_array(image: Image.Image, what: str, size: tuple[int, int] | None, chann
 
 
 def image_size(path: str | PathLike) -> tuple[int, int]:
-    """Return (height, width) of an image file as stored, without decoding it and without regard to EXIF.
-
-    Args:
-        path: The file.
-
-    Returns:
-        (height, width) in pixels.
-
-    Raises:
-        AttribevalError: As `read_image`, as far as the file's header shows it.
-    """
+    """(height, width) of an image file as stored, without decoding it and without regard to EXIF."""
     with _opened(path) as image:
         return image.height, image.width
 
@@ -105,18 +84,8 @@ def image_size(path: str | PathLike) -> tuple[int, int]:
 def resize(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize a float image bilinearly, each channel by itself, with the geometry of `read_image(size=)`.
 
-    PIL's bilinear filter: pixel centres at half-integers, and the triangle widens when the image shrinks. Values are
-    not rounded or clipped.
-
-    Args:
-        array: (H, W, C), any numeric dtype, any range.
-        size: (height, width) to resize to.
-
-    Returns:
-        float32 (height, width, C).
-
-    Raises:
-        AttribevalError: If the array is not (H, W, C) with at least one value, or the size is not two positive ints.
+    PIL's bilinear filter: pixel centres at half-integers, and the triangle widens when the image shrinks. Values of
+    (H, W, C), of any range, become float32 (height, width, C), and are not rounded or clipped.
     """
     height, width = _checked_size(size)
     array = np.asarray(array)

@@ -42,19 +42,15 @@ def first_twice(names: Iterable[str]) -> str | None:
 
 
 def list_images(given: Sequence[str | PathLike], leave_out: Iterable[str | PathLike] = ()) -> dict[str, Path]:
-    """The image files that are meant.
+    """The image files that are meant: path by id, in the order given, those of a folder by name.
+
+    An id is the path, with its ending, below the deepest folder that holds all that is given; so the images of one
+    folder are called as they are called in it.
 
     Args:
         given: Files, taken whatever their ending; folders, of which all files at any depth are taken whose ending says
             that they are images, but for hidden ones; patterns (`scans/**/*.png`, as `glob` reads them).
         leave_out: Folders in which no images are looked for, such as the one for the results.
-
-    Returns:
-        Path by id, in the order given, those of a folder by name. An id is the path, with its ending, below the
-        deepest folder that holds all that is given; so the images of one folder are called as they are called in it.
-
-    Raises:
-        AttribevalError: If something is not there, or holds no image (naming it).
     """
     hidden = {Path(folder).resolve() for folder in leave_out}
     found: dict[Path, None] = {}

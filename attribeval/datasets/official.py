@@ -29,11 +29,7 @@ READERS: dict[str, Callable[[Path], TrainTest]] = {
 
 
 def official_name(text: str) -> str | None:
-    """The data set that `NAME:FOLDER` speaks of; None if it is another file or folder.
-
-    Raises:
-        AttribevalError: If it looks like one and its name is unknown, or it names no folder.
-    """
+    """The data set that `NAME:FOLDER` speaks of; None if it is another file or folder."""
     name, colon, folder = text.partition(":")
     if not colon or "/" in name or len(name) < 2 or Path(text).exists():  # one letter is a Windows drive
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from attribeval.datasets.given import box_array, check_boxes, check_masks, class_indices, stacked
+from attribeval.datasets.given import box_array, check_boxes, check_masks, class_indices, of_one_size, stacked
 from attribeval.datasets.images import image_size, read_image, resize
 from attribeval.datasets.listing import first_twice
 from attribeval.datasets.masks import ArrayMask, Mask
@@ -186,13 +186,10 @@ class Samples:
             channels = self.images.shape[3]
         else:
             arrays = [read_image(path, size=size, channels=channels, exif=self.exif) for path in self.images]
-        sizes = {array.shape for array in arrays}
-        if len(sizes) > 1:
-            raise AttribevalError(f"Expected images of one size. Received {sorted(sizes)}: pass size=(height, width).")
         if not arrays:
             empty = self.images.shape[1:3] if isinstance(self.images, np.ndarray) else (0, 0)
             return np.zeros((0, *(size or empty), channels), np.float32)
-        return np.stack(arrays)
+        return of_one_size(arrays, "pass size=(height, width)")
 
     def batches(
         self, batch_size: int, size: tuple[int, int] | None = None, channels: int = 3

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from attribeval.datasets.given import of_one_size
 from attribeval.datasets.images import from_pil, read_image
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.streams import is_dataset, read_dataset
@@ -89,21 +91,14 @@ class ImageSource:
         return None, None
 
     def load(self, start: int, stop: int) -> np.ndarray:
-        """Read images start … stop − 1.
-
-        Returns:
-            float32 (stop − start, H, W, C), read-only where it is a part of the caller's array.
-
-        Raises:
-            AttribevalError: If a file cannot be read, or an image has NaN or infinite pixels (naming the image).
-        """
+        """Images start … stop − 1, float32, all finite; read-only where they are a part of the caller's array."""
         if isinstance(self._images, np.ndarray):
             batch = np.asarray(self._images[start:stop], dtype=np.float32)
             batch.flags.writeable = False
         elif isinstance(self._images, Samples):
             batch = self._images[start:stop].load(size=self._size, channels=self._channels)
         else:
-            batch = _stack([self._read(image) for image in self._images[start:stop]])
+            batch = of_one_size([self._read(image) for image in self._images[start:stop]], "resize them to one")
         if not fits(batch.shape[1:], self.shape):
             raise AttribevalError(f"Expected images of shape {self.shape}. Received: {batch.shape[1:]}.")
         if not all_finite(batch):
@@ -122,12 +117,7 @@ class ImageSource:
 
 
 class Repeated:
-    """The images of a source, each so many times in a row.
-
-    Args:
-        source: The images.
-        times: How often each comes.
-    """
+    """The images of a source, each so many times in a row."""
 
     def __init__(self, source: ImageSource, times: int):
         self.shape = source.shape
@@ -150,6 +140,34 @@ class Repeated:
         return several[start - first * self._times : stop - first * self._times]
 
 
+@dataclass(frozen=True, eq=False)
+class Photographs:
+    """Which images of a source maps were made from; they are read when they are drawn, and nothing is copied before.
+
+    Attributes:
+        source: The caller's own images: an array that is changed later is drawn as it is then.
+        order: Their numbers in the source, ints (N,).
+    """
+
+    source: ImageSource | Repeated
+    order: np.ndarray
+
+    @classmethod
+    def of(cls, source: ImageSource | Repeated) -> Photographs:
+        """All images of a source."""
+        return cls(source, np.arange(len(source)))
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: slice | Sequence[int] | np.ndarray) -> Photographs:
+        return Photographs(self.source, self.order[index])
+
+    def load(self) -> np.ndarray:
+        """The images, float32 (N, H, W, C), as the maps' method saw them before preprocessing."""
+        return np.concatenate([self.source.load(int(i), int(i) + 1) for i in self.order])
+
+
 def all_finite(values: np.ndarray) -> bool:
     """Whether no value is NaN or infinite; by their sum, which is quicker to have than a mask of all of them."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -163,15 +181,6 @@ def _is_pil(image: Any) -> bool:
 def fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     """Whether a shape is the one wanted; None there is any length."""
     return len(shape) == len(wanted) and all(w is None or s == w for s, w in zip(shape, wanted, strict=True))
-
-
-def _stack(arrays: list[np.ndarray]) -> np.ndarray:
-    sizes = sorted({a.shape for a in arrays})
-    if len(sizes) > 1:
-        raise AttribevalError(
-            f"Expected images of one size, as the model takes any. Received {sizes}: resize them to one."
-        )
-    return np.stack(arrays)
 
 
 def _remedy(shape: tuple[int, ...], wanted: tuple[int | None, ...], stream: bool) -> str:

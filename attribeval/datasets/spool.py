@@ -27,11 +27,7 @@ class Spool:
         self._count = 0
 
     def add(self, batch: np.ndarray) -> None:
-        """Keep a batch (B, H, W, C); an empty one is nothing.
-
-        Raises:
-            AttribevalError: If its images have another size or type than those before, or the disk is full.
-        """
+        """Keep a batch (B, H, W, C) of the same size and type as those before; an empty one is nothing."""
         if not len(batch):
             return
         if not self._count:
@@ -68,7 +64,7 @@ class Spool:
     def array(self, limit: int | None = None) -> np.ndarray:
         """All images, or the first so many, (N, H, W, C): in memory, or a read-only map of the file."""
         count = self._count if limit is None else min(limit, self._count)
-        if self._file is None or self._dtype is None:
+        if self._file is None:
             return np.concatenate(self._batches)[:count]
         try:
             self._file.flush()

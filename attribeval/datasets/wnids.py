@@ -26,13 +26,7 @@ META = "meta.mat"
 
 @dataclass(frozen=True)
 class ClassIndex:
-    """The classes of a model by output index.
-
-    Args:
-        wnids: WNID of each class.
-        names: Name of each class. None: not known.
-        source: Where the list comes from, for messages.
-    """
+    """The classes of a model by output index; `names` may be unknown, `source` is for messages."""
 
     wnids: tuple[str, ...]
     names: tuple[str, ...] | None
@@ -43,11 +37,7 @@ class ClassIndex:
         return {wnid: i for i, wnid in enumerate(self.wnids)}
 
     def index(self, wnid: str, item: str) -> int:
-        """Return the class index of a WNID; `item` is what has that label, for the message.
-
-        Raises:
-            AttribevalError: If the WNID is not among the classes.
-        """
+        """The class index of a WNID; `item` is what has that label, for the message."""
         if wnid not in self._index:
             raise AttribevalError(
                 f"Expected one of the {len(self.wnids)} WNIDs of {self.source}. Received {wnid!r} for {item}: remove "
@@ -59,7 +49,7 @@ class ClassIndex:
 def find_classes(
     class_index: str | PathLike | Mapping | None, mapping: Path | None, meta: Path | None, folders: Iterable[str]
 ) -> ClassIndex:
-    """Return the 1000 classes from the first source there is.
+    """The 1000 classes from the first source there is; of these, or Keras' cached file (KERAS_HOME or ~/.keras).
 
     Args:
         class_index: Path to Keras' imagenet_class_index.json, or its content: {"0": ["n01440764", "tench"], …}. It may
@@ -67,12 +57,6 @@ def find_classes(
         mapping: LOC_synset_mapping.txt of the Kaggle edition, if found.
         meta: meta.mat of the devkit, if found.
         folders: Names of the synset folders. They are a source when there are exactly 1000.
-
-    Returns:
-        The classes; when no source above applies, those of Keras' cached file (KERAS_HOME or ~/.keras).
-
-    Raises:
-        AttribevalError: If there is no source, or the source is malformed.
     """
     if class_index is not None:
         return _from_class_index(class_index)

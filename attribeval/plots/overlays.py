@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from attribeval.attributions import Attributions, Reduce
 from attribeval.common.options import check_count
-from attribeval.datasets.photographs import Photographs
+from attribeval.datasets.source import Photographs
 from attribeval.errors import AttribevalError
 from attribeval.plots.heat import drawn_heat, flat_name, scale_note
 from attribeval.plots.panels import (

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from attribeval.attributions import Attributions, Reduce
 from attribeval.common.options import check_count
-from attribeval.datasets.photographs import Photographs
+from attribeval.datasets.source import Photographs
 from attribeval.plots.heat import drawn_heat, flat_name
 from attribeval.plots.overlays import check_maps, read_photographs
 from attribeval.plots.panels import draw_heat, panel_size, write_below

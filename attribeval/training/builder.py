@@ -22,16 +22,9 @@ def describe(build_model: Callable[[], Any]) -> dict[str, Any]:
     Functional and sequential models of Keras' own layers are kept as their architecture. Other models (subclassed,
     with custom layers) are kept as the place of the builder, which must then be a function of a module or file.
 
-    Args:
-        build_model: A function without arguments that returns an untrained, uncompiled Keras classifier.
-
     Returns:
         {"architecture": Keras' JSON} or {"builder": {"file", "name"}}; both with "input_shape" (H, W, C), "classes",
         "parameters" and "hash", which does not depend on the names that Keras gives to layers.
-
-    Raises:
-        AttribevalError: If it is no function, or returns no Keras classifier, a compiled or trained one, or one that
-            cannot be written down.
     """
     if not callable(build_model) or isinstance(build_model, tf.keras.Model):
         raise AttribevalError(
@@ -138,11 +131,7 @@ def _place(function: Callable) -> dict[str, Any]:
 
 
 def refuse_start_within_file() -> None:
-    """Other processes run the builder's file to find the builder; a grid that starts there would wait for itself.
-
-    Raises:
-        AttribevalError: If such a file is being run now.
-    """
+    """Other processes run the builder's file to find the builder; a grid that starts there would wait for itself."""
     if running:
         raise AttribevalError(
             f"Expected {running[-1]} to define functions only when other processes import it. Received a call of "

@@ -40,13 +40,7 @@ def logits_of(model: Any, x: Any, training: bool) -> Any:
 
 
 def evaluate(model: Any, batches: Any, classes: int) -> Score:
-    """Score a model on every image of a data set.
-
-    Args:
-        model: As in `train`.
-        batches: One pass of (model inputs, labels); the last batch may be smaller.
-        classes: Number of classes.
-    """
+    """Score a model, as `train` takes it, on one pass of (model inputs, labels); the last batch may be smaller."""
 
     def answers(x, y):
         logits = logits_of(model, x, training=False)

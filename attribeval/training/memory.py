@@ -15,8 +15,7 @@ _NO_MEMORY = ("out of memory", "out_of_memory", "cublas_status_alloc_failed", "c
 def grow_memory() -> bool:
     """Let this process take the memory of GPUs as it needs it: TensorFlow takes nearly all at its first operation.
 
-    Returns:
-        Whether it does so. False, with a warning, if TensorFlow has taken the memory already.
+    Whether it does so: False, with a warning, if TensorFlow has taken the memory already.
     """
     try:
         for gpu in tf.config.list_physical_devices("GPU"):
@@ -46,23 +45,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def remedy(sharing: int) -> str:
-    """What helps when memory is out.
-
-    Args:
-        sharing: Tasks at a time that share a device, or the machine.
-    """
+    """What helps when memory is out, of a device or machine that so many tasks share at a time."""
     if sharing == 1:
         return "lower the recipe's batch_size, or let fewer processes share the memory"
     return f"lower jobs (--jobs), as {sharing} tasks at a time share the memory, or the recipe's batch_size"
 
 
 def lack_of_memory(error: Exception, sharing: int = 1) -> str | None:
-    """What to say of an error if it is a lack of memory: the remedy, and what was received; else None.
-
-    Args:
-        error: What was raised.
-        sharing: Tasks at a time that share a device, or the machine.
-    """
+    """What to say of an error if it is a lack of memory: the remedy, and what was received; else None."""
     if not is_out_of_memory(error):
         return None
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -167,11 +167,7 @@ RECIPES: dict[str, Recipe] = {
 
 
 def find_recipe(recipe: str | Recipe) -> Recipe:
-    """A preset by its name, or the recipe itself.
-
-    Raises:
-        AttribevalError: If the name is unknown, or it is neither.
-    """
+    """A preset by its name, or the recipe itself."""
     if isinstance(recipe, Recipe):
         return recipe
     if not isinstance(recipe, str):

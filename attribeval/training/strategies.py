@@ -60,8 +60,7 @@ def make_strategy(strategy: str | Any = "auto") -> Any:
 def strategy_of_maps(strategy: str | Any) -> str | None:
     """What `Attributer` is told: maps are shared out over the devices of this process, if trainings are.
 
-    Args:
-        strategy: As for `make_strategy`. With several workers, or a strategy made by hand, maps have one device.
+    With several workers, or a strategy made by hand, maps have one device.
     """
     return strategy if isinstance(strategy, str) and strategy in ("auto", "mirrored") and workers() == 1 else None
 

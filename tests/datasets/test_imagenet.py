@@ -217,7 +217,7 @@ def test_boxes_demanded_without_annotations(tmp_path):
 def test_a_box_outside_its_frame(kaggle, old, new):
     path = kaggle / f"Annotations/CLS-LOC/val/{name(3)}.xml"
     path.write_text(path.read_text().replace(old, new))
-    with pytest.raises(AttribevalError, match=rf"inside its annotated frame.*\[.*object 0 of .*{name(3)}.xml"):
+    with pytest.raises(AttribevalError, match=rf"inside its image of.*\[.*object 0 of .*{name(3)}.xml"):
         imagenet(kaggle, class_index=CLASS_INDEX)
 
 
