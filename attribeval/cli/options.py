@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import ast
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +63,9 @@ def add_extra(command: argparse.ArgumentParser) -> None:
 
 def read_extra(path: str | None) -> dict[str, Any] | None:
     """Arrays by name from an `.npz` file; None without one."""
-    import numpy as np
+    from attribeval.datasets.train_test import read_arrays
 
-    if path is None:
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise AttribevalError(
-            f"Expected --extra as a file of numpy.savez, an array for each input. Received {path}: {error}."
-        ) from error
+    return None if path is None else read_arrays(path, "--extra as a file of numpy.savez, an array for each input")
 
 
 def add_seed(command: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,11 +65,9 @@ def _figure(args: argparse.Namespace, results: list[Result]) -> None:
 
 def _names(folders: list[Path]) -> list[str]:
     """The folders without what all have in front, and without a last "report", which says nothing."""
-    parts = [folder.resolve().parts for folder in folders]
-    common = 0
-    while all(len(part) > common + 1 for part in parts) and len({part[common] for part in parts}) == 1:
-        common += 1
-    short = ["/".join(part[common:]).removesuffix("/report") for part in parts]
+    whole = [folder.resolve() for folder in folders]
+    top = os.path.commonpath([folder.parent for folder in whole])
+    short = [folder.relative_to(top).as_posix().removesuffix("/report") for folder in whole]
     return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
 
 

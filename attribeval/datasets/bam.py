@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from attribeval.datasets.compositing import GREY
-from attribeval.datasets.part import Part
 from attribeval.datasets.samples import Samples
+from attribeval.datasets.train_test import Part
 from attribeval.errors import AttribevalError, unknown
 
 KINDS = ("composite", "scene_only", "object_only")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.datasets.digit_scenes import OBJECTS, SceneSplit
-from attribeval.datasets.part import Part
 from attribeval.datasets.samples import Samples
+from attribeval.datasets.train_test import Part
 from attribeval.errors import AttribevalError
 
 

@@ -26,8 +26,8 @@ from attribeval.datasets.digit_pictures import (
     sharp_digits,
     triangle,
 )
-from attribeval.datasets.part import Part
 from attribeval.datasets.samples import Samples
+from attribeval.datasets.train_test import Part
 from attribeval.errors import AttribevalError, unknown
 
 OBJECTS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

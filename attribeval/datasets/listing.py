@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -32,13 +33,8 @@ def folders_in(root: Path) -> list[str]:
 
 
 def first_twice(names: Iterable[str]) -> str | None:
-    """The first name that came before; None: each comes once."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
+    """The first name that comes again; None: each comes once."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def list_images(given: Sequence[str | PathLike], leave_out: Iterable[str | PathLike] = ()) -> dict[str, Path]:

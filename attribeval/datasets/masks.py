@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from attribeval.datasets.images import image_size, read_image
 from attribeval.errors import AttribevalError
 
 IGNORE = 255
@@ -125,40 +126,6 @@ def decode_counts(text: str | bytes) -> list[int]:
     return numbers
 
 
-class FileMask:
-    """Masks in image files, any value above half of white is inside.
-
-    Args:
-        objects: Files whose union is the object.
-        ignored: A file of pixels that are not scored (where they are not the object's), or None.
-    """
-
-    def __init__(self, objects: Sequence[str | PathLike], ignored: str | PathLike | None = None):
-        self._objects, self._ignored = list(objects), ignored
-
-    @property
-    def native(self) -> tuple[int, int]:
-        """(height, width) of the first file."""
-        from attribeval.datasets.images import image_size
-
-        return image_size(self._objects[0])
-
-    def at(self, size: tuple[int, int]) -> np.ndarray:
-        return Layers(
-            [_Grey(path) for path in self._objects], [] if self._ignored is None else [_Grey(self._ignored)]
-        ).at(size)
-
-
-class _Grey:
-    def __init__(self, path: str | PathLike):
-        self._path = path
-
-    def at(self, size: tuple[int, int]) -> np.ndarray:
-        from attribeval.datasets.images import read_image
-
-        return ArrayMask(read_image(self._path, channels=1, exif=False)[..., 0] > 127).at(size)
-
-
 class Layers:
     """The union of objects, above a layer that is not scored.
 
@@ -182,3 +149,27 @@ class Layers:
             for layer in layers:
                 mask[layer.at(size) == 1] = value
         return mask
+
+
+class FileMask(Layers):
+    """Masks in image files, any value above half of white is inside.
+
+    Args:
+        objects: Files whose union is the object.
+        ignored: A file of pixels that are not scored (where they are not the object's), or None.
+    """
+
+    def __init__(self, objects: Sequence[str | PathLike], ignored: str | PathLike | None = None):
+        super().__init__([_Grey(path) for path in objects], [] if ignored is None else [_Grey(ignored)])
+
+
+class _Grey:
+    def __init__(self, path: str | PathLike):
+        self._path = path
+
+    @property
+    def native(self) -> tuple[int, int]:
+        return image_size(self._path)
+
+    def at(self, size: tuple[int, int]) -> np.ndarray:
+        return ArrayMask(read_image(self._path, channels=1, exif=False)[..., 0] > 127).at(size)

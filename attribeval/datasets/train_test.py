@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,26 @@ import numpy as np
 
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Part:
+    """A part of a data set, for training or for tests: images, and what is known of each; item i of every array is i.
+
+    Attributes:
+        name: "train" or "test".
+        images: (N, H, W, C).
+    """
+
+    name: str
+    images: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        height, width = self.images.shape[1:3]
+        return f"{type(self).__name__}({self.name!r}, {len(self)} images of {height} x {width})"
 
 
 class TrainTest(NamedTuple):
@@ -35,14 +56,7 @@ def npz(path: str | PathLike) -> TrainTest:
         AttribevalError: If the file cannot be read, or lacks one of the arrays.
     """
     path = Path(path)
-    try:
-        data = np.load(path, allow_pickle=False)
-        if not isinstance(data, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array")
-        with data:
-            arrays = {name: data[name] for name in data.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise AttribevalError(f"Expected a .npz file. Received {path}: {type(error).__name__}: {error}.") from error
+    arrays = read_arrays(path, "a .npz file")
     missing = [name for name in ("x_train", "y_train", "x_test", "y_test") if name not in arrays]
     if missing:
         raise AttribevalError(
@@ -51,6 +65,18 @@ def npz(path: str | PathLike) -> TrainTest:
         )
     names = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
     return TrainTest(*(_part(arrays, part, names, f"{path.stem}_{part}") for part in ("train", "test")))
+
+
+def read_arrays(path: str | PathLike, form: str) -> dict[str, np.ndarray]:
+    """Arrays by name from a file of `numpy.savez`; `form` says what it should be, for the message."""
+    try:
+        data = np.load(path, allow_pickle=False)
+        if not isinstance(data, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with data:
+            return {name: data[name] for name in data.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise AttribevalError(f"Expected {form}. Received {path}: {type(error).__name__}: {error}.") from error
 
 
 def _part(arrays: dict[str, np.ndarray], part: str, class_names: list[str] | None, name: str) -> Samples:

@@ -35,6 +35,8 @@ class Augment:
     def __post_init__(self) -> None:
         if isinstance(self.shift, bool) or not isinstance(self.shift, int) or self.shift < 0:
             raise AttribevalError(f"Expected shift as a number of pixels, 0 or more. Received: {self.shift!r}.")
+        if self.crop is not None:
+            object.__setattr__(self, "crop", tuple(self.crop))  # a list, as it comes back from JSON
         if self.crop is not None and not (len(self.crop) == 2 and 0 < self.crop[0] <= self.crop[1] <= 1):
             raise AttribevalError(
                 f"Expected crop as the least and the greatest share of the area, such as (0.08, 1.0). "

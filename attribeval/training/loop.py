@@ -129,19 +129,14 @@ class _Pace:
 
     def run(self, loop: Callable, stream: Any, left: int) -> tuple[Any, Any]:
         """Call the loop for at most `left` steps; return its sums of losses and of right answers."""
-        chosen = self.given or self._chosen()
-        self.steps = min(chosen, left)
+        timed = len(self._timed) == _TIMED
+        self.steps = min(self.given or (steps_per_call(min(self._timed)) if timed else 1), left)
         begun = time.perf_counter()
         sums = loop(stream, tf.constant(self.steps))
-        if self.given is None and len(self._timed) < _TIMED:
+        if self.given is None and not timed:
             float(sums[0])  # wait for the device
             self._timed.append(time.perf_counter() - begun)
         return sums
-
-    def _chosen(self) -> int:
-        if len(self._timed) < _TIMED:
-            return 1
-        return steps_per_call(min(self._timed))
 
 
 def steps_per_call(seconds: float) -> int:

@@ -77,9 +77,7 @@ class Recipe:
             if not 0 <= value < (1 if name in ("momentum", "label_smoothing") else math.inf):
                 raise AttribevalError(f"Expected {name} of 0 or more (below 1 for shares). Received: {value!r}.")
         if isinstance(self.augment, dict):
-            crop = self.augment["crop"]
-            given = self.augment | {"crop": None if crop is None else tuple(crop)}
-            object.__setattr__(self, "augment", Augment(**given))
+            object.__setattr__(self, "augment", Augment(**self.augment))
         object.__setattr__(self, "drops", tuple(self.drops))
         if self.schedule == "drops" and not self.drops:
             raise AttribevalError("Expected drops=(epoch, …) for schedule='drops'. Received none.")
