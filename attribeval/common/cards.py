@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from attribeval.errors import AttribevalError
 
@@ -39,3 +41,13 @@ def facts_of(text: str, needed: Collection[str], optional: Collection[str] = ())
             f"{', '.join(repr(line) for line in lines)}."
         )
     return dict(zip(("name", "family", "summary"), first.groups(), strict=True)) | said
+
+
+def classes_in(room: str, files: Iterable[str], card: type) -> list[type[Any]]:
+    """The classes with a card in the files of a room of ours, in the order of the files and as they stand there."""
+    found: list[type[Any]] = []
+    for file in files:
+        module = importlib.import_module(f"attribeval.{room}.{file}")
+        own = (one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__)
+        found += [one for one in own if isinstance(getattr(one, "card", None), card)]
+    return found

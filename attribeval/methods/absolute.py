@@ -7,8 +7,7 @@ from typing import Any
 
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
-from attribeval.methods.card import Card
-from attribeval.methods.wrapper import Wrapper
+from attribeval.methods.card import Card, Wrapper
 
 
 @dataclass(frozen=True)

@@ -73,3 +73,14 @@ class Method(Protocol):
     def attribute(self, batch: Any) -> Any:
         """Return the maps of a `Batch`, (B, H, W, C) or (B, H, W, 1), raw and signed, in score units."""
         ...
+
+
+@dataclass(frozen=True)
+class Wrapper:
+    """A method that goes around another.
+
+    Attributes:
+        base: The method to wrap.
+    """
+
+    base: Method

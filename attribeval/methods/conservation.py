@@ -1,19 +1,23 @@
-"""Relevance of a batch's pixels, and how much of the score it has kept; nearly nothing is worth a word."""
+"""Relevance of a batch's pixels between their bounds, and how much of the score it has kept: nearly nothing is told."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.path import completeness_gap
+from attribeval.models.preprocessing import Preprocessing
 from attribeval.models.propagation.explain import pixel_relevance
 from attribeval.models.propagation.places import Place
 from attribeval.models.propagation.rules import Rule
 
+Bounds = tuple[float, float] | None
 LITTLE = 0.1  # of the score, of the median image
 
 
@@ -58,3 +62,36 @@ def remark_on_loss(method: str, values: np.ndarray, gap: np.ndarray, why: str) -
         return None
     images = "of 1 image" if len(values) == 1 else f"of the median of {len(values)} images"
     return f"{method} kept {100 * share:.2g} % of the score {images}: {why}"
+
+
+def check_bounds(bounds: Bounds) -> None:
+    """Refuse what is neither None nor (low, high).
+
+    Raises:
+        AttribevalError: If `bounds` is not a tuple of two finite numbers, the first the smaller.
+    """
+    if bounds is None:
+        return
+    numbers = isinstance(bounds, tuple) and len(bounds) == 2 and all(isinstance(v, (int, float)) for v in bounds)
+    if not numbers or not all(math.isfinite(v) for v in bounds) or bounds[0] >= bounds[1]:
+        raise AttribevalError(f"Expected bounds=(low, high) of raw pixels, low < high, or None. Received: {bounds!r}.")
+
+
+def model_bounds(batch: Batch, bounds: Bounds) -> tuple[Any, Any]:
+    """Bounds of the model's input.
+
+    Args:
+        batch: The images.
+        bounds: Smallest and largest raw pixel; None takes 0 and 255 if the model has one of the named preprocessings
+            (which are for such pixels), and else each image's own smallest and largest value.
+
+    Returns:
+        Two tensors (B, H, W, C), low and high.
+    """
+    classifier = batch.classifier
+    if bounds is None and not isinstance(classifier.preprocess, Preprocessing):
+        low, high = (reduce(batch.x, axis=(1, 2, 3), keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
+        return tf.zeros_like(batch.x) + low, tf.zeros_like(batch.x) + high
+    shape = (1, *batch.x.shape[1:])
+    ends = [classifier.prepare(np.full(shape, end, np.float32)) for end in bounds or (0.0, 255.0)]
+    return tuple(tf.zeros_like(batch.x) + limit for limit in (tf.minimum(*ends), tf.maximum(*ends)))

@@ -9,8 +9,7 @@ import numpy as np
 
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.conservation import relevance, remark_on_loss
-from attribeval.methods.pixel_bounds import Bounds, check_bounds, model_bounds
+from attribeval.methods.conservation import Bounds, check_bounds, model_bounds, relevance, remark_on_loss
 from attribeval.models.propagation.rules import AlphaBeta
 
 _LOST = (

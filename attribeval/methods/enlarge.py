@@ -9,23 +9,6 @@ from attribeval.methods.batch import Batch
 from attribeval.models import placement
 
 
-def enlarge(batch: Batch, maps: Any, layer: str | None, align: bool) -> Any:
-    """Maps at the size of the images.
-
-    Args:
-        batch: The images.
-        maps: One value per cell, (B, h, w, c).
-        layer: Name or path of their layer; None: the classifier's target layer.
-        align: Cells lie at the middles of what they see (`placement.enlarge`); else evenly over the image.
-
-    Returns:
-        float32 tensor (B, H, W, c).
-    """
-    if align:
-        return placement.enlarge(batch.classifier, maps, batch.size, layer)
-    return batch.resize(maps)
-
-
 @dataclass(frozen=True)
 class OnLayer:
     """The options of all class activation maps.
@@ -39,5 +22,7 @@ class OnLayer:
     align: bool = False
 
     def enlarged(self, batch: Batch, maps: Any) -> Any:
-        """Maps of the layer's cells, (B, h, w, c), at the size of the images."""
-        return enlarge(batch, maps, self.layer, self.align)
+        """Maps of the layer's cells, (B, h, w, c), at the size of the images, float32 (B, H, W, c)."""
+        if self.align:
+            return placement.enlarge(batch.classifier, maps, batch.size, self.layer)
+        return batch.resize(maps)

@@ -14,7 +14,6 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.masking import slope_of_score
-from attribeval.methods.side_by_side import groups
 
 # Constants of the authors' code (TorchRay); lengths in pixels of an image of 224.
 _REFERENCE = 224
@@ -122,7 +121,7 @@ class ExtremalPerturbation:
     def attribute(self, batch: Batch) -> Any:
         """Return the sum of the masks, (B, H, W, 1), from 0 to the number of areas."""
         sigmas = np.linspace(_BLUR * max(batch.size) / _REFERENCE, 0, _LEVELS)
-        some = groups(batch, self.side_by_side, len(self.areas))
+        some = batch.together(self.side_by_side, len(self.areas))
         learned = [self.optimise(batch, which, gaussian_blur(batch.x[which], sigmas)) for which in some]
         return batch.resize(tf.reduce_sum(tf.concat(learned, 0), axis=1)[..., None])
 

@@ -18,8 +18,7 @@ from attribeval.methods.card import Method
 from attribeval.methods.function import FORMS, FunctionMethod, function_method
 from attribeval.methods.reading import ranking
 from attribeval.methods.ready import ReadyMaps, ready_maps
-from attribeval.methods.registry import build_method
-from attribeval.methods.spelling import written
+from attribeval.methods.registry import build_method, written
 
 Given = str | PathLike | Method | Any  # also a function, an array, `Attributions`
 CONTROLS = ("random", "sobel")  # what every study measures beside the methods: they look at no score

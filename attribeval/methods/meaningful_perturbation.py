@@ -18,8 +18,6 @@ from attribeval.methods.card import Card
 from attribeval.methods.descriptions import stencils
 from attribeval.methods.masking import slope_of_score
 from attribeval.methods.painting import Painter
-from attribeval.methods.scores import scores_of
-from attribeval.methods.side_by_side import groups
 
 STARTS = ("circle", "image")
 _REFERENCE = 224  # the size for which the authors give lengths in pixels
@@ -129,7 +127,7 @@ class MeaningfulPerturbation:
         reach = round(self.jitter / 2 * max(batch.size) / _REFERENCE)
         step, drawn = self._compiled(batch), generators(batch.seeds)
         masks, objectives = [], []
-        for some in groups(batch, self.side_by_side):
+        for some in batch.together(self.side_by_side):
             mask = tf.constant(starts[some], dtype)
             first, second = tf.zeros_like(mask), tf.zeros_like(mask)
             ends = batch.x[some], prepared[some], batch.targets[some]
@@ -158,7 +156,7 @@ class MeaningfulPerturbation:
         down, right = np.arange(height)[:, None] - height // 2, np.arange(width) - width // 2
         inside = down**2 + right**2 <= (_RADII[:, None, None] * scale) ** 2
         discs = 1 - gaussian_filter(inside.astype(np.float64), (0, _CIRCLE_BLUR * scale, _CIRCLE_BLUR * scale))
-        clean = scores_of(batch, batch.raw, np.arange(len(batch)), True)
+        clean = batch.scores_of(batch.raw, np.arange(len(batch)), True)
         centres = [((np.arange(n) + 0.5) * side / n).astype(int) for n, side in zip(cells, batch.size, strict=True)]
         counts = dict.fromkeys(range(len(batch)), len(discs))
         scores = Painter(batch, hidden, stencils(), discs).answers("probability", counts, lambda i, numbers: (numbers,))

@@ -14,8 +14,7 @@ from attribeval.common.options import check_count, check_positive
 from attribeval.common.seeds import fold
 from attribeval.methods import drawing
 from attribeval.methods.batch import Batch
-from attribeval.methods.card import Method
-from attribeval.methods.wrapper import Wrapper
+from attribeval.methods.card import Method, Wrapper
 
 _STREAM = 2**32  # random numbers of the noise; samples are folded in with small numbers
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,10 +13,12 @@ import numpy as np
 from attribeval import _tf as tf
 from attribeval.methods.batch import Batch
 from attribeval.methods.descriptions import Masks
-from attribeval.methods.traceable import is_traceable, paints_inputs, preprocessed
 from attribeval.models.classifier import Classifier
+from attribeval.models.preprocessing import Preprocessing
 
 Describe = Callable[[int, np.ndarray], tuple[np.ndarray, ...]]
+_traceable: weakref.WeakKeyDictionary[Classifier, bool] = weakref.WeakKeyDictionary()
+_trying = threading.Lock()
 
 
 class Painter:
@@ -34,8 +39,8 @@ class Painter:
     def __init__(self, batch: Batch, hidden: np.ndarray, masks: Masks, *given: Any):
         self._batch, self._masks = batch, masks
         classifier = batch.classifier
-        self._inside = paints_inputs(classifier)
-        self._traced = not self._inside and is_traceable(batch)
+        self._inside = classifier.preprocess is None or isinstance(classifier.preprocess, Preprocessing)
+        self._traced = not self._inside and _is_traceable(batch)
         pair = (batch.x, classifier.prepare(hidden)) if self._inside else (batch.raw, hidden)
         self._pair = tuple(map(tf.convert_to_tensor, pair))
         self._given = tuple(tf.constant(one, spec.dtype) for one, spec in zip(given, masks.given, strict=True))
@@ -101,7 +106,7 @@ class Painter:
         def build(owners, colours, images, hidden, targets, *described):
             shown = self._drawn(owners, images, described)
             x = self._blended(images, hidden, colours, shown)
-            x = preprocessed(classifier, x) if traced else x
+            x = _preprocessed(classifier, x) if traced else x
             return _answer(classifier, answer, x, tf.gather(targets, owners)), shown
 
         ints = tf.TensorSpec([None], tf.int32)
@@ -169,3 +174,41 @@ def _parts(counts: Mapping[int, int], size: int) -> Iterator[list[tuple[int, np.
                 part, room = [], size
     if part:
         yield part
+
+
+def _preprocessed(classifier: Classifier, raw: Any) -> Any:
+    """A user's preprocessing inside a graph."""
+    x = raw if classifier.preprocess is None else classifier.preprocess(raw)
+    x = tf.cast(tf.convert_to_tensor(x), classifier.dtype)
+    return tf.ensure_shape(x, [None, *classifier.input_shape])
+
+
+def _is_traceable(batch: Batch) -> bool:
+    """Whether the preprocessing, inside a graph, makes of the images what it makes of them outside."""
+    classifier = batch.classifier
+    with _trying:
+        if classifier not in _traceable:
+            reason = _refusal(batch)
+            _traceable[classifier] = reason is None
+            if reason is not None:
+                warnings.warn(
+                    f"The preprocess function stays outside TensorFlow's graph, so that every painted image is copied "
+                    f"to it and back: {reason}. Written with TensorFlow, keras.ops or plain arithmetic, or as one of "
+                    "the named conventions, it runs where the model is.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        return _traceable[classifier]
+
+
+def _refusal(batch: Batch) -> str | None:
+    """Why the preprocessing cannot be traced, or None."""
+    classifier = batch.classifier
+    spec = tf.TensorSpec([None, *classifier.input_shape], tf.float32)
+    try:
+        trace = classifier.compiled("traced preprocessing", lambda raw: _preprocessed(classifier, raw), spec)
+        found, wanted = trace(batch.raw).numpy(), batch.x.numpy()
+    except Exception as error:  # it is the user's function, which may raise anything
+        return f"{type(error).__name__} when it was traced"
+    off = np.abs(found - wanted).max(initial=0) <= 1e-5 * np.abs(wanted).max(initial=0)
+    return None if off else "traced, it gives other values"

@@ -1,108 +1,33 @@
-"""Names to methods. To add a method: write its file, add its class to `_CLASSES`."""
+"""Names to methods, and back. To add a method: write its file, add the file's name to `_FILES`."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from attribeval import plugins
+from attribeval.common.cards import classes_in
 from attribeval.common.grammar import Expression
 from attribeval.errors import AttribevalError, unknown
-from attribeval.methods.absolute import Absolute
-from attribeval.methods.anchors import Anchors
-from attribeval.methods.attention_rollout import AttentionRollout
-from attribeval.methods.attnlrp import AttnLRP
-from attribeval.methods.blur_ig import BlurIG
-from attribeval.methods.cam import CAM
 from attribeval.methods.card import Card, Method
-from attribeval.methods.deconvnet import DeconvNet
-from attribeval.methods.deep_shap import DeepSHAP
-from attribeval.methods.deep_taylor import DeepTaylor
-from attribeval.methods.deeplift import DeepLIFT
-from attribeval.methods.excitation_backprop import ExcitationBackprop
-from attribeval.methods.expected_gradients import ExpectedGradients
-from attribeval.methods.extremal_perturbation import ExtremalPerturbation
-from attribeval.methods.generic_attention import GenericAttention
-from attribeval.methods.gradcam import GradCAM
-from attribeval.methods.gradcam_plus_plus import GradCAMPlusPlus
-from attribeval.methods.gradient import Gradient
-from attribeval.methods.gradient_shap import GradientSHAP
-from attribeval.methods.gradient_x_input import GradientXInput
-from attribeval.methods.guided_backprop import GuidedBackprop
-from attribeval.methods.guided_gradcam import GuidedGradCAM
-from attribeval.methods.guided_ig import GuidedIG
-from attribeval.methods.hsic import HSIC
-from attribeval.methods.input import Input
-from attribeval.methods.integrated_gradients import IntegratedGradients
-from attribeval.methods.kernel_shap import KernelSHAP
-from attribeval.methods.layercam import LayerCAM
-from attribeval.methods.lime import LIME
-from attribeval.methods.lrp import LRP
-from attribeval.methods.meaningful_perturbation import MeaningfulPerturbation
-from attribeval.methods.occlusion import Occlusion
-from attribeval.methods.partition_shap import PartitionSHAP
-from attribeval.methods.random import Random
-from attribeval.methods.registered import registered
-from attribeval.methods.rise import RISE
-from attribeval.methods.scorecam import ScoreCAM
-from attribeval.methods.shapley_sampling import ShapleySampling
+from attribeval.methods.function import function_method
 from attribeval.methods.short_names import ALIASES, parse
-from attribeval.methods.smoothgrad import SmoothGrad
-from attribeval.methods.smoothgrad_squared import SmoothGradSquared
-from attribeval.methods.sobel import Sobel
-from attribeval.methods.sobol import Sobol
-from attribeval.methods.squared import Squared
-from attribeval.methods.transformer_attribution import TransformerAttribution
-from attribeval.methods.vargrad import VarGrad
-from attribeval.methods.xrai import XRAI
 
-_CLASSES: tuple[type[Any], ...] = (
-    Gradient,
-    GradientXInput,
-    GuidedBackprop,
-    DeconvNet,
-    IntegratedGradients,
-    ExpectedGradients,
-    BlurIG,
-    GuidedIG,
-    CAM,
-    GradCAM,
-    GradCAMPlusPlus,
-    LayerCAM,
-    ScoreCAM,
-    GuidedGradCAM,
-    DeepLIFT,
-    LRP,
-    AttnLRP,
-    DeepTaylor,
-    ExcitationBackprop,
-    AttentionRollout,
-    TransformerAttribution,
-    GenericAttention,
-    Occlusion,
-    RISE,
-    Sobol,
-    HSIC,
-    MeaningfulPerturbation,
-    ExtremalPerturbation,
-    XRAI,
-    LIME,
-    KernelSHAP,
-    PartitionSHAP,
-    ShapleySampling,
-    GradientSHAP,
-    DeepSHAP,
-    Anchors,
-    Random,
-    Sobel,
-    Input,
-    SmoothGrad,
-    SmoothGradSquared,
-    VarGrad,
-    Squared,
-    Absolute,
-)
-METHODS: dict[str, type[Any]] = {cls.card.name: cls for cls in _CLASSES}
+# A line for each family.
+_FILES = """
+    gradient gradient_x_input guided_backprop deconvnet integrated_gradients expected_gradients blur_ig guided_ig
+    cam gradcam gradcam_plus_plus layercam scorecam guided_gradcam
+    deeplift lrp attnlrp deep_taylor excitation_backprop
+    attention_rollout transformer_attribution generic_attention
+    occlusion rise sobol hsic meaningful_perturbation extremal_perturbation
+    xrai
+    lime kernel_shap partition_shap shapley_sampling gradient_shap deep_shap anchors
+    random sobel input
+    smoothgrad smoothgrad_squared vargrad squared absolute
+"""
+METHODS: dict[str, type[Any]] = {cls.card.name: cls for cls in classes_in("methods", _FILES.split(), Card)}
 
 
 def cards() -> list[Card]:
@@ -117,7 +42,15 @@ def names() -> list[str]:
 
 def known() -> dict[str, Any]:
     """Classes by name; of other packages also functions, as methods. What cannot be imported is left out."""
-    return METHODS | {name: one for name in names() if name not in METHODS and (one := registered(name)) is not None}
+    return {name: one for name in names() if (one := found(name)) is not None}
+
+
+def found(name: str) -> Any | None:
+    """The class of a name; of another package also its function, as a method; None if there is none."""
+    asked, called = ["attribute"], "a method attribute(batch)"
+    return METHODS.get(name) or plugins.load_class_or_function(
+        plugins.METHODS, name, Card, asked, called, function_method
+    )
 
 
 def needs_base(cls: type) -> bool:
@@ -169,7 +102,7 @@ def build_method(text: str, options: dict[str, Any] | None = None) -> Method:
 
 def _build(expression: Expression, options: dict[str, Any]) -> Method:
     name = expression.name
-    cls = METHODS.get(name) or registered(name)
+    cls = found(name)
     if cls is None:
         raise AttribevalError(f"{unknown('method', name, [*names(), *ALIASES])}{plugins.fault(plugins.METHODS, name)}")
     if twice := set(expression.options) & set(options):
@@ -198,3 +131,32 @@ def make(cls: type[Any], name: str, options: dict[str, Any]) -> Any:
         return cls(**options)
     except TypeError as error:  # e.g. a required option is missing
         raise AttribevalError(f"Could not make method {name!r}: {error}.") from error
+
+
+def written(method: Any) -> str | None:
+    """The text of which `build_method` makes this method again, options that are not the defaults in brackets.
+
+    None if there is no such text: the class is in no registry, or an option is an array or another object.
+    """
+    name = method.card.name
+    if found(name) is not type(method):
+        return None
+    words: list[str | None] = []
+    for field in dataclasses.fields(method):
+        value = getattr(method, field.name)
+        if field.name == "base":
+            words.insert(0, written(value))
+        elif field.init and not _same(value, field.default):
+            words.append(f"{field.name}={list(value) if isinstance(value, tuple) else value!r}")
+    told = [word for word in words if word is not None]
+    if len(told) < len(words):
+        return None
+    text = f"{name}({', '.join(told)})" if told else name
+    try:
+        return text if build_method(text) == method else None
+    except (AttribevalError, ValueError):
+        return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(np.all(one == other))

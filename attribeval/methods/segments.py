@@ -121,12 +121,8 @@ class Regions:
         """`scores` of all images, in calls that fill the capacity; one `shown` for each, (any number, its segments)."""
         return list(self._answers("logit", dict(enumerate(shown))).values())
 
-    def is_target(self, i: int, shown: np.ndarray) -> np.ndarray:
-        """Whether the model still predicts the target of image i, bool (M,); `shown` as in `scores`."""
-        return self.are_targets({i: shown})[i]
-
     def are_targets(self, shown: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-        """`is_target` of some images, by their numbers."""
+        """Whether the model still predicts the targets of some images, by their numbers, bool (M,)."""
         return {i: answers > 0.5 for i, answers in self._answers("is_target", shown).items()}
 
     def maps(self, values: Sequence[np.ndarray]) -> np.ndarray:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from attribeval import plugins
+from attribeval.common.cards import classes_in
 from attribeval.common.grammar import parse
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.registry import make
@@ -13,18 +13,7 @@ from attribeval.metrics import HOMES
 from attribeval.metrics.card import Benchmark, Card
 from attribeval.metrics.function import function_metric
 
-
-def _classes() -> tuple[type[Any], ...]:
-    """In the order of the files, and within a file as they are written."""
-    found: list[type[Any]] = []
-    for home in dict.fromkeys(HOMES.values()):
-        module = importlib.import_module(f"attribeval.metrics.{home}")
-        own = (one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__)
-        found += [one for one in own if isinstance(getattr(one, "card", None), Card)]
-    return tuple(found)
-
-
-_CLASSES = _classes()
+_CLASSES = classes_in("metrics", dict.fromkeys(HOMES.values()), Card)
 BENCHMARKS: dict[str, type[Any]] = {cls.card.name: cls for cls in _CLASSES}
 
 

@@ -10,8 +10,7 @@ import pytest
 from helpers.games import games_attributer  # noqa: F401
 
 from attribeval import Attributer
-from attribeval.methods.anchor_search import Search, answered, kl_bounds
-from attribeval.methods.anchors import Anchors
+from attribeval.methods.anchors import Anchors, Search, answered, kl_bounds
 from attribeval.methods.segments import Segmentation
 
 
@@ -49,12 +48,17 @@ def test_an_anchor_needs_nothing_where_nothing_matters_and_is_none_for_another_c
     assert not attributer.explain(image, "anchors", 1, segments=16, segmentation="grid", fill=1.0).values.any()
 
 
+def found_alone(rule, players, seed, options):
+    """What a search by itself finds, whose prediction holds by a rule on the shown segments."""
+    search = Search(players, np.random.default_rng(seed), options).steps()
+    return answered({0: search}, lambda asked: {0: rule(asked[0])})[0]
+
+
 def test_anchor_precision_is_the_share_of_perturbed_images_that_keep_the_prediction():
     """Two of three segments must be shown; no single one reaches .95, any pair does."""
-    search = Search(lambda shown: shown.sum(1) >= 2, 3, np.random.default_rng(0), Anchors(beam=1))
-    anchor = search.run()
+    anchor = found_alone(lambda shown: shown.sum(1) >= 2, 3, 0, Anchors(beam=1))
     assert len(anchor.kept) == 2 and anchor.precision == 1.0
-    best = Search(lambda shown: shown.sum(1) >= 2, 3, np.random.default_rng(0), Anchors(max_size=1, samples=4000)).run()
+    best = found_alone(lambda shown: shown.sum(1) >= 2, 3, 0, Anchors(max_size=1, samples=4000))
     assert len(best.kept) == 1
     np.testing.assert_allclose(best.precision, 0.75, atol=5 * np.sqrt(0.75 * 0.25 / best.n))
 
@@ -64,18 +68,16 @@ def test_searches_side_by_side_find_what_each_finds_alone():
     rules = [lambda shown: shown.sum(1) >= 2, lambda shown: shown[:, 1], lambda shown: np.zeros(len(shown), bool)]
     players = [4, 3, 5]
 
-    def search(k):
-        return Search(rules[k], players[k], np.random.default_rng(k), Anchors(beam=1))
-
     rounds = []
 
     def holds(asked):
         rounds.append(sorted(asked))
         return {k: rules[k](shown) for k, shown in asked.items()}
 
-    together = answered({k: search(k).steps() for k in range(3)}, holds)
+    searches = {k: Search(players[k], np.random.default_rng(k), Anchors(beam=1)).steps() for k in range(3)}
+    together = answered(searches, holds)
     for k in range(3):
-        assert together[k] == search(k).run()
+        assert together[k] == found_alone(rules[k], players[k], k, Anchors(beam=1))
     assert rounds[0] == [0, 1, 2] and rounds[1] == [0, 1] and len(rounds[-1]) == 1
 
 

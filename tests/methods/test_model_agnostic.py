@@ -49,7 +49,7 @@ def test_painting_and_scoring_agree_with_a_slow_loop(attributer, images):
             image[regions.labels[1] == segment] = raw[1].mean(axis=(0, 1))
     scores = attributer.classifier.forward(tf.constant(painted))[0].numpy()
     np.testing.assert_allclose(regions.scores(1, shown), scores[:, 0], rtol=1e-5)
-    np.testing.assert_array_equal(regions.is_target(1, shown), scores.argmax(1) == 0)
+    np.testing.assert_array_equal(regions.are_targets({1: shown})[1], scores.argmax(1) == 0)
 
 
 @pytest.mark.parametrize("preprocess", ["caffe", lambda x: x[..., ::-1] - np.float32([103.939, 116.779, 123.68])])

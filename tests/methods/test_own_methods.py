@@ -17,8 +17,7 @@ from attribeval.errors import AttribevalError
 from attribeval.importable import function_in_file
 from attribeval.methods import given
 from attribeval.methods.function import function_method
-from attribeval.methods.registry import build_method
-from attribeval.methods.spelling import written
+from attribeval.methods.registry import build_method, written
 
 SIZE, N = 12, 40  # more images than any study takes at a time
 

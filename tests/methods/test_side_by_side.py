@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from attribeval import AttribevalError, Attributer
-from attribeval.methods.guided_path import Path, advanced
+from attribeval.methods.guided_ig import Path, advanced
 from attribeval.models.classifier import Classifier
 
 OPTIONS = {

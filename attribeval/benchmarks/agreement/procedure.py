@@ -105,8 +105,7 @@ def _canonical(judgements: list[Judgement]) -> list[Judgement]:
 
 
 def _name(label: str) -> str:
-    from attribeval.methods.registry import build_method
-    from attribeval.methods.spelling import written
+    from attribeval.methods.registry import build_method, written
 
     try:
         return written(build_method(label)) or label

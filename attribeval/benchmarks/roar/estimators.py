@@ -19,8 +19,7 @@ from attribeval.methods.card import Method
 from attribeval.methods.function import FunctionMethod, function_method
 from attribeval.methods.given import Given
 from attribeval.methods.ready import ReadyMaps
-from attribeval.methods.registry import build_method
-from attribeval.methods.spelling import written
+from attribeval.methods.registry import build_method, written
 
 Own = Method | dict[str, ReadyMaps]
 
