@@ -10,6 +10,7 @@ import numpy as np
 from attribeval.common.seeds import generators
 from attribeval.methods import lime as ours
 from attribeval.methods.batch import Batch
+from attribeval.methods.masking import scores_of
 from attribeval.methods.segments import Regions
 
 
@@ -46,7 +47,7 @@ class LIME(ours.LIME):
                 own_fill = self.fill == "segment_mean" and batch.raw.shape[-1] == 3  # it can do that one itself
                 explanation = explainer.explain_instance(
                     batch.raw[i],
-                    lambda images, i=i: batch.scores_of(images, np.full(len(images), i))[:, None],
+                    lambda images, i=i: scores_of(batch, images, np.full(len(images), i))[:, None],
                     labels=(0,),
                     top_labels=None,
                     hide_color=None if own_fill else regions.hidden[i],

@@ -10,6 +10,7 @@ import numpy as np
 from attribeval.common.fills import filled
 from attribeval.methods import deep_shap, kernel_shap, partition_shap
 from attribeval.methods.batch import Batch
+from attribeval.methods.masking import scores_of
 from attribeval.methods.segments import Regions
 from attribeval.methods.shap_bridge import global_seed
 
@@ -34,7 +35,7 @@ class KernelSHAP(kernel_shap.KernelSHAP):
                     for segment in np.flatnonzero(mask == 0):
                         inside = regions.labels[i] == segment
                         image[inside] = regions.hidden[i][inside]
-                return batch.scores_of(images, np.full(len(images), i))
+                return scores_of(batch, images, np.full(len(images), i))
 
             with global_seed(seed):
                 explainer = shap.KernelExplainer(painted, np.zeros((1, players)))
@@ -56,7 +57,7 @@ class PartitionSHAP(partition_shap.PartitionSHAP):
         for i, seed in enumerate(batch.seeds):
             with global_seed(seed):
                 explainer = shap.PartitionExplainer(
-                    lambda images, i=i: batch.scores_of(images, np.full(len(images), i)).astype(np.float64),
+                    lambda images, i=i: scores_of(batch, images, np.full(len(images), i)).astype(np.float64),
                     shap.maskers.Image(hidden[i]),
                 )
                 found = explainer(

@@ -59,13 +59,8 @@ def _of_batch(
 
 
 def directional_derivatives(gradients: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """S = ∇h(a) · v (Kim et al. 2018, equation 1): how the logit changes along a vector.
+    """S = ∇h(a) · v (Kim et al. 2018, equation 1), float64 (N,): by how much the logit changes along a vector (d,).
 
-    Args:
-        gradients: (N, d).
-        vector: (d,).
-
-    Returns:
-        float64 (N,), logits per unit of activation; positive: the concept speaks for the class.
+    Positive: the concept speaks for the class.
     """
     return gradients.astype(np.float64) @ vector.astype(np.float64)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attribeval.concepts.activations import LOGITS, activations_and_gradients, directional_derivatives
 from attribeval.concepts.cav import train_cav
-from attribeval.concepts.chance import p_of_scores
 from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier
 
@@ -175,10 +176,7 @@ def vectors_against(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vectors from each random set to a concept, float32 (R, d), and the accuracies of their classifiers, (R,).
 
-    Args:
-        positive: Activations of the concept's examples, (n, d).
-        randoms: Activations of each random set, (m, d).
-        alpha, seed: As in `tcav`.
+    Both are given by the activations of examples: of the concept, (n, d); of each random set, (m, d).
     """
     cavs = [train_cav(positive, negative, alpha=alpha, seed=seed + i) for i, negative in enumerate(randoms)]
     return np.stack([cav.vector for cav in cavs]), np.array([cav.accuracy for cav in cavs])
@@ -210,6 +208,29 @@ def score_concept(
     return Tcav(tuple(found), targets)
 
 
+def p_of_scores(scores: np.ndarray, chance: np.ndarray) -> float:
+    """Two-sided p of Welch's t-test that a concept's scores and those of random vectors have one mean.
+
+    The article's test. It takes the scores for independent. Where all of them share the concept's examples they are
+    not, and more random sets make p smaller without making the concept better known (`docs/statistics.md` has how
+    often); where each has examples of its own, p is as large as it should be, or larger.
+
+    Args:
+        scores, chance: As in `LayerScores`.
+
+    Returns:
+        0 to 1. Where neither has any spread, 1 if they are the same number, else that of the permutation test.
+    """
+    from scipy import stats
+
+    if np.ptp(scores) == 0 and np.ptp(chance) == 0:
+        # No spread, no t. If the two differ, the permutation test says how often chance alone would part them so.
+        return 1.0 if scores[0] == chance[0] else min(1.0, 2 / comb(len(scores) + len(chance), len(scores)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # one of the two has next to no spread: no fault here
+        return float(stats.ttest_ind(scores, chance, equal_var=False).pvalue)
+
+
 def layer_scores(vectors: ConceptVectors, gradients: np.ndarray, level: float) -> LayerScores:
     """TCAV of one layer, from the derivatives of the logits of all inputs there, (N, d)."""
     scores, chance = (
@@ -220,11 +241,6 @@ def layer_scores(vectors: ConceptVectors, gradients: np.ndarray, level: float) -
 
 
 def tcav_score(gradients: np.ndarray, vector: np.ndarray) -> float:
-    """The share of inputs whose logit rises along a vector (equation 2); an input with derivative 0 counts half.
-
-    Args:
-        gradients: (N, d).
-        vector: (d,).
-    """
+    """The share of inputs whose logit rises along a vector (equation 2); an input with derivative 0 counts half."""
     along = directional_derivatives(gradients, vector)
     return float(((along > 0) + 0.5 * (along == 0)).mean())

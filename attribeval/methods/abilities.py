@@ -18,12 +18,7 @@ _PATHS = (str, PathLike)
 
 
 def of_images(methods: Mapping[str, Method], images: Any, count: int) -> dict[str, Method]:
-    """The same methods; ready maps among them are found for their images and counted.
-
-    Args:
-        methods: By label.
-        images: As the caller passed them: their names find files of folders.
-        count: How many there are.
+    """The same methods by label; ready maps among them are found for so many images, as the caller passed them.
 
     Raises:
         AttribevalError: If there is not one map for each image, naming the method.
@@ -33,23 +28,12 @@ def of_images(methods: Mapping[str, Method], images: Any, count: int) -> dict[st
 
 
 def at(methods: Mapping[str, Method], rows: Any) -> dict[str, Method]:
-    """The methods for some of the images that `of_images` knows: ready maps are those of these images.
-
-    Args:
-        methods: As `of_images` returned them.
-        rows: Places of the images, ints or a slice.
-    """
+    """The methods for some of the images that `of_images` knows, by their places: ready maps are those of these."""
     return {label: _ready(method, lambda maps: maps.at(rows)) for label, method in methods.items()}
 
 
 def unable(method: Method, *, images: bool = False, model: bool = False) -> str | None:
-    """Why a method cannot explain further images, or another model; None if it can.
-
-    Args:
-        method: A method, or a wrapper of one.
-        images: Whether images are explained that are not the caller's own.
-        model: Whether the model is changed, or another one is explained.
-    """
+    """Why a method, or what it wraps, cannot explain further images, or another or changed model; None if it can."""
     base = getattr(method, "base", None)
     if base is not None:
         return unable(base, images=images, model=model)
@@ -67,16 +51,7 @@ def unable(method: Method, *, images: bool = False, model: bool = False) -> str 
 
 
 def refuse(methods: Mapping[str, Method], study: str, *, images: bool = False, model: bool = False) -> None:
-    """Raise if a study needs what a function or ready maps cannot give.
-
-    Args:
-        methods: By label.
-        study: Its name, for the message.
-        images, model: As in `unable`.
-
-    Raises:
-        AttribevalError: Naming the first such method and the form that is needed.
-    """
+    """Raise if a study needs what a function or ready maps cannot give (`unable`), naming the form that is needed."""
     for label, method in methods.items():
         why = unable(method, images=images, model=model)
         if why is not None:
@@ -100,8 +75,7 @@ def _ready(method: Any, change: Any) -> Any:
 def names_of(images: Any) -> list[tuple[str, ...]] | None:
     """Under which names the map file of each image may lie: its id, and the name of its file with and without ending.
 
-    Args:
-        images: As callers pass them; arrays have no names, which is None.
+    Arrays have no names, which is None.
     """
     several = [images] if isinstance(images, _PATHS) else images
     if isinstance(several, Samples):

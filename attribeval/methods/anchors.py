@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ _SLACK = 0.05  # an anchor is accepted when its lower bound is within this of th
 
 
 def kl_bounds(mean: float, n: int, level: float) -> tuple[float, float]:
-    """Smallest and largest q that a Bernoulli mean can be: n · KL(mean, q) ≤ level (Kaufmann & Kalyanakrishnan 2013)."""
+    """Least and greatest q that a Bernoulli mean can be: n · KL(mean, q) ≤ level (Kaufmann & Kalyanakrishnan 2013)."""
 
     def end(outer: float) -> float:
         inner = mean
@@ -41,7 +41,7 @@ class Candidate:
     kept: frozenset[int]
     n: int = 0
     held: int = 0
-    bounds: tuple[float, float] = field(default=(0.0, 1.0))
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     @property
     def precision(self) -> float:
@@ -129,10 +129,7 @@ class Search:
 def answered(
     searches: Mapping[int, Asking], holds: Callable[[dict[int, np.ndarray]], dict[int, np.ndarray]]
 ) -> dict[int, Any]:
-    """What searches return, by number: the questions of all that are still under way are asked together.
-
-    `holds` goes from shown segments by number, bool (M, players), to whether predictions are the targets, bool (M,).
-    """
+    """What searches return, by number: the questions of all that are still under way are asked together (`holds`)."""
     found: dict[int, Any] = {}
     asked = {i: next(search) for i, search in searches.items()}
     while asked:

@@ -19,14 +19,7 @@ _STREAM = 2**33  # random numbers of baselines; samples are folded in with small
 
 
 def read_baseline(baseline: Any) -> str | FrozenArray:
-    """Check the option `baseline` and make it hashable.
-
-    Args:
-        baseline: A name of `BASELINES`, or raw pixels: an array (H, W, C), one colour (C,), or a number.
-
-    Raises:
-        AttribevalError: If it is none of those.
-    """
+    """The option `baseline`, checked and hashable: a name of `BASELINES`, or raw pixels (H, W, C), (C,) or ()."""
     if isinstance(baseline, str):
         if baseline not in BASELINES:
             raise unknown("baseline", baseline, BASELINES)
@@ -43,15 +36,8 @@ def baseline_input(batch: Batch, baseline: str | FrozenArray) -> Any:
     mean colour of the image, "blur" the image under a Gaussian of a tenth of its shorter side, "random" uniform noise
     between the least and the greatest value of each channel of the image, one draw per image and seed.
 
-    Args:
-        batch: The images.
-        baseline: What `read_baseline` returned.
-
     Returns:
         Tensor (1, H, W, C), one for all images, or (B, H, W, C).
-
-    Raises:
-        AttribevalError: If an array does not have the shape of the images.
     """
     x = batch.x
     if baseline == "mean":

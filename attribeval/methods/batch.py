@@ -154,37 +154,13 @@ class Batch:
             lambda: tuple(self._derived(fields.activations_gradient_and_scores, layer)),
         )
 
-    def scores_of(self, raw: np.ndarray, owners: np.ndarray, probability: bool = False) -> np.ndarray:
-        """Score of the owner's target on raw images, painted ones for instance; the model sees `capacity` at a time.
-
-        Args:
-            raw: Raw images (M, H, W, C), as many as fit in memory.
-            owners: Which image of the batch each belongs to, ints (M,).
-            probability: The probability instead of the score to be explained, see `Task.probabilities`.
-
-        Returns:
-            float32 (M,).
-        """
-        targets = np.asarray(self.targets)[owners]
-        parts = []
-        for start in range(0, len(raw), self.capacity):
-            part = slice(start, start + self.capacity)
-            found, answer = self.classifier.forward(self.classifier.prepare(raw[part]))
-            found = self.classifier.task.probabilities(found, answer) if probability else found
-            parts.append(found.numpy()[np.arange(len(found)), targets[part]])
-        return np.concatenate(parts).astype(np.float32)
-
     # --------------------------------------------------------------------------------- many points around images
 
     def together(self, side_by_side: bool, each: int = 1) -> list[slice]:
-        """Which images a method that iterates takes together: as many as fit, as a GPU needs it, or each by itself.
+        """Which images a method that iterates takes together: one by one, or as many as fit, `each` times each.
 
         Batches of different size differ in rounding, and iterations make more of it from step to step. One by one, a
-        map does not know its batch; side by side, it does, by as much as the method's docstring says.
-
-        Args:
-            side_by_side: Whether they go together at all.
-            each: How often the model sees an image at a time.
+        map does not know its batch; side by side, as GPUs need it, it does, by as much as the method's docstring says.
         """
         size = max(1, self.capacity // each) if side_by_side else 1
         return [slice(start, min(start + size, len(self))) for start in range(0, len(self), size)]

@@ -33,13 +33,13 @@ class Card:
 
     name: str
     family: str
-    summary: str
-    needs: str
-    passes: str
-    paper: str
-    maths: str
-    misleads: str
-    signed: bool
+    summary: str = ""
+    needs: str = "nothing"
+    passes: str = "0 + 0"
+    paper: str = ""
+    maths: str = ""
+    misleads: str = ""
+    signed: bool = True
     raw: bool = False
     shares: bool = False
 

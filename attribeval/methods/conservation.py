@@ -22,27 +22,16 @@ LITTLE = 0.1  # of the score, of the median image
 
 
 def relevance(batch: Batch, method: str, key: Hashable, choose: Callable[[Place], Rule], **more: Any) -> Any:
-    """Relevance of every input value, float32 (B, H, W, C), in score units; sets the batch's completeness gap.
-
-    Args:
-        batch: The images.
-        method, key, choose: As in `pixel_relevance`.
-        **more: Its `bounds` or `shared`.
-    """
+    """`pixel_relevance` of a batch, float32 (B, H, W, C), in score units; sets the batch's completeness gap."""
     found, scores = pixel_relevance(batch.classifier, batch.x, batch.targets, method, key, choose, **more)
     batch.completeness_gap = completeness_gap(found, scores)
     return tf.cast(found, tf.float32)
 
 
 def kept(values: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """|sum of the map / score| of each image; infinite where the score is 0.
+    """|sum of the map / score| of each image, float64 (N,): 1 if nothing was lost, infinite where the score is 0.
 
-    Args:
-        values: Maps (N, H, W, C).
-        gap: Sum minus score, (N,), in score units.
-
-    Returns:
-        float64 (N,), 1 if nothing was lost.
+    `gap` is the sum minus the score, (N,), in score units.
     """
     sums = values.sum(axis=(1, 2, 3), dtype=np.float64)
     scores = np.abs(sums - gap)
@@ -52,10 +41,7 @@ def kept(values: np.ndarray, gap: np.ndarray) -> np.ndarray:
 def remark_on_loss(method: str, values: np.ndarray, gap: np.ndarray, why: str) -> str | None:
     """A sentence with the figure, if the maps of half of the images or more keep less than a tenth of the score.
 
-    Args:
-        method: Name of the method.
-        values, gap: As in `kept`.
-        why: What took the rest, and what to do.
+    `why` says what took the rest, and what to do.
     """
     share = float(np.median(kept(values, gap)))
     if not share < LITTLE:
@@ -65,11 +51,7 @@ def remark_on_loss(method: str, values: np.ndarray, gap: np.ndarray, why: str) -
 
 
 def check_bounds(bounds: Bounds) -> None:
-    """Refuse what is neither None nor (low, high).
-
-    Raises:
-        AttribevalError: If `bounds` is not a tuple of two finite numbers, the first the smaller.
-    """
+    """Refuse what is neither None nor a tuple of two finite numbers, the first the smaller."""
     if bounds is None:
         return
     numbers = isinstance(bounds, tuple) and len(bounds) == 2 and all(isinstance(v, (int, float)) for v in bounds)
@@ -78,15 +60,10 @@ def check_bounds(bounds: Bounds) -> None:
 
 
 def model_bounds(batch: Batch, bounds: Bounds) -> tuple[Any, Any]:
-    """Bounds of the model's input.
+    """Low and high bounds of the model's input, two tensors (B, H, W, C), from the smallest and largest raw pixel.
 
-    Args:
-        batch: The images.
-        bounds: Smallest and largest raw pixel; None takes 0 and 255 if the model has one of the named preprocessings
-            (which are for such pixels), and else each image's own smallest and largest value.
-
-    Returns:
-        Two tensors (B, H, W, C), low and high.
+    None takes 0 and 255 if the model has one of the named preprocessings (which are for such pixels), and else each
+    image's own smallest and largest value.
     """
     classifier = batch.classifier
     if bounds is None and not isinstance(classifier.preprocess, Preprocessing):

@@ -47,11 +47,7 @@ def operations_without_rule(classifier: Classifier) -> list[str]:
 
 
 def deep_explainer(classifier: Classifier, background: np.ndarray) -> Any:
-    """The `shap.DeepExplainer` of a classifier, made once.
-
-    Raises:
-        AttribevalError: If the model has operations that shap has no rule for.
-    """
+    """The `shap.DeepExplainer` of a classifier, made once; an error if shap lacks rules for the model's operations."""
     import shap
 
     model = scorer(classifier)

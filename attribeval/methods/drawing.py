@@ -16,18 +16,11 @@ _GOLDEN = 0x9E3779B9
 
 
 def bits(seeds: Any, count: int) -> Any:
-    """Random 32-bit words, one row per seed.
+    """Random 32-bit words, one row per seed, uint32 (R, count) from int32 (R, 2); within a row no word comes twice.
 
     A counter and the seed's two halves are mixed by a bijection of 32-bit words (a cascade of xor-shifts and
     multiplications, as the finalisers of hash functions are), put together (exclusive or, then an odd factor), and
     mixed again.
-
-    Args:
-        seeds: int32 (R, 2).
-        count: Words per row.
-
-    Returns:
-        uint32 tensor (R, count); within a row no word comes twice.
     """
     halves = tf.bitcast(tf.convert_to_tensor(seeds), tf.uint32)
     counter = _mixed(tf.constant(np.arange(count, dtype=np.uint32)) * _word(_GOLDEN))
@@ -43,16 +36,9 @@ def uniform(seeds: Any, shape: tuple[int, ...]) -> Any:
 
 
 def normal(seeds: Any, shape: tuple[int, ...]) -> Any:
-    """Standard normal numbers, two from each random word: the radius from one half, the angle from the other.
+    """Standard normal numbers, float32 (R, *shape), two from each word: radius from one half, angle from the other.
 
     Box & Muller 1958. Radii and angles have 2¹⁶ values each, so that no number is beyond 4.86.
-
-    Args:
-        seeds: int32 (R, 2).
-        shape: Of a row.
-
-    Returns:
-        float32 tensor (R, *shape).
     """
     count = math.prod(shape)
     words = bits(seeds, -(-count // 2))

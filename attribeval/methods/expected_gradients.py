@@ -24,11 +24,6 @@ def draw(seed: np.ndarray, samples: int, references: int) -> tuple[np.ndarray, n
     Both are stratified, which leaves the expectation as it is and lowers the variance: every reference comes as often
     as every other (but for the remainder), and every 1/samples of the way holds one place.
 
-    Args:
-        seed: int32 (1, 2).
-        samples: How many.
-        references: How many references there are.
-
     Returns:
         Indices, ints (samples,), and places, float64 (samples,) in [0, 1).
     """

@@ -33,11 +33,7 @@ def smooth_mask(parameters: Any) -> Any:
     Gaussian. The authors' code evaluates it at each pixel; here at each parameter, and `tf.image.resize` goes on from
     there: a step is a third of σ, so that hardly anything lies in between, for a 49th of the work.
 
-    Args:
-        parameters: Tensor (P, h, w) in [0, 1].
-
-    Returns:
-        Tensor (P, h, w) in [0, 1].
+    From and to (P, h, w) in [0, 1].
     """
     radius = 1 + _SIGMA
     offsets = np.arange(-radius, radius + 1)
@@ -59,13 +55,7 @@ def area_loss(mask: Any, areas: Any, tie: Any) -> Any:
     starts as a constant, and ranks by position alone would choose the region before the model had a say. With tie = 0
     it is the paper's loss.
 
-    Args:
-        mask: Tensor (P, h, w).
-        areas: Tensor (P,), share of the cells that should be 1.
-        tie: Number.
-
-    Returns:
-        Tensor (P,).
+    Of masks (P, h, w) and areas (P,), the shares of the cells that should be 1: (P,).
     """
     cells = int(mask.shape[1]) * int(mask.shape[2])
     values = tf.reshape(mask, [-1, cells])
@@ -126,15 +116,9 @@ class ExtremalPerturbation:
         return batch.resize(tf.reduce_sum(tf.concat(learned, 0), axis=1)[..., None])
 
     def optimise(self, batch: Batch, some: slice, levels: Any) -> Any:
-        """Learn one mask per image and area side by side; none sees another.
+        """Learn one mask per image and area side by side, (B, areas, h, w) at the parameters' resolution.
 
-        Args:
-            batch: The batch.
-            some: Which images.
-            levels: These images, most blurred first and unblurred last, tensor (8, B, H, W, C).
-
-        Returns:
-            Masks at the resolution of the parameters, tensor (B, areas, h, w).
+        None sees another. `levels` are these images, most blurred first and unblurred last, (8, B, H, W, C).
         """
         dtype = batch.classifier.dtype
         spacing = max(1, round(_STEP * max(batch.size) / _REFERENCE))

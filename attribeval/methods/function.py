@@ -97,8 +97,6 @@ class FunctionMethod(UserFunction):
             needs="the model" if self.takes_model else "images and classes",
             passes="its own",
             paper=facts["paper"],
-            maths="",
-            misleads="",
             signed=facts["signed"],
             raw=not self.takes_model,
             shares=facts["shares"],

@@ -14,12 +14,7 @@ from attribeval.methods.enlarge import OnLayer
 def gradcam_map(activations: Any, gradients: Any) -> Any:
     """Grad-CAM at the resolution of its layer (Selvaraju et al. 2017, equations 1 and 2).
 
-    Args:
-        activations: A, tensor (B, h, w, K).
-        gradients: d logit / d A, tensor (B, h, w, K).
-
-    Returns:
-        ReLU(Σ_k α_k A_k) with α_k the mean of the gradient over places, tensor (B, h, w, 1), non-negative.
+    ReLU(Σ_k α_k A_k) with α_k the mean of d logit / d A over places, (B, h, w, K) → (B, h, w, 1), non-negative.
     """
     alpha = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
     return tf.nn.relu(tf.reduce_sum(alpha * activations, axis=-1, keepdims=True))

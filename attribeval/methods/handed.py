@@ -10,16 +10,9 @@ from attribeval.errors import AttribevalError
 
 
 def checked(maps: Any, shape: tuple[int, ...], whose: str, first: int | None) -> np.ndarray:
-    """Maps of some images as studies take them.
+    """Maps of images of a shape (B, H, W, C) as studies take them, float32 (B, H, W, C) or (B, H, W, 1).
 
-    Args:
-        maps: What was handed over.
-        shape: Of the images, (B, H, W, C).
-        whose: Who made the maps, for messages.
-        first: Number of the first image, for messages; None: not known.
-
-    Returns:
-        float32 (B, H, W, C) or (B, H, W, 1).
+    Messages say whose maps they are, and the number of the image, if that of the first is known.
 
     Raises:
         AttribevalError: If they are not real numbers, one finite map per image, of the images' size.

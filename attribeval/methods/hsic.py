@@ -21,11 +21,7 @@ _ROUNDING = 1e-6  # differences below this share of the largest output are float
 
 
 def draw_cells(generator: np.random.Generator, samples: int, cells: int) -> np.ndarray:
-    """Which cells each sample shows: a Latin hypercube, rounded, so that each cell is shown in half of the samples.
-
-    Returns:
-        bool (samples, cells).
-    """
+    """Which cells each sample shows, bool (samples, cells): a Latin hypercube, rounded, so that half show each cell."""
     from scipy.stats import qmc
 
     return qmc.LatinHypercube(cells, seed=generator).random(samples) >= 0.5
@@ -50,13 +46,8 @@ def hsic(shown: np.ndarray, values: np.ndarray, width: float) -> np.ndarray:
     With s = ±1 for shown and hidden, K = (1 + s sᵀ) / 2, hence Tr(K H L H) = tᵀ L t / 2, where t is s minus its mean:
     L is needed a few rows at a time only.
 
-    Args:
-        shown: Which cells each sample shows, bool (n, d).
-        values: The output of each sample, (n,).
-        width: Of the kernel on outputs; 0 says that they are all the same.
-
-    Returns:
-        float64 (d,), not negative but for rounding; 0 for independence.
+    Of cells shown, bool (n, d), and outputs (n,), whose kernel has that width, 0 if they are all the same: float64
+    (d,), not negative but for rounding; 0 for independence.
     """
     n, cells = shown.shape
     total = np.zeros(cells)

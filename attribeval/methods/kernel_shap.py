@@ -23,13 +23,8 @@ def kernel_values(
     """Shapley values by `shap.KernelExplainer` (Lundberg & Lee 2017, theorem 2), no feature selection.
 
     The explainer enumerates the sizes of coalitions that fit into `samples`, draws the others in pairs, and solves
-    the weighted least squares under the constraint Σφ = game(all) − game(none).
-
-    Args:
-        game: From coalitions, bool (M, players), to values, float64 (M,).
-        players: Number of players.
-        samples: Coalitions at most; all 2^players − 2 of them give the exact values.
-        seed: int32 (2,).
+    the weighted least squares under the constraint Σφ = game(all) − game(none). All 2^players − 2 coalitions give the
+    exact values. The game goes from coalitions, bool (M, players), to values, float64 (M,).
 
     Returns:
         φ, float64 (players,), and Σφ − (game(all) − game(none)).

@@ -18,11 +18,7 @@ DISTANCES = ("cosine", "euclidean", "cityblock", "hamming")
 
 
 def draw_masks(generator: np.random.Generator, samples: int, segments: int) -> np.ndarray:
-    """Which segments each sample shows: fair coins, and the whole image first (as the `lime` package has it).
-
-    Returns:
-        bool (samples, segments).
-    """
+    """Which segments each sample shows, bool: fair coins, and the whole image first (as the `lime` package has it)."""
     shown = generator.random((samples, segments)) < 0.5
     shown[0] = True
     return shown
@@ -31,15 +27,8 @@ def draw_masks(generator: np.random.Generator, samples: int, segments: int) -> n
 def fit(shown: np.ndarray, scores: np.ndarray, kernel_width: float, alpha: float, distance: str) -> np.ndarray:
     """The weighted ridge regression of LIME, by the `lime` package (Ribeiro et al. 2016, equation 1, algorithm 1).
 
-    Args:
-        shown: Which segments each sample shows, bool (M, S); the first row is the whole image.
-        scores: The model's score of each sample, (M,).
-        kernel_width: σ of the weights √exp(−d² / σ²).
-        alpha: Penalty of the ridge.
-        distance: d between a sample and the whole image; a metric of scikit-learn.
-
-    Returns:
-        One coefficient per segment, float64 (S,), in score units.
+    From which segments each sample shows, bool (M, S), the first the whole image, and the scores of all samples, (M,),
+    to one coefficient per segment, float64 (S,), in score units. Options are those of `LIME`.
     """
     from lime.lime_base import LimeBase
     from sklearn.linear_model import Ridge

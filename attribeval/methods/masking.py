@@ -1,4 +1,4 @@
-"""What methods with masks have in common: what is hidden, what is asked, the slope along which a mask is learned."""
+"""What methods with masks have in common: what is hidden and asked, scores, the slope along which a mask is learned."""
 
 from __future__ import annotations
 
@@ -21,12 +21,24 @@ def hidden_images(batch: Batch, fill: Fill) -> np.ndarray:
     return batch.share(("filled", fill, None), lambda: filled(batch.raw, fill))
 
 
-def slope_of_score(score: Any, mask: Any) -> Any:
-    """d score / d mask inside a graph, for methods that learn a mask.
+def scores_of(batch: Batch, raw: np.ndarray, owners: np.ndarray, probability: bool = False) -> np.ndarray:
+    """Score of the owner's target on raw images (M, H, W, C), painted ones for instance, float32 (M,).
 
-    Raises:
-        AttribevalError: If there is none.
+    The model sees `batch.capacity` at a time. `owners` says which image of the batch each belongs to, ints (M,).
+    `probability`: that instead of the score to be explained, see `Task.probabilities`.
     """
+    targets = np.asarray(batch.targets)[owners]
+    parts = []
+    for start in range(0, len(raw), batch.capacity):
+        part = slice(start, start + batch.capacity)
+        found, answer = batch.classifier.forward(batch.classifier.prepare(raw[part]))
+        found = batch.classifier.task.probabilities(found, answer) if probability else found
+        parts.append(found.numpy()[np.arange(len(found)), targets[part]])
+    return np.concatenate(parts).astype(np.float32)
+
+
+def slope_of_score(score: Any, mask: Any) -> Any:
+    """d score / d mask inside a graph, for methods that learn a mask."""
     (slope,) = tf.gradients(score, mask)
     if slope is None:
         raise AttribevalError(

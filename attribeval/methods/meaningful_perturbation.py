@@ -16,7 +16,7 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.descriptions import stencils
-from attribeval.methods.masking import slope_of_score
+from attribeval.methods.masking import scores_of, slope_of_score
 from attribeval.methods.painting import Painter
 
 STARTS = ("circle", "image")
@@ -34,16 +34,9 @@ def enlargement(cells: int, side: int) -> np.ndarray:
 
 
 def penalty(mask: Any, l1: float, tv: float, beta: float) -> Any:
-    """λ1 ‖1 − m‖₁ + λ2 Σ ‖∇m‖₂^β of each mask (Fong & Vedaldi 2017, equation 4), differences to the next cell.
+    """λ1 ‖1 − m‖₁ + λ2 Σ ‖∇m‖₂^β of each mask (B, h, w), (Fong & Vedaldi 2017, equation 4): (B,).
 
-    Args:
-        mask: Tensor (B, h, w) in [0, 1].
-        l1: λ1.
-        tv: λ2.
-        beta: β.
-
-    Returns:
-        Tensor (B,).
+    `l1` is λ1, `tv` λ2; differences are to the next cell.
     """
     down = tf.pad(mask[:, 1:] - mask[:, :-1], [[0, 0], [0, 1], [0, 0]])
     right = tf.pad(mask[:, :, 1:] - mask[:, :, :-1], [[0, 0], [0, 0], [0, 1]])
@@ -116,11 +109,7 @@ class MeaningfulPerturbation:
         return 1 - (rows @ mask @ columns.T)[..., None].astype(np.float32)
 
     def optimise(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-        """Learn the masks.
-
-        Returns:
-            Masks m (B, h, w), and the objective before each step (iterations, B).
-        """
+        """Learn the masks m, (B, h, w); also the objective before each step, (iterations, B)."""
         dtype = batch.classifier.dtype
         hidden = gaussian_blur(tf.constant(batch.raw), [self.blur * max(batch.size) / _REFERENCE])[0].numpy()
         prepared, starts = batch.classifier.prepare(hidden), self._start(batch, hidden)
@@ -156,7 +145,7 @@ class MeaningfulPerturbation:
         down, right = np.arange(height)[:, None] - height // 2, np.arange(width) - width // 2
         inside = down**2 + right**2 <= (_RADII[:, None, None] * scale) ** 2
         discs = 1 - gaussian_filter(inside.astype(np.float64), (0, _CIRCLE_BLUR * scale, _CIRCLE_BLUR * scale))
-        clean = batch.scores_of(batch.raw, np.arange(len(batch)), True)
+        clean = scores_of(batch, batch.raw, np.arange(len(batch)), True)
         centres = [((np.arange(n) + 0.5) * side / n).astype(int) for n, side in zip(cells, batch.size, strict=True)]
         counts = dict.fromkeys(range(len(batch)), len(discs))
         scores = Painter(batch, hidden, stencils(), discs).answers("probability", counts, lambda i, numbers: (numbers,))

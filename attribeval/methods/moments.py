@@ -23,11 +23,8 @@ class Moments:
     """Of n maps per image: their mean, and the sum of the squared differences from it, tensors (B, H, W, C or 1).
 
     Maps are counted as they come (Welford 1962; groups of them by Chan, Golub & LeVeque 1979), so that memory does not
-    grow with their number.
-
-    Args:
-        compiled: Compiles a function, `Classifier.compiled`.
-        counts: How many maps of each image come at a time; known before, their shares are on the device when needed.
+    grow with their number. How many of each image come at a time, `counts`, is known before, so that their shares are
+    on the device when needed.
     """
 
     def __init__(self, compiled: Any, counts: Sequence[int]):
@@ -111,14 +108,8 @@ def check_noise(samples: int, sigma: float, least: int = 1) -> None:
 def noisy(batch: Batch, samples: int, sigma: float, relative: bool) -> Callable[[range], Any]:
     """Given some of the numbers 0 … samples − 1, noisy copies of every image, model inputs (S · B, H, W, C).
 
-    Sample after sample. A copy depends on the image, the user's seed and the number of the sample only.
-
-    Args:
-        batch: The images.
-        samples: How many copies of each there are.
-        sigma: Standard deviation of the Gaussian noise, as a share of each image's own (max − min), or (not
-            `relative`) in units of the model's input.
-        relative: See `sigma`.
+    Sample after sample. A copy depends on the image, the user's seed and the number of the sample only. Sigma is as in
+    `NoisyCopies`.
     """
 
     shape, size = tuple(batch.x.shape[1:]), math.prod(batch.x.shape[1:])

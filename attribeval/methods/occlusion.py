@@ -13,7 +13,7 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.descriptions import windows
-from attribeval.methods.masking import SCORES, hidden_images
+from attribeval.methods.masking import SCORES, hidden_images, scores_of
 from attribeval.methods.painting import Painter
 
 
@@ -82,7 +82,7 @@ class Occlusion:
         painter = Painter(batch, hidden_images(batch, self.fill), windows(), window)
         counts = dict.fromkeys(range(len(batch)), len(corners))
         scores = painter.answers(self.score, counts, lambda i, part: (corners[part],))
-        clean = batch.scores_of(batch.raw, np.arange(len(batch)), self.score == "probability").astype(np.float64)
+        clean = scores_of(batch, batch.raw, np.arange(len(batch)), self.score == "probability").astype(np.float64)
         drops, covered = np.zeros((len(batch), *batch.size)), np.zeros(batch.size)
         for k, (row, column) in enumerate(corners):
             box = np.s_[row : row + window, column : column + window]

@@ -65,8 +65,8 @@ class Painter:
         colours = tf.constant(owners[:1] if (owners == owners[0]).all() else owners, tf.int32)
         owners = tf.constant(owners, tf.int32)
         if self._inside or self._traced:
-            return self._whole(answer)(owners, colours, *self._pair, targets, *described)
-        painted, masks = self._paint()(owners, colours, *self._pair, *described)
+            return self._compiled(answer)(owners, colours, *self._pair, targets, *described)
+        painted, masks = self._compiled(None)(owners, colours, *self._pair, targets, *described)
         inputs = classifier.prepare(painted.numpy())
         specs = classifier.input_spec, tf.TensorSpec([None], tf.int32)
         read = classifier.compiled(
@@ -75,16 +75,11 @@ class Painter:
         return read(inputs, tf.gather(targets, owners)), masks
 
     def walk(self, answer: str, counts: Mapping[int, int], describe: Describe) -> Iterator[tuple[Any, Any, Any]]:
-        """Ask about masks of several images, one image after the other, in calls that fill the capacity.
+        """Ask about masks of several images, one image after the other: owners (M,), answers and masks of each call.
 
-        Args:
-            answer: See `ask`.
-            counts: How many masks, by the number of the image in the batch.
-            describe: From the number of an image and those of some of its masks (m,) to the rows of these masks. It is
-                asked in order, for each mask once.
-
-        Yields:
-            Owners (M,), answers and masks of each call.
+        Calls fill the capacity. `counts` says how many masks each image of the batch has, by its number; `describe`
+        goes from the number of an image and those of some of its masks (m,) to the rows of these, and is asked in
+        order, for each mask once.
         """
         for part in _parts(counts, self._batch.capacity):
             rows = zip(*(describe(i, indices) for i, indices in part), strict=True)
@@ -98,31 +93,21 @@ class Painter:
         ends = np.cumsum([*counts.values()])[:-1]
         return dict(zip(counts, np.split(together, ends), strict=True))
 
-    # ------------------------------------------------------------------------------------------ compiled functions
-
-    def _whole(self, answer: str) -> Callable:
+    def _compiled(self, answer: str | None) -> Callable:
+        """Draws masks and paints; also preprocesses, asks and reads the answer, unless there is nothing to answer."""
         classifier, masks, traced = self._batch.classifier, self._masks, self._traced
 
         def build(owners, colours, images, hidden, targets, *described):
             shown = self._drawn(owners, images, described)
             x = self._blended(images, hidden, colours, shown)
+            if answer is None:
+                return x, shown
             x = _preprocessed(classifier, x) if traced else x
             return _answer(classifier, answer, x, tf.gather(targets, owners)), shown
 
         ints = tf.TensorSpec([None], tf.int32)
         specs = ints, ints, self._spec, self._spec, ints, *masks.given, *masks.rows
         return classifier.compiled(("painted", masks.name, answer), build, *specs)
-
-    def _paint(self) -> Callable:
-        masks = self._masks
-
-        def build(owners, colours, images, hidden, *described):
-            shown = self._drawn(owners, images, described)
-            return self._blended(images, hidden, colours, shown), shown
-
-        ints = tf.TensorSpec([None], tf.int32)
-        specs = ints, ints, self._spec, self._spec, *masks.given, *masks.rows
-        return self._batch.classifier.compiled(("paint", masks.name), build, *specs)
 
     def _drawn(self, owners: Any, images: Any, described: tuple[Any, ...]) -> Any:
         shown = self._masks.draw(owners, tf.shape(images)[1:3], images.dtype, *described)

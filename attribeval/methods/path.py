@@ -13,16 +13,10 @@ from attribeval.models import fields
 
 
 def sum_of_gradients(batch: Batch, count: int, points: Callable[[range], tuple[Any, Any]]) -> Any:
-    """Σ_k factor_k · ∇ score(point_k), in groups that fill the capacity; memory does not grow with `count`.
+    """Σ_k factor_k · ∇ score(point_k), (B, H, W, C), in groups that fill the capacity, whatever the `count` of points.
 
-    Args:
-        batch: The images.
-        count: Points per image.
-        points: Given S consecutive k, returns the points, model inputs (S, B, H, W, C), and the factors, one number
-            each, (S,), or as many as there are values.
-
-    Returns:
-        Tensor (B, H, W, C), in the dtype of the model's input.
+    `points` goes from S consecutive k to the points, model inputs (S, B, H, W, C), and the factors, one number each,
+    (S,), or as many as there are values.
     """
     total = tf.zeros_like(batch.x)
     for group in batch.groups(count):

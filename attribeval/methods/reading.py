@@ -11,11 +11,8 @@ from attribeval.methods.smoothgrad import SmoothGrad
 def ranking(method: Method) -> Literal["sum", "abs_sum"]:
     """How channels become one number that ranks places, a `reduce` of `Attributions.heatmap`.
 
-    Args:
-        method: A method, or a wrapper: the mean of noisy maps reads as its base does.
-
-    Returns:
-        "sum" for shares of a score, of which a negative one speaks against the class; "abs_sum" for all others.
+    "sum" for shares of a score, of which a negative one speaks against the class; "abs_sum" for all others. The mean of
+    noisy maps reads as its base does.
     """
     if isinstance(method, SmoothGrad):
         return ranking(method.base)

@@ -22,14 +22,9 @@ ENDINGS = (".npy", ".npz")
 class MapFiles:
     """Map files of a folder, read when they are indexed.
 
-    Args:
-        folder: Holds for each image `<name>.npy`, an array (H, W) or (H, W, C), or `<name>.npz`, one map as
-            `Attributions.save` and `attribeval explain` write it; a name may hold folders of its own.
-        names: Of each image, those that its file may have.
-        name: What tables call the maps.
-
-    Raises:
-        AttribevalError: If the images have no ids, or files are missing, which are named.
+    The folder holds for each image `<name>.npy`, an array (H, W) or (H, W, C), or `<name>.npz`, one map as
+    `Attributions.save` and `attribeval explain` write it; a name may hold folders of its own. `names` are those that
+    the file of each image may have.
     """
 
     def __init__(self, folder: Path, names: Sequence[tuple[str, ...]] | None, name: str):
@@ -95,30 +90,10 @@ class ReadyMaps:
     @property
     def card(self) -> Card:
         """What is known about them."""
-        return Card(
-            name=self.name,
-            family="own",
-            summary="",
-            needs="nothing",
-            passes="0 + 0",
-            paper="",
-            maths="",
-            misleads="",
-            signed=True,
-            raw=True,
-            shares=self.shares,
-        )
+        return Card(self.name, "own", raw=True, shares=self.shares)
 
     def of_images(self, names: Sequence[tuple[str, ...]] | None, count: int) -> ReadyMaps:
-        """The same maps, known to belong to these images, one to each.
-
-        Args:
-            names: Of each image, by which its file in a folder is found, see `MapFiles`; None: they have none.
-            count: How many images there are.
-
-        Raises:
-            AttribevalError: If there is not one map for each.
-        """
+        """The same maps, known to belong to so many images, one to each; by `names` folders find files (`MapFiles`)."""
         if self.rows is not None:
             if len(self.rows) != count:
                 raise self._wrong_number(len(self.rows), count)

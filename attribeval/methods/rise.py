@@ -35,13 +35,6 @@ def draw_grids(
 
     The numbers are drawn mask after mask, so that the same generator gives the same masks however they are counted out.
 
-    Args:
-        generator: Where the numbers come from.
-        count: M, how many masks.
-        grid: s, cells along each side.
-        p: Probability that a cell is shown.
-        size: (H, W).
-
     Returns:
         Cells, float32 (M, s, s), 0 or 1; first rows and columns of the enlarged grid, int32 (M, 2).
     """
@@ -51,11 +44,7 @@ def draw_grids(
 
 
 def draw_masks(generator: np.random.Generator, count: int, grid: int, p: float, size: tuple[int, int]) -> np.ndarray:
-    """What `draw_grids` draws, enlarged and cropped.
-
-    Returns:
-        float32 (M, H, W) in [0, 1]; the expectation of every pixel is p.
-    """
+    """What `draw_grids` draws, enlarged and cropped, float32 (M, H, W) in [0, 1]; every pixel's expectation is p."""
     cells, shifts = draw_grids(generator, count, grid, p, size)
     axes = [
         matrix[first[:, None] + np.arange(side)]

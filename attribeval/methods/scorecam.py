@@ -75,16 +75,9 @@ class ScoreCAM(OnLayer):
         return used
 
     def _masked_scores(self, batch: Batch, activations: Any, owners: np.ndarray, channels: np.ndarray) -> np.ndarray:
-        """The target's score on images seen through channels; masked images exist `capacity` at a time.
+        """The target's score on images (M,) seen through channels (M,); masked images exist `capacity` at a time.
 
-        Args:
-            batch: The images.
-            activations: Tensor (B, h, w, K).
-            owners: Which image is masked, ints (M,).
-            channels: The channel that masks it, ints (M,).
-
-        Returns:
-            (M,): probabilities, or scores where the weights are a softmax over channels.
+        Probabilities, or scores where the weights are a softmax over channels.
         """
         classifier = batch.classifier
         probability = self.weights == "probability"

@@ -20,6 +20,12 @@ _COUNT = 50
 _LEAST = 9  # pixels in a segment, where we choose: the mean colour of one pixel is the pixel, and hides nothing
 
 
+def unit_range(image: np.ndarray) -> np.ndarray:
+    """An image scaled by its own smallest and largest value, float64 from 0 to 1; zeros if it has one value."""
+    low, high = float(image.min()), float(image.max())
+    return (image.astype(np.float64) - low) / (high - low) if high > low else np.zeros(image.shape)
+
+
 @dataclass(frozen=True)
 class Segmentation:
     """How an image is cut into superpixels; frozen, so that it is the key under which methods share the result.
@@ -62,8 +68,7 @@ class Segmentation:
             rows = min(height, max(1, round(np.sqrt(count * height / width))))
             columns = min(width, max(1, round(count / rows)))
             return (np.arange(height) * rows // height)[:, None] * columns + np.arange(width) * columns // width
-        low, high = float(image.min()), float(image.max())
-        unit = (image.astype(np.float64) - low) / (high - low) if high > low else np.zeros(image.shape)
+        unit = unit_range(image)
         lab = channels == 3  # both work in CIELAB where there are colours
         if self.algorithm == "slic":
             found = segmentation.slic(

@@ -49,8 +49,7 @@ def global_seed(seed: np.ndarray) -> Iterator[None]:
 class Ends:
     """A game that keeps its first two values: shap asks for the empty coalition first, then for the full one.
 
-    Args:
-        game: From coalitions, bool (M, players), to values, float64 (M,).
+    It goes from coalitions, bool (M, players), to values, float64 (M,).
     """
 
     def __init__(self, game: Callable[[np.ndarray], np.ndarray]):
@@ -70,11 +69,7 @@ class Ends:
 
 @contextmanager
 def intact_gradients() -> Iterator[None]:
-    """Put TensorFlow's tape back after `shap.DeepExplainer`, which leaves it broken for the process when it fails.
-
-    Raises:
-        AttribevalError: Instead of whatever shap raised inside its rules.
-    """
+    """Put TensorFlow's tape back after `shap.DeepExplainer`, which leaves it broken for the process when it fails."""
     from tensorflow.python.eager import execute
 
     kept = execute.record_gradient
@@ -93,11 +88,8 @@ def intact_gradients() -> Iterator[None]:
 class Scorer:
     """A classifier as the pair (input, output) that shap's explainers of networks take: one output, the target's score.
 
-    The target is a variable of the model, so that shap's graph is traced once for all classes.
-
-    Attributes:
-        inputs: Symbolic input (batch, H, W, C).
-        output: Symbolic score of the target (batch, 1).
+    The target is a variable of the model, so that shap's graph is traced once for all classes. `inputs` (batch, H, W,
+    C) and `output` (batch, 1) are symbolic.
     """
 
     def __init__(self, classifier: Classifier):
@@ -137,15 +129,7 @@ def _make_layer(classifier: weakref.ref, target: Any) -> Any:
 
 
 def read_reference(reference: Any) -> Fill | FrozenArray:
-    """Check the option `reference` and make it hashable.
-
-    Args:
-        reference: "mean", "black", "grey", "blur", a number, a tuple with a number per channel, or an array of raw
-            images (H, W, C) or (R, H, W, C).
-
-    Raises:
-        AttribevalError: If it is none of those.
-    """
+    """The option `reference`, checked and hashable: a plain fill, or raw images (H, W, C) or (R, H, W, C)."""
     if not isinstance(reference, (np.ndarray, FrozenArray)):
         check_fill(reference, "reference", PLAIN_FILLS)
         return reference
@@ -158,18 +142,7 @@ def read_reference(reference: Any) -> Fill | FrozenArray:
 
 
 def references(batch: Batch, reference: Reference) -> list[Any]:
-    """The references of each image, as model inputs.
-
-    Args:
-        batch: The batch.
-        reference: What `read_reference` returned.
-
-    Returns:
-        One tensor (R, H, W, C) per image.
-
-    Raises:
-        AttribevalError: If given images have another size than the batch.
-    """
+    """The references of each image (see `read_reference`), as model inputs: one tensor (R, H, W, C) per image."""
     shape = tuple(batch.x.shape[1:])
     if isinstance(reference, str) and reference != "black":
         prepared = batch.classifier.prepare(filled(batch.raw, reference))

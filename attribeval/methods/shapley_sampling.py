@@ -18,11 +18,6 @@ class Orders:
     """Random orders of players, the coalitions that they go through, and what the players are worth on the way.
 
     The mean marginal contribution over random orders is Castro et al. 2009, algorithm ApproShapley, section 3.
-
-    Args:
-        players: Number of players.
-        permutations: Orders drawn.
-        generator: Where they are drawn from.
     """
 
     def __init__(self, players: int, permutations: int, generator: np.random.Generator):

@@ -22,11 +22,8 @@ _ROUNDING = 1e-6  # differences below this share of the largest score are float3
 class Design:
     """Sobol' design: A, then for each variable k the matrix C_k, which is A with column k of B (Saltelli et al. 2010).
 
-    Args:
-        variables: d.
-        designs: N, a power of 2: rows of A and of B, halves of the points of one scrambled Sobol' sequence in 2d
-            dimensions.
-        generator: Scrambles the sequence.
+    The N rows of A and of B, a power of 2 (`designs`), are halves of the points of one scrambled Sobol' sequence in 2d
+    dimensions, for d `variables`.
     """
 
     def __init__(self, variables: int, designs: int, generator: np.random.Generator):

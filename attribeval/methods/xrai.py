@@ -27,13 +27,8 @@ _LEAST_GAIN = 50
 def segment_masks(image: np.ndarray) -> Any:
     """Segments of an image at six scales, each dilated so that it holds its own edges.
 
-    The last images' are kept: a sanity check explains the same ones with many models.
-
-    Args:
-        image: Raw image (H, W, C), any range of values: it is scaled by its own smallest and largest value.
-
-    Returns:
-        Sparse bool matrix (segments, H · W), rows ordered from fine to coarse.
+    Sparse, bool (segments, H · W), from fine to coarse. A raw image may have any range of values: it is scaled by its
+    own smallest and largest value. The last images' are kept: a sanity check explains the same ones with many models.
     """
     return _segmented(image.tobytes(), image.shape, image.dtype)
 
@@ -72,11 +67,8 @@ def _segmented(content: bytes, shape: tuple[int, int, int], dtype: np.dtype) -> 
 def grow(attribution: np.ndarray, masks: Any, least: int, fast: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Add segments one by one, always the one whose new pixels have the highest mean attribution.
 
-    Args:
-        attribution: (H, W).
-        masks: Sparse bool matrix (segments, H · W).
-        least: A segment that adds fewer new pixels than this is never added.
-        fast: Order the segments once by the mean of all their pixels, instead of anew after each addition.
+    A segment that adds fewer new pixels than `least` is never added. `fast` orders the segments once by the mean of all
+    their pixels, instead of anew after each addition.
 
     Returns:
         The map (H, W): each pixel has the mean attribution of the pixels that came with it, so the sum stays; and its

@@ -24,13 +24,8 @@ def remark_on_zeros(
 ) -> str | None:
     """A sentence on maps whose values are all 0: how many, which, of which class, and what to do; None: there are none.
 
-    Args:
-        label: What the method was called.
-        method: The method; of a wrapper, what it wraps says which sentence fits.
-        values: Its maps (N, H, W, C).
-        targets: Class that each explains, (N,).
-        layer: The target layer of the model, which class activation maps look at unless they were given another.
-        class_names: Names by class index.
+    What a wrapper wraps says which sentence fits. `layer` is the model's target layer, which class activation maps look
+    at unless they were given another.
     """
     if method.card.family == "control":
         return None

@@ -18,8 +18,7 @@ import numpy as np
 from scipy import stats
 
 from attribeval.concepts.cav import train_cav
-from attribeval.concepts.chance import p_of_scores
-from attribeval.concepts.tcav import tcav_score
+from attribeval.concepts.tcav import p_of_scores, tcav_score
 from attribeval.results.comparisons import groups, holm, paired_test
 from attribeval.results.over_images import mean_interval, not_told_from, sign_flip_test
 from attribeval.results.statistics import bootstrap_interval

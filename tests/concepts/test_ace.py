@@ -8,7 +8,7 @@ import pytest
 from attribeval import concepts
 from attribeval.attributer import Attributer
 from attribeval.concepts.discovery.ace import is_frequent
-from attribeval.concepts.discovery.superpixels import slic_labels, superpixels
+from attribeval.concepts.discovery.pieces import slic_labels, superpixels
 from attribeval.errors import AttribevalError
 
 SIDE = 24

@@ -8,8 +8,7 @@ import pytest
 from attribeval.attributer import Attributer
 from attribeval.concepts.activations import LOGITS, activations_and_gradients, directional_derivatives
 from attribeval.concepts.cav import train_cav
-from attribeval.concepts.chance import p_of_scores
-from attribeval.concepts.tcav import concept_vectors, tcav, tcav_score
+from attribeval.concepts.tcav import concept_vectors, p_of_scores, tcav, tcav_score
 from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier
 

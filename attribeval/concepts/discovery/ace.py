@@ -14,10 +14,12 @@ from attribeval.common.options import check_count, check_share
 from attribeval.concepts.activations import activations_and_gradients, directional_derivatives
 from attribeval.concepts.cav import LEAST
 from attribeval.concepts.discovery.found import Concepts, one_target
-from attribeval.concepts.discovery.layer import Layer, layer_of
-from attribeval.concepts.discovery.superpixels import Superpixels, superpixels
-from attribeval.concepts.tcav import ConceptVectors, LayerScores, layer_scores, vectors_against, vectors_among
+from attribeval.concepts.discovery.layer import layer_of
+from attribeval.concepts.discovery.pieces import Superpixels, superpixels
+from attribeval.concepts.tcav import ConceptVectors, layer_scores, vectors_against, vectors_among
 from attribeval.errors import AttribevalError
+
+_COLUMNS = ("tcav", "chance", "p", "significant", "gain", "accuracy", "segments", "images")
 
 
 @dataclass(eq=False, repr=False)
@@ -109,8 +111,27 @@ def ace(
         vectors, accuracies = vectors_against(activations[members[:most]], sets, seed=seed)
         scores = layer_scores(ConceptVectors(one.name, vectors, among, accuracies), gradients, level)
         gain = _gain(gradients, vectors, activations[members[:most]], sets)
-        rows.append(_row(scores, gain, len(members), len(set(pieces.items[members]))))
-    return _sorted(one, raw, (index, class_name), pieces, activations, found, rows)
+        sizes = len(members), len(set(pieces.items[members]))
+        means = scores.scores.mean(), scores.chance.mean()
+        rows.append((*means, scores.p, scores.significant, gain, scores.accuracies.mean(), *sizes))
+    table = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    order = sorted(range(len(table)), key=lambda k: (not table[k]["significant"], -table[k]["tcav"], -table[k]["gain"]))
+    concepts = np.full(len(pieces), -1)
+    for number, k in enumerate(order):
+        concepts[found[k]] = number
+    return Ace(
+        method="ace",
+        model=attributer.classifier.name,
+        layer=one.name,
+        target=index,
+        class_name=class_name,
+        columns={name: np.array([table[k][name] for k in order]) for name in _COLUMNS},
+        examples=tuple(pieces[found[k]] for k in order),
+        images=raw,
+        segments=pieces,
+        clusters=concepts,
+        activations=activations,
+    )
 
 
 def _clusters(activations: np.ndarray, items: np.ndarray, images: int, clusters: int, seed: int) -> list[np.ndarray]:
@@ -135,10 +156,7 @@ def _clusters(activations: np.ndarray, items: np.ndarray, images: int, clusters:
 def is_frequent(segments: int, seen_in: int, images: int) -> bool:
     """Whether a cluster stays (Ghorbani et al. 2019, supplement): frequent, fairly frequent and large, or very large.
 
-    Args:
-        segments: Of the cluster.
-        seen_in: Images that they are of.
-        images: All images.
+    Its segments are `seen_in` so many of all images.
     """
     return seen_in > images / 2 or (seen_in > images / 4 and segments > images) or segments > 2 * images
 
@@ -158,47 +176,3 @@ def _gain(gradients: np.ndarray, vectors: np.ndarray, concept: np.ndarray, sets:
     slopes = np.array([directional_derivatives(gradients, vector).mean() for vector in vectors])
     away = [(concept.mean(0) - one.mean(0)) @ vector for one, vector in zip(sets, vectors, strict=True)]
     return float(np.mean(slopes * away))
-
-
-def _row(scores: LayerScores, gain: float, segments: int, images: int) -> dict[str, Any]:
-    return {
-        "tcav": scores.scores.mean(),
-        "chance": scores.chance.mean(),
-        "p": scores.p,
-        "significant": scores.significant,
-        "gain": gain,
-        "accuracy": scores.accuracies.mean(),
-        "segments": segments,
-        "images": images,
-    }
-
-
-_NAMES = ("tcav", "chance", "p", "significant", "gain", "accuracy", "segments", "images")
-
-
-def _sorted(
-    layer: Layer,
-    images: np.ndarray,
-    about: tuple[int, str],
-    pieces: Superpixels,
-    activations: np.ndarray,
-    found: list[np.ndarray],
-    rows: list[dict[str, Any]],
-) -> Ace:
-    order = sorted(range(len(rows)), key=lambda k: (not rows[k]["significant"], -rows[k]["tcav"], -rows[k]["gain"]))
-    clusters = np.full(len(pieces), -1)
-    for number, k in enumerate(order):
-        clusters[found[k]] = number
-    return Ace(
-        method="ace",
-        model=layer.attributer.classifier.name,
-        layer=layer.name,
-        target=about[0],
-        class_name=about[1],
-        columns={name: np.array([rows[k][name] for k in order]) for name in _NAMES},
-        examples=tuple(pieces[found[k]] for k in order),
-        images=images,
-        segments=pieces,
-        clusters=clusters,
-        activations=activations,
-    )

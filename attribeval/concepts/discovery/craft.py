@@ -11,9 +11,8 @@ from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
 from attribeval.common.options import check_count
-from attribeval.concepts.discovery.factorisation import coefficients, factorise
+from attribeval.concepts.discovery.factorisation import coefficients, factorise, owed_by_images
 from attribeval.concepts.discovery.found import Concepts, one_target
-from attribeval.concepts.discovery.importance import owed_by_images
 from attribeval.concepts.discovery.layer import Layer, layer_of
 from attribeval.concepts.discovery.pieces import Pieces, random_crops
 from attribeval.datasets.images import resize
@@ -188,8 +187,9 @@ def _found(
     with progress_bars.bar(len(pieces) + len(explained), "CRAFT", settings.progress) as bar:
         activations = layer.pooled(len(pieces), lambda some: pieces[some].cut(images), bar.update)
         u, w = factorise(activations, settings.concepts, settings.seed)
-        owed, plain = owed_by_images(layer, explained, w, target, settings.designs, settings.seed, bar.update)
-    indices, effects = (np.stack([getattr(one, name) for one in owed]) for name in ("indices", "effects"))
+        indices, effects, scores = owed_by_images(
+            layer, explained, w, target, settings.designs, settings.seed, bar.update
+        )
     order = np.lexsort((-np.abs(effects.mean(0)), -indices.mean(0)))
     intervals = np.array([mean_interval(indices[:, k]) for k in order])
     columns = {
@@ -212,7 +212,7 @@ def _found(
         pieces=pieces,
         error=float(np.linalg.norm(activations - u @ w) / np.linalg.norm(activations)),
         indices=indices[:, order],
-        scores=np.column_stack([plain, [one.score for one in owed]]),
+        scores=scores,
         attributer=layer.attributer,
         settings=settings,
     )
