@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,28 +23,11 @@ _WRITERS = 2
 _MOST = 3  # so many maps may be on their way
 
 
-@dataclass
-class Asked:
-    """Maps that the device may still be computing, and when they were asked for."""
-
-    batch: Batch
-    label: str
-    method: Method
-    maps: Any
-    gap: Any
-    begun: float
-
-
 class Collected:
     """Arrays that fill up as the micro-batches are done, asked for by one thread or several.
 
     Each thread that asks has others that wait for its maps, check them and write them down: a copy from a GPU waits
     for all that it was asked for before, and whoever asks is not to wait with it.
-
-    Args:
-        n: Number of images.
-        labels: What the methods are called.
-        classifier: The model.
     """
 
     def __init__(self, n: int, labels: Sequence[str], classifier: Classifier):
@@ -60,8 +42,10 @@ class Collected:
         self._own = threading.local()  # of each thread that asks: its writer, and what that is waiting for
         self._lock = threading.Lock()
 
-    def add(self, asked: Asked) -> None:
-        """Take maps over that have been asked for; waits if too many are on their way already.
+    def add(self, batch: Batch, label: str, method: Method, maps: Any, begun: float) -> None:
+        """Take maps of a batch over that the device may still be computing, and when they were asked for.
+
+        Waits if too many are on their way already.
 
         Raises:
             AttribevalError: If maps that came back meanwhile are not what maps must be.
@@ -69,16 +53,14 @@ class Collected:
         own = self._own
         if not hasattr(own, "writer"):
             own.writer, own.waiting, own.settled = ThreadPoolExecutor(_WRITERS, "attribeval-write"), deque(), [0.0]
-        own.waiting.append(own.writer.submit(self._settle, asked, own.settled))
+        own.waiting.append(
+            own.writer.submit(self._settle, own.settled, batch, label, method, maps, batch.completeness_gap, begun)
+        )
         while len(own.waiting) > _MOST:
             _result(own.waiting.popleft())
 
     def settle(self) -> None:
-        """Wait for all maps that this thread asked for.
-
-        Raises:
-            AttribevalError: As `add`.
-        """
+        """Wait for all maps that this thread asked for."""
         waiting = getattr(self._own, "waiting", ())
         while waiting:
             _result(waiting.popleft())
@@ -107,21 +89,23 @@ class Collected:
             return None
         return np.asarray(self.classifier.task.of_scores(self._scores["scores"]), np.float32)
 
-    def _settle(self, asked: Asked, settled: list[float]) -> None:
+    def _settle(
+        self, settled: list[float], batch: Batch, label: str, method: Method, maps: Any, gap: Any, begun: float
+    ) -> None:
         """Wait for maps, check them, and write them down."""
-        batch, label, start = asked.batch, asked.label, asked.batch.start or 0
+        start = batch.start or 0
         if batch.scores_of_images is not None:
             self._know(batch.scores_of_images.numpy(), start)
-        maps = np.asarray(asked.maps, dtype=np.float32)
-        maps = maps if asked.method.card.raw else self.classifier.restore_channels(maps)
+        maps = np.asarray(maps, dtype=np.float32)
+        maps = maps if method.card.raw else self.classifier.restore_channels(maps)
         _check_maps(maps, batch.raw.shape, label, start)
         self.targets[start : start + len(maps)] = np.asarray(batch.targets)
         self._write(self.values, label, start, maps)
-        if asked.gap is not None:
-            self._write(self.gaps, label, start, np.asarray(asked.gap, dtype=np.float32))
+        if gap is not None:
+            self._write(self.gaps, label, start, np.asarray(gap, dtype=np.float32))
         now = time.perf_counter()
         with self._lock:  # never the same second twice, of each device
-            self.seconds[label] += max(0.0, now - max(asked.begun, settled[0]))
+            self.seconds[label] += max(0.0, now - max(begun, settled[0]))
             settled[0] = max(settled[0], now)
 
     def _know(self, scores: np.ndarray, start: int) -> None:

@@ -32,11 +32,7 @@ _REMARKS = {
 def example_images(shape: tuple[int | None, int | None, int]) -> list[Any]:
     """Three photographs of scikit-image (an astronaut, a cat, a cup of coffee), their middle squares, resized.
 
-    Args:
-        shape: (H, W, C) that the model takes; a free side is 224.
-
-    Returns:
-        PIL images.
+    PIL images, of the (H, W, C) that the model takes; a free side is 224.
     """
     from PIL import Image
     from skimage import data
@@ -52,15 +48,10 @@ def example_images(shape: tuple[int | None, int | None, int]) -> list[Any]:
 
 
 def agreement(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
-    """How far two sets of maps agree.
+    """How far two sets of maps (N, H, W, C) agree.
 
-    Args:
-        ours: Maps (N, H, W, C).
-        theirs: Maps of the same shape.
-
-    Returns:
-        The largest |difference| over the images, each divided by the range of our map of that image (0 if both maps
-        are constant and equal); and the smallest Spearman correlation over the images (NaN where a map is constant).
+    The largest |difference| over the images, each divided by the range of our map of that image (0 if both maps are
+    constant and equal); and the smallest Spearman correlation over the images (NaN where a map is constant).
     """
     a, b = (maps.reshape(len(maps), -1).astype(np.float64) for maps in (ours, theirs))
     largest, extent = np.abs(a - b).max(1), np.ptp(a, axis=1)
@@ -90,6 +81,15 @@ def crosscheck(attributer: Attributer, images: Any = None, targets: Any = None, 
         targets = attributer.predict(raw).argmax(1).astype(np.int32)
     elif np.ndim(targets) == 0:
         targets = np.full(len(raw), targets)
+
+    def timed(method: str, backend: str | None, options: dict[str, Any]) -> tuple[np.ndarray, float]:
+        """The maps and the seconds that they took, after a first call that is not timed."""
+        call = {"seed": seed, "progress": False, "backend": backend, **options}
+        attributer.explain(raw[:1], method, targets[:1], **call)
+        begun = time.perf_counter()
+        maps = attributer.explain(raw, method, targets, **call)
+        return maps.values, time.perf_counter() - begun
+
     rows = []
     for backend, methods in BACKENDS.items():
         for name in methods:
@@ -99,28 +99,11 @@ def crosscheck(attributer: Attributer, images: Any = None, targets: Any = None, 
             notes += [_REMARKS[backend, name]] if (backend, name) in _REMARKS else []
             row: dict[str, Any] = {"backend": backend, "method": name}
             try:
-                ours, row["seconds_ours"] = _timed(attributer, raw, targets, seed, name, None, options | special)
-                theirs, row["seconds_theirs"] = _timed(attributer, raw, targets, seed, name, backend, options)
+                ours, row["seconds_ours"] = timed(name, None, options | special)
+                theirs, row["seconds_theirs"] = timed(name, backend, options)
                 row["difference"], row["spearman"] = agreement(ours, theirs)
             except Exception as error:  # a library may raise anything; one that fails must not hide the others
                 known = isinstance(error, AttribevalError)
                 notes = [str(error) if known else f"{type(error).__name__}: {error}"]
             rows.append(row | {"note": "; ".join(notes)})
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _timed(
-    attributer: Attributer,
-    raw: np.ndarray,
-    targets: np.ndarray,
-    seed: int,
-    method: str,
-    backend: str | None,
-    options: dict[str, Any],
-) -> tuple[np.ndarray, float]:
-    """The maps and the seconds that they took, after a first call that is not timed."""
-    call = {"seed": seed, "progress": False, "backend": backend, **options}
-    attributer.explain(raw[:1], method, targets[:1], **call)
-    begun = time.perf_counter()
-    maps = attributer.explain(raw, method, targets, **call)
-    return maps.values, time.perf_counter() - begun

@@ -10,7 +10,7 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.attributions import Attributions
-from attribeval.collected import Asked, Collected
+from attribeval.collected import Collected
 from attribeval.common.options import options_of
 from attribeval.common.versions import versions
 from attribeval.datasets.source import Photographs
@@ -31,18 +31,10 @@ def explain_all(
     show: bool | None,
     one_device: bool = False,
 ) -> tuple[dict[str, Attributions], list[str]]:
-    """The maps by every method, what they share computed once per batch.
+    """The maps of every method by label, what they share computed once per batch; and remarks for the caller.
 
-    Args:
-        classifier: The model.
-        passes: Its passes over images, `Predictor._in_batches`.
-        question: What is asked.
-        methods: By label.
-        batch_size, show: As `batch_size` and `progress` of `Attributer.explain`.
-        one_device: Leave the other devices out.
-
-    Returns:
-        The maps by label, and remarks for the caller about them.
+    `passes` are the model's over images, `Predictor._in_batches`; `batch_size` and `show` as in `Attributer.explain`;
+    `one_device` leaves the others out.
     """
     methods = of_images(methods, question.images, len(question.source))
     one_device = one_device or any(map(needs_one_device, methods.values()))
@@ -74,7 +66,7 @@ def _explain_some(batch: Batch, methods: Mapping[str, Method], results: Collecte
         batch.completeness_gap = None
         maps = method.attribute(batch)
         batch.targets  # noqa: B018  the model may have other values beside other images when these maps come back
-        results.add(Asked(batch, label, method, maps, batch.completeness_gap, begun))
+        results.add(batch, label, method, maps, begun)
 
 
 def _told(question: Question, label: str, method: Method, results: Collected) -> Attributions:

@@ -122,14 +122,7 @@ class MapFolder:
         write_picture(figure, file, {"Source": self.picture_source(digest)})
 
     def write_table(self, names: Iterable[str]) -> Path:
-        """Write `table.csv`, what the model said of each image; the maps' files are read one by one.
-
-        Args:
-            names: Ids of the images whose maps are there.
-
-        Returns:
-            Its path.
-        """
+        """Write `table.csv`, what the model said of images whose maps are there; these are read one by one."""
         file = self.root / "table.csv"
 
         def write(f: Any) -> None:

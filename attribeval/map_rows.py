@@ -12,15 +12,7 @@ from attribeval.errors import AttribevalError
 
 
 def map_rows(maps: Attributions, top: int = 3) -> Iterator[dict[str, Any]]:
-    """The rows of `Attributions.table`, one after the other.
-
-    Args:
-        maps: Of one method.
-        top: So many of the model's classes, the most probable first.
-
-    Raises:
-        AttribevalError: If `top` is less than 1.
-    """
+    """The rows of `Attributions.table`, one after the other, with the `top` of the model's classes."""
     if top < 1:
         raise AttribevalError(f"Expected top of 1 or more. Received: {top}.")
     what = "quantity" if maps.task in ("regression", "score") else "probability"

@@ -19,14 +19,9 @@ Images = ImageSource | Repeated
 
 
 def capacity_for(shape: tuple[int | None, ...], given: int | None) -> int:
-    """Images at a time: as given, or as fits the device: about 16 images of 224 × 224 on a CPU, 64 on a GPU.
+    """Images (H, W, C) at a time: as given, or as fits the device: about 16 of 224 × 224 on a CPU, 64 on a GPU.
 
-    Args:
-        shape: (H, W, C) that the model takes; None for a free side.
-        given: What the caller wants; None: as fits.
-
-    Raises:
-        AttribevalError: If fewer than one is wanted.
+    A free side, None, counts as 224.
     """
     if given is not None:
         if given < 1:
@@ -51,8 +46,7 @@ def in_order(
     the next three, by two threads. Out of memory halves the capacity, again and again, and says so.
 
     Args:
-        source: The images.
-        capacity: How many at a time.
+        source, capacity: The images, and how many at a time.
         prepare: From raw images and the number of the first to what is to be on the device.
         work: Given raw images, what was prepared, the number of the first image, and the capacity.
         done: Told how many images are done.

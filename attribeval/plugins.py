@@ -45,10 +45,7 @@ def names(group: str, ours: Collection[str]) -> list[str]:
 def load(group: str, name: str, check: Callable[[Any], str | None]) -> Any | None:
     """What a name stands for, imported once; None if there is no such name, or it is broken (one warning says so).
 
-    Args:
-        group: `METHODS`, `METRICS` or `STUDIES`.
-        name: As users type it.
-        check: Says what is wrong with what was imported, or None.
+    `check` says what is wrong with what was imported, or None.
     """
     entry = _registered(group).get(name)
     if entry is None or (group, name) in _broken:
@@ -70,13 +67,8 @@ def load_class_or_function(
 ) -> Any | None:
     """The class that another package registers under a name, or its function, wrapped; None if there is none.
 
-    Args:
-        group: `METHODS` or `METRICS`.
-        name: As users type it.
-        card: Class of the card that a class must have.
-        asked: Names of methods that a class must have.
-        called: What messages call these.
-        wrap: Makes a function one of ours, as `wrap(function)` or `wrap(function, name)`; raises if it cannot.
+    A class must have a `card` of that class and the methods `asked`, which messages call `called`. A function becomes
+    one of ours by `wrap(function)` or `wrap(function, name)`, which raises if it cannot.
     """
 
     def check(loaded: Any) -> str | None:

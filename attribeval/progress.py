@@ -49,11 +49,7 @@ def bar(total: int, what: str, show: bool | None = None, unit: str = "image") ->
 
 
 class Lines:
-    """A line a minute, also while a unit takes longer than that: who reads a log sees that it lives.
-
-    Args:
-        total, what, unit: As for `bar`.
-    """
+    """A line a minute, also while a unit takes longer than that: who reads a log sees that it lives."""
 
     def __init__(self, total: int, what: str, unit: str = "image"):
         self._total, self._what, self._unit = total, what, unit

@@ -34,11 +34,7 @@ class Question:
 
     @classmethod
     def read(cls, classifier: Classifier, images: Any, targets: Any, extra: Any, seed: int | np.ndarray) -> Question:
-        """What the caller of `Attributer.explain` asks, checked.
-
-        Raises:
-            AttribevalError: For bad images, targets, values or seeds.
-        """
+        """What the caller of `Attributer.explain` asks, checked."""
         source: Images
         source = read = ImageSource(images, classifier.input_shape)
         seeds = read_seeds(seed, len(source))

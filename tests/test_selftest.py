@@ -82,10 +82,9 @@ def depends_on_the_batch(monkeypatch):
     """What a batch normalisation in training mode, or noise by place in the batch, would do."""
     real = Collected.add
 
-    def add(self, asked):
-        maps = np.asarray(asked.maps)
-        asked.maps = maps * np.arange(1, len(maps) + 1).reshape(-1, 1, 1, 1)
-        real(self, asked)
+    def add(self, batch, label, method, maps, begun):
+        maps = np.asarray(maps)
+        real(self, batch, label, method, maps * np.arange(1, len(maps) + 1).reshape(-1, 1, 1, 1), begun)
 
     monkeypatch.setattr(Collected, "add", add)
 
