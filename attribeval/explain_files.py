@@ -85,7 +85,7 @@ def explain_files(
     if not files:
         raise AttribevalError("Expected at least one image. Received none.")
     report = Report()
-    together = attributer.capacity(np.zeros((1, *_sides(attributer)), np.float32)) or _TOGETHER
+    together = attributer.capacity() or _TOGETHER
     with (
         progress_bars.bar(len(files), "explain", progress) as bar,
         ThreadPoolExecutor(_READERS, "attribeval-read") as readers,
@@ -108,11 +108,6 @@ def explain_files(
         for before in writing:
             before.result()
     return report
-
-
-def _sides(attributer: Attributer) -> tuple[int, int, int]:
-    height, width, channels = attributer.classifier.input_shape
-    return height or 224, width or 224, channels
 
 
 def _ahead(

@@ -60,15 +60,8 @@ class Predictor:
         As it is, but for one unit, which is read as two classes: 1 − p and p of a sigmoid, −z and z of a logit.
         `extra` as in `explain`.
         """
-        source = ImageSource(images, self.classifier.input_shape)
-        rows = self.classifier.extra.read(extra, len(source))
-        parts: dict[int, np.ndarray] = {}
-
-        def work(raw: np.ndarray, x: Any, start: int, capacity: int) -> None:
-            parts[start] = self.classifier.forward(x)[1].numpy()
-
-        self._in_batches(source, batch_size, "predict", progress, rows.in_order(work))
-        return _in_order(parts)
+        (found,) = self._forward(images, extra, batch_size, "predict", progress, lambda _, output: (output.numpy(),))
+        return found
 
     def answer(
         self, images: Any, *, extra: Mapping[str, Any] | None = None, batch_size: int | None = None
@@ -83,36 +76,48 @@ class Predictor:
             probabilities: the model's output, or what softmax or sigmoid make of its logits; of a regression the scores
             again. float32 (N, classes) each.
         """
+
+        def read(scores: Any, output: Any) -> tuple[np.ndarray, ...]:
+            probabilities = self.classifier.task.probabilities(scores, output)
+            return scores.numpy().astype(np.float32), probabilities.numpy().astype(np.float32)
+
+        scores, probabilities = self._forward(images, extra, batch_size, "answer", False, read)
+        return scores, probabilities
+
+    def _forward(
+        self, images: Any, extra: Any, batch_size: int | None, what: str, show: bool | None,
+        read: Callable[[Any, Any], tuple[np.ndarray, ...]],
+    ) -> list[np.ndarray]:  # fmt: skip
+        """What is read off scores and output of each micro-batch, several arrays, put together in the images' order."""
         source = ImageSource(images, self.classifier.input_shape)
         rows = self.classifier.extra.read(extra, len(source))
-        scores: dict[int, np.ndarray] = {}
-        outputs: dict[int, np.ndarray] = {}
+        parts: dict[int, tuple[np.ndarray, ...]] = {}
 
         def work(raw: np.ndarray, x: Any, start: int, capacity: int) -> None:
-            score, output = self.classifier.forward(x)
-            scores[start] = score.numpy().astype(np.float32)
-            outputs[start] = self.classifier.task.probabilities(score, output).numpy().astype(np.float32)
+            parts[start] = read(*self.classifier.forward(x))
 
-        self._in_batches(source, batch_size, "answer", False, rows.in_order(work))
-        return _in_order(scores), _in_order(outputs)
+        self._in_batches(source, batch_size, what, show, rows.in_order(work))
+        return [np.concatenate(some) for some in zip(*(parts[start] for start in sorted(parts)), strict=True)]
 
-    def capacity(self, images: Any, batch_size: int | None = None) -> int | None:
+    def capacity(self, images: Any = None, batch_size: int | None = None) -> int | None:
         """How many images the model takes at a time; None where several devices share them out.
 
         Args:
-            images, batch_size: As in `explain`.
+            images: As in `explain`; None: images of the model's size, 224 where that is free.
+            batch_size: As in `explain`.
         """
         if self._copies is not None:
             return None
-        return self._capacity(ImageSource(images, self.classifier.input_shape), batch_size)
+        shape = self.classifier.input_shape
+        return self._capacity(shape if images is None else ImageSource(images, shape).shape, batch_size)
 
     def read(self, images: Any) -> np.ndarray:
         """The raw images as `explain` sees them: read, resized, checked; float32 (N, H, W, C)."""
         source = ImageSource(images, self.classifier.input_shape)
         return np.array(source.load(0, len(source)))
 
-    def _capacity(self, source: Images, batch_size: int | None) -> int:
-        return capacity_for(source.shape, batch_size if batch_size is not None else self.batch_size)
+    def _capacity(self, shape: tuple[int | None, ...], batch_size: int | None) -> int:
+        return capacity_for(shape, batch_size if batch_size is not None else self.batch_size)
 
     def _in_batches(
         self,
@@ -129,7 +134,7 @@ class Predictor:
 
         With several devices (unless `one_device`) both are called by a thread of each.
         """
-        capacity = self._capacity(source, batch_size)
+        capacity = self._capacity(source.shape, batch_size)
         prepare = prepare or (lambda raw, start: self.classifier.prepare(raw))
         with progress.bar(len(source), what, show) as bar, tf32(self.classifier.precision == "tf32"):
             if self._copies is None or one_device:
@@ -150,8 +155,3 @@ def _counted(classifier: Classifier) -> str:
     kind = {"regression": "quantit", "score": "score"}.get(classifier.task.name, "class")
     ending = {"quantit": ("y", "ies"), "score": ("", "s"), "class": ("", "es")}[kind][classifier.classes != 1]
     return f"{classifier.classes} {kind}{ending}"
-
-
-def _in_order(parts: dict[int, np.ndarray]) -> np.ndarray:
-    """Parts by the number of their first image, put together."""
-    return np.concatenate([parts[start] for start in sorted(parts)])

@@ -11,7 +11,6 @@ from attribeval.common.seeds import generators
 from attribeval.methods import lime as ours
 from attribeval.methods.batch import Batch
 from attribeval.methods.masking import scores_of
-from attribeval.methods.segments import Regions
 
 
 class _GivenMasks(np.random.RandomState):
@@ -37,7 +36,7 @@ class LIME(ours.LIME):
         from lime import lime_image
         from sklearn.linear_model import Ridge
 
-        regions = Regions(batch, self.segmentation, self.segments, self.fill)
+        regions = self.regions(batch)
         values = []
         bar, lime_image.tqdm = lime_image.tqdm, lambda rows: rows
         try:
@@ -58,10 +57,7 @@ class LIME(ours.LIME):
                     model_regressor=Ridge(alpha=self.alpha, fit_intercept=True),
                     random_seed=0,
                 )
-                value = np.zeros(regions.count(i))
-                for segment, coefficient in explanation.local_exp[0]:
-                    value[segment] = coefficient
-                values.append(value)
+                values.append(np.array([coefficient for _, coefficient in sorted(explanation.local_exp[0])]))
         finally:
             lime_image.tqdm = bar
         return regions.maps(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from attribeval.common.fills import filled
 from attribeval.methods import deep_shap, kernel_shap, partition_shap
 from attribeval.methods.batch import Batch
 from attribeval.methods.masking import scores_of
-from attribeval.methods.segments import Regions
 from attribeval.methods.shap_bridge import global_seed
 
 
@@ -21,26 +21,17 @@ class KernelSHAP(kernel_shap.KernelSHAP):
 
     def attribute(self, batch: Batch) -> Any:
         """Return φ on the pixels of the segments, (B, H, W, 1), in score units."""
-        import shap
+        regions = self.regions(batch)
 
-        regions = Regions(batch, self.segmentation, self.segments, self.fill)
+        def painted(i: int, shown: np.ndarray) -> np.ndarray:
+            images = np.where(shown[:, regions.labels[i], None], batch.raw[i], regions.hidden[i])
+            return scores_of(batch, images, np.full(len(images), i))
+
         values = []
         for i, seed in enumerate(batch.seeds):
             players = regions.count(i)
             kernel_shap.check_samples(self.samples, players)
-
-            def painted(masks: np.ndarray, i: int = i) -> np.ndarray:
-                images = np.repeat(batch.raw[i : i + 1], len(masks), axis=0)
-                for image, mask in zip(images, masks, strict=True):
-                    for segment in np.flatnonzero(mask == 0):
-                        inside = regions.labels[i] == segment
-                        image[inside] = regions.hidden[i][inside]
-                return scores_of(batch, images, np.full(len(images), i))
-
-            with global_seed(seed):
-                explainer = shap.KernelExplainer(painted, np.zeros((1, players)))
-                phi = explainer.shap_values(np.ones((1, players)), nsamples=self.samples, l1_reg=False, silent=True)
-            values.append(phi[0])
+            values.append(kernel_shap.kernel_values(partial(painted, i), players, self.samples, seed)[0])
         return regions.maps(values)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.backends.columns import check_columns
+from attribeval.common.options import check_count, check_positive
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
-from attribeval.methods.moments import check_noise
 
 
 def _visualiser(kind: str, batch: Batch) -> Any:
@@ -54,15 +54,19 @@ def _score(targets: Any) -> Any:
     return CategoricalScore(np.asarray(targets).tolist())
 
 
+def _saliency(batch: Batch, **smooth: Any) -> Any:
+    return _visualiser("saliency.Saliency", batch)(
+        _score(batch.targets), batch.x, keepdims=True, gradient_modifier=lambda g: g, normalize_map=False, **smooth
+    )
+
+
 @dataclass(frozen=True)
 class Gradient:
     """`tf_keras_vis.saliency.Saliency` without its |·|, its maximum over channels and its normalisation."""
 
     def attribute(self, batch: Batch) -> Any:
         """Return d logit / d input, (B, H, W, C)."""
-        return _visualiser("saliency.Saliency", batch)(
-            _score(batch.targets), batch.x, keepdims=True, gradient_modifier=lambda g: g, normalize_map=False
-        )
+        return _saliency(batch)
 
 
 @dataclass(frozen=True)
@@ -80,19 +84,12 @@ class SmoothGrad:
     sigma: float = 0.15
 
     def __post_init__(self) -> None:
-        check_noise(self.samples, self.sigma)
+        check_count("samples", self.samples, 1)
+        check_positive("sigma", self.sigma)
 
     def attribute(self, batch: Batch) -> Any:
         """Return the mean gradient of noisy copies, (B, H, W, C)."""
-        return _visualiser("saliency.Saliency", batch)(
-            _score(batch.targets),
-            batch.x,
-            smooth_samples=self.samples,
-            smooth_noise=self.sigma,
-            keepdims=True,
-            gradient_modifier=lambda g: g,
-            normalize_map=False,
-        )
+        return _saliency(batch, smooth_samples=self.samples, smooth_noise=self.sigma)
 
 
 def _cam(batch: Batch, visualiser: Any, layer: str | None, score: Any, **options: Any) -> Any:
@@ -139,17 +136,14 @@ class LayerCAM(GradCAM):
 
 
 @dataclass(frozen=True)
-class GradCAMPlusPlus:
+class GradCAMPlusPlus(GradCAM):
     """`tf_keras_vis.gradcam_plus_plus.GradcamPlusPlus`, whose α are divided by their sum over all places.
 
     Behind global average pooling this is our `alphas="normalised"`; on other heads neither of ours. The score is given
     less its value at the image, so that its factor exp(score), which overflows, is 1, as in our map.
-
-    Attributes:
-        layer: Name of the layer; None takes the last spatial output.
     """
 
-    layer: str | None = None
+    kind: ClassVar[str] = "gradcam_plus_plus.GradcamPlusPlus"
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1)."""
@@ -158,11 +152,11 @@ class GradCAMPlusPlus:
             scores = tf.gather(output, batch.targets, axis=1, batch_dims=1)
             return scores - tf.stop_gradient(scores)
 
-        return _cam(batch, _visualiser("gradcam_plus_plus.GradcamPlusPlus", batch), self.layer, score)
+        return _cam(batch, _visualiser(self.kind, batch), self.layer, score)
 
 
 @dataclass(frozen=True)
-class ScoreCAM:
+class ScoreCAM(GradCAM):
     """`tf_keras_vis.scorecam.Scorecam`: weights are probabilities, all masked images are in memory at once.
 
     It upsamples channels with the corner pixels aligned, we with the pixel centres; so the two agree closely, and to
@@ -170,11 +164,10 @@ class ScoreCAM:
     batch ranks high, so its maps depend on the batch; ours do not.
 
     Attributes:
-        layer: Name of the layer; None takes the last spatial output.
         max_channels: Look only at the channels with the largest standard deviation; None looks at all.
     """
 
-    layer: str | None = None
+    kind: ClassVar[str] = "scorecam.Scorecam"
     max_channels: int | None = None
 
     def attribute(self, batch: Batch) -> Any:
@@ -186,7 +179,7 @@ class ScoreCAM:
                 f"Received: score={classifier.score!r} of a model that ends in {classifier.link}: "
                 "use our own engine (backend=None)."
             )
-        scorecam = _visualiser("scorecam.Scorecam", batch)
+        scorecam = _visualiser(self.kind, batch)
         scorecam.model.predict = functools.partial(type(scorecam.model).predict, scorecam.model, verbose=0)  # its copy
         return _cam(
             batch, scorecam, self.layer, _score(batch.targets), batch_size=batch.capacity, max_N=self.max_channels

@@ -45,6 +45,11 @@ class FrozenArray:
         return f"FrozenArray(shape={self.values.shape}, hash={self.hash!r})"
 
 
+def frozen(values: Any, name: str) -> FrozenArray:
+    """An option as a `FrozenArray`, whether it is one already or not."""
+    return values if isinstance(values, FrozenArray) else FrozenArray(values, name)
+
+
 def check_count(name: str, value: Any, least: int) -> None:
     """Refuse a value that is not an int of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:

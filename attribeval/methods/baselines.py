@@ -8,7 +8,7 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.common.blur import gaussian_blur
-from attribeval.common.options import FrozenArray
+from attribeval.common.options import FrozenArray, frozen
 from attribeval.common.seeds import fold
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.batch import Batch
@@ -24,7 +24,7 @@ def read_baseline(baseline: Any) -> str | FrozenArray:
         if baseline not in BASELINES:
             raise unknown("baseline", baseline, BASELINES)
         return baseline
-    return baseline if isinstance(baseline, FrozenArray) else FrozenArray(baseline, "baseline")
+    return frozen(baseline, "baseline")
 
 
 def baseline_input(batch: Batch, baseline: str | FrozenArray) -> Any:

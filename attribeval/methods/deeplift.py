@@ -68,9 +68,13 @@ class DeepLIFT:
     def _average(self, batch: Batch) -> tuple[Any, Any]:
         total: Any = 0.0
         gaps: Any = 0.0
-        count = self._count()
-        for i in range(count):
-            reference = tf.broadcast_to(self._reference(batch, i), tf.shape(batch.x))
+        given: list[Any] = [self.reference] * self.references
+        if isinstance(self.reference, FrozenArray) and self.reference.values.ndim == 4:
+            given = [FrozenArray(one, "reference") for one in self.reference.values]
+        count = len(given)
+        for i, one in enumerate(given):
+            own_seeds = batch.at(batch.x, range(i, i + 1))  # a new draw of "random" for every i
+            reference = tf.broadcast_to(baseline_input(own_seeds, one), tf.shape(batch.x))
             maps, own, other = contributions(
                 batch.classifier, batch.x, reference, batch.targets, self.rule, self.maxpool
             )
@@ -78,16 +82,3 @@ class DeepLIFT:
             sums = tf.reduce_sum(tf.cast(maps, tf.float64), axis=(1, 2, 3))
             gaps += (sums - tf.cast(own, tf.float64) + tf.cast(other, tf.float64)) / count
         return tf.cast(total, tf.float32), tf.cast(gaps, tf.float32)
-
-    def _count(self) -> int:
-        if isinstance(self.reference, FrozenArray) and self.reference.values.ndim == 4:
-            return len(self.reference.values)
-        return self.references
-
-    def _reference(self, batch: Batch, i: int) -> Any:
-        """The i-th reference, as model inputs (1, H, W, C) or (B, H, W, C)."""
-        reference = self.reference
-        if isinstance(reference, FrozenArray) and reference.values.ndim == 4:
-            reference = FrozenArray(reference.values[i], "reference")
-        own_seeds = batch.at(batch.x, range(i, i + 1))  # a new draw of "random" for every i
-        return baseline_input(own_seeds, reference)

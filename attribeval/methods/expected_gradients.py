@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
-from attribeval.common.options import FrozenArray, check_count
+from attribeval.common.options import check_count, frozen
 from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
@@ -66,9 +66,7 @@ class ExpectedGradients:
                 "Received none: write explain(images, 'expected_gradients', references=training_images[:50]), or "
                 "'expected_gradients(references=[0, 127, 255])' for black, grey and white."
             )
-        references = self.references
-        if not isinstance(references, FrozenArray):
-            references = FrozenArray(references, "references")
+        references = frozen(self.references, "references")
         if references.values.ndim not in (1, 4) or not len(references.values):
             raise AttribevalError(f"Expected references (R, H, W, C) or (R,). Received: {references.values.shape}.")
         object.__setattr__(self, "references", references)

@@ -145,9 +145,8 @@ def function_method(function: Callable, name: str | None = None) -> FunctionMeth
         AttribevalError: If it cannot be called in one of the forms.
     """
     name = name or name_of(function)
-    usual = {"signed": True, "shares": False, "one_by_one": False, "family": "own", "summary": "", "paper": ""}
-    facts = usual | told(function, "method")
-    facts.pop("name", None)
+    facts = (method.__kwdefaults__ or {}) | told(function, "method")
+    del facts["name"]
     return FunctionMethod(name, code_of(function), facts, function, _form(function, name))
 
 

@@ -43,6 +43,20 @@ def quadrature(rule: Rule, steps: int) -> tuple[np.ndarray, np.ndarray]:
     return (places + 1) / 2, weights / 2
 
 
+def integral(batch: Batch, start: Any, rule: Rule, steps: int) -> Any:
+    """Integrated gradients from model inputs (B or 1, H, W, C) on the straight way to the images, (B, H, W, C)."""
+    way = batch.x - start
+    places, weights = quadrature(rule, steps)
+    column = tf.constant(places[:, None, None, None, None], way.dtype)
+    weights = tf.constant(weights, way.dtype)  # on the device once: a copy waits for all gradients before it
+
+    def points(group: range) -> tuple[Any, Any]:
+        part = slice(group.start, group.stop)
+        return start + column[part] * way, weights[part]
+
+    return way * sum_of_gradients(batch, steps, points)
+
+
 @dataclass(frozen=True)
 class IntegratedGradients:
     """(x − x′) · ∫₀¹ ∇f(x′ + α (x − x′)) dα (Sundararajan et al. 2017, equation 1).
@@ -88,14 +102,5 @@ class IntegratedGradients:
 
     def _integrate(self, batch: Batch) -> tuple[Any, np.ndarray]:
         start = baseline_input(batch, self.baseline)
-        way = batch.x - start
-        places, weights = quadrature(self.rule, self.steps)
-        column = tf.constant(places[:, None, None, None, None], way.dtype)
-        weights = tf.constant(weights, way.dtype)  # on the device once: a copy waits for all gradients before it
-
-        def points(group: range) -> tuple[Any, Any]:
-            part = slice(group.start, group.stop)
-            return start + column[part] * way, weights[part]
-
-        maps = way * sum_of_gradients(batch, self.steps, points)
+        maps = integral(batch, start, self.rule, self.steps)
         return maps, completeness_gap(maps, batch.target_scores() - baseline_scores(batch, start))

@@ -46,10 +46,7 @@ def fit(shown: np.ndarray, scores: np.ndarray, kernel_width: float, alpha: float
         feature_selection="none",
         model_regressor=Ridge(alpha=alpha, fit_intercept=True),
     )
-    coefficients = np.zeros(data.shape[1])
-    for segment, coefficient in found:
-        coefficients[segment] = coefficient
-    return coefficients
+    return np.array([coefficient for _, coefficient in sorted(found)])  # by segment
 
 
 @dataclass(frozen=True)

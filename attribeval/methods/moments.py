@@ -14,7 +14,7 @@ from attribeval.common.options import check_count, check_positive
 from attribeval.common.seeds import fold
 from attribeval.methods import drawing
 from attribeval.methods.batch import Batch
-from attribeval.methods.card import Method, Wrapper
+from attribeval.methods.card import Wrapper
 
 _STREAM = 2**32  # random numbers of the noise; samples are folded in with small numbers
 
@@ -92,57 +92,45 @@ class NoisyCopies(Wrapper):
     relative: bool = True
 
     def __post_init__(self) -> None:
-        check_noise(self.samples, self.sigma, self.least)
+        check_count("samples", self.samples, self.least)
+        check_positive("sigma", self.sigma)
 
     def moments(self, batch: Batch) -> Moments:
-        """See `moments`."""
-        return moments(batch, self.base, self.samples, self.sigma, self.relative)
+        """Moments of the base over noisy copies of the images; one pass for all methods of a batch that ask for them.
 
+        Memory does not grow with `samples`: copies are made, explained and counted in groups that fill the capacity.
+        """
 
-def check_noise(samples: int, sigma: float, least: int = 1) -> None:
-    """Refuse bad options of the noise."""
-    check_count("samples", samples, least)
-    check_positive("sigma", sigma)
+        def compute() -> Moments:
+            copies = self._noisy(batch)
+            found = Moments(batch.classifier.compiled, [len(group) for group in batch.groups(self.samples)])
+            for group in batch.groups(self.samples):
+                found.add(self.base.attribute(batch.at(copies(group), group)))
+            return found
 
+        return batch.share(("moments", self.base, self.samples, self.sigma, self.relative), compute)
 
-def noisy(batch: Batch, samples: int, sigma: float, relative: bool) -> Callable[[range], Any]:
-    """Given some of the numbers 0 … samples − 1, noisy copies of every image, model inputs (S · B, H, W, C).
+    def _noisy(self, batch: Batch) -> Callable[[range], Any]:
+        """Given some of the numbers 0 … samples − 1, noisy copies of every image, model inputs (S · B, H, W, C).
 
-    Sample after sample. A copy depends on the image, the user's seed and the number of the sample only. Sigma is as in
-    `NoisyCopies`.
-    """
+        Sample after sample. A copy depends on the image, the user's seed and the number of the sample only.
+        """
+        shape, size = tuple(batch.x.shape[1:]), math.prod(batch.x.shape[1:])
 
-    shape, size = tuple(batch.x.shape[1:]), math.prod(batch.x.shape[1:])
+        def build(x: Any, seeds: Any, spread: Any) -> Any:
+            words = tf.bitcast(tf.reshape(seeds, [-1, 2]), tf.int32)
+            noise = tf.reshape(tf.cast(drawing.normal(words, (size,)), x.dtype), [-1, tf.shape(x)[0], size])
+            return tf.reshape(tf.reshape(x, [-1, size]) + spread * noise, [-1, *shape])
 
-    def build(x: Any, seeds: Any, spread: Any) -> Any:
-        words = tf.bitcast(tf.reshape(seeds, [-1, 2]), tf.int32)
-        noise = tf.reshape(tf.cast(drawing.normal(words, (size,)), x.dtype), [-1, tf.shape(x)[0], size])
-        return tf.reshape(tf.reshape(x, [-1, size]) + spread * noise, [-1, *shape])
-
-    # Unsigned, as a GPU takes them: all are there once, as a copy would wait for all that was asked for before.
-    folded = np.stack([fold(fold(batch.seeds, sample), _STREAM) for sample in range(samples)])
-    seeds = tf.constant(folded.view(np.uint32))
-    spread = tf.constant(sigma, batch.x.dtype)
-    if relative:
-        flat = tf.reshape(batch.x, [-1, size])
-        spread *= tf.reduce_max(flat, 1, keepdims=True) - tf.reduce_min(flat, 1, keepdims=True)
-    # The size of the images is in the key: it decides how many numbers are drawn.
-    specs = tf.TensorSpec([None, None, 2], tf.uint32), tf.TensorSpec([None, 1] if relative else [], batch.x.dtype)
-    compiled = batch.classifier.compiled(("noisy", relative, shape), build, batch.classifier.input_spec, *specs)
-    return lambda some: compiled(batch.x, seeds[some.start : some.stop], spread)
-
-
-def moments(batch: Batch, base: Method, samples: int, sigma: float, relative: bool) -> Moments:
-    """Moments of `base` over noisy copies of the images; one pass for all methods of this batch that ask for the same.
-
-    Memory does not grow with `samples`: copies are made, explained and counted in groups that fill the capacity.
-    """
-
-    def compute() -> Moments:
-        copies = noisy(batch, samples, sigma, relative)
-        found = Moments(batch.classifier.compiled, [len(group) for group in batch.groups(samples)])
-        for group in batch.groups(samples):
-            found.add(base.attribute(batch.at(copies(group), group)))
-        return found
-
-    return batch.share(("moments", base, samples, sigma, relative), compute)
+        # Unsigned, as a GPU takes them: all are there once, as a copy would wait for all that was asked for before.
+        folded = np.stack([fold(fold(batch.seeds, sample), _STREAM) for sample in range(self.samples)])
+        seeds = tf.constant(folded.view(np.uint32))
+        spread = tf.constant(self.sigma, batch.x.dtype)
+        if self.relative:
+            flat = tf.reshape(batch.x, [-1, size])
+            spread *= tf.reduce_max(flat, 1, keepdims=True) - tf.reduce_min(flat, 1, keepdims=True)
+        # The size of the images is in the key: it decides how many numbers are drawn.
+        spec, spread_spec = batch.classifier.input_spec, tf.TensorSpec([None, 1] if self.relative else [], spread.dtype)
+        key = ("noisy", self.relative, shape)
+        compiled = batch.classifier.compiled(key, build, spec, tf.TensorSpec([None, None, 2], tf.uint32), spread_spec)
+        return lambda some: compiled(batch.x, seeds[some.start : some.stop], spread)

@@ -12,7 +12,7 @@ import numpy as np
 
 from attribeval import _tf as tf
 from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
-from attribeval.common.options import FrozenArray
+from attribeval.common.options import FrozenArray, frozen
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.models.classifier import Classifier
@@ -133,22 +133,20 @@ def read_reference(reference: Any) -> Fill | FrozenArray:
     if not isinstance(reference, (np.ndarray, FrozenArray)):
         check_fill(reference, "reference", PLAIN_FILLS)
         return reference
-    frozen = reference if isinstance(reference, FrozenArray) else FrozenArray(reference, "reference")
-    if frozen.values.ndim not in (3, 4) or not len(frozen.values):
+    images = frozen(reference, "reference")
+    if images.values.ndim not in (3, 4) or not len(images.values):
         raise AttribevalError(
-            f"Expected reference images (H, W, C) or (R, H, W, C). Received: shape {frozen.values.shape}."
+            f"Expected reference images (H, W, C) or (R, H, W, C). Received: shape {images.values.shape}."
         )
-    return frozen
+    return images
 
 
-def references(batch: Batch, reference: Reference) -> list[Any]:
+def references(batch: Batch, reference: Any) -> list[Any]:
     """The references of each image (see `read_reference`), as model inputs: one tensor (R, H, W, C) per image."""
     shape = tuple(batch.x.shape[1:])
     if isinstance(reference, str) and reference != "black":
         prepared = batch.classifier.prepare(filled(batch.raw, reference))
         return [prepared[i : i + 1] for i in range(len(batch))]
-    if isinstance(reference, np.ndarray):
-        reference = FrozenArray(reference, "reference")
     if isinstance(reference, FrozenArray):
         given = reference.values.reshape(-1, *reference.values.shape[-3:])
     else:

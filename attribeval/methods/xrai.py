@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from attribeval import _tf as tf
 from attribeval.common.options import check_count
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.integrated_gradients import quadrature
-from attribeval.methods.path import completeness_gap, sum_of_gradients
+from attribeval.methods.integrated_gradients import integral
+from attribeval.methods.path import completeness_gap
 
 # Of the authors' code, for images that are seen at 224 × 224.
 _SIDE = 224
@@ -149,18 +148,11 @@ class XRAI:
 
     def _integrate(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Contributions of pixels (B, H, W) and what they should sum to (B,), means over both baselines."""
-        places, weights = quadrature("midpoint", self.steps)
         total, difference = np.zeros(batch.raw.shape[:3]), np.zeros(len(batch))
         for extreme in (np.min, np.max):
             colour = extreme(batch.raw, axis=(1, 2, 3), keepdims=True)
             start = batch.classifier.prepare(np.broadcast_to(colour, batch.raw.shape).astype(np.float32))
-            way = batch.x - start
-            column = tf.constant(places[:, None, None, None, None], way.dtype)
-
-            def points(group: range, start=start, way=way, column=column) -> tuple[Any, Any]:
-                part = slice(group.start, group.stop)
-                return start + column[part] * way, weights[part]
-
-            total += (way * sum_of_gradients(batch, self.steps, points)).numpy().sum(axis=-1, dtype=np.float64) / 2
+            maps = integral(batch, start, "midpoint", self.steps)
+            total += maps.numpy().sum(axis=-1, dtype=np.float64) / 2
             difference += (batch.target_scores() - batch.scores_at(start)).numpy().astype(np.float64) / 2
         return total, difference
