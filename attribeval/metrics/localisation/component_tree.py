@@ -12,67 +12,61 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+from scipy import ndimage
 
 from attribeval.errors import AttribevalError
 from attribeval.metrics.compiled import compiled
+from attribeval.metrics.localisation.components import (
+    AREA,
+    COLUMNS,
+    FIRST,
+    SEEN,
+    SINCE,
+    X0,
+    X1,
+    Y0,
+    Y1,
+    alone,
+    end,
+    find_root,
+    join,
+    last_largest,
+    overlap,
+    read,
+    write,
+)
 
-# What a root knows about its component: one row of the `nodes` array.
-AREA, FIRST, X0, Y0, X1, Y1 = range(6)
-SINCE, SEEN = 6, 7  # of the sweep in `contours`: since when the IoU stands, and when it was last computed
-COLUMNS = 8  # 32 bytes: a row never straddles two cache lines
+_RING = [0, 0, 0, 1, 2, 2, 2, 1], [0, 1, 2, 2, 2, 1, 0, 0]  # a pixel's neighbours, clockwise from the top left
 
 
-def _representatives(connectivity: int) -> np.ndarray:
-    """Which neighbours a new pixel must be joined to, given which of the eight are there: uint8 (256,), bit sets.
+def _representatives() -> np.ndarray:
+    """Which neighbours a new pixel is joined to, given which are there, a bit for each of the ring: uint8 (256, 5).
 
-    Bit i is neighbour i of the ring around the pixel, clockwise from the top left, so odd bits are edge neighbours.
-    Neighbours that touch each other are in one component already, so one of them is enough, which saves most look-ups.
+    How many, then which (at most four). Neighbours that touch each other are in one component already, so one of them
+    is enough, which saves most look-ups.
     """
-
-    def touch(i: int, j: int) -> bool:
-        apart = min((i - j) % 8, (j - i) % 8)
-        return apart == 1 or (connectivity == 8 and apart == 2 and i % 2 == 1)  # two edge neighbours at a corner
-
-    table = np.zeros(256, np.uint8)
-    for present in range(256):
-        waiting = {i for i in range(8) if present >> i & 1}
-        while waiting:
-            component = {waiting.pop()}
-            while more := {j for j in waiting if any(touch(i, j) for i in component)}:
-                component |= more
-                waiting -= more
-            if connectivity == 4:
-                component = {i for i in component if i % 2 == 1}
-            if component:
-                table[present] |= 1 << min(component)
-    return table
-
-
-REPRESENTATIVES = {connectivity: _representatives(connectivity) for connectivity in (4, 8)}
-
-
-def _listed() -> np.ndarray:
-    """`REPRESENTATIVES[8]` as lists, uint8 (256, 5): how many neighbours to join, and which (at most four)."""
     table = np.zeros((256, 5), np.uint8)
-    for present, bits in enumerate(REPRESENTATIVES[8].tolist()):
-        neighbours = [i for i in range(8) if bits >> i & 1]
-        table[present, 0] = len(neighbours)
-        table[present, 1 : 1 + len(neighbours)] = neighbours
+    for present in range(256):
+        around = np.zeros((3, 3), int)
+        around[_RING] = present >> np.arange(8) & 1
+        parts, first = np.unique(ndimage.label(around, np.ones((3, 3)))[0][_RING], return_index=True)
+        first = first[parts > 0]
+        table[present, 0], table[present, 1 : 1 + len(first)] = len(first), first
     return table
 
 
-JOINED = _listed()
+_JOINED = _representatives()
+_PIXELS = np.ones(256, np.uint8)  # what a pixel adds to the area of its component, whatever is around it
 
 
-def largest_components(levels: np.ndarray, connectivity: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Box and area of the largest connected component of {levels > t}, for t = 0..255.
+def largest_components(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Box and area of the largest 8-connected component of {levels > t}, for t = 0..255.
 
     Of several components with the largest area, the one met first in raster order (row by row from the top left) is
     taken.
 
     Args:
         levels: uint8 (H, W).
-        connectivity: 8 (diagonal neighbours touch; as OpenCV's contours) or 4.
 
     Returns:
         boxes, int32 (256, 4): edges x0, y0, x1, y1 in pixels, half-open, row t for threshold t;
@@ -80,11 +74,32 @@ def largest_components(levels: np.ndarray, connectivity: int = 8) -> tuple[np.nd
         areas, int32 (256,): number of pixels of that component (not of its box).
 
     Raises:
-        AttribevalError: If `levels` is not uint8 (H, W) with at least one pixel, or `connectivity` is neither 4 nor 8.
+        AttribevalError: If `levels` is not uint8 (H, W) with at least one pixel.
     """
-    if connectivity not in (4, 8):
-        raise AttribevalError(f"Expected connectivity 4 or 8. Received: {connectivity!r}.")
-    return _largest_of_each_level(check_levels(levels), REPRESENTATIVES[connectivity], workspace(levels.shape))
+    return swept(levels, _PIXELS, last=False)[:2]
+
+
+def swept(
+    levels: np.ndarray, gains: np.ndarray, last: bool, truth: np.ndarray | None = None, longer: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One pass over the pixels from bright to dark.
+
+    Args:
+        levels: uint8 (H, W).
+        gains: What a pixel adds to an area, by which of its eight neighbours are there, a bit for each, uint8 (256,).
+        last: Of several largest, whether the one whose first pixel comes last is taken, instead of first.
+        truth: True boxes, float64 (k, 4), if overlaps with them are wanted.
+        longer: Pixels by which a box is longer to the right and the bottom, up to the border, where it is overlapped.
+
+    Returns:
+        Boxes (256, 4) and areas (256,) of the largest, int32; the best IoU of any component, float64 (256,).
+
+    Raises:
+        AttribevalError: If `levels` is not uint8 (H, W) with at least one pixel.
+    """
+    levels = check_levels(levels)
+    truth = np.zeros((0, 4)) if truth is None else np.ascontiguousarray(truth, np.float64)
+    return _sweep(levels, _JOINED, gains, last, truth, longer, workspace(levels.shape))
 
 
 def check_levels(levels: np.ndarray) -> np.ndarray:
@@ -99,95 +114,38 @@ def check_levels(levels: np.ndarray) -> np.ndarray:
     return np.array(levels, order="C")
 
 
-@compiled
-def find_root(parent, pixel):
-    """Root of a pixel's component, halving the path on the way."""
-    while parent[pixel] != pixel:
-        parent[pixel] = parent[parent[pixel]]
-        pixel = parent[pixel]
-    return pixel
-
-
-@compiled
-def alone(nodes, pixel, x, y):
-    """Make a pixel a component of itself."""
-    nodes[pixel, AREA] = 1
-    nodes[pixel, FIRST] = pixel
-    nodes[pixel, X0] = x
-    nodes[pixel, Y0] = y
-    nodes[pixel, X1] = x + 1
-    nodes[pixel, Y1] = y + 1
-
-
-@compiled
-def join(parent, nodes, a, b):
-    """Join the components of two different roots; returns the new root (the larger one, which keeps the tree flat)."""
-    if nodes[a, AREA] < nodes[b, AREA]:
-        a, b = b, a
-    parent[b] = a
-    nodes[a, AREA] += nodes[b, AREA]
-    nodes[a, FIRST] = min(nodes[a, FIRST], nodes[b, FIRST])
-    nodes[a, X0] = min(nodes[a, X0], nodes[b, X0])
-    nodes[a, Y0] = min(nodes[a, Y0], nodes[b, Y0])
-    nodes[a, X1] = max(nodes[a, X1], nodes[b, X1])
-    nodes[a, Y1] = max(nodes[a, Y1], nodes[b, Y1])
-    return a
-
-
-@compiled
-def _add(parent, nodes, ring, representatives, pixel):
-    """Add one pixel to the forest, join it to the neighbours already there; returns the root of its component."""
-    parent[pixel] = pixel
-    present = 0
-    for i in range(8):
-        present |= (parent[pixel + ring[i]] >= 0) << i
-    joined = representatives[present]
-    root = pixel
-    for i in range(8):
-        if joined >> i & 1:
-            other = find_root(parent, pixel + ring[i])
-            if other != root:
-                root = join(parent, nodes, root, other)
-    return root
-
-
 _KEPT = threading.local()
 
 
-def workspace(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Arrays for `forest`: order, parent, nodes. A thread keeps those of its last map, for maps that are not huge.
+def workspace(size: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """Arrays for sweeps: order, parent, nodes (see `forest`); which pixels are there, IoUs of roots, a list of roots.
 
-    Fresh memory costs a third of a sweep: the system hands it out page by page.
+    Fresh memory costs a third of a sweep, as the system hands it out page by page: a thread keeps the arrays of its
+    last map, if that was not huge.
     """
     height, width = size
-    if getattr(_KEPT, "size", None) != size:
-        pixels = (height + 2) * (width + 2)
-        arrays = np.empty(height * width, np.int32), np.empty(pixels, np.int32), np.empty((pixels, COLUMNS), np.int32)
-        if pixels > 1_000_000:
-            return arrays
+    if getattr(_KEPT, "size", None) == size:
+        return _KEPT.arrays
+    pixels = (height + 2) * (width + 2)
+    tree = np.empty(height * width, np.int32), np.empty(pixels, np.int32), np.empty((pixels, COLUMNS), np.int32)
+    arrays = *tree, np.empty(pixels, np.uint8), np.empty(pixels), np.empty(pixels, np.int32)
+    if pixels <= 1_000_000:
         _KEPT.size, _KEPT.arrays = size, arrays
-    return _KEPT.arrays
+    return arrays
 
 
 @compiled
-def forest(levels, space):
-    """Everything a sweep over the levels needs, with no pixel added yet.
+def forest(levels, order, parent, nodes):
+    """Fill the arrays of a sweep over the levels, uint8 (H, W), with no pixel added yet.
 
-    Pixels are numbered in raster order in an image with a border of one pixel, which is never added: this saves
-    checking bounds.
-
-    Args:
-        levels: uint8 (H, W).
-        space: What `workspace` returned.
+    `order`: pixel numbers by falling level, raster order within a level. `parent`: -1 for a pixel not added. `nodes`:
+    every pixel as a component of itself. Pixels are numbered in raster order in an image with a border of one pixel,
+    which is never added: this saves checking bounds.
 
     Returns:
-        order: pixel numbers by falling level, raster order within a level.
         ends: end of each level in `order`: level v is order[ends[v + 1] : ends[v]].
-        parent: -1 for a pixel not added.
-        nodes: every pixel as a component of itself (see the column names above).
         ring: steps from a pixel number to those of its eight neighbours, clockwise from the top left.
     """
-    order, parent, nodes = space
     parent[:] = -1
     height, width = levels.shape
     row = width + 2
@@ -206,29 +164,76 @@ def forest(levels, space):
             position[level] += 1
             alone(nodes, pixel, x, y)
     ring = np.array([-row - 1, -row, -row + 1, 1, row + 1, row, row - 1, -1])
-    return order, ends, parent, nodes, ring
+    return ends, ring
 
 
 @compiled
-def _largest_of_each_level(levels, representatives, space):
-    """See `largest_components`."""
-    order, ends, parent, nodes, ring = forest(levels, space)
+def _neighbours(there, pixel, ring):
+    """Which of a pixel's eight neighbours are there, as a bit set."""
+    present = 0
+    for k in range(8):
+        present |= there[pixel + ring[k]] << k
+    return present
+
+
+@compiled
+def _sweep(levels, joined, gains, last, truth, longer, space):
+    """See `swept`."""
+    height, width = levels.shape
+    order, parent, nodes, there, value, touched = space  # value: a root's IoU, as it has been since nodes[root, SINCE]
+    ends, ring = forest(levels, order, parent, nodes)
+    there[:] = 0
     boxes = np.zeros((256, 4), np.int32)
     areas = np.zeros(256, np.int32)
-    area = 0
-    first = 0
-    best = -1
+    table = np.zeros((9, 256))
+    scored = len(truth) > 0
+    best = area = first = -1
     for threshold in range(254, -1, -1):
+        outdone = False  # whether another contour of the same area may now come before the best
+        n_touched = 0
         for i in range(ends[threshold + 2], ends[threshold + 1]):
-            root = _add(parent, nodes, ring, representatives, order[i])
-            # Only this component changed, and it can only have grown: the old best is either part of it, and
-            # smaller, or still stands as it was. So one comparison per pixel keeps the best of all components.
-            if nodes[root, AREA] > area or (nodes[root, AREA] == area and nodes[root, FIRST] < first):
-                best = root
-                area = nodes[root, AREA]
-                first = nodes[root, FIRST]
-        # At this point the roots of the pixels added so far are all components of {levels > threshold}.
+            pixel = order[i]
+            root = pixel
+            parent[pixel] = pixel
+            present = _neighbours(there, pixel, ring)
+            there[pixel] = 1
+            nodes[pixel, AREA] = gains[present]
+            nodes[pixel, SINCE] = nodes[pixel, SEEN] = -1
+            for k in range(1, 1 + joined[present, 0]):
+                other = find_root(parent, pixel + ring[joined[present, k]])
+                if other != root:
+                    loser, root = root, join(parent, nodes, root, other)
+                    loser = other if root == loser else loser
+                    if nodes[loser, SINCE] > threshold:
+                        write(table, threshold + 1, nodes[loser, SINCE], value[loser])
+            if scored and (n_touched == 0 or touched[n_touched - 1] != root):
+                touched[n_touched] = root
+                n_touched += 1
+            if nodes[root, AREA] > area:
+                best, area, first, outdone = root, nodes[root, AREA], nodes[root, FIRST], False
+            elif nodes[root, AREA] == area:
+                if last and (root == best or parent[best] != best):
+                    outdone |= nodes[root, FIRST] < first
+                    best, first = root, nodes[root, FIRST]
+                elif (nodes[root, FIRST] > first) == last:
+                    best, first = root, nodes[root, FIRST]
+        if outdone:
+            best = last_largest(order[: ends[threshold + 1]], parent, nodes, best)
+            first = nodes[best, FIRST]
+        for i in range(n_touched):
+            root = touched[i]
+            if parent[root] == root and nodes[root, SEEN] != threshold:
+                nodes[root, SEEN] = threshold
+                x1 = min(nodes[root, X1] + longer, width)
+                y1 = min(nodes[root, Y1] + longer, height)
+                found = overlap(truth, nodes[root, X0], nodes[root, Y0], x1, y1)
+                if nodes[root, SINCE] >= 0 and found != value[root]:
+                    write(table, threshold + 1, nodes[root, SINCE], value[root])
+                if nodes[root, SINCE] < 0 or found != value[root]:
+                    value[root], nodes[root, SINCE] = found, threshold
         if best >= 0:
             boxes[threshold] = nodes[best, X0 : Y1 + 1]
             areas[threshold] = area
-    return boxes, areas
+    if scored:
+        end(order[: ends[1]], parent, nodes, table, value)
+    return boxes, areas, read(table)

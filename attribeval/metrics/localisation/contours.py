@@ -16,33 +16,27 @@ Foreground is 8-connected, background 4-connected, the outside of the image is b
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 
 from attribeval.metrics.compiled import compiled
-from attribeval.metrics.localisation.component_tree import (
-    AREA,
-    FIRST,
-    JOINED,
-    SEEN,
+from attribeval.metrics.localisation.component_tree import check_levels, swept, workspace
+from attribeval.metrics.localisation.components import (
     SINCE,
     X0,
     X1,
     Y0,
     Y1,
-    check_levels,
+    alone,
     find_root,
-    forest,
     join,
-    workspace,
+    overlap,
+    read,
+    write,
 )
-from attribeval.metrics.localisation.holes import best_hole_overlaps, fill_holes
-from attribeval.metrics.localisation.lifetimes import overlap, read, write
 
 
 def _gains() -> np.ndarray:
-    """Twice the polygon area that a pixel adds, given which of its eight neighbours are there (bits as in `JOINED`).
+    """Twice the polygon area that a pixel adds, given which of its eight neighbours are there, as in `component_tree`.
 
     Of each of the four squares of pixels that it completes to three or to four, a half.
     """
@@ -72,9 +66,7 @@ def largest_contours(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         AttribevalError: If `levels` is not uint8 (H, W) with at least one pixel.
     """
-    levels = check_levels(levels)
-    filled, _, _, _ = fill_holes(levels)
-    boxes, doubled, _ = _sweep(filled, JOINED, _GAINS, np.zeros((0, 4)), 0, _workspace(levels.shape))
+    boxes, doubled, _ = swept(_without_holes(check_levels(levels))[1:-1, 1:-1], _GAINS, last=True)
     return boxes, doubled / 2
 
 
@@ -88,8 +80,7 @@ def best_overlaps(levels: np.ndarray, ground_truth: np.ndarray) -> np.ndarray:
     Returns:
         float64 (256,); 0 where no pixel is above t.
     """
-    truth = np.ascontiguousarray(ground_truth, np.float64)
-    return _sweep(check_levels(levels), JOINED, _GAINS, truth, 0, _workspace(levels.shape))[2]
+    return swept(levels, _GAINS, last=True, truth=ground_truth)[2]
 
 
 def reference_contours(levels: np.ndarray, ground_truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -112,128 +103,104 @@ def reference_contours(levels: np.ndarray, ground_truth: np.ndarray) -> tuple[np
     """
     levels = check_levels(levels)
     truth = np.ascontiguousarray(ground_truth, np.float64)
-    filled, ground, surface, pits = fill_holes(levels)
-    space = _workspace(levels.shape)
-    boxes, _, best = _sweep(levels, JOINED, _GAINS, truth, 1, space)
+    filled = _without_holes(levels)
+    boxes, _, best = swept(levels, _GAINS, last=True, truth=truth, longer=1)
+    ground, surface = np.pad(levels, 1).ravel(), filled.ravel()  # by pixel number, as in `forest`
+    pits = np.flatnonzero(surface > ground)
     if len(pits):
-        boxes, _, _ = _sweep(filled, JOINED, _GAINS, truth[:0], 0, space)
-        best = np.maximum(best, best_hole_overlaps(levels.shape, ground, surface, pits, truth, space))
+        boxes, _, _ = swept(filled[1:-1, 1:-1], _GAINS, last=True)
+        pits = pits[np.argsort(ground[pits], kind="stable")]
+        ends = np.searchsorted(ground[pits], np.arange(256))
+        space = workspace(levels.shape)
+        best = np.maximum(best, _best_hole_overlaps(levels.shape, surface, pits, ends, truth, space))
     height, width = levels.shape
     boxes[:, 2:] = np.minimum(boxes[:, 2:] + 1, (width, height))
     best[levels.max() :] = overlap(truth, 0, 0, 1, 1)
     return boxes, best
 
 
-_KEPT = threading.local()
-
-
-def _workspace(size: tuple[int, int]) -> tuple:
-    """The tree's arrays; which pixels are there; the IoU of every root; a list of roots."""
-    tree = workspace(size)
-    if getattr(_KEPT, "tree", None) is not tree:
-        pixels = len(tree[1])
-        scores = np.empty(pixels, np.uint8), np.empty(pixels), np.empty(pixels, np.int32)
-        if pixels > 1_000_000:
-            return tree, scores
-        _KEPT.tree, _KEPT.scores = tree, scores
-    return tree, _KEPT.scores
-
-
 @compiled
-def _neighbours(there, pixel, ring):
-    """Which of a pixel's eight neighbours are there, as a bit set."""
-    present = 0
-    for k in range(8):
-        present |= there[pixel + ring[k]] << k
-    return present
+def _without_holes(levels):
+    """Each pixel's level raised to the lowest at which a 4-connected path leads from it out of the image.
 
-
-@compiled
-def _last_largest(pixels, parent, nodes, best):
-    """Of the roots with the area of the best, the one whose first pixel comes last."""
-    area = nodes[best, AREA]
-    for pixel in pixels:
-        if parent[pixel] == pixel and nodes[pixel, AREA] == area and nodes[pixel, FIRST] > nodes[best, FIRST]:
-            best = pixel
-    return best
-
-
-@compiled
-def _end(pixels, parent, nodes, table, value):
-    """Write down the lifetimes of the roots that are left."""
-    for pixel in pixels:
-        if parent[pixel] == pixel:
-            write(table, 0, nodes[pixel, SINCE], value[pixel])
-
-
-@compiled
-def _sweep(levels, joined, gains, truth, longer, space):
-    """One pass over the pixels from bright to dark.
-
-    Args:
-        truth: True boxes (k, 4); k = 0 leaves out their part.
-        longer: Pixels by which a box is longer to the right and the bottom, up to the border.
+    {filled > t} is {levels > t} with its holes filled, at every t. Levels are visited from low to high, each with a
+    stack of its own (a flood whose water rises).
 
     Returns:
-        boxes (256, 4) and doubled polygon areas (256,) of the largest contour (right if no threshold has a hole);
-        best IoU of any component (256,).
+        uint8 (H + 2, W + 2), with a border of 0.
     """
     height, width = levels.shape
-    tree, scores = space
-    order, ends, parent, nodes, ring = forest(levels, tree)
-    there, value, touched = scores  # value: IoU of a root's component, as it has been since nodes[root, SINCE]
-    there[:] = 0
-    boxes = np.zeros((256, 4), np.int32)
-    areas = np.zeros(256, np.int32)
+    row = width + 2
+    filled = np.zeros((height + 2, row), np.uint8)
+    surface = filled.ravel()
+    done = np.ones((height + 2, row), np.bool_)
+    done[1:-1, 1:-1] = False
+    visited = done.ravel()
+    filled[1:-1, 1:-1] = levels
+    top = np.full(256, -1, np.int32)  # head of a linked list per level
+    below = np.empty((height + 2) * row, np.int32)
+    for y in range(1, height + 1):
+        step = 1 if y == 1 or y == height else max(width - 1, 1)
+        for x in range(1, width + 1, step):
+            pixel = y * row + x
+            visited[pixel] = True
+            below[pixel] = top[surface[pixel]]
+            top[surface[pixel]] = pixel
+    for water in range(256):
+        while top[water] >= 0:
+            pixel = top[water]
+            top[water] = below[pixel]
+            for step in (-row, -1, 1, row):
+                other = pixel + step
+                if not visited[other]:
+                    visited[other] = True
+                    level = surface[other] = max(surface[other], np.uint8(water))
+                    below[other] = top[level]
+                    top[level] = other
+    return filled
+
+
+@compiled
+def _best_hole_overlaps(size, surface, order, ends, truth, space):
+    """The best IoU of any *hole's* contour with a true box, for every threshold, float64 (256,).
+
+    At threshold t the holes are the 4-connected components of the pixels with level <= t < filled: they grow as t
+    rises, until the water outside reaches them. A hole's contour runs through the pixels around it. `order`: numbers of
+    the pixels in holes by rising level, `ends[t]` how many are below level t.
+    """
+    height, width = size
+    row = width + 2
     table = np.zeros((9, 256))
-    scored = len(truth) > 0
-    best = area = first = -1
-    for threshold in range(254, -1, -1):
-        outdone = False  # whether another contour of the same area may now come before the best
-        n_touched = 0
-        for i in range(ends[threshold + 2], ends[threshold + 1]):
+    _, parent, nodes, _, value, _ = space
+    parent[:] = -1
+    for threshold in range(255):
+        for i in range(ends[threshold], ends[threshold + 1]):
             pixel = order[i]
-            root = pixel
+            y = np.int64(np.uint32(pixel) // np.uint32(row)) - 1
+            x = pixel - (y + 1) * row - 1
             parent[pixel] = pixel
-            present = _neighbours(there, pixel, ring)
-            there[pixel] = 1
-            nodes[pixel, AREA] = gains[present]  # here the area is that of the polygon, doubled
-            nodes[pixel, SINCE] = nodes[pixel, SEEN] = -1
-            for k in range(1, 1 + joined[present, 0]):
-                other = find_root(parent, pixel + ring[joined[present, k]])
-                if other != root:
-                    loser, root = root, join(parent, nodes, root, other)
-                    loser = other if root == loser else loser
-                    if nodes[loser, SINCE] > threshold:
-                        write(table, threshold + 1, nodes[loser, SINCE], value[loser])
-            if scored and (n_touched == 0 or touched[n_touched - 1] != root):
-                touched[n_touched] = root
-                n_touched += 1
-            if nodes[root, AREA] > area:
-                best, area, first, outdone = root, nodes[root, AREA], nodes[root, FIRST], False
-            elif nodes[root, AREA] == area:
-                if root == best or parent[best] != best:
-                    outdone |= nodes[root, FIRST] < first
-                    best, first = root, nodes[root, FIRST]
-                elif nodes[root, FIRST] > first:
-                    best, first = root, nodes[root, FIRST]
-        if outdone:
-            best = _last_largest(order[: ends[threshold + 1]], parent, nodes, best)
-            first = nodes[best, FIRST]
-        for i in range(n_touched):
-            root = touched[i]
-            if parent[root] == root and nodes[root, SEEN] != threshold:
-                nodes[root, SEEN] = threshold
-                x1 = min(nodes[root, X1] + longer, width)
-                y1 = min(nodes[root, Y1] + longer, height)
-                found = overlap(truth, nodes[root, X0], nodes[root, Y0], x1, y1)
-                if nodes[root, SINCE] >= 0 and found != value[root]:
-                    write(table, threshold + 1, nodes[root, SINCE], value[root])
-                if nodes[root, SINCE] < 0 or found != value[root]:
-                    value[root], nodes[root, SINCE] = found, threshold
-        if best >= 0:
-            boxes[threshold] = nodes[best, X0 : Y1 + 1]
-            areas[threshold] = area
-    if scored:
-        _end(order[: ends[1]], parent, nodes, table, value)
-    return boxes, areas, read(table)
+            nodes[pixel, SINCE] = -1
+            alone(nodes, pixel, x, y)
+            root = pixel
+            for step in (-row, -1, 1, row):
+                if parent[pixel + step] >= 0:
+                    other = find_root(parent, pixel + step)
+                    if other != root:
+                        winner = join(parent, nodes, root, other)
+                        loser = other if winner == root else root
+                        if 0 <= nodes[loser, SINCE] < threshold:
+                            write(table, nodes[loser, SINCE], threshold - 1, value[loser])
+                        root = winner
+        for i in range(ends[threshold], ends[threshold + 1]):
+            root = find_root(parent, order[i])
+            x1 = min(nodes[root, X1] + 2, width)
+            y1 = min(nodes[root, Y1] + 2, height)
+            found = overlap(truth, nodes[root, X0] - 1, nodes[root, Y0] - 1, x1, y1)
+            if nodes[root, SINCE] < 0 or found != value[root]:
+                if 0 <= nodes[root, SINCE] < threshold:
+                    write(table, nodes[root, SINCE], threshold - 1, value[root])
+                value[root], nodes[root, SINCE] = found, threshold
+    for pixel in order:
+        if parent[pixel] == pixel:
+            write(table, nodes[pixel, SINCE], surface[pixel] - 1, value[pixel])
+    return read(table)

@@ -18,8 +18,6 @@ from attribeval.metrics.localisation.boxes import box_error, centred_box, iou, w
 from attribeval.metrics.localisation.component_tree import largest_components
 from attribeval.metrics.localisation.maxboxacc import hits, predicted_boxes, quantise
 
-EDGES_ONLY = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
-
 
 def slow_largest_component(mask: np.ndarray, structure: np.ndarray) -> tuple[list[int], int]:
     """Label one mask; the component with the most pixels, of equal ones the one whose first pixel comes first."""
@@ -69,13 +67,12 @@ def all_maps() -> list[np.ndarray]:
 MAPS = all_maps()
 
 
-@pytest.mark.parametrize(("connectivity", "structure"), [(8, np.ones((3, 3))), (4, EDGES_ONLY)])
-def test_largest_components_equal_labelling_of_every_threshold(connectivity, structure):
+def test_largest_components_equal_labelling_of_every_threshold():
     assert len(MAPS) >= 60
     for number, levels in enumerate(MAPS):
-        boxes, areas = largest_components(levels, connectivity)
+        boxes, areas = largest_components(levels)
         for threshold in range(256):
-            box, area = slow_largest_component(levels > threshold, structure)
+            box, area = slow_largest_component(levels > threshold, np.ones((3, 3)))
             assert (boxes[threshold].tolist(), areas[threshold]) == (box, area), (number, threshold)
 
 
@@ -85,8 +82,10 @@ def test_largest_components_by_hand():
     assert boxes[0].tolist() == [3, 0, 4, 3] and areas[0] == 3  # the column, larger than the diagonal pair
     assert boxes[7].tolist() == boxes[8].tolist() == [0, 0, 2, 2] and areas[8] == 2  # two pixels, touching at a corner
     assert boxes[9].tolist() == [0, 0, 0, 0] and areas[9] == 0
-    boxes, _ = largest_components(levels, connectivity=4)
-    assert boxes[8].tolist() == [0, 0, 1, 1]  # equal areas: the first in raster order
+    levels[1, 0], levels[1, 1] = 9, 0
+    levels[2, 2:] = 9
+    boxes, _ = largest_components(levels)
+    assert boxes[8].tolist() == [0, 0, 1, 2]  # equal areas: the first in raster order
 
 
 def test_largest_components_take_any_layout_and_leave_it_alone():
@@ -104,11 +103,6 @@ def test_largest_components_refuse_other_arrays(bad):
         largest_components(bad)
 
 
-def test_largest_components_refuse_other_connectivities():
-    with pytest.raises(AttribevalError, match="4 or 8"):
-        largest_components(np.zeros((2, 2), np.uint8), connectivity=6)
-
-
 def test_component_tree_works_without_a_writable_cache_folder():
     program = """
 import tempfile
@@ -117,7 +111,7 @@ def refuse(*args, **kwargs):
 tempfile.TemporaryFile = refuse  # with this numba tests whether a folder can be written
 import numpy as np
 from attribeval.metrics.localisation import component_tree
-assert component_tree._largest_of_each_level.stats.cache_path is None
+assert component_tree._sweep.stats.cache_path is None
 boxes, areas = component_tree.largest_components(np.array([[0, 5, 5]], np.uint8))
 print(boxes[4].tolist(), areas[4], boxes[5].tolist())
 """
