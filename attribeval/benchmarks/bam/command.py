@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+from pathlib import Path
 from typing import Any
+
+from attribeval.benchmarks.bam.options import BamOptions
+from attribeval.cli.arguments import add as add_options
+from attribeval.cli.arguments import read
+from attribeval.cli.options import add_images, add_output, add_run_dir, add_seed
+from attribeval.cli.outputs import show
+from attribeval.errors import AttribevalError, unknown
+from attribeval.quiet import load_tensorflow
 
 _NAMES = {"images": "limit"}  # --images are paths
 _WHERE = "where its files go (default: RUN_DIR/report)"
@@ -11,10 +21,6 @@ _WHERE = "where its files go (default: RUN_DIR/report)"
 
 def add(commands: Any) -> None:
     """Add the command and its parts to the parser."""
-    from attribeval.benchmarks.bam.options import BamOptions
-    from attribeval.cli.arguments import add as add_options
-    from attribeval.cli.options import add_images, add_output, add_run_dir, add_seed
-
     command = commands.add_parser("bam", help="BAM: relative feature importance (MCS, IDR, IIR, TCAV)")
     parts = command.add_subparsers(dest="part", metavar="PART", required=True)
 
@@ -59,7 +65,6 @@ def add(commands: Any) -> None:
 def _check_build(args: argparse.Namespace) -> Any:
     """The objects' classes, and the one folder of images."""
     from attribeval.datasets.bam_sources import PAPER_OBJECTS
-    from attribeval.errors import AttribevalError
 
     if len(args.images) > 1:
         raise AttribevalError(f"Expected one folder as --images. Received: {' '.join(args.images)}.")
@@ -70,12 +75,6 @@ def _check_build(args: argparse.Namespace) -> Any:
 
 def _check_run(args: argparse.Namespace) -> dict[str, Any]:
     """The study's options as they were typed, checked; of the feature's class only that a number is one."""
-    from pathlib import Path
-
-    from attribeval.benchmarks.bam.options import BamOptions
-    from attribeval.cli.arguments import read
-    from attribeval.errors import AttribevalError
-
     options = read(args, BamOptions, names=_NAMES, without=["feature"])
     if args.data != "digits" and not Path(args.data).is_dir():
         raise AttribevalError(f"Expected --data digits, or a folder of `bam build`. Received: {args.data!r}.")
@@ -83,10 +82,6 @@ def _check_run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check_report(args: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from attribeval.errors import AttribevalError
-
     if not (Path(args.run_dir) / "report").is_dir():
         raise AttribevalError(f"Expected the folder of a finished run. Received {args.run_dir}, which has no report.")
 
@@ -114,10 +109,7 @@ def _build(args: argparse.Namespace) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     """Measure, print, save; 1 if something failed."""
-    from attribeval.quiet import load_tensorflow
-
     load_tensorflow()
-    from pathlib import Path
 
     from attribeval.benchmarks.bam.plan import PAPER_METHODS
     from attribeval.benchmarks.bam.procedure import run_bam
@@ -161,8 +153,6 @@ _WRAPPED = (
 
 
 def _net(args: argparse.Namespace) -> Any:
-    import dataclasses
-
     from attribeval.benchmarks.bam.nets import find_net
 
     weights = None if args.weights == "none" else args.weights
@@ -176,8 +166,6 @@ def _net(args: argparse.Namespace) -> Any:
 
 
 def _feature(text: str, names: tuple[str, ...]) -> int:
-    from attribeval.errors import unknown
-
     if text in names:
         return names.index(text)
     if text.isdecimal() and int(text) < len(names):
@@ -186,9 +174,6 @@ def _feature(text: str, names: tuple[str, ...]) -> int:
 
 
 def _report(args: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from attribeval.cli.outputs import show
     from attribeval.results.result import Result
 
     saved = Path(args.run_dir) / "report"

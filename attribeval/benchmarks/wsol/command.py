@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from attribeval.benchmarks.wsol.options import WsolOptions
+from attribeval.cli.arguments import add as add_options
+from attribeval.cli.arguments import read
+from attribeval.cli.data import add_data, check_data, read_data
+from attribeval.cli.options import add_model, add_output, make_attributer
+from attribeval.cli.outputs import show
+from attribeval.errors import AttribevalError
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    from attribeval.benchmarks.wsol.options import WsolOptions
-    from attribeval.cli.arguments import add as add_options
-    from attribeval.cli.data import add_data
-    from attribeval.cli.options import add_model, add_output
-
     command = commands.add_parser("wsol", help="localisation: maps against the boxes or masks of objects")
     data = add_data(command)
     data.add_argument("--maps", metavar="DIR", help="score the map files <id>.npy below DIR instead of a model's maps")
@@ -24,11 +27,6 @@ def add(commands: Any) -> None:
 
 def check(args: argparse.Namespace) -> dict[str, Any]:
     """The study's options as they were typed, checked, and what goes with what."""
-    from attribeval.benchmarks.wsol.options import WsolOptions
-    from attribeval.cli.arguments import read
-    from attribeval.cli.data import check_data
-    from attribeval.errors import AttribevalError
-
     options = read(args, WsolOptions, without=["batch_size"])
     if args.maps and (args.geometry != "resized" or args.targets != "label" or args.run_dir):
         raise AttribevalError(
@@ -44,7 +42,6 @@ def check(args: argparse.Namespace) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> int:
     """Score, print, save; 1 if something failed."""
-    from attribeval.cli.outputs import show
     from attribeval.results.numbers import share
 
     options = check(args)
@@ -60,14 +57,11 @@ def run(args: argparse.Namespace) -> int:
 def _of_files(args: argparse.Namespace, options: dict[str, Any]) -> Any:
     """No model, and TensorFlow is not loaded."""
     from attribeval.benchmarks.wsol.map_files import evaluate_files
-    from attribeval.cli.data import read_data
 
     return evaluate_files(args.maps, read_data(args), options), None
 
 
 def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
-    from attribeval.cli.data import read_data
-    from attribeval.cli.options import make_attributer
     from attribeval.evaluator import Evaluator
 
     attributer = make_attributer(args)

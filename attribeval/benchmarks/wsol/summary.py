@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attribeval.benchmarks.wsol.metrics import PER_IMAGE, Metric
+from attribeval.benchmarks.wsol.metrics import Metric
 from attribeval.benchmarks.wsol.sentences import paired_differences, sentences
 from attribeval.errors import AttribevalError, unknown
 from attribeval.metrics.localisation.pixels import mask_ious, pxap
@@ -225,8 +225,3 @@ class Unpacked(Mapping):
 
     def __len__(self) -> int:
         return len(self._packed)
-
-
-def known(shared: Mapping[str, np.ndarray]) -> set[str]:
-    """Which of the arrays that belong to images there are."""
-    return set(shared) & PER_IMAGE
