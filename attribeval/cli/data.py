@@ -98,6 +98,15 @@ def _class_index(args: argparse.Namespace, classifier: Any) -> Any:
     return read_class_names(args.class_names) if args.class_names else None
 
 
+def _check_known(index: Any, classifier: Any, count: int, what: str) -> None:
+    """Refuse classes without names, unless there are as many as the model has."""
+    if index is None and classifier is not None and count != classifier.classes:
+        raise AttribevalError(
+            f"Expected to know which of the model's {classifier.classes} classes the {count} {what} are. Received no "
+            "names: pass --class-names or --class-index FILE."
+        )
+
+
 def _folders(args: argparse.Namespace, index: Any, classifier: Any) -> Any:
     """One folder of class folders, with the boxes of a table, if there is one."""
     import numpy as np
@@ -107,12 +116,7 @@ def _folders(args: argparse.Namespace, index: Any, classifier: Any) -> Any:
     samples = datasets.folder(args.folders, limit=args.limit)
     if index is not None:
         samples = datasets.to_classes(samples, index)
-    names = samples.class_names or []
-    if index is None and classifier is not None and len(names) != classifier.classes:
-        raise AttribevalError(
-            f"Expected a folder for each of the model's {classifier.classes} classes, as their names are not known. "
-            f"Received {len(names)} in {args.folders!r}: pass --class-names or --class-index FILE."
-        )
+    _check_known(index, classifier, len(samples.class_names or ()), f"folders of {args.folders!r}")
     if not args.boxes:
         return samples
     table = datasets.box_table(args.boxes, args.folders, class_names=index)
@@ -134,18 +138,15 @@ def _coco(args: argparse.Namespace, folder: str, index: Any, classifier: Any) ->
     from attribeval import datasets
     from attribeval.datasets.class_labels import ClassIndex
     from attribeval.datasets.coco import coco_categories
+    from attribeval.datasets.listed import some
 
     categories = coco_categories(args.coco)
-    if index is None and classifier is not None and len(categories) != classifier.classes:
-        raise AttribevalError(
-            f"Expected to know which of the model's {classifier.classes} classes the {len(categories)} categories of "
-            f"{args.coco!r} are. Received no names: pass --class-names or --class-index FILE."
-        )
+    _check_known(index, classifier, len(categories), f"categories of {args.coco!r}")
     left_out = [] if index is None else [name for name in categories if ClassIndex.of(index).find(name) is None]
     if left_out:
-        some = f"{', '.join(left_out[:5])}{', …' if len(left_out) > 5 else ''}"
         print(
-            f"{len(left_out)} of {len(categories)} categories are no classes of the model and left out: {some}",
+            f"{len(left_out)} of {len(categories)} categories are no classes of the model and left out: "
+            f"{some(left_out, 5)}",
             file=sys.stderr,
         )
     return datasets.coco(args.coco, folder, class_index=index, limit=args.limit)

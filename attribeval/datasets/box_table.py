@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -57,17 +58,18 @@ def box_table(
         AttribevalError: If a column is missing, a row has no image, label or number where one should be, an image has
             two labels, or a box is inverted, empty or outside its image; the message names the line.
     """
-    columns, rows, where = _read(table)
-    missing = [name for name in _NEEDED if name not in columns]
+    name = "the table" if hasattr(table, "columns") else repr(str(table))
+    columns, rows = _read(table, name)
+    missing = [column for column in _NEEDED if column not in columns]
     if missing:
         raise AttribevalError(
-            f"Expected the columns {', '.join(_NEEDED)} (and label, width, height) in {where('the header')}. Received "
+            f"Expected the columns {', '.join(_NEEDED)} (and label, width, height) in the header of {name}. Received "
             f"{columns}: {', '.join(missing)} missing."
         )
     index = None if class_names is None else ClassIndex.of(class_names)
     found: dict[str, _Image] = {}
-    for number, row in rows:
-        _add(found, row, where(number), Path(images), relative, index)
+    for where, row in rows:
+        _add(found, dict(zip(columns, row, strict=True)), where, Path(images), relative, index)
     return Samples(
         [Path(images) / name for name in found],
         np.array([image.label for image in found.values()], int),
@@ -77,18 +79,11 @@ def box_table(
     )
 
 
-def _read(table: Any) -> tuple[list[str], list[tuple[int, dict[str, str]]], Any]:
-    """Names of the columns, rows of texts with their numbers, and how a row is called."""
-    import csv
-
-    import pandas as pd
-
-    if isinstance(table, pd.DataFrame):
-        columns = [str(name) for name in table.columns]
+def _read(table: Any, name: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Names of the columns; rows of texts, and what each is called."""
+    if hasattr(table, "columns"):
         texts = table.astype(object).where(table.notna(), "").astype(str).to_numpy().tolist()
-        rows = [(i, dict(zip(columns, row, strict=True))) for i, row in enumerate(texts)]
-        return columns, rows, lambda number: f"{'row ' if isinstance(number, int) else ''}{number} of the table"
-    name = str(table)
+        return list(map(str, table.columns)), [(f"row {i} of {name}", row) for i, row in enumerate(texts)]
     try:
         with open(table, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
@@ -100,16 +95,14 @@ def _read(table: Any) -> tuple[list[str], list[tuple[int, dict[str, str]]], Any]
                 if len(words) != len(columns):
                     raise AttribevalError(
                         f"Expected {len(columns)} values as in the header. Received {len(words)} in line "
-                        f"{reader.line_num} of {name!r}."
+                        f"{reader.line_num} of {name}."
                     )
-                rows.append((reader.line_num, dict(zip(columns, map(str.strip, words), strict=True))))
+                rows.append((f"line {reader.line_num} of {name}", [word.strip() for word in words]))
     except AttribevalError:
         raise
     except (OSError, ValueError, csv.Error) as error:
-        raise AttribevalError(f"Expected a CSV file with a header, UTF-8. Received {name!r}: {error}.") from error
-    if not columns:
-        raise AttribevalError(f"Expected a CSV file with a header, UTF-8. Received {name!r}: it is empty.")
-    return columns, rows, lambda number: f"{'line ' if isinstance(number, int) else ''}{number} of {name!r}"
+        raise AttribevalError(f"Expected a CSV file with a header, UTF-8. Received {name}: {error}.") from error
+    return columns, rows
 
 
 def _add(

@@ -1,12 +1,16 @@
-"""What happens to boxes when an image is resized or cropped. Boxes are edges x0, y0, x1, y1; sizes (height, width)."""
+"""Images resized and cropped, and what happens to boxes. Boxes are edges x0, y0, x1, y1; sizes (height, width)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attribeval.errors import AttribevalError
+
+if TYPE_CHECKING:
+    from attribeval.datasets.samples import Samples
 
 
 def relative_box(
@@ -68,6 +72,21 @@ def centre_crop(size: tuple[int, int], side: int, short_side: int | None = None)
     scale = short_side / min(height, width)
     resized = (max(side, round(height * scale)), max(side, round(width * scale)))
     return resized, (resized[0] - side) // 2, (resized[1] - side) // 2
+
+
+def load_crops(samples: Samples, side: int, short_side: int, channels: int = 3) -> np.ndarray:
+    """The centred squares of images, float32 (N, side, side, C), raw pixel values.
+
+    Their short side is resized to `short_side`, `side` or more, before (bilinear, PIL); `channels` is for paths alone.
+    """
+    if isinstance(samples.images, np.ndarray):
+        channels = samples.images.shape[3]
+    squares = np.empty((len(samples), side, side, channels), np.float32)
+    for item, size in enumerate(samples.sizes()):
+        resized, top, left = centre_crop(size, side, short_side)
+        whole = samples[item].load(size=resized, channels=channels)[0]
+        squares[item] = whole[top : top + side, left : left + side]
+    return squares
 
 
 def crop_relative_boxes(

@@ -24,6 +24,13 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# What it is instead, and what to do.
+_NO_IMAGE: dict[type[BaseException], str] = {
+    FileNotFoundError: "no such file. Check the path",
+    IsADirectoryError: "a directory. Name a file in it, or read the folder with one of attribeval.datasets",
+    UnidentifiedImageError: "its content is no image format that PIL knows. Remove it from the set or save it as PNG "
+    "or JPEG",
+}
 
 
 def read_image(
@@ -116,18 +123,8 @@ def _opened(path: str | PathLike) -> Iterator[Image.Image]:
             yield image
     except AttribevalError:
         raise
-    except FileNotFoundError as error:
-        raise AttribevalError(f"Expected an image file. Received {where}: no such file. Check the path.") from error
-    except IsADirectoryError as error:
-        raise AttribevalError(
-            f"Expected an image file. Received {where}: a directory. Name a file in it, or read the folder with one "
-            "of attribeval.datasets."
-        ) from error
-    except UnidentifiedImageError as error:
-        raise AttribevalError(
-            f"Expected an image file. Received {where}: its content is no image format that PIL knows. Remove it from "
-            "the set or save it as PNG or JPEG."
-        ) from error
+    except tuple(_NO_IMAGE) as error:
+        raise AttribevalError(f"Expected an image file. Received {where}: {_NO_IMAGE[type(error)]}.") from error
     except Image.DecompressionBombError as error:
         raise AttribevalError(
             f"Refused {where}: {error} If you trust the file, raise PIL.Image.MAX_IMAGE_PIXELS; otherwise remove it "

@@ -49,13 +49,9 @@ def evaluate(model: Any, batches: Any, classes: int) -> Score:
     spec = [tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in batches.element_spec]
     # The concrete function: the last, smaller batch traces nothing anew.
     answer = tf.function(answers, input_signature=spec, autograph=False).get_concrete_function()
-    predicted, losses, labels = [], [], []
-    for x, y in batches:
-        best, loss = answer(x, y)
-        predicted.append(best.numpy())
-        losses.append(loss.numpy())
-        labels.append(y.numpy())
-    return score(np.concatenate(predicted), np.concatenate(losses), np.concatenate(labels), classes)
+    found = [[part.numpy() for part in (*answer(x, y), y)] for x, y in batches]
+    predicted, losses, labels = map(np.concatenate, zip(*found, strict=True))
+    return score(predicted, losses, labels, classes)
 
 
 def score(predicted: np.ndarray, losses: np.ndarray, labels: np.ndarray, classes: int) -> Score:

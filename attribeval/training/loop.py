@@ -44,15 +44,9 @@ def train(
             (model inputs (B, H, W, C), labels (B,)) that one worker's replicas take in turn.
         images: Training images, for the length of an epoch.
         recipe: The training.
-        strategy: A `tf.distribute.Strategy`; the batch is split over its replicas.
+        strategy: The batch is split over its replicas.
         callbacks: Keras callbacks; they may stop the training (`model.stop_training`). Of batches they hear the last
             of every call of the compiled loop, as from `fit`: of each, unless the recipe has steps_per_execution.
-
-    Returns:
-        Loss and accuracy on the training batches, and seconds, by epoch.
-
-    Raises:
-        AttribevalError: If the batch cannot be split evenly over the replicas, or the loss is not finite.
     """
     if recipe.batch_size % strategy.num_replicas_in_sync:
         raise AttribevalError(
@@ -166,9 +160,11 @@ def _train_steps(step: Callable, recipe: Recipe, strategy: Any) -> Callable:
 
 def _train_step(model: Any, optimizer: Any, recipe: Recipe) -> Callable:
     """One step on one replica: (images, labels) → loss and number of right answers."""
-    decayed = _decayed(model) if recipe.optimizer != "adamw" and recipe.weight_decay else []
+    left_out, decayed = _not_decayed(model), []
     if recipe.optimizer == "adamw":
-        optimizer.exclude_from_weight_decay(var_list=_not_decayed(model))
+        optimizer.exclude_from_weight_decay(var_list=left_out)
+    elif recipe.weight_decay:
+        decayed = [v for v in model.trainable_variables if not any(v is one for one in left_out)]
 
     def on_replica(x, y):
         with tf.GradientTape() as tape:
@@ -191,13 +187,5 @@ def _train_step(model: Any, optimizer: Any, recipe: Recipe) -> Callable:
 
 def _not_decayed(model: Any) -> list[Any]:
     """Trainable variables of BatchNormalization layers, at any depth."""
-    found = []
-    for layer in model._flatten_layers():
-        if isinstance(layer, tf.keras.layers.BatchNormalization):
-            found += layer.trainable_variables
-    return found
-
-
-def _decayed(model: Any) -> list[Any]:
-    left_out = {id(v) for v in _not_decayed(model)}
-    return [v for v in model.trainable_variables if id(v) not in left_out]
+    kind = tf.keras.layers.BatchNormalization
+    return [v for layer in model._flatten_layers() if isinstance(layer, kind) for v in layer.trainable_variables]

@@ -33,17 +33,6 @@ def grow_memory() -> bool:
     return True
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine, had no memory left."""
-    if isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)):
-        return True
-    if isinstance(error.__cause__, (tf.errors.ResourceExhaustedError, MemoryError)):
-        return True
-    # The driver and its libraries fail when they start, too: "InternalError: … CUDA_ERROR_OUT_OF_MEMORY".
-    lines = str(error).lower()
-    return isinstance(error, (tf.errors.OpError, RuntimeError)) and any(words in lines for words in _NO_MEMORY)
-
-
 def remedy(sharing: int) -> str:
     """What helps when memory is out, of a device or machine that so many tasks share at a time."""
     if sharing == 1:
@@ -53,7 +42,10 @@ def remedy(sharing: int) -> str:
 
 def lack_of_memory(error: Exception, sharing: int = 1) -> str | None:
     """What to say of an error if it is a lack of memory: the remedy, and what was received; else None."""
-    if not is_out_of_memory(error):
+    lacks = any(isinstance(one, (tf.errors.ResourceExhaustedError, MemoryError)) for one in (error, error.__cause__))
+    # The driver and its libraries fail when they start, too: "InternalError: … CUDA_ERROR_OUT_OF_MEMORY".
+    said = isinstance(error, (tf.errors.OpError, RuntimeError)) and any(w in str(error).lower() for w in _NO_MEMORY)
+    if not lacks and not said:
         return None
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    first, *_ = str(error).strip().splitlines() or [type(error).__name__]
     return f"Out of memory: {remedy(sharing)}. Received: {first}"

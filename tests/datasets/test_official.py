@@ -13,9 +13,9 @@ from attribeval.benchmarks.roar.paper import TREATMENTS, short_side
 from attribeval.benchmarks.roar.source import read_source
 from attribeval.datasets.birdsnap import birdsnap
 from attribeval.datasets.cifar10 import cifar10
-from attribeval.datasets.crops import load_crops
 from attribeval.datasets.cub import cub
 from attribeval.datasets.food101 import food101
+from attribeval.datasets.geometry import load_crops
 from attribeval.datasets.official import READERS, official, official_name
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError

@@ -14,7 +14,7 @@ from attribeval import progress as progress_bars
 from attribeval.benchmarks.roar.paper import GEOMETRIES, Geometry, short_side
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
-from attribeval.datasets.crops import load_crops
+from attribeval.datasets.geometry import load_crops
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.streams import is_dataset
 from attribeval.errors import AttribevalError, unknown
