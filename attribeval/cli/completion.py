@@ -26,15 +26,13 @@ class Place:
         path: The words after `attribeval`, such as ("bam", "run").
         commands: Name → help of the commands below; and positional values, without help, where only some are valid.
         options: Option string → help.
-        values: Option string → the values that it takes; nothing for one that takes a file or free text.
-        flags: Option strings that take no value.
+        values: Option string, if it takes a value → which; none are named for a file or free text.
     """
 
     path: tuple[str, ...]
     commands: dict[str, str]
     options: dict[str, str]
     values: dict[str, tuple[str, ...]]
-    flags: frozenset[str]
 
 
 def add(commands: Any) -> None:
@@ -63,7 +61,6 @@ def places(parser: argparse.ArgumentParser, methods: tuple[str, ...], path: tupl
     commands: dict[str, str] = {}
     options: dict[str, str] = {}
     values: dict[str, tuple[str, ...]] = {}
-    flags: set[str] = set()
     for action in parser._actions:  # argparse has no public way to ask; these names are as old as the module
         if isinstance(action, argparse._SubParsersAction):
             below |= action.choices
@@ -71,13 +68,12 @@ def places(parser: argparse.ArgumentParser, methods: tuple[str, ...], path: tupl
         elif action.option_strings:
             for name in action.option_strings:
                 options[name] = " ".join((action.help or "").split()).replace("%%", "%")
-                if action.nargs == 0:
-                    flags.add(name)
-                elif action.choices or name in _METHODS:
-                    values[name] = tuple(map(str, action.choices or methods))
+                if action.nargs != 0:
+                    known = methods if name in _METHODS else ()
+                    values[name] = tuple(map(str, action.choices or known))
         elif action.choices:
             commands |= dict.fromkeys(map(str, action.choices), "")
-    yield Place(path, commands, options, values, frozenset(flags))
+    yield Place(path, commands, options, values)
     for name, inner in below.items():
         yield from places(inner, methods, (*path, name))
 
@@ -191,8 +187,8 @@ def _fish(found: list[Place]) -> str:
             lines.append(f"{start} -f -a {name} -d {_fish_quoted(text)}")
         for name, text in p.options.items():
             form = f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}"
-            takes = "" if name in p.flags else " -r"
-            if name in p.values:
+            takes = " -r" if name in p.values else ""
+            if p.values.get(name):
                 takes = f" -x -a {_fish_quoted(' '.join(p.values[name]))}"
             lines.append(f"{start} {form}{takes} -d {_fish_quoted(text)}")
     known = " ".join(_fish_quoted(_slashes(p)) for p in found if p.path)
@@ -211,7 +207,7 @@ def _filled(script: str, found: list[Place], described: Callable[[dict], str], l
         if p.path:
             descents.append(f'            "{place}") place="{place}"; option="" ;;')
         places.append(f'        "{place}") commands={described(p.commands)}; options={described(p.options)} ;;')
-        values += [f'        "{place} {name}") values={listed(names)} ;;' for name, names in p.values.items()]
+        values += [f'        "{place} {name}") values={listed(these)} ;;' for name, these in p.values.items() if these]
     for name, lines in (("DESCENTS", descents), ("PLACES", places), ("VALUES", values)):
         script = script.replace(f"@{name}@", "\n".join(lines))
     return script

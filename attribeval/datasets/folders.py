@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attribeval.datasets.given import check_limit
 from attribeval.datasets.listing import folders_in, images_in
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.train_test import TrainTest
@@ -35,8 +36,7 @@ def folder(root: str | PathLike, *, limit: int | None = None) -> Samples:
             f"Expected a folder for each class in {str(root)!r}. Received the parts {', '.join(parts)}: name one of "
             f"them, {str(root / parts[-1])!r}, or read the pair with datasets.folders."
         )
-    if limit is not None and limit < 1:
-        raise AttribevalError(f"Expected limit of 1 or more. Received: {limit}.")
+    check_limit(limit)
     samples = _part(root, names, root.resolve().name)
     rounds = np.arange(len(samples)) - np.searchsorted(samples.labels, samples.labels)  # labels come in order
     return samples if limit is None else samples[np.sort(np.lexsort([samples.labels, rounds])[:limit])]

@@ -21,15 +21,15 @@ def relative_box(
     Refused, with `where` in the message, if it has no area inside the image or leaves it by more than `slack` pixels.
     """
     height, width = size
-    frame = np.array([width, height, width, height], np.float64)
-    cut = np.clip(np.array(edges, np.float64), 0, frame)
-    inside = (np.abs(cut - edges) <= slack).all() and np.isfinite(frame).all()
-    if not inside or not (cut[:2] < cut[2:]).all():
+    frame = (width, height, width, height)
+    cut = [min(max(edge, 0), side) for edge, side in zip(edges, frame, strict=True)]
+    inside = np.isfinite(size).all() and all(abs(one - edge) <= slack for one, edge in zip(cut, edges, strict=True))
+    if not (inside and cut[0] < cut[2] and cut[1] < cut[3]):
         raise AttribevalError(
             f"Expected a box x0 < x1, y0 < y1 with an area inside its image of {width:g} × {height:g} (width × "
             f"height). Received {list(edges)} for {where}: {remedy}."
         )
-    return cut / frame
+    return np.array(cut, np.float64) / frame
 
 
 def scale_boxes(boxes: np.ndarray, old: tuple[float, float], new: tuple[float, float]) -> np.ndarray:

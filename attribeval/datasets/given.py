@@ -26,6 +26,12 @@ def of_one_size(arrays: Sequence[np.ndarray], remedy: str) -> np.ndarray:
     return np.stack(arrays)
 
 
+def check_limit(limit: int | None) -> None:
+    """Refuse what is no number of images; None is all of them."""
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
+        raise AttribevalError(f"Expected limit= as a positive int, 1 or more, or None for all. Received: {limit!r}.")
+
+
 def class_indices(labels: Sequence[int] | Sequence[str] | np.ndarray, class_names: Sequence[str] | None) -> np.ndarray:
     array = np.array(labels)  # a copy: the caller's array may change later
     array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array

@@ -9,9 +9,8 @@ from os import PathLike
 from pathlib import Path, PurePath
 from typing import Literal
 
-import numpy as np
-
 from attribeval.datasets import wnids
+from attribeval.datasets.given import check_limit
 from attribeval.datasets.imagenet_boxes import Box, read_boxes, stem_of
 from attribeval.datasets.listed import parsed, read_lines
 from attribeval.datasets.listing import folders_in
@@ -77,8 +76,7 @@ def imagenet(
         raise unknown("split of ImageNet", str(split), _SPLITS)
     if boxes != "auto" and not isinstance(boxes, bool):
         raise AttribevalError(f"Expected boxes='auto', True or False. Received: boxes={boxes!r}.")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1):
-        raise AttribevalError(f"Expected limit= to be a positive int, or None for all images. Received: {limit!r}.")
+    check_limit(limit)
     root = Path(os.path.normpath(Path(root).expanduser().absolute()))
     folder, images, synsets = _find_images(root, split)
     images = images[:limit]
@@ -170,8 +168,8 @@ def _read_solution(path: Path) -> dict[str, tuple[str, list[Box]]]:
         words = texts[0].split() if len(texts) == 1 else []
         if not words or len(words) % 5 or set(words[::5]) != {words[0]} or image in found:
             raise ValueError("correct the line or fetch the file again")
-        edges = np.array(words).reshape(-1, 5)[:, 1:].astype(float)
-        found[image] = words[0], [(x0, y0, x1, y1) for x0, y0, x1, y1 in edges.tolist()]
+        edges = [map(float, words[i + 1 : i + 5]) for i in range(0, len(words), 5)]
+        found[image] = words[0], [(x0, y0, x1, y1) for x0, y0, x1, y1 in edges]
 
     parsed(path, "'image,WNID x0 y0 x1 y1 …' with one and the same WNID, once per image,", parse)
     return found
@@ -199,13 +197,15 @@ def _flat_labels(
             f"and (for 'val') {_GROUND_TRUTH} with {wnids.META}, in {', '.join(map(repr, map(str, places)))} and the "
             "devkit's folder below. Put them there, or pass the folder that holds them."
         )
-    labels = [wnid if wnid is not None else known.get(stem_of(path)) for path, wnid in images]
-    for (path, _), label in zip(images, labels, strict=True):
+    labels = []
+    for path, wnid in images:
+        label = wnid or known.get(stem_of(path))
         if label is None:
             raise AttribevalError(
                 f"Image {path!r} has no label in {source!r}. Remove the image, or put it in a folder named by its WNID."
             )
-    return [str(label) for label in labels]
+        labels.append(label)
+    return labels
 
 
 def _devkit_labels(images: list[tuple[str, str | None]], truth_file: Path, meta: Path) -> dict[str, str]:

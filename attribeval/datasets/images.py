@@ -59,7 +59,6 @@ def read_image(
     """
     if channels not in (1, 3):
         raise AttribevalError(f"Expected channels=3 (RGB) or channels=1 (grey). Received: channels={channels!r}.")
-    size = None if size is None else _checked_size(size)
     with _opened(path) as image:
         image.load()
         return _to_array(image, repr(str(Path(path).absolute())), size, channels, exif)
@@ -69,7 +68,7 @@ def from_pil(
     image: Image.Image, size: tuple[int, int] | None = None, channels: int = 3, exif: bool = True
 ) -> np.ndarray:
     """Convert a PIL image as `read_image` converts a file; the image is not changed."""
-    return _to_array(image, "a PIL image", None if size is None else _checked_size(size), channels, exif)
+    return _to_array(image, "a PIL image", size, channels, exif)
 
 
 def _to_array(image: Image.Image, what: str, size: tuple[int, int] | None, channels: int, exif: bool) -> np.ndarray:
@@ -78,7 +77,8 @@ def _to_array(image: Image.Image, what: str, size: tuple[int, int] | None, chann
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
     if size is not None:
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+        height, width = _checked_size(size)
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.float32).reshape(image.height, image.width, channels)
 
 

@@ -52,6 +52,7 @@ class Spool:
                 self._file = tempfile.TemporaryFile(prefix="attribeval-")  # noqa: SIM115 - lives as long as its array
             for batch in self._batches:
                 self._file.write(np.ascontiguousarray(batch))
+            self._file.flush()
             self._batches.clear()
         except OSError as error:
             if not is_disk_full(error):
@@ -66,10 +67,4 @@ class Spool:
         count = self._count if limit is None else min(limit, self._count)
         if self._file is None:
             return np.concatenate(self._batches)[:count]
-        try:
-            self._file.flush()
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-            raise AttribevalError(f"Expected room in {tempfile.gettempdir()}. Received a full disk.") from error
         return np.memmap(self._file, np.dtype(self._dtype), mode="r", shape=(count, *self._shape))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from attribeval.datasets.given import check_limit
 from attribeval.datasets.images import from_pil, resize
 from attribeval.datasets.spool import Spool
 from attribeval.errors import AttribevalError
@@ -68,8 +69,7 @@ def read_dataset(dataset: Iterable[Any], size: tuple[int, int] | None = None, li
         AttribevalError: If the data set never ends and no limit is given, is empty, or an element is none of the above
             (naming it).
     """
-    if limit is not None and limit < 1:
-        raise AttribevalError(f"Expected limit to be 1 or more, or None. Received: {limit}.")
+    check_limit(limit)
     images = Spool()
     labels: list[np.ndarray] = []
     n = 0

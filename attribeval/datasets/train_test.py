@@ -84,5 +84,4 @@ def _part(arrays: dict[str, np.ndarray], part: str, class_names: list[str] | Non
     if images.ndim not in (3, 4):
         raise AttribevalError(f"Expected x_{part} as images (N, H, W, C) or (N, H, W). Received: {images.shape}.")
     images = images[..., None] if images.ndim == 3 else images
-    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     return Samples(images, labels, class_names=class_names, name=name)
