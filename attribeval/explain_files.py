@@ -68,7 +68,7 @@ def explain_files(
     together in `files`, whatever is there already, so a run that was killed and called again writes the same bytes.
 
     Args:
-        attributer: Of the model; what `explain` and `answer` use.
+        attributer: Of the model.
         files: Path of each image by id.
         explain: Maps by method of raw images, float32 (B, H, W, C), and their ids.
         answer: Probabilities of the same, float32 (B, classes), asked where the maps do not know them.
@@ -77,7 +77,7 @@ def explain_files(
         progress: Show a progress bar; None shows it on a terminal.
 
     Returns:
-        How many were done; an image that cannot be read or explained is in `failed`, and the others go on.
+        An image that cannot be read or explained is in `failed`, and the others go on.
 
     Raises:
         AttribevalError: If there is no image, or the first batch fails as a whole, with the error of its first image.

@@ -16,9 +16,7 @@ _MORE = 2**19  # bytes of a file of weights beside the weights
 def write_atomic(path: Path, write: Callable[[Any], Any]) -> None:
     """Write a file under a temporary name and rename it, so that nobody ever reads half of it.
 
-    Args:
-        path: The file; its folder exists.
-        write: Called with the open binary file.
+    Its folder exists. `write` is called with the open binary file.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -40,12 +38,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_model(path: Path, model: Any, write: Callable[[Path], Any]) -> None:
     """`write_atomic` of a Keras model or its weights.
 
-    Room for the variables is reserved before, because HDF5 takes the process down where the disk is full.
-
-    Args:
-        path: The file; its folder exists.
-        model: What is written.
-        write: Called with the temporary path, which ends as `path` does.
+    Room for the variables is reserved before, because HDF5 takes the process down where the disk is full. `write` is
+    called with the temporary path, which ends as `path` does.
     """
     temporary = path.with_name(f"partial-{uuid.uuid4().hex}-{path.name}")
     written = [*model.weights, *getattr(getattr(model, "optimizer", None), "variables", ())]
@@ -63,13 +57,7 @@ def write_model(path: Path, model: Any, write: Callable[[Path], Any]) -> None:
 
 
 def write_picture(figure: Any, path: Path, about: Mapping[str, str] | None = None) -> None:
-    """Write a figure of matplotlib as PNG, whole or not at all.
-
-    Args:
-        figure: The figure.
-        path: The file; its folder exists.
-        about: What the file says of itself, by the keys of PNG.
-    """
+    """Write a figure of matplotlib as PNG, whole or not at all; `about`: what it says of itself, by the keys of PNG."""
     write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=150, metadata=about))
 
 

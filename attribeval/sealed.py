@@ -45,11 +45,7 @@ def seal(body: bytes) -> bytes:
 
 
 def unseal(data: bytes) -> bytes:
-    """What was sealed.
-
-    Raises:
-        Damaged: If it is not all there, or another.
-    """
+    """What was sealed, or `Damaged`."""
     body, magic, digest = data[:-_SEAL], data[-_SEAL:-_DIGEST], data[-_DIGEST:]
     if magic != _MAGIC:
         raise Damaged("cut short, or written by something else")
@@ -64,11 +60,7 @@ def json_bytes(record: Any) -> bytes:
 
 
 def read_json(data: bytes) -> Any:
-    """The record of `json_bytes`.
-
-    Raises:
-        Damaged: If it is not what was written.
-    """
+    """The record of `json_bytes`, or `Damaged`."""
     try:
         found = json.loads(data)
         record, checksum = found["record"], found["checksum"]
@@ -88,11 +80,7 @@ def array_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def read_arrays(data: bytes) -> dict[str, np.ndarray]:
-    """The arrays of `array_bytes`.
-
-    Raises:
-        Damaged: If they are not what was written.
-    """
+    """The arrays of `array_bytes`, or `Damaged`."""
     with np.load(io.BytesIO(unseal(data)), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 

@@ -7,11 +7,7 @@ from attribeval.models.classifier import Classifier
 
 
 def check_columns(classifier: Classifier, library: str) -> None:
-    """Refuse a model whose output has no column for each score.
-
-    Raises:
-        AttribevalError: For one unit that is two classes, one of several outputs, or a function as score.
-    """
+    """Refuse a model whose output has no column for each score: one unit, one of several outputs, a function."""
     if classifier.task.name in ("binary", "score") or classifier.reading.output is not None:
         what = "one of several outputs" if classifier.reading.output is not None else f"task {classifier.task.name!r}"
         raise AttribevalError(

@@ -30,17 +30,7 @@ for _methods in BACKENDS.values():
 
 
 def build_backend(backend: str, method: str, options: dict[str, Any]) -> Method:
-    """Make the method that computes `method` with a library.
-
-    Args:
-        backend: A name of `BACKENDS`.
-        method: A method that this library has, as users type it (see `methods.short_names`).
-        options: Values for the fields of the class, beside those in the text.
-
-    Raises:
-        AttribevalError: If the backend, the method or an option is unknown (nearest names listed), or an option is
-            given twice.
-    """
+    """Make the method that computes `method`, as users type it, with a library; `options` beside those in the text."""
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     typed = parse(method)

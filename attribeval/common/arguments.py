@@ -98,15 +98,7 @@ def either(hint: Any) -> tuple[Any, ...]:
 
 
 def check_types(options: Any, **least: int) -> None:
-    """Refuse a field whose value is not of its type, none of the words that it may be, or less than it may be.
-
-    Args:
-        options: The dataclass' instance.
-        **least: Field → the least that it may be, if it is an int.
-
-    Raises:
-        AttribevalError: Naming the field, and what it may be.
-    """
+    """Refuse a field whose value is not of its type, none of the words that it may be, or an int below its `least`."""
     from attribeval.common.options import check_count
 
     for name, hint in hints(type(options)).items():

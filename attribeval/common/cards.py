@@ -16,11 +16,8 @@ _HEADING = re.compile(r"(\S+) \(([^()]+)\): (.+)")
 def facts_of(text: str, needed: Collection[str], optional: Collection[str] = ()) -> dict[str, str]:
     """The facts that the text of a card states.
 
-    Args:
-        text: "name (family): summary", then "fact: words" for each fact, in any order. A line that is indented deeper
-            goes on with the one before.
-        needed: Facts that it must state.
-        optional: Facts that it may state.
+    It is "name (family): summary", then "fact: words" for each fact, in any order. A line that is indented deeper goes
+    on with the one before.
 
     Returns:
         Fact → words, each on one line; "name", "family" and "summary" too.

@@ -16,16 +16,7 @@ _BLUR = 1 / 10  # σ as a part of the shorter side, as for baselines
 
 
 def check_fill(fill: Fill, name: str = "fill", allowed: Sequence[str] = FILLS) -> None:
-    """Refuse what `filled` would not understand.
-
-    Args:
-        fill: What a user gave.
-        name: What the option is called in the message.
-        allowed: Names that make sense for the method; "segment_mean" needs segments.
-
-    Raises:
-        AttribevalError: If `fill` is neither one of the names, nor a number, nor a tuple of numbers.
-    """
+    """Refuse what `filled` would not understand: all but the `allowed` names, a number, and a tuple of numbers."""
     numbers = fill if isinstance(fill, tuple) and fill else (fill,)
     if isinstance(fill, str):
         good = fill in allowed

@@ -34,17 +34,9 @@ class Expression:
 
 
 def parse(text: str, aliases: Mapping[str, str] | None = None) -> Expression:
-    """Read a method or a metric.
+    """Read a method or a metric as above; case does not matter in names, nor in the aliases (lower case) for others.
 
-    Args:
-        text: As above; case does not matter in names.
-        aliases: What short names, in lower case, stand for.
-
-    Returns:
-        The expression, aliases resolved. Whether its names exist is the registry's to say.
-
-    Raises:
-        AttribevalError: If the text is not of that form; the message points at the place.
+    Whether names exist is the registry's to say. An error points at the place where the text is not of that form.
 
     Example:
         >>> parse("smoothgrad(integrated_gradients(steps=50), samples=30)").options

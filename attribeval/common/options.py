@@ -14,15 +14,7 @@ from attribeval.errors import AttribevalError
 
 
 class FrozenArray:
-    """A read-only float32 copy of an array, equal and hashable by its values, so that options can be compared.
-
-    Args:
-        values: Anything that NumPy reads as numbers.
-        name: The option, for messages.
-
-    Raises:
-        AttribevalError: If the values are no finite numbers.
-    """
+    """A read-only float32 copy of finite numbers, equal and hashable by its values, so that options can be compared."""
 
     def __init__(self, values: Any, name: str):
         try:

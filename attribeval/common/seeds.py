@@ -44,14 +44,9 @@ def read_seeds(seed: int | np.ndarray, n: int) -> int | np.ndarray:
 
 
 def fold(seeds: np.ndarray, index: int | np.ndarray) -> np.ndarray:
-    """Derive one new seed per seed (splitmix64 of seed + (index + 1) · golden ratio; Steele et al. 2014).
+    """Derive one new seed per seed, int32 (B, 2) (splitmix64 of seed + (index + 1) · golden ratio; Steele et al. 2014).
 
-    Args:
-        seeds: int32 (B, 2).
-        index: Which derived seed, 0 or more, one for all or one per seed; different indices give independent seeds.
-
-    Returns:
-        int32 (B, 2).
+    Different indices, 0 or more, one for all or one per seed, give independent seeds.
     """
     state = np.ascontiguousarray(seeds, dtype=np.int32).view(np.uint64)[:, 0]
     with np.errstate(over="ignore"):
@@ -68,13 +63,7 @@ def normal(seeds: np.ndarray, centres: np.ndarray, spreads: np.ndarray) -> np.nd
     NumPy computes its functions on many numbers at a time; its own normal numbers come one by one and take three times
     as long, as much as 5 % of a small network's gradient.
 
-    Args:
-        seeds: int32 (R, 2).
-        centres: Means, float (B, ...), taken in turn: row r is drawn around centre r mod B.
-        spreads: Their standard deviations, float (B,).
-
-    Returns:
-        (R, ...), dtype of `centres`.
+    Means and standard deviations, float (B, ...) and (B,), are taken in turn: row r of (R, ...) is around r mod B.
     """
 
     def fill(generator: np.random.Generator, row: np.ndarray, centre: np.ndarray, spread: float) -> None:

@@ -26,12 +26,9 @@ class UserFunction:
 
 
 def telling(kind: str, facts: dict[str, Any], check: Callable[[Callable, str], Any]) -> Callable[[Callable], Callable]:
-    """A decorator that leaves facts on a function, which stays what it was.
+    """A decorator that leaves facts, "name" among them, on a function, which stays what it was.
 
-    Args:
-        kind: "method" or "metric".
-        facts: What it is told, "name" among them.
-        check: Refuses a function of that name that cannot be called as it must be.
+    `check` refuses a function of that name that cannot be called as a "method" or a "metric" must be.
     """
 
     def decorate(function: Callable) -> Callable:

@@ -135,15 +135,7 @@ class FunctionMethod(UserFunction):
 
 
 def function_method(function: Callable, name: str | None = None) -> FunctionMethod:
-    """A function as a method.
-
-    Args:
-        function: In one of the forms of `method`, decorated or not.
-        name: What tables call it; None: its own name.
-
-    Raises:
-        AttribevalError: If it cannot be called in one of the forms.
-    """
+    """A function in one of the forms of `method`, decorated or not, as a method; by its own name if none is given."""
     name = name or name_of(function)
     facts = (method.__kwdefaults__ or {}) | told(function, "method")
     del facts["name"]

@@ -45,12 +45,7 @@ def methods_of(given: Given | Iterable[Given] | Mapping[str, Given]) -> dict[str
 
 
 def labelled(given: Any, kind: str = "method") -> dict[str, Any]:
-    """What was passed, by label, as it is; see `methods_of`.
-
-    Args:
-        given: One, a list or a mapping.
-        kind: What it is, in the singular, for messages.
-    """
+    """What was passed, by label, as it is; see `methods_of`. Messages call one of it `kind`."""
     if isinstance(given, Mapping):
         for label in given:
             if not isinstance(label, str) or not label.strip():
@@ -101,12 +96,7 @@ def label_of(given: Any) -> str:
 
 
 def method_of(given: Any, label: str) -> Method:
-    """One method; see `methods_of`.
-
-    Args:
-        given: What was passed.
-        label: What tables call it.
-    """
+    """One method, which tables call `label`; see `methods_of`."""
     if isinstance(given, str) and not _is_path(given):
         function = placed(given)
         return build_method(given) if function is None else function_method(function, label)

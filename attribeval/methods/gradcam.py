@@ -11,15 +11,6 @@ from attribeval.methods.card import Card
 from attribeval.methods.enlarge import OnLayer
 
 
-def gradcam_map(activations: Any, gradients: Any) -> Any:
-    """Grad-CAM at the resolution of its layer (Selvaraju et al. 2017, equations 1 and 2).
-
-    ReLU(Σ_k α_k A_k) with α_k the mean of d logit / d A over places, (B, h, w, K) → (B, h, w, 1), non-negative.
-    """
-    alpha = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
-    return tf.nn.relu(tf.reduce_sum(alpha * activations, axis=-1, keepdims=True))
-
-
 @dataclass(frozen=True)
 class GradCAM(OnLayer):
     """Gradient-weighted class activation mapping (Selvaraju et al. 2017, equations 1 and 2).
@@ -49,4 +40,6 @@ class GradCAM(OnLayer):
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1), non-negative, in logits."""
-        return self.enlarged(batch, gradcam_map(*batch.activations_and_gradient(self.layer)))
+        activations, gradients = batch.activations_and_gradient(self.layer)
+        alpha = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
+        return self.enlarged(batch, tf.nn.relu(tf.reduce_sum(alpha * activations, axis=-1, keepdims=True)))

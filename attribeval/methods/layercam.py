@@ -11,19 +11,6 @@ from attribeval.methods.card import Card
 from attribeval.methods.enlarge import OnLayer
 
 
-def layercam_map(activations: Any, gradients: Any) -> Any:
-    """LayerCAM at the resolution of its layer.
-
-    Args:
-        activations: A, tensor (B, h, w, K).
-        gradients: d logit / d A, tensor (B, h, w, K).
-
-    Returns:
-        ReLU(Σ_k ReLU(gradient_k) · A_k), place by place, tensor (B, h, w, 1), non-negative.
-    """
-    return tf.nn.relu(tf.reduce_sum(tf.nn.relu(gradients) * activations, axis=-1, keepdims=True))
-
-
 @dataclass(frozen=True)
 class LayerCAM(OnLayer):
     """Activations weighted by the positive gradient of their own place (Jiang et al. 2021, section III).
@@ -48,4 +35,6 @@ class LayerCAM(OnLayer):
 
     def attribute(self, batch: Batch) -> Any:
         """Return the class activation map, (B, H, W, 1), non-negative, in logits."""
-        return self.enlarged(batch, layercam_map(*batch.activations_and_gradient(self.layer)))
+        activations, gradients = batch.activations_and_gradient(self.layer)
+        coarse = tf.nn.relu(tf.reduce_sum(tf.nn.relu(gradients) * activations, axis=-1, keepdims=True))
+        return self.enlarged(batch, coarse)

@@ -33,7 +33,7 @@ class MapFiles:
                 f"Expected images with names, by which the files of {name!r} are found. Received an array: pass "
                 "Samples or paths, or the maps as an array."
             )
-        candidates = [[folder / f"{name}{ending}" for name in one for ending in ENDINGS] for one in names]
+        candidates = [[folder / f"{stem}{ending}" for stem in one for ending in ENDINGS] for one in names]
         found = [next(filter(Path.is_file, paths), None) for paths in candidates]
         self._paths = [path for path in found if path is not None]
         missing = [one[0] for one, path in zip(names, found, strict=True) if path is None]

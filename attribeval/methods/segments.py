@@ -52,13 +52,9 @@ class Segmentation:
         check_count("segments", self.count, 1)
 
     def labels(self, image: np.ndarray) -> np.ndarray:
-        """Cut one image; the same image gives the same segments.
+        """Cut one image (H, W, C), any range of values: int (H, W), labels 0 … S − 1, each of them present.
 
-        Args:
-            image: Raw image (H, W, C), any range of values: it is scaled by its own smallest and largest value.
-
-        Returns:
-            int (H, W), labels 0 … S − 1, each of them present.
+        The same image gives the same segments.
         """
         from skimage import segmentation
 
@@ -86,11 +82,6 @@ class Regions:
 
     Segments and fills are shared by all methods that explain the batch with the same options. Painted images exist
     only `capacity` at a time.
-
-    Args:
-        batch: The batch.
-        segmentation, segments: How images are cut; see `Segmentation`.
-        fill: What replaces a hidden segment; see `filled`.
     """
 
     def __init__(self, batch: Batch, segmentation: str, segments: int | None, fill: Fill):

@@ -17,16 +17,8 @@ _ITERATIONS = 2000
 def factorise(activations: np.ndarray, concepts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """A ≈ U W with U, W ≥ 0 and ‖A − U W‖² as small as scikit-learn's NMF makes it (Fel et al. 2023, equation 1).
 
-    Args:
-        activations: A, not negative, (n, p).
-        concepts: k.
-        seed: Of the randomised singular vectors that it starts from.
-
-    Returns:
-        U, float64 (n, k), and W, float64 (k, p) with rows of length 1. (The article writes W the other way round.)
-
-    Raises:
-        AttribevalError: If a value is negative, all are 0, or k is above n or p.
+    From A, (n, p), to U, float64 (n, k), and W, float64 (k, p), with rows of length 1. (The article writes W the other
+    way round.) The seed is of the randomised singular vectors that it starts from.
     """
     from sklearn.decomposition import NMF
 

@@ -40,12 +40,9 @@ class Layer:
         )
 
     def pooled(self, count: int, cut: Callable[[slice], np.ndarray], done: Callable[[int], Any]) -> np.ndarray:
-        """Activations of many images, mean over places, float32 (N, channels).
+        """Activations of so many images, mean over places, float32 (N, channels).
 
-        Args:
-            count: N.
-            cut: From a slice to these images, raw: they need not be in memory at once.
-            done: Told how many more are done.
+        `cut` goes from a slice to these images, raw: they need not be in memory at once.
         """
         found = []
         for some in self._parts(count):
@@ -54,12 +51,9 @@ class Layer:
         return np.concatenate(found)
 
     def scores(self, activations: np.ndarray, target: int, size: tuple[int, int]) -> np.ndarray:
-        """What the layers behind make of activations, all at once: the score of one class, float32 (N,).
+        """What the layers behind make of activations (N, h, w, channels), all at once: the score of one class, (N,).
 
-        Args:
-            activations: (N, h, w, channels).
-            target: The class.
-            size: Height and width of the images that such activations come from.
+        `size` is height and width of the images that such activations come from.
         """
         given = activations.astype(np.float32)
         return np.asarray(halves.scores_of(self.attributer.classifier, given, self.name, size))[:, target]
@@ -69,11 +63,7 @@ class Layer:
 
 
 def layer_of(attributer: Attributer, name: str | None) -> Layer:
-    """The layer that is meant: by default the target layer of class activation maps.
-
-    Raises:
-        AttribevalError: If there is none.
-    """
+    """The layer that is meant: by default the target layer of class activation maps."""
     found = name or attributer.classifier.target_layer
     if found is None:
         raise AttribevalError("Expected a layer with an output (batch, height, width, channels). Received none.")

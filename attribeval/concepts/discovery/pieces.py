@@ -46,17 +46,9 @@ class Pieces:
 
 
 def random_crops(count: int, size: tuple[int, int], crops: int, share: float, seed: int) -> Pieces:
-    """Crops at random places, evenly distributed over all places where they fit.
+    """So many crops of each of `count` images, image after image, evenly distributed over all places where they fit.
 
-    Args:
-        count: Number of images.
-        size: Their height and width.
-        crops: Crops of each image.
-        share: Side of a crop as a share of the image's, above 0 and up to 1.
-        seed: Of the places; those of image i do not depend on the number of images.
-
-    Returns:
-        The crops, image after image, (count · crops).
+    The side of a crop is a share of the image's. The places in an image do not depend on the number of images.
     """
     height, width = (max(1, round(share * side)) for side in size)
     boxes = []
