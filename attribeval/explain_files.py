@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from attribeval import progress as progress_bars
+from attribeval import progress
 from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
 from attribeval.errors import AttribevalError
@@ -60,7 +60,6 @@ def explain_files(
     folder: MapFolder,
     *,
     draw: Draw | None = None,
-    progress: bool | None = None,
 ) -> Report:
     """Explain image files; each has its maps on disk as soon as its batch is done, and memory holds two batches.
 
@@ -74,7 +73,6 @@ def explain_files(
         answer: Probabilities of the same, float32 (B, classes), asked where the maps do not know them.
         folder: Where files go.
         draw: The figure of one image: of its pixels (1, H, W, C), its maps by method, and its id; None: no pictures.
-        progress: Show a progress bar; None shows it on a terminal.
 
     Returns:
         An image that cannot be read or explained is in `failed`, and the others go on.
@@ -87,13 +85,13 @@ def explain_files(
     report = Report()
     together = attributer.capacity() or _TOGETHER
     with (
-        progress_bars.bar(len(files), "explain", progress) as bar,
+        progress.bar(len(files), "explain") as bar,
         ThreadPoolExecutor(_READERS, "attribeval-read") as readers,
         ThreadPoolExecutor(_WRITERS, "attribeval-write") as writers,
     ):
         writing: list[Future] = []
         for chunk in _ahead(attributer, files, folder, draw is not None, together, readers):
-            images = [image for image in (_settled(one, report) for one in chunk) if image is not None]
+            images = list(_settled(chunk, report))
             maps = _explained(images, explain, answer, report) if any(_is_open(one) for one in images) else {}
             for before in writing:
                 before.result()
@@ -149,15 +147,14 @@ def _is_open(image: _Image) -> bool:
     return bool(image.missing) or not image.pictured
 
 
-def _settled(one: tuple[_Image, Future], report: Report) -> _Image | None:
-    """An image that was read; None for one that could not be, of which the report then tells."""
-    image, future = one
-    try:
-        future.result()
-    except (AttribevalError, OSError) as error:
-        report.failed[image.name] = str(error)
-        return None
-    return image
+def _settled(chunk: list[tuple[_Image, Future]], report: Report) -> Iterator[_Image]:
+    """The images that were read; of those that could not be the report tells."""
+    for image, future in chunk:
+        try:
+            future.result()
+            yield image
+        except (AttribevalError, OSError) as error:
+            report.failed[image.name] = str(error)
 
 
 def _explained(

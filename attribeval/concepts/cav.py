@@ -7,42 +7,28 @@ same as here, where the *logit* rises along a vector that points to the concept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from attribeval.errors import AttribevalError
 
 LEAST = 6  # examples a side, so that a third of each can be held out
-
-
-@dataclass(frozen=True, eq=False)
-class Cav:
-    """A direction in the activations of a layer.
-
-    Attributes:
-        vector: float32 (d,), of length 1, towards the concept and away from the other examples.
-        accuracy: On the held-out examples, 0 to 1; about .5 says that the layer does not know the concept.
-    """
-
-    vector: np.ndarray
-    accuracy: float
+_HELD_OUT = 0.33
 
 
 def train_cav(
-    concept: np.ndarray, others: np.ndarray, *, alpha: float = 0.01, test_share: float = 0.33, seed: int = 0
-) -> Cav:
+    concept: np.ndarray, others: np.ndarray, *, alpha: float = 0.01, seed: int = 0
+) -> tuple[np.ndarray, float]:
     """Separate the activations of a concept from others by a linear classifier (hinge loss, L2, SGD).
 
     Args:
         concept: Activations of examples of the concept, (n, …), flattened to (n, d).
         others: Activations of other examples, (m, …).
         alpha: Weight of the L2 penalty.
-        test_share: Share of both, held out for the accuracy. The vector is of the others.
         seed: Of the split and of the classifier.
 
     Returns:
-        The vector.
+        The vector, float32 (d,), of length 1, towards the concept and away from the other examples; and its accuracy on
+        a third of both, held out, 0 to 1: about .5 says that the layer does not know the concept.
 
     Raises:
         AttribevalError: If there are fewer than six examples of either, they differ in shape, or are not finite; or if
@@ -62,10 +48,10 @@ def train_cav(
     if not np.isfinite(x).all():
         raise AttribevalError("Expected finite activations. Received NaN or infinity.")
     y = np.repeat([1, 0], [len(concept), len(others)])
-    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=test_share, stratify=y, random_state=seed)
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=_HELD_OUT, stratify=y, random_state=seed)
     classifier = SGDClassifier(alpha=alpha, max_iter=1000, tol=1e-3, random_state=seed).fit(x_train, y_train)
     vector = classifier.coef_[0].astype(np.float64)
     length = np.linalg.norm(vector)
     if not length > 0:
         raise AttribevalError("Expected activations that differ. Received: the same for all examples.")
-    return Cav((vector / length).astype(np.float32), float(classifier.score(x_test, y_test)))
+    return (vector / length).astype(np.float32), float(classifier.score(x_test, y_test))

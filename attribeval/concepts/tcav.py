@@ -179,13 +179,13 @@ def vectors_against(
     Both are given by the activations of examples: of the concept, (n, d); of each random set, (m, d).
     """
     cavs = [train_cav(positive, negative, alpha=alpha, seed=seed + i) for i, negative in enumerate(randoms)]
-    return np.stack([cav.vector for cav in cavs]), np.array([cav.accuracy for cav in cavs])
+    return np.stack([vector for vector, _ in cavs]), np.array([accuracy for _, accuracy in cavs])
 
 
 def vectors_among(randoms: Sequence[np.ndarray], *, alpha: float = 0.01, seed: int = 0) -> np.ndarray:
     """Vectors from each random set's successor to itself, float32 (R, d): what chance gives. Arguments as before."""
     pairs = zip(randoms, [*randoms[1:], randoms[0]], strict=True)
-    return np.stack([train_cav(one, other, alpha=alpha, seed=seed + i).vector for i, (one, other) in enumerate(pairs)])
+    return np.stack([train_cav(one, other, alpha=alpha, seed=seed + i)[0] for i, (one, other) in enumerate(pairs)])
 
 
 def score_concept(

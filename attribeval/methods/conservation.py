@@ -28,22 +28,14 @@ def relevance(batch: Batch, method: str, key: Hashable, choose: Callable[[Place]
     return tf.cast(found, tf.float32)
 
 
-def kept(values: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """|sum of the map / score| of each image, float64 (N,): 1 if nothing was lost, infinite where the score is 0.
-
-    `gap` is the sum minus the score, (N,), in score units.
-    """
-    sums = values.sum(axis=(1, 2, 3), dtype=np.float64)
-    scores = np.abs(sums - gap)
-    return np.divide(np.abs(sums), scores, out=np.full(len(sums), np.inf), where=scores > 0)
-
-
 def remark_on_loss(method: str, values: np.ndarray, gap: np.ndarray, why: str) -> str | None:
     """A sentence with the figure, if the maps of half of the images or more keep less than a tenth of the score.
 
-    `why` says what took the rest, and what to do.
+    `gap` is the sum minus the score, (N,); `why` says what took the rest, and what to do.
     """
-    share = float(np.median(kept(values, gap)))
+    sums = values.sum(axis=(1, 2, 3), dtype=np.float64)
+    scores = np.abs(sums - gap)
+    share = float(np.median(np.divide(np.abs(sums), scores, out=np.full(len(sums), np.inf), where=scores > 0)))
     if not share < LITTLE:
         return None
     images = "of 1 image" if len(values) == 1 else f"of the median of {len(values)} images"

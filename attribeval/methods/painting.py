@@ -81,10 +81,13 @@ class Painter:
         goes from the number of an image and those of some of its masks (m,) to the rows of these, and is asked in
         order, for each mask once.
         """
-        for part in _parts(counts, self._batch.capacity):
-            rows = zip(*(describe(i, indices) for i, indices in part), strict=True)
-            owners = np.concatenate([np.full(len(indices), i, np.int32) for i, indices in part])
-            yield owners, *self.ask(answer, owners, *map(np.concatenate, rows))
+        images = np.repeat(np.array([*counts], np.int32), [*counts.values()])
+        numbers = np.concatenate([np.arange(0), *map(np.arange, counts.values())])
+        for start in range(0, len(images), self._batch.capacity):
+            some = slice(start, start + self._batch.capacity)
+            owners, indices = images[some], numbers[some]
+            rows = (describe(i, indices[owners == i]) for i in dict.fromkeys(owners.tolist()))
+            yield owners, *self.ask(answer, owners, *map(np.concatenate, zip(*rows, strict=True)))
 
     def answers(self, answer: str, counts: Mapping[int, int], describe: Describe) -> dict[int, np.ndarray]:
         """What `walk` is told, float64 (number of masks,) by image; read when all has been asked."""
@@ -142,23 +145,6 @@ def _answer(classifier: Classifier, answer: str, x: Any, targets: Any) -> Any:
     kinds += [] if answer == "logit" else [classifier.probabilities(trace, scores)]
     found = [tf.gather(kind, targets, axis=1, batch_dims=1) for kind in kinds]
     return tf.stack(found, axis=1) if answer == "both" else found[0]
-
-
-def _parts(counts: Mapping[int, int], size: int) -> Iterator[list[tuple[int, np.ndarray]]]:
-    """The masks 0 … counts[i] − 1 of each image i, in lists of at most `size` masks together."""
-    part, room = [], size
-    for i, count in counts.items():
-        start = 0
-        while start < count:
-            stop = min(start + room, count)
-            part.append((i, np.arange(start, stop)))
-            room -= stop - start
-            start = stop
-            if not room:
-                yield part
-                part, room = [], size
-    if part:
-        yield part
 
 
 def _preprocessed(classifier: Classifier, raw: Any) -> Any:

@@ -28,8 +28,8 @@ def at_most(name: str, error: float, tolerance: float) -> Check:
     return Check(name, f"error ≤ {tolerance:g}", f"{error:.2g}", bool(error <= tolerance))
 
 
-def equal(name: str, received: Any, expected: Any, tolerance: float = 1e-4) -> Check:
+def equal(name: str, received: Any, expected: Any) -> Check:
     received, expected = np.atleast_1d(received), np.atleast_1d(expected)
-    close = received.shape == expected.shape and bool(np.allclose(received, expected, atol=tolerance, rtol=0))
+    close = received.shape == expected.shape and bool(np.allclose(received, expected, atol=1e-4, rtol=0))
     words = [", ".join(f"{value:.4g}" for value in values) for values in (expected, received)]
     return Check(name, words[0], words[1], close)

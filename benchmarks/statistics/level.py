@@ -175,7 +175,7 @@ def concepts(runs, seed, examples=50, features=20, inputs=40):
 
 def _tcav_scores(gradients, concepts, others):
     pairs = enumerate(zip(concepts, others, strict=True))
-    return np.array([tcav_score(gradients, train_cav(*pair, seed=i).vector) for i, pair in pairs])
+    return np.array([tcav_score(gradients, train_cav(*pair, seed=i)[0]) for i, pair in pairs])
 
 
 if __name__ == "__main__":
