@@ -89,18 +89,9 @@ class FunctionMethod(UserFunction):
     @property
     def card(self) -> Card:
         """What is known about it."""
-        facts = self.facts
-        return Card(
-            name=self.name,
-            family=facts["family"],
-            summary=facts["summary"],
-            needs="the model" if self.takes_model else "images and classes",
-            passes="its own",
-            paper=facts["paper"],
-            signed=facts["signed"],
-            raw=not self.takes_model,
-            shares=facts["shares"],
-        )
+        needs = "the model" if self.takes_model else "images and classes"
+        told = {name: fact for name, fact in self.facts.items() if name != "one_by_one"}
+        return Card(self.name, needs=needs, passes="its own", raw=not self.takes_model, **told)
 
     def attribute(self, batch: Any) -> Any:
         """Return the function's maps, (B, H, W, C) or (B, H, W, 1), checked.

@@ -94,17 +94,16 @@ class ReadyMaps:
 
     def of_images(self, names: Sequence[tuple[str, ...]] | None, count: int) -> ReadyMaps:
         """The same maps, known to belong to so many images, one to each; by `names` folders find files (`MapFiles`)."""
-        if self.rows is not None:
-            if len(self.rows) != count:
-                raise self._wrong_number(len(self.rows), count)
-            return self
         if isinstance(self.maps, Path):
             files = MapFiles(self.maps, names, self.name)
             targets = files.targets()
             return replace(self, maps=files, content=_hash(files), targets=targets, rows=np.arange(len(files)))
-        if len(self.maps) != count:
-            raise self._wrong_number(len(self.maps), count)
-        return replace(self, rows=np.arange(count))
+        there = len(self.maps if self.rows is None else self.rows)
+        if there != count:
+            raise AttribevalError(
+                f"Expected {count} maps in {self.name!r}, one for each image, in their order. Received: {there}."
+            )
+        return replace(self, rows=np.arange(count)) if self.rows is None else self
 
     def at(self, rows: Any) -> ReadyMaps:
         """Those of some of the images, by their places."""
@@ -134,11 +133,6 @@ class ReadyMaps:
                 )
         given = self.maps[rows] if isinstance(self.maps, np.ndarray) else [self.maps[int(row)] for row in rows]
         return checked(given, batch.raw.shape, f"the ready maps {self.name!r}", batch.start)
-
-    def _wrong_number(self, there: int, wanted: int) -> AttribevalError:
-        return AttribevalError(
-            f"Expected {wanted} maps in {self.name!r}, one for each image, in their order. Received: {there}."
-        )
 
 
 def ready_maps(given: Any, name: str) -> ReadyMaps:

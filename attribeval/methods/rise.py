@@ -33,6 +33,7 @@ def draw_grids(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random masks in a few numbers (Petsiuk et al. 2018, section 3.2): a binary grid, and where it is cropped.
 
+    Enlarged and cropped, every pixel's expectation is p.
     The numbers are drawn mask after mask, so that the same generator gives the same masks however they are counted out.
 
     Returns:
@@ -41,16 +42,6 @@ def draw_grids(
     numbers = generator.random((count, grid * grid + 2))
     cells = (numbers[:, 2:] < p).astype(np.float32).reshape(count, grid, grid)
     return cells, (numbers[:, :2] * [-(-side // grid) for side in size]).astype(np.int32)
-
-
-def draw_masks(generator: np.random.Generator, count: int, grid: int, p: float, size: tuple[int, int]) -> np.ndarray:
-    """What `draw_grids` draws, enlarged and cropped, float32 (M, H, W) in [0, 1]; every pixel's expectation is p."""
-    cells, shifts = draw_grids(generator, count, grid, p, size)
-    axes = [
-        matrix[first[:, None] + np.arange(side)]
-        for matrix, first, side in zip(enlargements(grid, size), shifts.T, size, strict=True)
-    ]
-    return axes[0] @ cells @ axes[1].transpose(0, 2, 1)
 
 
 @dataclass(frozen=True)

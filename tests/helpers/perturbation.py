@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from skimage.transform import resize
 
 from attribeval import Attributer
 
@@ -51,3 +52,15 @@ def perturbation_looks_at_square():
     weights = np.zeros((32, 32, 1))
     weights[SQUARE] = (1 - 2 * (np.indices((32, 32))[0] % 2))[SQUARE][..., None]
     return Attributer(linear(weights * 12 / 144, bias=-6.0))
+
+
+def masks_of_authors(numbers: np.ndarray, grid: int, p: float, size: tuple[int, int]) -> np.ndarray:
+    """RISE's masks by the authors' loop (resize, crop at a random shift), from numbers in [0, 1)."""
+    masks = []
+    for row in numbers:
+        cell = [int(np.ceil(side / grid)) for side in size]
+        cells = (row[2:].reshape(grid, grid) < p).astype(float)
+        big = resize(cells, [(grid + 1) * c for c in cell], order=1, mode="edge", anti_aliasing=False)
+        y, x = (int(n * c) for n, c in zip(row[:2], cell, strict=True))
+        masks.append(big[y : y + size[0], x : x + size[1]])
+    return np.stack(masks)

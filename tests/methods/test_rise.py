@@ -7,35 +7,26 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from helpers.perturbation import linear, perturbation_attributer, perturbation_logits  # noqa: F401
+from helpers.perturbation import linear, masks_of_authors, perturbation_attributer, perturbation_logits  # noqa: F401
 from scipy.special import softmax
 from skimage.transform import resize
 
 from attribeval import Attributer
 from attribeval.common.seeds import generators, image_seeds
-from attribeval.methods.rise import draw_masks
-
-
-def slow_masks(numbers: np.ndarray, grid: int, p: float, size: tuple[int, int]) -> np.ndarray:
-    """The authors' loop (resize, crop at a random shift), from numbers in [0, 1)."""
-    masks = []
-    for row in numbers:
-        cell = [int(np.ceil(side / grid)) for side in size]
-        cells = (row[2:].reshape(grid, grid) < p).astype(float)
-        big = resize(cells, [(grid + 1) * c for c in cell], order=1, mode="edge", anti_aliasing=False)
-        y, x = (int(n * c) for n, c in zip(row[:2], cell, strict=True))
-        masks.append(big[y : y + size[0], x : x + size[1]])
-    return np.stack(masks)
+from attribeval.methods.descriptions import shifted_cells
+from attribeval.methods.rise import draw_grids, enlargements
 
 
 def test_rise_masks_are_those_of_the_authors_loop():
     size, grid, p = (20, 31), 5, 0.3
     numbers = np.random.default_rng(7).random((40, grid * grid + 2))
-    masks = draw_masks(np.random.default_rng(7), 40, grid, p, size)
-    np.testing.assert_allclose(masks, slow_masks(numbers, grid, p, size), atol=1e-6)
+    cells, shifts = draw_grids(np.random.default_rng(7), 40, grid, p, size)
+    masks = shifted_cells().draw(None, size, "float32", *enlargements(grid, size), cells, shifts)
+    np.testing.assert_allclose(masks, masks_of_authors(numbers, grid, p, size), atol=1e-6)
     generator = np.random.default_rng(7)
-    by_parts = np.concatenate([draw_masks(generator, n, grid, p, size) for n in (1, 30, 9)])
-    np.testing.assert_array_equal(by_parts, masks)
+    by_parts = zip(*(draw_grids(generator, n, grid, p, size) for n in (1, 30, 9)), strict=True)
+    for whole, parts in zip((cells, shifts), by_parts, strict=True):
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
 @pytest.mark.parametrize("score", ["logit", "probability"])
@@ -43,7 +34,7 @@ def test_rise_is_a_plain_loop(attributer, logits, images, score):
     raw, n = images[:2], 50
     maps = attributer.explain(raw, "rise", 3, seed=5, samples=n, grid_size=4, p=0.4, score=score, batch_size=16).values
     for image, generator, values in zip(raw, generators(image_seeds(raw, 5)), maps, strict=True):
-        masks = slow_masks(generator.random((n, 18)), 4, 0.4, (32, 32))
+        masks = masks_of_authors(generator.random((n, 18)), 4, 0.4, (32, 32))
         total = np.zeros((32, 32))
         for mask in masks:
             answer = logits((image * mask[..., None])[None])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from helpers.perturbation import masks_of_authors
 from keras import layers
 from scipy.special import softmax
 
 from attribeval import Attributer, scores
 from attribeval.common.seeds import generators, image_seeds
 from attribeval.errors import AttribevalError
-from attribeval.methods.rise import draw_masks
 
 SIDE, A, K = 8, 6, 3
 IMAGES = np.random.default_rng(0).random((2, SIDE, SIDE, 1)).astype(np.float32)
@@ -127,7 +127,7 @@ def test_rise_of_the_similarity_is_d_rise_written_again_slowly(model):
     maps = one.explain(IMAGES, "rise", [0, 1], seed=3, samples=n, grid_size=grid, p=p).values[..., 0]
     for i, generator in enumerate(generators(image_seeds(IMAGES, 3))):
         total = np.zeros((SIDE, SIDE))
-        for mask in draw_masks(generator, n, grid, p, (SIDE, SIDE)):
+        for mask in masks_of_authors(generator.random((n, grid**2 + 2)), grid, p, (SIDE, SIDE)):
             masked = IMAGES[i] * mask[..., None]
             weight = slow_similarity(said(model, masked[None]), own.boxes[i], own.classes[i])[0]
             total += weight * mask
