@@ -74,6 +74,13 @@ class Subject(_Shared):
             raise AttribevalError("Expected the model itself. Received a subject without a classifier: pass one.")
         return self.classifier
 
+    def of_first(self, scores: np.ndarray) -> np.ndarray:
+        """Scores (n,) of the first n images, of benchmarks that judge no more, as float64 (N,), NaN for the others.
+
+        The first images speak for all only if the order is random: shuffle data that are sorted by class.
+        """
+        return np.concatenate([np.asarray(scores, np.float64), np.full(len(self) - len(scores), np.nan)])
+
     def ask(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Logits and probabilities of raw images (B, H, W, C), float64 (B, classes) each; one pass of the model."""
         self.passes += len(images)
@@ -157,3 +164,11 @@ def checked_maps(maps: np.ndarray, images: np.ndarray | None = None, channels: b
     if bad.size:
         raise AttribevalError(f"Expected finite maps. Received NaN or infinity in map {bad[0]}: drop or mend it first.")
     return maps
+
+
+def checked_pair(maps: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two maps per image as `checked_maps` has them, (N, H, W) or (N, H, W, C), once their shapes agree."""
+    maps, others = checked_maps(maps, channels=True), checked_maps(others, channels=True)
+    if maps.shape != others.shape:
+        raise AttribevalError(f"Expected two maps per image. Received: shapes {maps.shape} and {others.shape}.")
+    return maps, others

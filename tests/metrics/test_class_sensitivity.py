@@ -70,7 +70,7 @@ def test_ssim_written_again_slowly():
             c1, c2 = 0.01**2, 0.03**2
             scores.append((2 * mp * mq + c1) * (2 * cov + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2)))
     assert similarity(a, b, "ssim")[0] == pytest.approx(np.mean(scores))
-    with pytest.raises(AttribevalError, match="11 × 11"):
+    with pytest.raises(AttribevalError, match="11 pixels a side"):
         similarity(a[:, :10], b[:, :10], "ssim")
 
 

@@ -113,8 +113,8 @@ def test_an_answer_that_is_not_finite_is_named(monkeypatch):
     filled = subject.images.copy()
     subject.images[3, 5] = np.inf
     places, counts = np.tile(np.arange(108).reshape(SIZE), (5, 1, 1)), [np.array([1, 2])] * 5
-    with pytest.raises(AttribevalError, match="modified image 3"):
-        on_device.OnDevice(subject).along(places, counts, lambda i: (subject.images[i], 0 * filled[i]))
+    with pytest.raises(AttribevalError, match="image 3, or a modified copy"):
+        on_device.along(subject, places, counts, lambda i: (subject.images[i], 0 * filled[i]))
 
 
 def test_the_leaderboard_asks_the_device(attributer, monkeypatch):
@@ -122,8 +122,8 @@ def test_the_leaderboard_asks_the_device(attributer, monkeypatch):
     from attribeval.evaluator import Evaluator
 
     asked = []
-    along = on_device.OnDevice.along
-    monkeypatch.setattr(on_device.OnDevice, "along", lambda *given: asked.append(1) or along(*given))
+    along = on_device.along
+    monkeypatch.setattr(on_device, "along", lambda *given: asked.append(1) or along(*given))
     images = subject_of(attributer, None).images
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

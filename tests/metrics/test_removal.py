@@ -11,10 +11,9 @@ from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.deletion import Deletion, deletion
 from attribeval.metrics.faithfulness.fills import filled
 from attribeval.metrics.faithfulness.insertion import Insertion, insertion
-from attribeval.metrics.faithfulness.paths import Path, filled_scores, path_scores
 from attribeval.metrics.faithfulness.pixel_flipping import Abpc, Lerf, Morf, aopc
 from attribeval.metrics.faithfulness.ranking import ranks, region_ranks
-from attribeval.metrics.faithfulness.removal import evenly, removal_curve
+from attribeval.metrics.faithfulness.removal import evenly, filled_scores, path_scores, removal_curve
 from attribeval.metrics.faithfulness.scoring import clean_scores, explained_by, subject_of
 from attribeval.metrics.subject import Subject
 
@@ -210,10 +209,10 @@ def test_against_the_definition_written_again(fill):
 def test_whole_curves_and_not_their_areas_alone():
     # An area does not tell whether the two ends are swapped: both count half.
     end = filled(IMAGES, "blur", SEEDS)
-    counts = tuple(evenly(42, 5).tolist())
+    counts = evenly(42, 5)
     subject, explained = subject_of(IMAGES, softmax, TARGETS, SEEDS), explained_by(MAPS)
-    paths = Path(counts, "blur"), Path(counts, "blur", insert=True)
-    removed, inserted = (path_scores(subject, explained, path)[..., 0] for path in paths)
+    removed = path_scores(subject, explained, counts, "blur")[..., 0]
+    inserted = path_scores(subject, explained, counts, "blur", insert=True)[..., 0]
     for i in range(3):
         np.testing.assert_allclose(removed[i], slow_curve(MAPS[i], IMAGES[i], end[i], softmax, TARGETS[i], 5))
         np.testing.assert_allclose(inserted[i], slow_curve(MAPS[i], end[i], IMAGES[i], softmax, TARGETS[i], 5))

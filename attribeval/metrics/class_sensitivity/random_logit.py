@@ -12,7 +12,6 @@ from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
 from attribeval.metrics.class_sensitivity.similarity import SIMILARITIES, similarity
-from attribeval.metrics.judged import of_first
 from attribeval.metrics.subject import Explained, Subject
 
 _STREAM = 8_000_000  # far from the indices that methods fold
@@ -103,4 +102,4 @@ class RandomLogit:
             ("maps of other classes", self.images),
             lambda: explained.explain(subject.images[judged], prepared, subject.seeds[judged]),
         )
-        return of_first(random_logit(explained.values[judged], others, self.similarity), len(subject))
+        return subject.of_first(random_logit(explained.values[judged], others, self.similarity))

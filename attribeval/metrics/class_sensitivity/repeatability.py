@@ -11,7 +11,6 @@ from attribeval.common.options import check_count
 from attribeval.common.seeds import fold
 from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.class_sensitivity.similarity import similarity
-from attribeval.metrics.judged import of_first
 from attribeval.metrics.subject import Explained, Subject
 
 _STREAM = 9_000_000  # far from the indices that methods fold
@@ -62,4 +61,4 @@ class Repeatability(OfMaps):
         judged = slice(self.images)
         seeds = fold(subject.seeds[judged], _STREAM)
         repeated = explained.explain(subject.images[judged], subject.targets[judged], seeds)
-        return of_first(repeatability(explained.values[judged], repeated), len(subject))
+        return subject.of_first(repeatability(explained.values[judged], repeated))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from attribeval.common.options import check_choice
-from attribeval.errors import AttribevalError
 from attribeval.metrics.correlation import spearman
-from attribeval.metrics.subject import checked_maps
+from attribeval.metrics.sanity.similarity import WINDOW, check_size, scaled, structural
+from attribeval.metrics.subject import checked_pair
 
 SIMILARITIES = ("spearman", "cosine", "ssim")
-_WINDOW = 11  # pixels, of SSIM's Gaussian of σ 1.5, cut at 3.5 σ
 
 
 def similarity(maps: np.ndarray, others: np.ndarray, kind: str = "spearman") -> np.ndarray:
@@ -31,11 +30,10 @@ def similarity(maps: np.ndarray, others: np.ndarray, kind: str = "spearman") -> 
             too small for SSIM's window.
     """
     check_choice("similarity", kind, SIMILARITIES)
-    maps, others = checked_maps(maps, channels=True), checked_maps(others, channels=True)
-    if maps.shape != others.shape:
-        raise AttribevalError(f"Expected two maps per image. Received: shapes {maps.shape} and {others.shape}.")
+    maps, others = checked_pair(maps, others)
     if kind == "ssim":
-        return _ssim(maps, others)
+        check_size(maps.shape[1:3], WINDOW, "ssim", "take similarity='spearman'")
+        return structural(scaled(maps), scaled(others), use_sample_covariance=False)
     rows = maps.reshape(len(maps), -1), others.reshape(len(maps), -1)
     return spearman(*rows) if kind == "spearman" else _cosine(*rows)
 
@@ -50,23 +48,3 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     largest = np.abs(rows).max(1, keepdims=True)
     rows = np.divide(rows, largest, out=np.full(rows.shape, np.nan), where=largest > 0)  # squares cannot overflow
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def _ssim(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
-    from skimage.metrics import structural_similarity
-
-    if min(maps.shape[1:3]) < _WINDOW:
-        raise AttribevalError(
-            f"Expected maps of {_WINDOW} × {_WINDOW} pixels or more for ssim. Received: {maps.shape[1:3]}: take "
-            "similarity='spearman'."
-        )
-    scores = []
-    for pair in zip(maps, others, strict=True):
-        flat = [values if values.ndim == 2 else values.sum(-1) for values in pair]
-        spans = [np.ptp(values) for values in flat]
-        if min(spans) == 0:
-            scores.append(np.nan)
-            continue
-        a, b = ((values - values.min()) / span for values, span in zip(flat, spans, strict=True))
-        scores.append(structural_similarity(a, b, data_range=1.0, gaussian_weights=True, use_sample_covariance=False))
-    return np.array(scores, np.float64)

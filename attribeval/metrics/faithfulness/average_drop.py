@@ -14,7 +14,7 @@ import numpy as np
 from attribeval.common.fills import Fill
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card, OfMaps
-from attribeval.metrics.faithfulness.fills import check_fill, filled
+from attribeval.metrics.faithfulness.fills import check_fill, filled_image
 from attribeval.metrics.faithfulness.scoring import OUTPUTS, clean_scores, explained_by, scored, subject_of
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
@@ -100,8 +100,7 @@ def _masked(subject: Subject, maps: np.ndarray, fill: Fill) -> np.ndarray:
         for item in good.tolist():
             image = subject.images[item]
             shown = ((maps[item] - low[item]) / (high[item] - low[item])).astype(np.float32)[..., None]
-            hidden = filled(image[None], fill, subject.seeds[item : item + 1])[0]
-            yield item, shown * image + (1 - shown) * hidden
+            yield item, shown * image + (1 - shown) * filled_image(subject, item, fill)
 
     out = np.full(len(maps), np.nan)
     out[good] = scored(subject, painted())[:, _PROBABILITY]

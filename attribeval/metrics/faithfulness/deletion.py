@@ -11,8 +11,7 @@ from attribeval.common.fills import Fill
 from attribeval.common.options import check_choice, check_count
 from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.faithfulness.fills import check_fill
-from attribeval.metrics.faithfulness.paths import Path, path_scores
-from attribeval.metrics.faithfulness.removal import evenly
+from attribeval.metrics.faithfulness.removal import evenly, path_scores
 from attribeval.metrics.faithfulness.scoring import OUTPUTS, score_of, subject_of
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject
 
@@ -82,6 +81,6 @@ class Deletion(OfMaps):
         check_choice("output", self.output, OUTPUTS)
 
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
-        path = Path(tuple(evenly(explained.heat[0].size, self.steps).tolist()), self.fill, insert=self.insert)
-        curve = path_scores(subject, explained, path)[..., OUTPUTS.index(self.output)]
-        return np.trapezoid(curve, np.array(path.counts) / path.counts[-1], axis=1)
+        counts = evenly(explained.heat[0].size, self.steps)
+        curve = path_scores(subject, explained, counts, self.fill, insert=self.insert)[..., OUTPUTS.index(self.output)]
+        return np.trapezoid(curve, counts / counts[-1], axis=1)

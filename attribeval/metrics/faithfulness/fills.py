@@ -9,6 +9,7 @@ import numpy as np
 from attribeval.common import fills
 from attribeval.common.fills import Fill
 from attribeval.common.seeds import fold, uniform
+from attribeval.metrics.subject import Subject
 
 FILLS = ("mean", "black", "grey", "blur", "noise")
 _NOISE = 2**36  # stream of random numbers, as in ranking
@@ -50,6 +51,11 @@ def filled(images: np.ndarray, fill: Fill, seeds: np.ndarray) -> np.ndarray:
         high = images.max(axis=(1, 2, 3), keepdims=True)
         return (low + (high - low) * uniform(fold(seeds, _NOISE), images.shape[1:])).astype(np.float32)
     return fills.filled(images, fill)
+
+
+def filled_image(subject: Subject, item: int, fill: Fill) -> np.ndarray:
+    """One of a subject's images with every pixel removed, float32 (H, W, C)."""
+    return filled(subject.images[item : item + 1], fill, subject.seeds[item : item + 1])[0]
 
 
 def _blurred(images: np.ndarray) -> np.ndarray:

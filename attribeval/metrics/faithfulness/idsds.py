@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill
 from attribeval.common.options import check_count
 from attribeval.metrics.card import Card
 from attribeval.metrics.correlation import spearman
-from attribeval.metrics.faithfulness.cells import cell_sums, gone_cells, grid_cells
-from attribeval.metrics.faithfulness.scoring import clean_scores, score_of, scores_without, subject_of
+from attribeval.metrics.faithfulness.cells import cell_drops, cell_sums, grid_cells
+from attribeval.metrics.faithfulness.scoring import score_of, subject_of
 from attribeval.metrics.faithfulness.second_model import asked
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
@@ -84,9 +84,7 @@ class IDSDS:
     def prepare(self, subject: Subject) -> np.ndarray:
         """Drops of the logit, float64 (N, grid²)."""
         one, cells = asked(subject, self.model), grid_cells(subject.images.shape[1:3], self.grid)
-        clean = clean_scores(one)[:, 0]
-        gone = gone_cells(np.eye(self.grid**2, dtype=bool), cells, len(one))
-        return clean[:, None] - scores_without(one, filled(one.images, self.fill), gone).reshape(len(one), -1)
+        return cell_drops(one, np.eye(self.grid**2, dtype=bool), cells, self.fill)
 
     def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
         """ρ by image, float64 (N,); NaN for a map or a model to which all patches are the same."""

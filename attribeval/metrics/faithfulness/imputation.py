@@ -65,22 +65,16 @@ class _Level:
     inverse: np.ndarray  # mask / diagonal
 
     def residual(self, right: np.ndarray, x: np.ndarray) -> np.ndarray:
-        out = np.empty_like(x)
-        relax(right, x, self.mask, self.diagonal, np.float32(0), out)
-        return out
+        return relax(right, x, self.mask, self.diagonal, np.float32(0))
 
     def jacobi(self, right: np.ndarray, x: np.ndarray) -> np.ndarray:
-        out = np.empty_like(x)
-        relax(right, x, self.inverse, self.diagonal, np.float32(1), out)
-        return out
+        return relax(right, x, self.inverse, self.diagonal, np.float32(1))
 
 
 def _neighbours(x: np.ndarray) -> np.ndarray:
     """K(x) of planes (C, H, W)."""
-    out = np.empty_like(x)
     size = x.shape[1:]
-    relax(np.zeros_like(x), x, np.ones(size, np.float32), np.zeros(size, np.float32), np.float32(0), out)
-    return out
+    return relax(np.zeros_like(x), x, np.ones(size, np.float32), np.zeros(size, np.float32), np.float32(0))
 
 
 def _levels(removed: np.ndarray) -> list[_Level]:
@@ -113,9 +107,7 @@ def _cycle(levels: list[_Level], right: np.ndarray) -> np.ndarray:
     x = right * level.inverse
     if not coarser:
         return x
-    below = np.empty((len(x), *coarser[0].mask.shape), np.float32)
-    gather(level.residual(right, x), below)
-    spread(_cycle(coarser, below), level.mask, x)
+    spread(_cycle(coarser, gather(level.residual(right, x))), level.mask, x)
     return level.jacobi(right, x)
 
 

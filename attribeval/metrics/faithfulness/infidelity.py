@@ -80,65 +80,6 @@ def _error(products: np.ndarray, drops: np.ndarray, scaled: bool, relative: bool
     return np.divide(error, total, out=np.full(len(drops), np.nan), where=total > 0)
 
 
-class _Draw:
-    """The perturbations of each image, made again from its seed whenever they are needed."""
-
-    def __init__(self, images: np.ndarray, seeds: np.ndarray, kind: str, samples: int, fill: Fill, sigma: float):
-        self.images, self.seeds, self.kind = images, fold(seeds, _STREAM), kind
-        self.samples, self.fill, self.sigma = samples, fill, sigma
-
-    def modified(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Pairs of (image, its perturbed copy x − I), sample after sample."""
-        hidden = filled(self.images, self.fill)
-        if self.kind == "noise":
-            for i in range(len(self.images)):
-                yield from ((i, self._noisy(i, hidden[i], sample)) for sample in range(self.samples))
-            return
-        for i, squares in enumerate(self._squares()):
-            for top, left, side in squares:
-                image = self.images[i].copy()
-                image[top : top + side, left : left + side] = hidden[i, top : top + side, left : left + side]
-                yield i, image
-
-    def products(self, maps: np.ndarray) -> np.ndarray:
-        """I · Φ, float64 (N, samples), of maps (N, H, W) or (N, H, W, C)."""
-        if self.kind == "noise":
-            return self._noise_products(maps)
-        maps, sums = maps if maps.ndim == 3 else maps.sum(-1), []
-        for one, (top, left, side) in zip(maps, (squares.T for squares in self._squares()), strict=True):
-            table = np.zeros((one.shape[0] + 1, one.shape[1] + 1))  # sums over all pixels above and to the left
-            one.cumsum(0).cumsum(1, out=table[1:, 1:])
-            bottom, right = top + side, left + side
-            sums.append(table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left])
-        return np.stack(sums)
-
-    def _squares(self) -> Iterator[np.ndarray]:
-        """Top, left and side of each image's squares, ints (samples, 3)."""
-        height, width = self.images.shape[1:3]
-        sides = np.arange(1, max(1, round(_LARGEST * min(height, width))) + 1)
-        chances = np.cumsum((height - sides + 1) * (width - sides + 1)).astype(np.float64)
-        for generator in generators(self.seeds):
-            which, rows, columns = generator.random((3, self.samples))
-            side = sides[np.searchsorted(chances, which * chances[-1], side="right")]
-            top, left = (rows * (height - side + 1)).astype(int), (columns * (width - side + 1)).astype(int)
-            yield np.stack([top, left, side], axis=1)
-
-    def _noisy(self, i: int, hidden: np.ndarray, sample: int) -> np.ndarray:
-        low, high = self.images[i].min(), self.images[i].max()
-        seed = fold(self.seeds[i : i + 1], sample)
-        (noisy,) = normal(seed, hidden[None], np.full(1, self.sigma * (high - low), np.float32))
-        return np.clip(noisy, min(low, hidden.min()), max(high, hidden.max()))
-
-    def _noise_products(self, maps: np.ndarray) -> np.ndarray:
-        hidden, out = filled(self.images, self.fill), np.empty((len(maps), self.samples))
-        maps = maps[..., None] if maps.ndim == 3 else maps
-        for i, image in enumerate(self.images):
-            for sample in range(self.samples):
-                change = (image - self._noisy(i, hidden[i], sample)).astype(np.float64)
-                out[i, sample] = (change * maps[i]).sum()
-        return out
-
-
 @dataclass(frozen=True)
 class Infidelity:
     """`infidelity` of the logit.
@@ -174,17 +115,55 @@ class Infidelity:
         check_fill(self.fill, allowed=PLAIN_FILLS)
         check_positive("sigma", self.sigma)
 
-    def _draw(self, subject: Subject) -> _Draw:
-        return _Draw(subject.images, subject.seeds, self.perturbation, self.samples, self.fill, self.sigma)
-
     def prepare(self, subject: Subject) -> np.ndarray:
         """f(x) − f(x − I), logits, float64 (N, samples)."""
-        clean = clean_scores(subject)[:, 0]
-        scores = scored(subject, self._draw(subject).modified())[:, 0]
-        return clean[:, None] - scores.reshape(len(subject), self.samples)
+        clean = clean_scores(subject)[:, :1]
+        return clean - scored(subject, self._modified(subject))[:, 0].reshape(len(subject), self.samples)
 
     def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
         """Infidelity by image, float64 (N,); NaN with `relative` where no perturbation changes the logit."""
-        maps = explained.heat if self.perturbation == "square" else explained.values
-        maps = checked_maps(maps, subject.images, channels=True)
-        return _error(self._draw(subject).products(maps), prepared, self.scaled, self.relative)
+        if self.perturbation == "square":
+            products = self._sums(subject, checked_maps(explained.heat, subject.images))
+        else:
+            maps, copies = checked_maps(explained.values, subject.images, channels=True), self._modified(subject)
+            flat = [((subject.images[i] - image).astype(np.float64) * maps[i]).sum() for i, image in copies]
+            products = np.reshape(flat, (len(subject), self.samples))
+        return _error(products, prepared, self.scaled, self.relative)
+
+    def _modified(self, subject: Subject) -> Iterator[tuple[int, np.ndarray]]:
+        """Pairs of (image, its perturbed copy x − I), sample after sample; made again from the seed when needed."""
+        images, everything = subject.images, filled(subject.images, self.fill)
+        if self.perturbation == "square":
+            for i, squares in enumerate(self._squares(subject)):
+                for top, left, side in squares:
+                    image = images[i].copy()
+                    image[top : top + side, left : left + side] = everything[i, top : top + side, left : left + side]
+                    yield i, image
+            return
+        for i, (image, hidden) in enumerate(zip(images, everything, strict=True)):
+            low, high = image.min(), image.max()
+            seed, spread = fold(subject.seeds[i : i + 1], _STREAM), np.full(1, self.sigma * (high - low), np.float32)
+            for sample in range(self.samples):
+                (noisy,) = normal(fold(seed, sample), hidden[None], spread)
+                yield i, np.clip(noisy, min(low, hidden.min()), max(high, hidden.max()))
+
+    def _squares(self, subject: Subject) -> Iterator[np.ndarray]:
+        """Top, left and side of each image's squares, ints (samples, 3)."""
+        height, width = subject.images.shape[1:3]
+        sides = np.arange(1, max(1, round(_LARGEST * min(height, width))) + 1)
+        chances = np.cumsum((height - sides + 1) * (width - sides + 1)).astype(np.float64)
+        for generator in generators(fold(subject.seeds, _STREAM)):
+            which, rows, columns = generator.random((3, self.samples))
+            side = sides[np.searchsorted(chances, which * chances[-1], side="right")]
+            top, left = (rows * (height - side + 1)).astype(int), (columns * (width - side + 1)).astype(int)
+            yield np.stack([top, left, side], axis=1)
+
+    def _sums(self, subject: Subject, maps: np.ndarray) -> np.ndarray:
+        """Σ of each map (N, H, W) over each square, float64 (N, samples)."""
+        sums = []
+        for one, (top, left, side) in zip(maps, (squares.T for squares in self._squares(subject)), strict=True):
+            table = np.zeros((one.shape[0] + 1, one.shape[1] + 1))  # sums over all pixels above and to the left
+            one.cumsum(0).cumsum(1, out=table[1:, 1:])
+            bottom, right = top + side, left + side
+            sums.append(table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left])
+        return np.stack(sums)

@@ -11,10 +11,9 @@ from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.segments import Segmentation
 from attribeval.metrics.card import Card
-from attribeval.metrics.faithfulness.fills import check_fill, filled
-from attribeval.metrics.faithfulness.paths import filled_scores
+from attribeval.metrics.faithfulness.fills import check_fill, filled_image
 from attribeval.metrics.faithfulness.ranking import rank_values, tie_breakers
-from attribeval.metrics.faithfulness.removal import evenly, removal_curve
+from attribeval.metrics.faithfulness.removal import evenly, filled_scores, removal_curve
 from attribeval.metrics.faithfulness.scoring import OUTPUTS, clean_scores, explained_by, subject_of
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
@@ -117,13 +116,11 @@ class Irof:
         return subject.share(("slic", self.segments), lambda: segment_labels(subject.images, self.segments))
 
     def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
-        images, seeds = subject.images, subject.seeds
-
         def ends(item: int) -> tuple[np.ndarray, np.ndarray]:
-            return images[item], filled(images[item : item + 1], self.fill, seeds[item : item + 1])[0]
+            return subject.images[item], filled_image(subject, item, self.fill)
 
         def walk() -> tuple[np.ndarray, np.ndarray]:
-            ranked = _segment_ranks(checked_maps(explained.heat), prepared, seeds)
+            ranked = _segment_ranks(checked_maps(explained.heat), prepared, subject.seeds)
             totals = ranked.max(axis=(1, 2)) + 1
             counts = np.stack([evenly(int(total), self.steps or int(totals.max())) for total in totals])
             known = clean_scores(subject), filled_scores(subject, self.fill)

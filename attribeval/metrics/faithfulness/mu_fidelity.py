@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
+from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill
 from attribeval.common.options import check_choice, check_count, check_share
 from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
 from attribeval.metrics.correlation import CORRELATIONS
-from attribeval.metrics.faithfulness.cells import cell_sums, gone_cells, grid_cells
-from attribeval.metrics.faithfulness.scoring import clean_scores, score_of, scores_without, subject_of
+from attribeval.metrics.faithfulness.cells import cell_drops, cell_sums, grid_cells
+from attribeval.metrics.faithfulness.scoring import score_of, subject_of
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 _STREAM = 2**34 + 2**32  # random numbers of subsets of cells
@@ -102,11 +102,9 @@ class MuFidelity:
 
     def prepare(self, subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Cells (H, W), hidden cells (N, subsets, grid²), and drops of the logit (N, subsets)."""
-        cells, hidden = grid_cells(subject.images.shape[1:3], self.grid), filled(subject.images, self.fill)
+        cells = grid_cells(subject.images.shape[1:3], self.grid)
         masks = _masks(subject.seeds, self.grid, self.share, self.subsets)
-        clean = clean_scores(subject)[:, 0]
-        scores = scores_without(subject, hidden, gone_cells(masks, cells, len(subject)))
-        return cells, masks, clean[:, None] - scores.reshape(masks.shape[:2])
+        return cells, masks, cell_drops(subject, masks, cells, self.fill)
 
     def score(self, subject: Subject, prepared: tuple, explained: Explained) -> np.ndarray:
         """Correlation by image, float64 (N,); NaN for a constant map or model."""

@@ -11,7 +11,7 @@ from attribeval.common.fills import Fill
 from attribeval.common.options import check_choice, check_count
 from attribeval.metrics.card import Card, OfMaps
 from attribeval.metrics.faithfulness.fills import check_fill
-from attribeval.metrics.faithfulness.paths import Path, path_scores, regions
+from attribeval.metrics.faithfulness.removal import path_scores, regions
 from attribeval.metrics.faithfulness.scoring import OUTPUTS, score_of, subject_of
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject
 
@@ -98,8 +98,8 @@ class Morf(OfMaps):
         counts = np.unique(np.minimum(most, regions(explained.heat.shape[1:], self.region)))
         drops = []
         for one in ("morf", "lerf") if self.order == "abpc" else (self.order,):
-            path = Path(tuple(counts.tolist()), self.fill, self.region, least_first=one == "lerf")
-            curve = path_scores(subject, explained, path)[..., OUTPUTS.index(self.output)]
+            curve = path_scores(subject, explained, counts, self.fill, self.region, least_first=one == "lerf")
+            curve = curve[..., OUTPUTS.index(self.output)]
             drops.append((curve[:, :1] - curve).mean(axis=1))
         return drops[0] if len(drops) == 1 else drops[0] - drops[1]
 

@@ -12,18 +12,12 @@ from attribeval.metrics.compiled import compiled
 
 
 @compiled
-def relax(
-    rest: np.ndarray, x: np.ndarray, scale: np.ndarray, diagonal: np.ndarray, keep: np.float32, out: np.ndarray
-) -> None:
-    """out = keep · x + scale · (rest − diagonal · x + K(x)): a residual, or a step of Jacobi's.
+def relax(rest: np.ndarray, x: np.ndarray, scale: np.ndarray, diagonal: np.ndarray, keep: np.float32) -> np.ndarray:
+    """keep · x + scale · (rest − diagonal · x + K(x)): a residual (keep 0), or a step of Jacobi's (keep 1).
 
-    Args:
-        rest: float32 (C, H, W).
-        x: float32 (C, H, W).
-        scale, diagonal: float32 (H, W).
-        keep: 0 or 1.
-        out: float32 (C, H, W), written; none of the others.
+    All are float32: rest, x and the result (C, H, W), scale and diagonal (H, W).
     """
+    out = np.empty_like(x)
     channels, height, width = x.shape
     two, four = np.float32(2), np.float32(4)
     outside, columns = np.zeros(width, np.float32), np.zeros(width + 2, np.float32)
@@ -37,18 +31,15 @@ def relax(
             for i in range(width):
                 around = columns[i] + two * columns[i + 1] + columns[i + 2]
                 row[i] = keep * middle[i] + factor[i] * (known[i] - (weight[i] + four) * middle[i] + around)
+    return out
 
 
 @compiled
 def spread(coarse: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
     """Add a plane of half the size, interpolated, to `out` where the mask is 1.
 
-    A pixel takes ¾ of the coarse pixel that it lies in and ¼ of the nearest other one, along either axis.
-
-    Args:
-        coarse: float32 (C, ⌈H / 2⌉, ⌈W / 2⌉).
-        mask: float32 (H, W).
-        out: float32 (C, H, W), changed.
+    A pixel takes ¾ of the coarse pixel that it lies in and ¼ of the nearest other one, along either axis. All are
+    float32: coarse (C, ⌈H / 2⌉, ⌈W / 2⌉), mask (H, W), out (C, H, W).
     """
     channels, height, width = out.shape
     rows, half = coarse.shape[1:]
@@ -69,18 +60,13 @@ def spread(coarse: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
 
 
 @compiled
-def gather(fine: np.ndarray, out: np.ndarray) -> None:
-    """The transpose of `spread`'s interpolation.
-
-    Args:
-        fine: float32 (C, H, W).
-        out: float32 (C, ⌈H / 2⌉, ⌈W / 2⌉), written.
-    """
+def gather(fine: np.ndarray) -> np.ndarray:
+    """The transpose of `spread`'s interpolation: float32 (C, H, W) to (C, ⌈H / 2⌉, ⌈W / 2⌉)."""
     channels, height, width = fine.shape
-    rows, half = out.shape[1:]
+    rows, half = (height + 1) // 2, (width + 1) // 2
     much, little = np.float32(0.75), np.float32(0.25)
     padded, mixed = np.zeros(width + 3, np.float32), np.zeros(half, np.float32)
-    out[:] = 0
+    out = np.zeros((channels, rows, half), np.float32)
     for c in range(channels):
         for y in range(height):
             padded[1 : width + 1] = fine[c, y]
@@ -95,3 +81,4 @@ def gather(fine: np.ndarray, out: np.ndarray) -> None:
                 near[i] += much * mixed[i]
             for i in range(half):
                 far[i] += little * mixed[i]
+    return out

@@ -1,4 +1,4 @@
-"""The engine of all metrics that change images step by step."""
+"""The engine of all metrics that change images step by step; a path that several ask about is walked once."""
 
 from __future__ import annotations
 
@@ -7,17 +7,71 @@ from itertools import pairwise
 
 import numpy as np
 
-from attribeval.metrics.faithfulness.on_device import OnDevice, asks_device
-from attribeval.metrics.faithfulness.scoring import scored
-from attribeval.metrics.subject import Subject
+from attribeval.common.fills import Fill
+from attribeval.metrics.faithfulness import on_device
+from attribeval.metrics.faithfulness.fills import filled_image
+from attribeval.metrics.faithfulness.ranking import region_ranks
+from attribeval.metrics.faithfulness.scoring import clean_scores, scored
+from attribeval.metrics.subject import Explained, Subject
+
+Ends = Callable[[int], tuple[np.ndarray, np.ndarray]]  # from an item to its start and its end, each (H, W, C)
+
+
+def path_scores(
+    subject: Subject,
+    explained: Explained,
+    counts: np.ndarray,
+    fill: Fill,
+    region: int = 1,
+    least_first: bool = False,
+    insert: bool = False,
+) -> np.ndarray:
+    """Logit and probability along a path, float64 (N, K, 2); equal paths are asked about once per method.
+
+    Args:
+        subject: Images and model.
+        explained: The maps.
+        counts: Numbers of regions changed, ints (K,), not falling.
+        fill: What removed pixels become.
+        region: Side of the regions in pixels.
+        least_first: Whether the least important regions change first.
+        insert: From the filled image to the clean one, instead of the reverse.
+    """
+
+    def ends(item: int) -> tuple[np.ndarray, np.ndarray]:
+        pair = subject.images[item], filled_image(subject, item, fill)
+        return pair[::-1] if insert else pair
+
+    def compute() -> np.ndarray:
+        clean = clean_scores(subject)
+        meets_filled = insert or counts[-1] >= regions(subject.images.shape[1:3], region)
+        known = clean, filled_scores(subject, fill) if meets_filled else np.full_like(clean, np.nan)
+        ranked = pixel_ranks(subject, explained, region)
+        if least_first:
+            ranked = ranked.max(axis=(1, 2), keepdims=True) - ranked
+        return removal_curve(subject, ranked, counts, ends, known[::-1] if insert else known)
+
+    return explained.share(("path", tuple(counts.tolist()), fill, region, least_first, insert), compute)
+
+
+def regions(size: tuple[int, ...], region: int) -> int:
+    """Number of square regions of a grid over images of this size (H, W), those cut at the edges included."""
+    return int(np.prod([-(-side // region) for side in size]))
+
+
+def filled_scores(subject: Subject, fill: Fill) -> np.ndarray:
+    """Logit and probability of the classes of fully removed images, float64 (N, 2), asked for once per subject."""
+    painted = ((item, filled_image(subject, item, fill)) for item in range(len(subject)))
+    return subject.share(("filled scores", fill), lambda: scored(subject, painted))
+
+
+def pixel_ranks(subject: Subject, explained: Explained, region: int = 1) -> np.ndarray:
+    """`ranking.region_ranks` of the method's heat maps, computed once per method."""
+    return explained.share(("ranks", region), lambda: region_ranks(explained.heat, region, subject.seeds))
 
 
 def removal_curve(
-    subject: Subject,
-    ranks: np.ndarray,
-    counts: np.ndarray,
-    ends: Callable[[int], tuple[np.ndarray, np.ndarray]],
-    known: tuple[np.ndarray, np.ndarray],
+    subject: Subject, ranks: np.ndarray, counts: np.ndarray, ends: Ends, known: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """Walk each image from its start to its end in the order of the ranks, and ask on the way.
 
@@ -28,7 +82,7 @@ def removal_curve(
         subject: Asked about the images between; those with a device are painted there.
         ranks: Place of each pixel in the order, ints (N, H, W); pixels that change together have the same.
         counts: How far each step has gone, ints (K,) or (N, K), not falling along K.
-        ends: From an item to its start and its end, each (H, W, C); called once per item.
+        ends: Called once per item.
         known: Scores of the starts and of the ends, float64 (N, 2) each.
 
     Returns:
@@ -51,8 +105,9 @@ def removal_curve(
                 yield item, image
 
     out = np.empty((*counts.shape, 2))
-    if asks_device(subject):
-        out[new] = OnDevice(subject).along(ranks, [some[asked] for some, asked in zip(counts, new, strict=True)], ends)
+    if on_device.asks_device(subject):
+        asked = [some[which] for some, which in zip(counts, new, strict=True)]
+        out[new] = on_device.along(subject, ranks, asked, ends)
     elif new.any():
         out[new] = scored(subject, painted())
     for k in range(counts.shape[1]):

@@ -11,8 +11,8 @@ import numpy as np
 from attribeval.common.seeds import fold, normal
 from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.imputation import impute
-from attribeval.metrics.faithfulness.paths import pixel_ranks
 from attribeval.metrics.faithfulness.ranking import counts
+from attribeval.metrics.faithfulness.removal import pixel_ranks
 from attribeval.metrics.faithfulness.scoring import clean_scores, explained_by, scored, subject_of
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 

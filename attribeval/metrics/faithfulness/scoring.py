@@ -10,7 +10,6 @@ import numpy as np
 from attribeval.common.options import check_count
 from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError
-from attribeval.metrics.faithfulness.on_device import OnDevice, asks_device
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 OUTPUTS = ("logit", "probability")  # places in the last axis of scores
@@ -63,14 +62,7 @@ def subject_of(
 
 
 def score_of(metric: Any, maps: np.ndarray, subject: Subject, channels: bool = False) -> np.ndarray:
-    """A metric's number for each of maps that were made somewhere.
-
-    Args:
-        metric: A benchmark.
-        maps: (N, H, W); with `channels` also (N, H, W, C).
-        subject: Their images and model.
-        channels: Whether maps may have channels.
-    """
+    """A benchmark's number for each of maps that were made somewhere, (N, H, W), or with `channels` (N, H, W, C)."""
     explained = explained_by(checked_maps(maps, subject.images, channels))
     return metric.score(subject, metric.prepare(subject), explained)
 
@@ -102,13 +94,18 @@ def of_targets(answers: tuple[np.ndarray, np.ndarray], targets: np.ndarray, item
             f"{targets[items[missing[0]]]} for image {items[missing[0]]}."
         )
     found = np.stack([answer[np.arange(len(items)), targets[items]] for answer in answers], axis=-1)
+    check_scores(found, items)
+    return found
+
+
+def check_scores(found: np.ndarray, items: np.ndarray) -> None:
+    """Refuse scores (B, 2) of images, or of modified copies of them, that are not finite."""
     bad = np.flatnonzero(~np.isfinite(found).all(1))
     if bad.size:
         raise AttribevalError(
             f"Expected finite scores. Received: {found[bad[0]]} for image {items[bad[0]]}, or a modified copy of it: "
             "check the model, its pixel range and the fill."
         )
-    return found
 
 
 def scored(subject: Subject, painted: Iterable[tuple[int, np.ndarray]]) -> np.ndarray:
@@ -150,21 +147,3 @@ def clean_scores(subject: Subject) -> np.ndarray:
         return of_targets((subject.logits, subject.probabilities), subject.targets, np.arange(len(subject)))
 
     return subject.share("clean scores", compute)
-
-
-def scores_without(subject: Subject, hidden: np.ndarray, gone: Iterable[tuple[int, np.ndarray]]) -> np.ndarray:
-    """The logit of images of which some pixels, or some values, are hidden; painted where the model is, if it may be.
-
-    Args:
-        subject: The images and the model.
-        hidden: The same with everything hidden.
-        gone: Which image, and what of it is hidden, bool (H, W), or (H, W, C); all of one kind.
-
-    Returns:
-        float64, one per pair, in order.
-    """
-    images = subject.images
-    if asks_device(subject):
-        return OnDevice(subject).without(images, hidden, gone)[:, 0]
-    painted = ((i, np.where(mask if mask.ndim == 3 else mask[..., None], hidden[i], images[i])) for i, mask in gone)
-    return scored(subject, painted)[:, 0]

@@ -25,35 +25,30 @@ def asked(subject: Subject, model: Any) -> Subject:
     Raises:
         AttribevalError: If it is no image classifier, cannot be loaded, or has other classes than the subject's model.
     """
-    return subject if model is None else subject.share(("second model", _key(model)), lambda: _second(subject, model))
+    if model is None:
+        return subject
+    model = str(model) if isinstance(model, PathLike) else model
+    return subject.share(("second model", model), lambda: _second(subject, model))
 
 
 def _second(subject: Subject, model: Any) -> Subject:
-    attributer = Attributer(_classifier(subject, model))
-
-    def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        subject.passes += len(images)
-        return attributer.answer(images)
-
-    return Subject(subject.images, subject.targets, answer, subject.seeds)
-
-
-def _key(model: Any) -> Any:
-    return str(model) if isinstance(model, (str, PathLike)) else model
-
-
-def _classifier(subject: Subject, model: Any) -> Any:
     from attribeval.models.classifier import Classifier
     from attribeval.models.reading import Reading
     from attribeval.models.zoo import load_classifier
 
-    preprocess = getattr(subject.classifier, "preprocess", None)
-    make: Any = load_classifier if isinstance(model, (str, PathLike)) else Classifier
+    make: Any = load_classifier if isinstance(model, str) else Classifier
     task = "auto" if subject.classifier is None else subject.classifier.reading.task
+    preprocess = getattr(subject.classifier, "preprocess", None)
     classifier = make(model, preprocess=preprocess, reading=Reading(task=task))
     if classifier.classes != subject.logits.shape[1]:
         raise AttribevalError(
             f"Expected a model with the {subject.logits.shape[1]} classes of the one explained. Received: "
             f"{classifier.classes} classes."
         )
-    return classifier
+    attributer = Attributer(classifier)
+
+    def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        subject.passes += len(images)
+        return attributer.answer(images)
+
+    return Subject(subject.images, subject.targets, answer, subject.seeds)

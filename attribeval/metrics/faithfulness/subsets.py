@@ -14,7 +14,8 @@ import numpy as np
 from attribeval.common.fills import Fill, filled
 from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError
-from attribeval.metrics.faithfulness.scoring import clean_scores, scores_without
+from attribeval.metrics.faithfulness.on_device import scores_without
+from attribeval.metrics.faithfulness.scoring import clean_scores
 from attribeval.metrics.subject import Explained, Subject, checked_maps
 
 FEATURES = ("pixel", "value")

@@ -14,9 +14,8 @@ from attribeval import _tf as tf
 from attribeval.common.options import check_count
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
-from attribeval.metrics.judged import of_first
-from attribeval.metrics.robustness.distances import norms, ratio
-from attribeval.metrics.subject import Explained, Subject, checked_maps
+from attribeval.metrics.robustness.neighbourhood import norms, ratio
+from attribeval.metrics.subject import Explained, Subject, checked_pair
 from attribeval.models.classifier import Classifier
 from attribeval.models.preprocessing import Preprocessing
 
@@ -39,9 +38,7 @@ def input_invariance(maps: np.ndarray, shifted_maps: np.ndarray) -> np.ndarray:
     Raises:
         AttribevalError: If shapes do not match, or a map is not finite (naming it).
     """
-    maps, shifted_maps = checked_maps(maps, channels=True), checked_maps(shifted_maps, channels=True)
-    if maps.shape != shifted_maps.shape:
-        raise AttribevalError(f"Expected two maps per image. Received: shapes {maps.shape} and {shifted_maps.shape}.")
+    maps, shifted_maps = checked_pair(maps, shifted_maps)
     return ratio(norms(shifted_maps - maps), norms(maps))
 
 
@@ -192,4 +189,4 @@ class InputInvariance:
         classifier.shift_by(self._shift(subject))  # other images, or other options, may have set another one since
         judged = slice(len(images))
         maps = explained.explain_with(classifier, images, subject.targets[judged], subject.seeds[judged])
-        return of_first(input_invariance(explained.values[judged], maps), len(subject))
+        return subject.of_first(input_invariance(explained.values[judged], maps))

@@ -8,8 +8,7 @@ import numpy as np
 
 from attribeval.common.options import check_flag
 from attribeval.metrics.card import Card
-from attribeval.metrics.robustness.distances import distances, norms, ratio
-from attribeval.metrics.robustness.neighbourhood import Neighbourhood, check_beside, checked_neighbour_maps, spans
+from attribeval.metrics.robustness.neighbourhood import Neighbourhood, checked_near, distances, norms, ratio, spans
 from attribeval.metrics.subject import Subject, checked_maps
 
 
@@ -39,12 +38,9 @@ def local_lipschitz(
     Raises:
         AttribevalError: If shapes do not match, or a map is not finite (naming it).
     """
-    maps = checked_maps(maps, images, channels=True)
-    neighbour_maps = checked_neighbour_maps(maps, neighbour_maps)
-    check_beside(images, neighbours, neighbour_maps)
+    maps, neighbour_maps = checked_near(checked_maps(maps, images, channels=True), neighbour_maps, images, neighbours)
     slopes = ratio(distances(maps, neighbour_maps), distances(images, neighbours))
-    steepest = np.where(np.isnan(slopes), -np.inf, slopes).max(1)
-    steepest[np.isinf(steepest)] = np.nan
+    steepest = np.fmax.reduce(slopes, axis=1)  # NaN counts only where there is nothing else
     if not relative:
         return steepest
     size = np.sqrt(images[0].size)

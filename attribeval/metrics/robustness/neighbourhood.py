@@ -9,8 +9,6 @@ import numpy as np
 from attribeval.common.options import check_count, check_positive
 from attribeval.common.seeds import fold, uniform
 from attribeval.errors import AttribevalError
-from attribeval.metrics.judged import of_first
-from attribeval.metrics.robustness.distances import distances, norms, ratio
 from attribeval.metrics.subject import Explained, Subject, checked_maps
 
 _STREAM = 7_000_000  # far from the indices that methods fold, or SmoothGrad's noise would be this noise
@@ -104,7 +102,7 @@ class Neighbourhood:
         """As the function of the same name, (N,); NaN also for images that were not judged or have one value only."""
         judged = slice(self.images)
         scores = self.judge(subject, prepared, explained.values[judged], self.maps(subject, explained))
-        return of_first(np.where(spans(subject.images[judged]) == 0, np.nan, scores), len(subject))
+        return subject.of_first(np.where(spans(subject.images[judged]) == 0, np.nan, scores))
 
     def judge(self, subject: Subject, near: np.ndarray, maps: np.ndarray, near_maps: np.ndarray) -> np.ndarray:
         """The function's numbers (n,) for the judged images' maps, from the images near them and the maps of those."""
@@ -112,30 +110,25 @@ class Neighbourhood:
 
 
 def sensitivities(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.ndarray:
-    """‖φ(x + δ) − φ(x)‖ / ‖φ(x)‖ of each neighbour, float64 (N, S); NaN for a map of zeros.
-
-    Raises:
-        AttribevalError: If shapes do not match, or a map is not finite (naming it).
-    """
-    maps = checked_maps(maps, channels=True)
-    neighbour_maps = checked_neighbour_maps(maps, neighbour_maps)
+    """‖φ(x + δ) − φ(x)‖ / ‖φ(x)‖ of each neighbour, float64 (N, S); NaN for a map of zeros."""
+    maps, neighbour_maps = checked_near(maps, neighbour_maps)
     return ratio(distances(maps, neighbour_maps), norms(maps)[:, None])
 
 
-def checked_neighbour_maps(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.ndarray:
-    """Maps of neighbours as the metrics take them, or an error that names the image and the neighbour.
+def checked_near(maps: np.ndarray, neighbour_maps: np.ndarray, *beside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Maps (N, H, W) or (N, H, W, C), and those of neighbours (N, S, ...), as the metrics take them.
+
+    Maps of neighbours stay as small as they are, since S times as many float64 values may not fit.
 
     Args:
-        maps: Maps of the images, (N, H, W) or (N, H, W, C).
-        neighbour_maps: (N, S, ...) with the same places and channels, S >= 1.
-
-    Returns:
-        The same array; it stays as small as it is, since S times as many float64 values may not fit.
+        maps: Of the images.
+        neighbour_maps: With the same places and channels, S >= 1.
+        beside: What else is compared, if anything: of the images (N, ...), then of their neighbours (N, S, ...).
 
     Raises:
-        AttribevalError: If shapes do not match, or a map has NaN or infinity.
+        AttribevalError: If shapes do not match, or a map has NaN or infinity (naming image and neighbour).
     """
-    neighbour_maps = np.asarray(neighbour_maps)
+    maps, neighbour_maps = checked_maps(maps, channels=True), np.asarray(neighbour_maps)
     shape = neighbour_maps.shape
     if neighbour_maps.ndim != maps.ndim + 1 or (shape[0], *shape[2:]) != maps.shape or shape[1] < 1:
         raise AttribevalError(
@@ -147,14 +140,32 @@ def checked_neighbour_maps(maps: np.ndarray, neighbour_maps: np.ndarray) -> np.n
             f"Expected finite maps. Received NaN or infinity in the map of neighbour {bad[0][1]} of image {bad[0][0]}: "
             "drop or mend it first."
         )
-    return neighbour_maps
-
-
-def check_beside(arrays: np.ndarray, neighbours: np.ndarray, neighbour_maps: np.ndarray) -> None:
-    """Refuse arrays (N, ...) and their neighbours (N, S, ...) that do not go with maps of neighbours (N, S, ...)."""
-    leading = neighbour_maps.shape[:2]
-    if len(arrays) != leading[0] or neighbours.shape != (*leading, *arrays.shape[1:]):
+    if beside and (len(beside[0]) != shape[0] or beside[1].shape != (*shape[:2], *beside[0].shape[1:])):
         raise AttribevalError(
-            f"Expected (N, ...) and (N, S, ...) with N, S = {leading}, as the maps of neighbours. Received: "
-            f"{arrays.shape} and {neighbours.shape}."
+            f"Expected (N, ...) and (N, S, ...) with N, S = {shape[:2]}, as the maps of neighbours. Received: "
+            f"{beside[0].shape} and {beside[1].shape}."
         )
+    return maps, neighbour_maps
+
+
+def norms(arrays: np.ndarray) -> np.ndarray:
+    """Euclidean norm of each of N arrays (N, ...), float64 (N,)."""
+    return np.linalg.norm(np.asarray(arrays, np.float64).reshape(len(arrays), -1), axis=1)
+
+
+def distances(arrays: np.ndarray, neighbours: np.ndarray, units: np.ndarray | None = None) -> np.ndarray:
+    """Euclidean distance of each array (N, ...) from each of its neighbours (N, S, ...), float64 (N, S).
+
+    `units` (N, ...) divide each element's change. One neighbour at a time, so that memory stays that of one.
+    """
+    found = []
+    for sample in range(neighbours.shape[1]):
+        changes = np.subtract(neighbours[:, sample], arrays, dtype=np.float64)
+        found.append(norms(changes if units is None else ratio(changes, units)))
+    return np.stack(found, axis=1)
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """above / below, broadcast; NaN where below is 0: nothing can be said relative to nothing."""
+    above, below = np.broadcast_arrays(np.asarray(above, np.float64), below)
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.metrics.card import Card
-from attribeval.metrics.robustness.distances import relative_change
-from attribeval.metrics.robustness.stability import Stability, checked_all, largest_kept, same_class
+from attribeval.metrics.robustness.neighbourhood import checked_near
+from attribeval.metrics.robustness.stability import Stability, largest_kept, relative_change, same_class
 from attribeval.metrics.subject import Subject
 
 
@@ -31,7 +31,7 @@ def relative_input_stability(
         images: x, raw, (N, H, W, C).
         neighbours: x′, raw, (N, S, H, W, C).
         kept: Whether the model predicts the same class for x′ as for x, bool (N, S).
-        floor: See `distances.relative_change`.
+        floor: See `stability.relative_change`.
         epsilon: Smallest divisor.
 
     Returns:
@@ -40,7 +40,7 @@ def relative_input_stability(
     Raises:
         AttribevalError: If shapes do not match, or a map is not finite (naming it).
     """
-    maps, neighbour_maps = checked_all(maps, neighbour_maps, images, neighbours, kept)
+    maps, neighbour_maps = checked_near(maps, neighbour_maps, images, neighbours)
     changes = relative_change(maps, neighbour_maps, floor)
     return largest_kept(changes / np.maximum(relative_change(images, neighbours, floor), epsilon), kept)
 

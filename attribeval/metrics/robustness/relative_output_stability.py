@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.metrics.card import Card
-from attribeval.metrics.robustness.distances import distances, relative_change
-from attribeval.metrics.robustness.stability import Stability, checked_all, largest_kept, same_class
+from attribeval.metrics.robustness.neighbourhood import checked_near, distances
+from attribeval.metrics.robustness.stability import Stability, largest_kept, relative_change, same_class
 from attribeval.metrics.subject import Subject
 
 
@@ -31,7 +31,7 @@ def relative_output_stability(
         neighbour_maps: φ′, (N, S, ...), for the same class and with the same random numbers.
         logits: h(x), (N, classes).
         neighbour_logits: h(x′), (N, S, classes); neighbours with another largest logit are left out.
-        floor: See `distances.relative_change`.
+        floor: See `stability.relative_change`.
         epsilon: Smallest divisor, in logits.
 
     Returns:
@@ -40,10 +40,9 @@ def relative_output_stability(
     Raises:
         AttribevalError: If shapes do not match, or a map is not finite (naming it).
     """
-    kept = same_class(logits, neighbour_logits)
-    maps, neighbour_maps = checked_all(maps, neighbour_maps, logits, neighbour_logits, kept)
-    changes = relative_change(maps, neighbour_maps, floor)
-    return largest_kept(changes / np.maximum(distances(logits, neighbour_logits), epsilon), kept)
+    maps, neighbour_maps = checked_near(maps, neighbour_maps, logits, neighbour_logits)
+    changes = relative_change(maps, neighbour_maps, floor) / np.maximum(distances(logits, neighbour_logits), epsilon)
+    return largest_kept(changes, same_class(logits, neighbour_logits))
 
 
 @dataclass(frozen=True)

@@ -8,55 +8,39 @@ import numpy as np
 
 from attribeval.common.options import check_positive
 from attribeval.errors import AttribevalError
-from attribeval.metrics.robustness.neighbourhood import Neighbourhood, check_beside, checked_neighbour_maps
-from attribeval.metrics.subject import checked_maps
+from attribeval.metrics.robustness.neighbourhood import Neighbourhood, distances
 
 
 def same_class(logits: np.ndarray, neighbour_logits: np.ndarray) -> np.ndarray:
-    """Whether the model predicts the image's class for a neighbour too.
-
-    Args:
-        logits: (N, classes).
-        neighbour_logits: (N, S, classes).
-
-    Returns:
-        bool (N, S).
-    """
+    """Whether the model predicts the class of (N, classes) for neighbours (N, S, classes) too, bool (N, S)."""
     return neighbour_logits.argmax(-1) == logits.argmax(-1)[:, None]
 
 
 def largest_kept(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """The largest of the kept values of each row of (N, S), (N,); NaN where none is kept or one of them is NaN."""
+    if kept.shape != values.shape or kept.dtype != bool:
+        raise AttribevalError(f"Expected kept as bools {values.shape}. Received: {kept.dtype} {kept.shape}.")
     largest = np.where(kept, values, -np.inf).max(1)
     return np.where(np.isneginf(largest), np.nan, largest)
 
 
-def checked_all(
-    maps: np.ndarray, neighbour_maps: np.ndarray, arrays: np.ndarray, neighbours: np.ndarray, kept: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Maps and their neighbours' maps, once all shapes agree.
+def relative_change(arrays: np.ndarray, neighbours: np.ndarray, floor: float) -> np.ndarray:
+    """Norm of the element-wise relative change, ‖(a − a′) / a‖₂ (Agarwal et al. 2022, numerator of eq. 2).
+
+    Elements of a that are smaller than the share `floor` of its largest |·| are divided by that share instead, since a
+    change relative to 0 is undefined and one relative to almost 0 would be all that the norm sees.
 
     Args:
-        maps: (N, H, W) or (N, H, W, C).
-        neighbour_maps: (N, S, ...).
-        arrays: Of the images, (N, ...).
-        neighbours: Of their neighbours, (N, S, ...).
-        kept: bool (N, S).
+        arrays: a, (N, ...).
+        neighbours: a′, (N, S, ...).
+        floor: See above.
 
     Returns:
-        The first two.
-
-    Raises:
-        AttribevalError: If shapes do not match, or a map is not finite (naming it).
+        float64 (N, S); NaN where an array is 0 everywhere.
     """
-    maps = checked_maps(maps, channels=True)
-    neighbour_maps = checked_neighbour_maps(maps, neighbour_maps)
-    check_beside(arrays, neighbours, neighbour_maps)
-    if kept.shape != neighbour_maps.shape[:2] or kept.dtype != bool:
-        raise AttribevalError(
-            f"Expected kept as bools {neighbour_maps.shape[:2]}. Received: {kept.dtype} {kept.shape}."
-        )
-    return maps, neighbour_maps
+    sizes = np.abs(np.asarray(arrays, np.float64))
+    largest = sizes.max(axis=tuple(range(1, sizes.ndim)), keepdims=True)
+    return distances(arrays, neighbours, np.maximum(sizes, floor * largest))
 
 
 @dataclass(frozen=True)
@@ -65,7 +49,7 @@ class Stability(Neighbourhood):
 
     Attributes:
         floor: Values below this share of an array's largest |·| are divided by that share, see
-            `distances.relative_change`.
+            `relative_change`.
         epsilon: Smallest divisor, ε_min in the paper.
     """
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from attribeval.common.options import check_count
 from attribeval.metrics.card import Card
-from attribeval.metrics.judged import of_first
 from attribeval.metrics.sanity.similarity import spearman_absolute
 from attribeval.metrics.subject import Explained, Subject
 from attribeval.models.randomised import WeightedLayer, randomised, weighted_layers
@@ -78,4 +77,4 @@ class Randomisation:
         judged = slice(self.images)
         with randomised(subject.model, prepared, seed=self.seed, statistics=self.statistics):
             maps = explained.explain(subject.images[judged], subject.targets[judged], subject.seeds[judged])
-        return of_first(likeness_to_random_model(explained.values[judged], maps), len(subject))
+        return subject.of_first(likeness_to_random_model(explained.values[judged], maps))

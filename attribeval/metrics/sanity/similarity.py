@@ -17,7 +17,7 @@ from attribeval.metrics.subject import checked_maps
 
 CELL = 16  # pixels a side, of the histograms
 _BLOCK = 3  # cells a side, over which histograms are normalised (scikit-image's default)
-_WINDOW = 11  # pixels a side, of the Gaussian of SSIM
+WINDOW = 11  # pixels a side, of the Gaussian of SSIM: σ 1.5, cut at 3.5 σ
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def choose_similarities(names: Sequence[str] | None, size: tuple[int, int]) -> t
         return [name for name in SIMILARITIES if name not in small], small
     names = check_names(names)
     for name in names:
-        _check_size(size, SIMILARITIES[name].least, name)
+        check_size(size, SIMILARITIES[name].least, name)
     return names, []
 
 
@@ -157,13 +157,12 @@ def _signed_ranks(maps: np.ndarray) -> np.ndarray:
 
 
 def _absolute_ranks(maps: np.ndarray) -> np.ndarray:
-    maps = np.abs(checked_maps(maps, channels=True))
-    return _ranks(maps.sum(-1) if maps.ndim == 4 else maps)
+    return _ranks(_signed(np.abs(maps)))
 
 
 def _scaled_large(maps: np.ndarray) -> np.ndarray:
-    maps = _scaled(maps)
-    _check_size(maps.shape[1:], _WINDOW, "ssim")
+    maps = scaled(maps)
+    check_size(maps.shape[1:], WINDOW, "ssim")
     return maps.astype(np.float32)
 
 
@@ -171,8 +170,8 @@ def _histograms(maps: np.ndarray) -> np.ndarray:
     """Ranks of the histograms of each map, NaN for one that is constant."""
     from skimage.feature import hog
 
-    maps = _scaled(maps)
-    _check_size(maps.shape[1:], _BLOCK * CELL, "hog")
+    maps = scaled(maps)
+    check_size(maps.shape[1:], _BLOCK * CELL, "hog")
     shape = {"orientations": 9, "pixels_per_cell": (CELL, CELL), "cells_per_block": (_BLOCK, _BLOCK)}
     found = _ranks(np.stack([hog(np.nan_to_num(one), **shape) for one in maps]))
     found[np.isnan(maps[:, 0, 0])] = np.nan
@@ -184,36 +183,37 @@ def _signed(maps: np.ndarray) -> np.ndarray:
     return maps.sum(-1) if maps.ndim == 4 else maps
 
 
-def _scaled(maps: np.ndarray) -> np.ndarray:
+def scaled(maps: np.ndarray) -> np.ndarray:
     """Signed maps from 0 to 1, float64; NaN all over where a map is constant."""
     maps = _signed(maps)
     low, high = maps.min(axis=(1, 2), keepdims=True), maps.max(axis=(1, 2), keepdims=True)
     return np.divide(maps - low, high - low, out=np.full_like(maps, np.nan), where=high > low)
 
 
-def _check_size(size: Sequence[int], least: int, name: str) -> None:
+def check_size(size: Sequence[int], least: int, name: str, remedy: str = "leave it out") -> None:
     if min(size) < least:
         raise AttribevalError(
-            f"Expected maps of {least} pixels a side or more for {name}. Received: {size[0]} × {size[1]}: leave it out."
+            f"Expected maps of {least} pixels a side or more for {name}. Received: {size[0]} × {size[1]}: {remedy}."
         )
 
 
 # -- comparisons -------------------------------------------------------------------------------------------------------
 
 
-def _structural(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def structural(a: np.ndarray, b: np.ndarray, **how: bool) -> np.ndarray:
+    """SSIM of maps `scaled` to 0..1, (N,), NaN where one is constant; options as of scikit-image."""
     from skimage.metrics import structural_similarity
 
     result = np.full(len(a), np.nan)
     for i, (x, y) in enumerate(zip(a, b, strict=True)):
         if not (np.isnan(x[0, 0]) or np.isnan(y[0, 0])):
-            result[i] = structural_similarity(x, y, gaussian_weights=True, data_range=1.0)
+            result[i] = structural_similarity(x, y, gaussian_weights=True, data_range=1.0, **how)
     return result
 
 
 SIMILARITIES: dict[str, Similarity] = {
     "spearman_abs": Similarity("Spearman of |map|", _absolute_ranks, pearson),
     "spearman": Similarity("Spearman of signed map", _signed_ranks, pearson),
-    "ssim": Similarity("SSIM", _scaled_large, _structural, _WINDOW, zero=False),
+    "ssim": Similarity("SSIM", _scaled_large, structural, WINDOW, zero=False),
     "hog": Similarity("Spearman of HOG", _histograms, pearson, _BLOCK * CELL),
 }
