@@ -10,7 +10,7 @@ from attribeval import _tf as tf
 from attribeval.attributer import Attributer
 from attribeval.benchmarks.bam.idr import depends
 from attribeval.metrics.faithfulness.scoring import score_of, subject_of
-from attribeval.metrics.localisation.energy import energy_inside
+from attribeval.metrics.localisation.energy_in_box import energy_inside
 from attribeval.metrics.localisation.maxboxacc import hits
 from attribeval.metrics.registry import build_benchmark
 from attribeval.metrics.subject import Subject

@@ -15,7 +15,7 @@ from attribeval.datasets import Samples
 from attribeval.methods.function import method
 from attribeval.methods.given import methods_of
 from attribeval.methods.reading import ranking
-from attribeval.metrics.localisation.energy import energy_inside
+from attribeval.metrics.localisation.energy_in_box import energy_inside
 
 SIZE = 24
 # The same question by the names of both studies; the data have boxes and masks, and objects do not fill their boxes.

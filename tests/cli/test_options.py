@@ -23,7 +23,7 @@ from attribeval.benchmarks.wsol.options import WsolOptions
 from attribeval.cli import config, main, parser
 from attribeval.cli.arguments import add, given
 from attribeval.common.arguments import described, takes
-from attribeval.metrics.localisation.pointing import TOLERANCE
+from attribeval.metrics.localisation.pointing_game import TOLERANCE
 from attribeval.models.run_options import Precision
 from attribeval.models.task import TaskName
 

@@ -26,8 +26,7 @@ from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import of_images
 from attribeval.methods.card import Method
 from attribeval.metrics.card import Benchmark
-from attribeval.metrics.localisation.pointing import hits_by_class
-from attribeval.metrics.localisation.pointing_game import PointingGame
+from attribeval.metrics.localisation.pointing_game import PointingGame, hits_by_class
 from attribeval.models.classifier import Classifier
 from attribeval.results.result import Result
 from attribeval.runs.failures import row_text

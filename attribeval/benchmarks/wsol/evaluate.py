@@ -15,7 +15,7 @@ from attribeval.benchmarks.wsol.truth import check_sizes, ground_truth_of, split
 from attribeval.errors import AttribevalError, unknown
 from attribeval.methods.given import CONTROLS
 from attribeval.metrics.localisation.boxes import check_iou_threshold
-from attribeval.metrics.localisation.pointing import TOLERANCE, check_tolerance
+from attribeval.metrics.localisation.pointing_game import TOLERANCE, check_tolerance
 from attribeval.results.result import Result
 
 PROTOCOLS = ("fixed", "reference")

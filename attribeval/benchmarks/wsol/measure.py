@@ -16,7 +16,7 @@ from attribeval.metrics.localisation.boxes import fill_boxes
 from attribeval.metrics.localisation.boxes import iou as box_iou
 from attribeval.metrics.localisation.component_tree import largest_components
 from attribeval.metrics.localisation.contours import best_overlaps, reference_contours
-from attribeval.metrics.localisation.energy import energy_inside, relevance_rank
+from attribeval.metrics.localisation.energy_in_box import energy_inside
 from attribeval.metrics.localisation.heuristics import (
     ENERGIES,
     MEANS,
@@ -28,7 +28,8 @@ from attribeval.metrics.localisation.heuristics import (
 )
 from attribeval.metrics.localisation.maxboxacc import quantise
 from attribeval.metrics.localisation.pixels import histograms, pixel_auc, reference_bins
-from attribeval.metrics.localisation.pointing import TOLERANCE, pointing_hit
+from attribeval.metrics.localisation.pointing_game import TOLERANCE, pointing_hit
+from attribeval.metrics.localisation.relevance_rank_accuracy import relevance_rank
 
 Protocol = Literal["fixed", "reference"]
 # Arrays that are made from boxes drawn round a map.

@@ -16,7 +16,7 @@ import numpy as np
 from attribeval.errors import AttribevalError, unknown
 from attribeval.metrics.localisation.heuristics import ENERGIES, MEANS, VALUES
 from attribeval.metrics.localisation.pixels import mask_ious, pxap_by_image
-from attribeval.metrics.localisation.pointing import hits_by_class
+from attribeval.metrics.localisation.pointing_game import hits_by_class
 from attribeval.results.numbers import NUMBER, SHARE, Unit
 
 IOUS = (0.3, 0.5, 0.7)  # of MaxBoxAccV2

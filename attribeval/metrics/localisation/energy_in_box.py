@@ -7,12 +7,32 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.metrics.card import Card
-from attribeval.metrics.localisation.energy import energy_inside
 from attribeval.metrics.localisation.truth import Regions, per_region
 
 
+def energy_inside(heatmap: np.ndarray, region: np.ndarray) -> float:
+    """The share of the map's sum that lies inside a region.
+
+    With the boxes as region this is the energy-based pointing game (Wang et al. 2020, Score-CAM, section 4.3), with a
+    mask it is relevance mass accuracy (Arras et al. 2022, eq. 1). It favours maps that are 0 off the object, and large
+    objects: compare it with the whole image's row, which is the region's share of the area.
+
+    Args:
+        heatmap: Real numbers (H, W).
+        region: bool (H, W).
+
+    Returns:
+        0..1; for a map without any positive value, which points nowhere, the region's share of the area.
+    """
+    positive = np.maximum(heatmap, 0)
+    total = positive.sum(dtype=np.float64)
+    if total == 0:
+        return float(region.mean())
+    return float(positive[region].sum(dtype=np.float64) / total)
+
+
 def energy_in_box(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """The share of each map's positive sum that lies on the object; see `localisation.energy.energy_inside`.
+    """The share of each map's positive sum that lies on the object; see `localisation.energy_in_box.energy_inside`.
 
     Args:
         maps: (N, H, W), high where the object is supposed to be; negative values count as 0.

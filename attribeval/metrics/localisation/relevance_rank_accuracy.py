@@ -7,14 +7,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.metrics.card import Card
-from attribeval.metrics.localisation.energy import relevance_rank
 from attribeval.metrics.localisation.truth import Regions, Truth, per_region
+
+
+def relevance_rank(heatmap: np.ndarray, region: np.ndarray) -> float:
+    """Of the K highest pixels the share inside the region, where K is the region's own size (Arras et al. 2022, eq. 2).
+
+    Of pixels with the K-th value, as many as are needed are taken in the proportion in which they lie inside.
+
+    Args:
+        heatmap: Real numbers (H, W).
+        region: bool (H, W), at least one pixel.
+
+    Returns:
+        0..1; for a constant map the region's share of the area.
+    """
+    size = int(region.sum())
+    threshold = np.partition(heatmap, heatmap.size - size, axis=None)[heatmap.size - size]
+    above, equal = heatmap > threshold, heatmap == threshold
+    missing = size - int(above.sum())
+    return float((above[region].sum() + missing * equal[region].sum() / equal.sum()) / size)
 
 
 def relevance_rank_accuracy(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
     """Of each map's K highest pixels the share on the object, K its number of pixels.
-
-    `localisation.energy.relevance_rank` decides.
 
     Args:
         maps: (N, H, W), high where the object is supposed to be.

@@ -16,15 +16,7 @@ from attribeval.metrics.subject import Explained, Subject, checked_maps
 
 
 def per_image(maps: np.ndarray, truths: list, score: Callable[[np.ndarray, Any], float]) -> np.ndarray:
-    """Score each map against what is known of its image.
-
-    Args:
-        maps: (N, H, W).
-        truths: N entries that `score` takes; None where nothing is known.
-        score: (map, truth) -> number.
-
-    Returns:
-        float64 (N,), NaN where the truth is None.
+    """Score each map (N, H, W) against what is known of its image; NaN where that is None: float64 (N,).
 
     Raises:
         AttribevalError: If there is not one truth per map, or a map is not finite (naming it).
@@ -37,23 +29,15 @@ def per_image(maps: np.ndarray, truths: list, score: Callable[[np.ndarray, Any],
 
 
 def per_region(maps: np.ndarray, regions: np.ndarray, score: Callable[[np.ndarray, np.ndarray], float]) -> np.ndarray:
-    """Score each map against its object's pixels.
-
-    Args:
-        maps: (N, H, W).
-        regions: bool (N, H, W).
-        score: (map, region) -> number.
-
-    Returns:
-        float64 (N,), NaN where the region has no pixel.
+    """Score each map (N, H, W) against its object's pixels, bool (N, H, W); NaN where there are none: float64 (N,).
 
     Raises:
         AttribevalError: If shapes do not match, regions are not bools, or a map is not finite (naming it).
     """
-    maps, regions = checked_maps(maps), np.asarray(regions)
-    if regions.shape != maps.shape or regions.dtype != bool:
+    regions = np.asarray(regions)
+    if regions.shape != np.shape(maps) or regions.dtype != bool:
         raise AttribevalError(
-            f"Expected regions as bools of the maps' shape {maps.shape}. Received: {regions.dtype} {regions.shape}."
+            f"Expected regions as bools of the maps' shape {np.shape(maps)}. Received: {regions.dtype} {regions.shape}."
         )
     return per_image(maps, [region if region.any() else None for region in regions], score)
 

@@ -17,7 +17,7 @@ from attribeval.metrics.localisation.boxes import iou
 from attribeval.metrics.localisation.component_tree import largest_components
 from attribeval.metrics.localisation.maxboxacc import hits, quantise
 from attribeval.metrics.localisation.pixels import histograms, pixel_auc, pxap
-from attribeval.metrics.localisation.pointing import pointing_hit
+from attribeval.metrics.localisation.pointing_game import pointing_hit
 from attribeval.results.comparisons import holm, t_interval
 from attribeval.results.over_images import wilson_interval
 from attribeval.results.result import Result

@@ -14,7 +14,7 @@ from attribeval.benchmarks.wsol.measure import largest_box
 from attribeval.errors import AttribevalError
 from attribeval.metrics.localisation import colour_model
 from attribeval.metrics.localisation.boxes import fill_boxes
-from attribeval.metrics.localisation.energy import energy_inside, relevance_rank
+from attribeval.metrics.localisation.energy_in_box import energy_inside
 from attribeval.metrics.localisation.heuristics import (
     ENERGIES,
     MEANS,
@@ -32,7 +32,8 @@ from attribeval.metrics.localisation.pixels import (
     pxap,
     reference_bins,
 )
-from attribeval.metrics.localisation.pointing import hits_by_class, pointing_hit
+from attribeval.metrics.localisation.pointing_game import hits_by_class, pointing_hit
+from attribeval.metrics.localisation.relevance_rank_accuracy import relevance_rank
 from attribeval.metrics.localisation.saliency_metric import saliency_metric, salient_box
 
 
