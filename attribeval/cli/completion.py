@@ -78,26 +78,30 @@ def places(parser: argparse.ArgumentParser, methods: tuple[str, ...], path: tupl
         yield from places(inner, methods, (*path, name))
 
 
-# -- bash --------------------------------------------------------------------------------------------------------------
-
-_BASH = """\
-# attribeval: completion for bash; made by `attribeval completion bash`
-_attribeval() {
-    local current="${COMP_WORDS[COMP_CWORD]}" place="" option="" word i
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        word="${COMP_WORDS[i]}"
+# What bash and zsh do alike: follow the words to a place, and take what may stand there.
+_WALK = """\
         case "$word" in -*) option="$word"; continue ;; esac
         case "$place/$word" in
 @DESCENTS@
         esac
     done
-    local commands="" options="" values=""
     case "$place" in
 @PLACES@
     esac
     case "$place $option" in
 @VALUES@
-    esac
+    esac"""
+
+
+# -- bash --------------------------------------------------------------------------------------------------------------
+
+_BASH = """\
+# attribeval: completion for bash; made by `attribeval completion bash`
+_attribeval() {
+    local current="${COMP_WORDS[COMP_CWORD]}" place="" option="" commands="" options="" values="" word i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word="${COMP_WORDS[i]}"
+@WALK@
     COMPREPLY=()
     case "$current" in
         -*) COMPREPLY=($(compgen -W "$options" -- "$current")) ;;
@@ -124,17 +128,7 @@ _attribeval() {
     local place="" option="" word
     local -a commands options values
     for word in "${(@)words[2,CURRENT-1]}"; do
-        case "$word" in -*) option="$word"; continue ;; esac
-        case "$place/$word" in
-@DESCENTS@
-        esac
-    done
-    case "$place" in
-@PLACES@
-    esac
-    case "$place $option" in
-@VALUES@
-    esac
+@WALK@
     if [[ "${words[CURRENT]}" == -* ]]; then
         _describe -o option options
         return
@@ -201,7 +195,7 @@ def _slashes(place: Place) -> str:
 
 def _filled(script: str, found: list[Place], described: Callable[[dict], str], listed: Callable[[Any], str]) -> str:
     """A script of bash or zsh, whose cases differ in how names are written, with their help and without."""
-    descents, places, values = [], [], []
+    descents, places, values, script = [], [], [], script.replace("@WALK@", _WALK)
     for p in found:
         place = _slashes(p)
         if p.path:

@@ -32,7 +32,7 @@ import numpy as np
 from attribeval.datasets.bam import Bam, BamPart
 from attribeval.datasets.bam_masks import Item, masks_of
 from attribeval.datasets.images import image_size, read_image
-from attribeval.datasets.listed import parsed, present, some
+from attribeval.datasets.listed import check_there, parsed
 from attribeval.datasets.listing import folders_in, images_in
 from attribeval.errors import AttribevalError
 
@@ -109,13 +109,7 @@ def _items(folder: Path, part: str, objects: list[str], scenes: list[str]) -> li
     if not items:
         raise AttribevalError(f"Expected images in {root}. Received none.")
     for kind in ("obj", "scene_only"):
-        wanted = [item.place(kind) for item in items]
-        missing = sorted(set(wanted) - present(folder, wanted))
-        if missing:
-            raise AttribevalError(
-                f"Expected the {len(items):,} images of {root} in {folder / kind}, too. Received a folder without "
-                f"{len(missing):,} of them: {some(missing)}."
-            )
+        check_there(folder, [item.place(kind) for item in items], str(root))
     if part == "val":
         for kind, names_of in (("obj", objects), ("scene", scenes), ("scene_only", scenes)):
             _check_labels(folder / kind / "val.txt", kind, items, names_of)

@@ -108,12 +108,7 @@ def check_images(root: Path, names: Sequence[str], lists: str) -> None:
     `root` has folders of classes in it; `names` are relative paths of all parts together.
     """
     check_twice(names, lists)
-    missing = sorted(set(names) - present(root, names))
-    if missing:
-        raise AttribevalError(
-            f"Expected the {len(names):,} images of {lists} in {root}. Received a folder without {len(missing):,} of "
-            f"them: {some(missing)}. Unpack the archive again."
-        )
+    check_there(root, names, lists)
     folders = {os.path.dirname(name) for name in names}  # noqa: PTH120
     extra = []
     for folder in folders | {entry.name for entry in os.scandir(root) if entry.is_dir()}:
@@ -122,6 +117,16 @@ def check_images(root: Path, names: Sequence[str], lists: str) -> None:
     if extra:
         warnings.warn(
             f"{len(extra):,} images of {root} are in none of {lists} and left out: {some(extra)}.", stacklevel=3
+        )
+
+
+def check_there(root: Path, names: Sequence[str], lists: str) -> None:
+    """Refuse a folder that lacks some of the images that are listed."""
+    missing = sorted(set(names) - present(root, names))
+    if missing:
+        raise AttribevalError(
+            f"Expected the {len(names):,} images of {lists} in {root}. Received a folder without {len(missing):,} of "
+            f"them: {some(missing)}. Unpack the archive again."
         )
 
 

@@ -58,7 +58,7 @@ def wsol_metadata(
             return
         if name not in sizes:  # masks alone, as OpenImages', need none
             raise ValueError("its image has no line in image_sizes.txt")
-        box = np.array(rest, float) / (sizes[name] * 2)
+        box = np.array(rest, float) / np.array(sizes[name] * 2, float)
         if not np.isfinite(box).all() or min(sizes[name]) <= 0:
             raise ValueError("no finite numbers, or an image without a size")
         found_boxes.setdefault(name, []).append(np.clip(box, 0, 1))
