@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from attribeval.attributions import Attributions
+from attribeval.results.numbers import cut
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,12 +122,6 @@ def shorten(text: str, width: int) -> str:
     return text[:end].strip() + "\n" + (rest if len(rest) <= half + 2 else rest[: half + 1] + "…")
 
 
-def cut(text: str, width: int) -> str:
-    """A text in one line, its end left out where it is too long."""
-    text = str(text)
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
 def plain(texts: Iterable[Text]) -> None:
     """Take names as they are: a dollar or an underscore in them is no mathematics."""
     for text in texts:
@@ -163,11 +158,14 @@ def split(figure: Any, below: float) -> tuple[Any, Any]:
 def decorate(ax: Axes, title: str, values: Literal["x", "y"]) -> None:
     """Title, grid, and percentages on the axis ("x" or "y") that holds the values."""
     ax.set_title(title, fontsize=10, color=INK, loc="left", pad=8, fontweight="bold")
-    ax.grid(axis=values, color="#e4e7ec", lw=0.8)
-    ax.set_axisbelow(True)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for spine in ax.spines.values():
-        spine.set_edgecolor("#aab2bf")
-    ax.tick_params(labelsize=8.5, color="#aab2bf", labelcolor=INK)
+    dress(ax, values)
     (ax.xaxis if values == "x" else ax.yaxis).set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+
+
+def dress(ax: Axes, grid: Literal["x", "y", "both"], without: Sequence[str] = ("top", "right")) -> None:
+    """A grid behind the data, a pale frame without some of its sides, and small labels."""
+    ax.grid(axis=grid, color="#e4e7ec", lw=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[:].set_edgecolor("#aab2bf")
+    ax.spines[list(without)].set_visible(False)
+    ax.tick_params(labelsize=8.5, color="#aab2bf", labelcolor=INK)

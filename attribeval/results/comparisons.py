@@ -48,23 +48,25 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
+def all_pairs(
+    values: Mapping[str, np.ndarray], test: Callable[[np.ndarray, np.ndarray], float]
+) -> dict[tuple[str, str], float]:
+    """p of every two methods by `test`, corrected over all pairs (Holm); under (a, b) and (b, a)."""
+    pairs = list(combinations(values, 2))
+    corrected = holm(np.array([test(values[a], values[b]) for a, b in pairs]))
+    return {way: float(p) for (a, b), p in zip(pairs, corrected, strict=True) for way in ((a, b), (b, a))}
+
+
 def t_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """Student's t interval of the mean over repeats, mean ∓ t · s / √n with n − 1 degrees of freedom.
 
-    Args:
-        values: One number per repeat, (n,). Finite.
-        level: In (0, 1).
-
-    Returns:
-        low, high. (NaN, NaN) for a single value, which says nothing of its spread; width 0 if all values agree.
-
-    Raises:
-        AttribevalError: If there is no value, one is not finite, or the level is out of range.
+    Of finite values (n,): low, high; (NaN, NaN) for a single one, which says nothing of its spread; width 0 if all
+    agree.
     """
     from scipy import stats
 
     values = _checked(values)
-    _check_level(level)
+    check_level(level)
     n = len(values)
     if n < 2:
         return np.nan, np.nan
@@ -80,15 +82,7 @@ def paired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray
     without the evidence being so. Then p is that of the sign-flip test, 2 / 2ⁿ: the smallest that n pairs can give
     without assuming a distribution.
 
-    Args:
-        a: One number per repeat, (n,). Finite.
-        b: The other's, (n,).
-
-    Returns:
-        p, 0 to 1; 1 if the pairs are identical; NaN for fewer than two pairs.
-
-    Raises:
-        AttribevalError: If the lengths differ, or a value is not finite.
+    Of finite values (n,) each: p, 0 to 1; 1 if the pairs are identical; NaN for fewer than two pairs.
     """
     from scipy import stats
 
@@ -141,17 +135,15 @@ def groups(
         >>> groups(list(accuracies), {name: np.array(values) for name, values in accuracies.items()})
         {'a': 'a', 'b': 'a', 'random': 'b'}
     """
-    _check_level(level)
-    values = _aligned(names, values_by_name)
-    pairs = list(combinations(range(len(names)), 2))
-    p_values = []
-    for i, j in pairs:
-        both = np.isfinite(values[i]) & np.isfinite(values[j])
-        p_values.append(test(values[i][both], values[j][both]))
-    alike = np.eye(len(names), dtype=bool)
-    for (i, j), p in zip(pairs, holm(np.array(p_values)), strict=True):
-        alike[i, j] = alike[j, i] = not p <= 1 - level  # also where p is NaN
-    cliques = _cover(alike)
+    check_level(level)
+
+    def test_shared(a: np.ndarray, b: np.ndarray) -> float:
+        both = np.isfinite(a) & np.isfinite(b)
+        return test(a[both], b[both])
+
+    p_values = all_pairs(_aligned(names, values_by_name), test_shared)
+    # What could not be tested, with p NaN, is not told apart either.
+    cliques = _cover(np.array([[a == b or not p_values[a, b] <= 1 - level for b in names] for a in names]))
     marks = string.ascii_letters if len(cliques) <= len(string.ascii_letters) else None
     of_name = {name: [k for k, clique in enumerate(cliques) if i in clique] for i, name in enumerate(names)}
     return {
@@ -193,16 +185,17 @@ def _cover(alike: np.ndarray) -> list[list[int]]:
     return cliques
 
 
-def _aligned(names: Sequence[str], values_by_name: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    values = []
+def _aligned(names: Sequence[str], values_by_name: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    values: dict[str, np.ndarray] = {}
     for name in names:
         if name not in values_by_name:
             raise AttribevalError(f"Expected values for every name. Received none for {name!r}.")
-        values.append(np.asarray(values_by_name[name], dtype=np.float64))
-        if values[-1].ndim != 1 or values[-1].shape != values[0].shape:
+        values[name] = np.asarray(values_by_name[name], dtype=np.float64)
+        wanted = values[names[0]].shape
+        if values[name].ndim != 1 or values[name].shape != wanted:
             raise AttribevalError(
-                f"Expected {values[0].shape} values for every name, NaN where a repeat is missing. "
-                f"Received: {values[-1].shape} for {name!r}."
+                f"Expected {wanted} values for every name, NaN where a repeat is missing. "
+                f"Received: {values[name].shape} for {name!r}."
             )
     return values
 
@@ -217,6 +210,6 @@ def _checked(values: Sequence[float] | np.ndarray) -> np.ndarray:
     return values
 
 
-def _check_level(level: float) -> None:
+def check_level(level: float) -> None:
     if not 0 < level < 1:
         raise AttribevalError(f"Expected 0 < level < 1, such as 0.95. Received: {level}.")

@@ -6,15 +6,7 @@ import numpy as np
 
 
 def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Means over the images that have a value.
-
-    Args:
-        values: (N, K), NaN where an image has none.
-        weights: How often each image counts, (R, N).
-
-    Returns:
-        float64 (R, K); NaN where no image with a value counts.
-    """
+    """Means (R, K) of values (N, K) over the images that have one; weights (R, N) say how often each image counts."""
     known = np.isfinite(values)
     counts = weights @ known.astype(np.float64)
     sums = weights @ np.where(known, values, 0.0)

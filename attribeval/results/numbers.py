@@ -1,10 +1,10 @@
-"""How numbers are written, everywhere alike: in sentences, tables, pictures, on pages and in terminals."""
+"""How numbers and names are written, everywhere alike: in sentences, tables, pictures, on pages and in terminals."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +57,9 @@ def points_text(low: float, high: float) -> str:
     return " to ".join(gain_text(end).removesuffix(" points") for end in (low, high))
 
 
-def rank_text(rank: float) -> str:
-    """A mean rank, to one decimal."""
-    return NONE if missing(rank) else f"{rank:.1f}"
+def rank_text(rank: float, decimals: int = 1) -> str:
+    """A mean rank, or another number of always so many decimals."""
+    return NONE if missing(rank) else f"{rank:.{decimals}f}"
 
 
 def p_text(p: float) -> str:
@@ -74,6 +74,24 @@ def p_words(p: float) -> str:
 
 def _points(points: float) -> str:
     return NONE if missing(points) else gain_text(points / 100).removesuffix(" points")
+
+
+def listed(names: Iterable[Any], most: int = 4) -> str:
+    """The first names, each once, and how many more there are."""
+    unique = [str(name) for name in dict.fromkeys(names)]
+    more = f" and {len(unique) - most} more" if len(unique) > most else ""
+    return ", ".join(unique[:most]) + more
+
+
+def cut(text: str, width: int) -> str:
+    """A text in one line, its end left out where it is too long."""
+    text = str(text)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def known(value: float) -> float | None:
+    """A number as JSON has it: none where there is none."""
+    return None if missing(value) else float(value)
 
 
 def missing(value: Any) -> bool:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from itertools import combinations
 
 import numpy as np
 
 from attribeval.errors import AttribevalError
-from attribeval.results.comparisons import holm, t_interval
+from attribeval.results.comparisons import all_pairs, check_level, t_interval
 
 FEW = 20  # images, below which an interval of means that are not shares of hits may be too narrow
 _ENUMERATED = 12  # differences whose signs are flipped in all 2ᵐ ways
@@ -26,34 +25,19 @@ _ROUNDING = 1e-12  # scores that agree up to this share of the largest are equal
 def wilson_interval(hits: int, images: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of a share of hits (Wilson 1927; Brown, Cai & DasGupta 2001, equation 4).
 
-    (p̂ + z²/2n ∓ z √(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n). It has a width where all images agree, too.
-
-    Args:
-        hits: From 0 to `images`.
-        images: At least 1.
-        level: In (0, 1).
-
-    Returns:
-        low, high, in 0..1.
-
-    Raises:
-        AttribevalError: If an argument is out of range.
+    (p̂ + z²/2n ∓ z √(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n), in 0..1. It has a width where all images agree, too.
 
     Example:
         >>> [round(end, 3) for end in wilson_interval(5, 5)]
         [0.566, 1.0]
     """
-    from scipy.stats import norm
+    from scipy.stats import binomtest
 
     if images < 1 or not 0 <= hits <= images:
         raise AttribevalError(f"Expected 0 <= hits <= images, and an image. Received: {hits} of {images}.")
-    if not 0 < level < 1:
-        raise AttribevalError(f"Expected 0 < level < 1, such as 0.95. Received: {level}.")
-    z = norm.ppf((1 + level) / 2)
-    share, spread = hits / images, z * z / images
-    middle = (share + spread / 2) / (1 + spread)
-    reach = z * np.sqrt(share * (1 - share) / images + spread / (4 * images)) / (1 + spread)
-    return (0.0 if hits == 0 else float(middle - reach)), (1.0 if hits == images else float(middle + reach))
+    check_level(level)
+    low, high = binomtest(hits, images).proportion_ci(level, "wilson")
+    return float(low), float(high)
 
 
 def mean_interval(
@@ -61,16 +45,9 @@ def mean_interval(
 ) -> tuple[float, float]:
     """The interval of a mean over images: Wilson's where every score is 0 or 1, else Student's t.
 
-    The t interval of scores that are far from normal is too narrow for few images (`FEW`): say so beside it.
-
-    Args:
-        scores: One per image, (N,), numbers or bools; NaN: an image without a score, which is left out.
-        level: In (0, 1).
-        bounds: Smallest and largest possible mean, to which a t interval is cut.
-
-    Returns:
-        low, high. NaN without a score, and for a single score that is not a hit or a miss; width 0 if scores that are
-        not hits agree.
+    The t interval of scores that are far from normal is too narrow for few images (`FEW`): say so beside it. Images
+    whose score is NaN are left out; `bounds`, the smallest and largest possible mean, cut a t interval. NaN without a
+    score, and for a single score that is not a hit or a miss; width 0 if scores that are not hits agree.
     """
     every = np.asarray(scores, np.float64)
     known = every[~np.isnan(every)]
@@ -88,12 +65,7 @@ def difference_interval(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> tu
     Differences of hits are −1, 0 or 1: Agresti & Min 2005, section 3, half an image added to each cell of the two by
     two table. Others: Student's t.
 
-    Args:
-        a, b: One score per image, (N,), the same images in the same places; NaN: none.
-        level: In (0, 1).
-
-    Returns:
-        low, high; NaN for fewer than two images.
+    (NaN, NaN) for fewer than two images.
     """
     from scipy.stats import norm
 
@@ -162,19 +134,10 @@ def not_told_from(best: str, scores: Mapping[str, np.ndarray], alpha: float = 0.
     """The methods that the images do not tell from the best one.
 
     Which one is best was seen first: so every pair that could have been looked at is tested and corrected for (Holm).
-
-    Args:
-        best: A name.
-        scores: By name, one per image, (N,), the same images in the same places; NaN: none.
-        alpha: Level of the tests.
-
-    Returns:
-        The other names without a significant difference from `best`, in the order given; untested ones among them.
+    The others come in the order given, those that could not be tested among them.
     """
-    pairs = list(combinations(scores, 2))
-    p_values = holm(np.array([sign_flip_test(scores[a], scores[b]) for a, b in pairs]))
-    clear = {frozenset(pair) for pair, p in zip(pairs, p_values, strict=True) if p < alpha}
-    return [name for name in scores if name != best and frozenset((best, name)) not in clear]
+    p_values = all_pairs(scores, sign_flip_test)
+    return [name for name in scores if name != best and not p_values[best, name] < alpha]
 
 
 @cache

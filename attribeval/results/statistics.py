@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from attribeval.errors import AttribevalError
+from attribeval.results.comparisons import check_level
 
 _BLOCK = 4_000_000  # weights held at once (32 MB)
 
@@ -54,8 +55,7 @@ def bootstrap_interval(
         True
     """
     values = _checked(values)
-    if not 0 < level < 1:
-        raise AttribevalError(f"Expected 0 < level < 1, such as 0.95. Received: {level}.")
+    check_level(level)
     if resamples < 1:
         raise AttribevalError(f"Expected resamples >= 1. Received: {resamples}.")
     if not callable(statistic) and statistic not in ("mean", "max_mean"):

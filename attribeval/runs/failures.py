@@ -6,10 +6,11 @@ Only errors of a part, a method on some images or a metric, are caught here. A f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full
+from attribeval.results.numbers import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,6 @@ Made = TypeVar("Made")
 COLUMN = "error"  # of every study's table: why a row lacks scores, of all or of some images; "" where it does not
 AGAIN = "The next run of this directory tries it again."
 _IMAGES = r"^images? \S+(?: to \S+)?: "  # as `of_images` writes it
-_NAMED = 4  # names in a row before "and n more"
 _LONGEST = 300  # characters of a reason in a sentence
 
 
@@ -123,10 +123,10 @@ def sentences(table: pd.DataFrame, by: str = "metric") -> list[str]:
     every = set(table["method"][table["kind"] != "baseline"])
     told = []
     for reason, rows in failed.groupby(reasons, sort=False):
-        methods = "every method" if set(rows["method"]) >= every else _names(rows["method"])
+        methods = "every method" if set(rows["method"]) >= every else listed(rows["method"])
         everything = set(rows[by]) >= set(table[by])
         short = reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 1]}…"
-        told.append(f"{methods}{'' if everything else f' by {_names(rows[by])}'} ({short.rstrip('.')})")
+        told.append(f"{methods}{'' if everything else f' by {listed(rows[by])}'} ({short.rstrip('.')})")
     count = f"{len(failed)} of {len(table)} rows lack"
     again = f" {AGAIN.replace('it again', 'them again')}" if failed[COLUMN].str.endswith(AGAIN).any() else ""
     return [f"Failed: {count} scores of all or of some images: {'; '.join(told)}.{again}"]
@@ -135,9 +135,3 @@ def sentences(table: pd.DataFrame, by: str = "metric") -> list[str]:
 def exit_code(result: Result) -> int:
     """Of a command: 1 if something failed, else 0."""
     return int(len(failed_rows(result.table)) > 0)
-
-
-def _names(names: Any) -> str:
-    unique = [str(name) for name in dict.fromkeys(names)]
-    more = f" and {len(unique) - _NAMED} more" if len(unique) > _NAMED else ""
-    return ", ".join(unique[:_NAMED]) + more

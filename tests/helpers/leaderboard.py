@@ -43,6 +43,6 @@ def made_up(values, better=None):
     def benchmark(j):
         return type("B", (), {"card": card(f"b{j}", family=families[j % 3], better=(better or ["high"] * b)[j])})
 
-    scores = Scores.empty(methods, {f"b{j}": benchmark(j) for j in range(b)}, n)
+    scores = Scores(methods, {f"b{j}": benchmark(j) for j in range(b)}, n)
     scores.values[:] = values
     return scores

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attribeval.errors import AttribevalError
 from attribeval.metrics.correlation import ranks, standardised
 
 
@@ -16,19 +15,9 @@ def kendall_tau(values: np.ndarray) -> np.ndarray:
     τ is the share of pairs of methods that both benchmarks put in the same order, minus the share that they put in
     opposite orders; of pairs that one of them ties, neither, and the denominator shrinks accordingly.
 
-    Args:
-        values: (R, M, B): of R samples, M methods by B benchmarks, higher is better. NaN: not known; pairs of methods
-            of which one is not known to both benchmarks are left out.
-
-    Returns:
-        float64 (R, B, B), −1 to 1; NaN where a benchmark tells no two methods apart.
-
-    Raises:
-        AttribevalError: If the shape is another.
+    Of values (R, M, B), higher is better: (R, B, B), −1 to 1. Pairs of methods of which one is NaN to a benchmark are
+    left out; NaN where a benchmark tells no two methods apart.
     """
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 3:
-        raise AttribevalError(f"Expected values (R, M, B). Received: {values.shape}.")
     first, second = np.triu_indices(values.shape[1], 1)
     taus = np.empty((len(values), values.shape[2], values.shape[2]))
     for r, sample in enumerate(values):
@@ -43,26 +32,17 @@ def kendall_tau(values: np.ndarray) -> np.ndarray:
 
 
 def standard_ranks(heat: np.ndarray) -> np.ndarray:
-    """Ranks of each map's pixels (ties share their mean rank), centred and of length 1.
+    """Ranks of each map's pixels (ties share their mean rank), centred and of length 1, float32 (N, H · W).
 
-    Args:
-        heat: (N, H, W), finite.
-
-    Returns:
-        float32 (N, H · W); NaN for a constant map, whose pixels have no order.
+    NaN for a constant map, whose pixels have no order.
     """
     return standardised(ranks(heat.reshape(len(heat), -1))).astype(np.float32)
 
 
 def map_correlations(ranks: Sequence[np.ndarray | None], n: int) -> np.ndarray:
-    """Spearman's correlation between the maps of every two methods, image by image.
+    """Spearman's correlation between the maps of every two methods, image by image, float32 (n, M, M).
 
-    Args:
-        ranks: Of each method what `standard_ranks` gave, (N, H · W); None for a method without maps.
-        n: Number of images.
-
-    Returns:
-        float32 (N, M, M), −1 to 1; NaN where a map is constant or not there.
+    Of each method what `standard_ranks` gave, None for one without maps; NaN where a map is constant or not there.
     """
     correlations = np.full((n, len(ranks), len(ranks)), np.nan, np.float32)
     known = {m: of_method for m, of_method in enumerate(ranks) if of_method is not None}

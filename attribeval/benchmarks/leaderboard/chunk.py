@@ -25,6 +25,7 @@ from attribeval.methods.reading import ranking
 from attribeval.metrics.card import Benchmark
 from attribeval.metrics.subject import Explained, Subject
 from attribeval.models.classifier import Classifier
+from attribeval.results.numbers import known
 from attribeval.runs import failures
 from attribeval.runs.keys import image_keys
 from attribeval.runs.maps_cache import Maps, MapsCache
@@ -33,15 +34,7 @@ _PREPARED: dict[str, float] = {"prepare_seconds": 0.0, "prepare_passes": 0}  # b
 
 
 class Chunk:
-    """Scores images start … stop − 1 by what is missing in the store.
-
-    Args:
-        attributer: The model.
-        methods, benchmarks: By label.
-        records: Of them.
-        cache: Of maps, or None.
-        options: Of the study.
-    """
+    """Scores images start … stop − 1 by what is missing in the store."""
 
     def __init__(
         self,
@@ -58,13 +51,7 @@ class Chunk:
         self._fingerprint = attributer.classifier.fingerprint()
 
     def run(self, start: int, images: np.ndarray, samples: Samples | None, advance: Callable[[int], Any]) -> None:
-        """Do what is missing.
-
-        Args:
-            start: Number of the first image.
-            images: Raw, float32 (N, H, W, C).
-            samples: The same images with what is known of them.
-            advance: Called with the number of cells done.
+        """Do what is missing of raw images (N, H, W, C) from number `start` on; `advance` gets how many cells are done.
 
         Raises:
             AttribevalError: If the model answers NaN, or a benchmark left it changed.
@@ -95,8 +82,8 @@ class Chunk:
                     record["error"] = failures.of_images(start, start + len(images) - 1, record["error"])
                 self._store.write(self._records.cell(start, method, benchmark), record | {"written": time.time()})
                 advance(1)
-        known = set() if saved is None else {m for m, there in zip(self._methods, saved["there"], strict=True) if there}
-        if saved is None or set(heats) - known:
+        whole = set() if saved is None else {m for m, there in zip(self._methods, saved["there"], strict=True) if there}
+        if saved is None or set(heats) - whole:
             self._correlate(start, subject, keys, heats, failed)
 
     def _subject(self, start: int, images: np.ndarray, samples: Samples | None) -> Subject:
@@ -145,7 +132,7 @@ class Chunk:
             maps = Maps(made.values, each * made.seconds / len(subject), each * memory.mib)
             if cache is not None:
                 cache.save(built, keys, maps)
-        costs = {"seconds": maps.seconds.tolist(), "peak_mib": [_json(value) for value in maps.peak_mib]}
+        costs = {"seconds": maps.seconds.tolist(), "peak_mib": [known(value) for value in maps.peak_mib]}
         self._store.write(self._records.maps(start, method), costs)
         values = Attributions(maps.values, subject.targets, method)
         heat = values.heatmap(reduce=ranking(built))
@@ -175,7 +162,7 @@ class Chunk:
         )
         if why is not None:
             return {"scores": None, "error": why} | costs
-        found = {"scores": [_json(score) for score in scores], "error": None}
+        found = {"scores": [known(score) for score in scores], "error": None}
         return found | costs | {"seconds": seconds, "passes": passes}
 
     def _try(
@@ -234,7 +221,3 @@ def _checked(scores: Any, n: int, start: int) -> np.ndarray:
     if infinite.size:
         raise AttribevalError(f"Expected finite scores, or NaN. Received infinity for image {start + infinite[0]}.")
     return scores
-
-
-def _json(value: float) -> float | None:
-    return None if value != value else float(value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attribeval.benchmarks.leaderboard.scores import oriented
 from attribeval.metrics.correlation import ranks, spearman
 from attribeval.results.comparisons import holm
 from attribeval.results.means import known_mean
@@ -24,14 +25,9 @@ _ALPHA = 0.05
 
 
 def groups_of(benchmarks: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Benchmarks that differ in their fill alone.
+    """Benchmarks, by label, that differ in their fill alone: of each group of two or more, name → fill → label.
 
-    Args:
-        benchmarks: By label.
-
-    Returns:
-        Of each group of two or more: name → fill → label. The name is the benchmark's, numbered where a board has
-        several groups of one.
+    The name is the benchmark's, numbered where a board has several groups of one.
     """
     found: list[tuple[Any, dict[str, str]]] = []
     for label, one in benchmarks.items():
@@ -54,11 +50,8 @@ def groups_of(benchmarks: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 def kendall_w(scores: np.ndarray) -> float:
     """Kendall's coefficient of concordance W with the correction for ties (Kendall & Babington Smith 1939).
 
-    Args:
-        scores: (M, F): of M methods under F fills; only the order under each fill counts.
-
-    Returns:
-        0 to 1, where 1 is one order under all fills; NaN for fewer than two methods, or where none differ.
+    Of scores (M, F), of M methods under F fills: 0 to 1, where 1 is one order under all fills; NaN for fewer than two
+    methods, or where none differ.
     """
     places = np.asarray([ranks(column) for column in np.asarray(scores, np.float64).T])
     fills, methods = places.shape
@@ -69,30 +62,22 @@ def kendall_w(scores: np.ndarray) -> float:
 
 
 def fill_table(result: Result) -> pd.DataFrame:
-    """Each method's score and rank under each fill.
+    """Each method's score and rank under each fill, of benchmarks that differ in `fill` alone.
 
-    Args:
-        result: Of `Evaluator.compare`, with benchmarks that differ in `fill` alone, such as "deletion(fill=black)" and
-            "deletion(fill=blur)".
-
-    Returns:
-        A row per benchmark and method, the best mean rank first. Columns: benchmark; method; kind; per fill its score
-        under the fill's name, and "rank, …" (1 is best; controls take part, as on the board). No row where there are no
-        such benchmarks.
+    A row per benchmark and method, the best mean rank first. Columns: benchmark; method; kind; per fill its score under
+    the fill's name, and "rank, …" (1 is best; controls take part, as on the board).
     """
     import pandas as pd
 
     rows = []
     for name, group in result.settings.get("fills", {}).items():
-        cells = {
-            fill: result.table[result.table["benchmark"] == label].set_index("method") for fill, label in group.items()
-        }
-        of_group = []
-        for method, kind in result.settings["kinds"].items():
-            row = {"benchmark": name, "method": method, "kind": kind}
-            row |= {fill: part.loc[method, "value"] for fill, part in cells.items()}
-            row |= {f"rank, {fill}": part.loc[method, "rank"] for fill, part in cells.items()}
-            of_group.append(row)
+        cells = result.table.set_index(["method", "benchmark"])
+        of_group = [
+            {"benchmark": name, "method": method, "kind": kind}
+            | {fill: cells.at[(method, label), "value"] for fill, label in group.items()}
+            | {f"rank, {fill}": cells.at[(method, label), "rank"] for fill, label in group.items()}
+            for method, kind in result.settings["kinds"].items()
+        ]
         rows += sorted(of_group, key=lambda row: np.mean([row[f"rank, {fill}"] for fill in group]))
     return pd.DataFrame(rows)
 
@@ -108,10 +93,8 @@ def fill_sentences(result: Result) -> list[str]:
 
 def _sentence(result: Result, name: str, group: Mapping[str, str]) -> str:
     methods = [method for method, kind in result.settings["kinds"].items() if kind == "method"]
-    rows = [list(result.settings["kinds"]).index(method) for method in methods]
-    columns = [list(result.settings["better"]).index(label) for label in group.values()]
-    sign = 1 if result.settings["better"][next(iter(group.values()))] == "high" else -1
-    scores = sign * result.arrays["scores"][np.ix_(rows, columns)]  # (M, F, N)
+    of_all = oriented(result)
+    scores = np.array([[of_all[method, label] for label in group.values()] for method in methods])  # (M, F, N)
     means = known_mean(scores, 2)
     fills, known = list(group), np.isfinite(means).all(1)
     scores, means = scores[known], means[known]

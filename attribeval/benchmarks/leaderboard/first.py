@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attribeval.results.comparisons import holm
+from attribeval.benchmarks.leaderboard.scores import oriented
+from attribeval.results.comparisons import all_pairs
+from attribeval.results.means import known_mean
 from attribeval.results.over_images import sign_flip_test
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def ranks(oriented: np.ndarray) -> np.ndarray:
 
 
 def behind_the_first(
-    first: str, names: Sequence[str], oriented: np.ndarray, families: Mapping[str, Sequence[int]], alpha: float = 0.05
+    first: str, names: Sequence[str], scores: np.ndarray, families: Mapping[str, Sequence[int]], alpha: float = 0.05
 ) -> list[str]:
     """The methods that rank behind the first one on these images by more than chance.
 
@@ -39,42 +40,33 @@ def behind_the_first(
     Args:
         first: A name.
         names: The methods, M.
-        oriented: Scores, larger is better, (M, B, N); NaN: none.
+        scores: Larger is better, (M, B, N); NaN: none.
         families: Places of the benchmarks, 0 … B − 1, by family.
         alpha: Level of the tests.
 
     Returns:
         Names, in the order given.
     """
-    by_image = np.moveaxis(ranks(np.moveaxis(oriented, -1, 0)), 0, -1)
-    pairs = list(combinations(range(len(names)), 2))
-    gaps = [_mean_gap(by_image[i] - by_image[j], families) for i, j in pairs]
-    p_values = holm(np.array([sign_flip_test(gap, np.zeros(len(gap))) for gap in gaps]))
-    leader, behind = names.index(first), []
-    for (i, j), gap, p in zip(pairs, gaps, p_values, strict=True):
-        if leader in (i, j) and p < alpha and (np.nanmean(gap) < 0) == (i == leader):
-            behind.append(names[j if i == leader else i])
-    return [name for name in names if name in behind]
+    by_image = dict(zip(names, np.moveaxis(ranks(np.moveaxis(scores, -1, 0)), 0, -1), strict=True))
+
+    def gaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        of_families = [known_mean((a - b)[list(places)], 0) for places in families.values()]
+        return known_mean(np.stack(of_families), 0)
+
+    none = np.zeros(scores.shape[2])
+    p_values = all_pairs(by_image, lambda a, b: sign_flip_test(gaps(a, b), none))
+    told = [name for name in names if name != first and p_values[first, name] < alpha]
+    return [name for name in told if np.nanmean(gaps(by_image[first], by_image[name])) < 0]
 
 
 def behind_in(result: Result, first: str) -> list[str]:
     """`behind_the_first` of a board, among its methods without the controls."""
     settings = result.settings
-    signs = np.array([1 if better == "high" else -1 for better in settings["better"].values()])
     families: dict[str, list[int]] = {}
     for place, family in enumerate(settings["families"].values()):
         families.setdefault(family, []).append(place)
-    places = [i for i, kind in enumerate(settings["kinds"].values()) if kind == "method"]
-    names = [list(settings["kinds"])[i] for i in places]
-    return behind_the_first(first, names, result.arrays["scores"][places] * signs[:, None], families)
-
-
-def _mean_gap(of_benchmarks: np.ndarray, families: Mapping[str, Sequence[int]]) -> np.ndarray:
-    """Means over the benchmarks (B, N) of a family, then over families, (N,); of an image without any NaN."""
-    of_families = np.stack([_mean(of_benchmarks[list(places)]) for places in families.values()])
-    return _mean(of_families)
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    known = np.isfinite(values).sum(0)
-    return np.divide(np.nansum(values, 0), known, out=np.full(known.shape, np.nan), where=known > 0)
+    names = [name for name, kind in settings["kinds"].items() if kind == "method"]
+    scores = oriented(result)
+    return behind_the_first(
+        first, names, np.array([[scores[name, label] for label in settings["better"]] for name in names]), families
+    )

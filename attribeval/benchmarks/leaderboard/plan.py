@@ -25,14 +25,7 @@ _BY_HAND = ("fine-tuned",)  # what only the user can give, as an option of the b
 
 
 def choose_methods(methods: Given | Sequence[Given] | Mapping[str, Given] | None) -> dict[str, Method]:
-    """Methods by label, the controls among them.
-
-    Args:
-        methods: As `methods.given.methods_of` takes them; None: `DEFAULT_METHODS`.
-
-    Raises:
-        AttribevalError: If there is none, a name is unknown, or a control's name is given to something else.
-    """
+    """Methods by label, the controls among them; None: `DEFAULT_METHODS`."""
     return given.with_controls(given.methods_of(DEFAULT_METHODS if methods is None else methods))
 
 
@@ -67,12 +60,7 @@ def choose_benchmarks(
 
 
 def benchmark_of(one: Any, label: str) -> Benchmark:
-    """One benchmark; see `choose_benchmarks`.
-
-    Args:
-        one: What was passed.
-        label: What tables call it.
-    """
+    """One benchmark of what was passed; see `choose_benchmarks`."""
     if isinstance(one, str):
         function = given.placed(one)
         return registry.build_benchmark(one) if function is None else function_metric(function, label)

@@ -179,7 +179,7 @@ def _collect(
 ) -> Scores:
     """Everything that the store holds of these methods and benchmarks, in arrays."""
     store = records.store
-    scores = Scores.empty(methods, benchmarks, images)
+    scores = Scores(methods, benchmarks, images)
     failed: dict[tuple[int, int], list[str]] = {}
     for start in starts:
         about = store.read(records.images(start))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attribeval.methods.card import Method
 from attribeval.metrics.card import Benchmark
 
+if TYPE_CHECKING:
+    from attribeval.results.result import Result
 
-@dataclass(eq=False)
+CENTRE = "centre pixel"  # the row of the pointing game that looks at nothing
+
+
 class Scores:
-    """What a run measured, by method (M), benchmark (B) and image (N); NaN where there is nothing.
+    """What a run measured, by method (M), benchmark (B) and image (N); NaN where there is nothing, as at first.
 
     Attributes:
         methods, benchmarks: By label.
@@ -27,38 +31,16 @@ class Scores:
         centre: Scores of the centre pixel, (N,), by the label of a pointing game.
     """
 
-    methods: Mapping[str, Method]
-    benchmarks: Mapping[str, Benchmark]
-    values: np.ndarray
-    errors: list[list[str]]
-    seconds: np.ndarray
-    peak_mib: np.ndarray
-    scoring_seconds: np.ndarray
-    passes: np.ndarray
-    prepare_seconds: np.ndarray
-    prepare_passes: np.ndarray
-    correlations: np.ndarray
-    predicted: np.ndarray
-    centre: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @classmethod
-    def empty(cls, methods: Mapping[str, Method], benchmarks: Mapping[str, Benchmark], images: int) -> Scores:
-        """Nothing measured yet."""
+    def __init__(self, methods: Mapping[str, Method], benchmarks: Mapping[str, Benchmark], images: int):
         m, b = len(methods), len(benchmarks)
-        return cls(
-            methods,
-            benchmarks,
-            values=np.full((m, b, images), np.nan),
-            errors=[[""] * b for _ in range(m)],
-            seconds=np.full((m, images), np.nan),
-            peak_mib=np.full((m, images), np.nan),
-            scoring_seconds=np.full((m, b, images), np.nan),
-            passes=np.full((m, b, images), np.nan),
-            prepare_seconds=np.zeros(b),
-            prepare_passes=np.zeros(b),
-            correlations=np.full((images, m, m), np.nan, np.float32),
-            predicted=np.zeros(images, np.int64),
-        )
+        self.methods, self.benchmarks = methods, benchmarks
+        self.values, self.scoring_seconds, self.passes = np.full((3, m, b, images), np.nan)
+        self.errors = [[""] * b for _ in range(m)]
+        self.seconds, self.peak_mib = np.full((2, m, images), np.nan)
+        self.prepare_seconds, self.prepare_passes = np.zeros((2, b))
+        self.correlations = np.full((images, m, m), np.nan, np.float32)
+        self.predicted = np.zeros(images, np.int64)
+        self.centre: dict[str, np.ndarray] = {}
 
     @property
     def signs(self) -> np.ndarray:
@@ -72,3 +54,15 @@ class Scores:
         for j, one in enumerate(self.benchmarks.values()):
             places.setdefault(one.card.family, []).append(j)
         return places
+
+
+def oriented(result: Result) -> dict[tuple[str, str], np.ndarray]:
+    """(method, benchmark) → scores of the images, (N,), larger is better; those of the centre pixel among them."""
+    signs = {label: 1 if better == "high" else -1 for label, better in result.settings["better"].items()}
+    found = {
+        (method, label): sign * result.arrays["scores"][i, j]
+        for i, method in enumerate(result.settings["kinds"])
+        for j, (label, sign) in enumerate(signs.items())
+    }
+    centre = {label: result.arrays.get(f"{CENTRE}/{label}") for label in signs}
+    return found | {(CENTRE, label): signs[label] * one for label, one in centre.items() if one is not None}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attribeval.benchmarks.leaderboard.fills import fill_sentences
 from attribeval.benchmarks.leaderboard.first import behind_in
+from attribeval.benchmarks.leaderboard.scores import CENTRE, oriented
 from attribeval.results.comparisons import holm, letters
-from attribeval.results.numbers import number, rank_text, share
+from attribeval.results.numbers import listed, number, rank_text, share
 from attribeval.results.over_images import FEW, sign_flip_test
 from attribeval.runs import failures
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _NAMED = 4  # names in a row before "and n more"
 _ALPHA = 0.05
 _CONTROLS = {"random": "random maps", "sobel": "Sobel edges"}
-CENTRE = "centre pixel"  # the row of the pointing game that looks at nothing
 
 
 def sentences(result: Result) -> list[str]:
@@ -56,8 +56,8 @@ def _outcome(result: Result, methods: pd.DataFrame) -> list[str]:
 
 def _on_average(result: Result) -> list[str]:
     """Who ranks first over all families of benchmarks, whether it is told from the others, and what that is worth."""
-    ranks = [row for row in result.settings["average_ranks"] if row["family"] == "all" and row["value"] is not None]
-    ranks = [row for row in ranks if row["kind"] == "method"]
+    ranks = [row for row in result.settings["average_ranks"] if (row["family"], row["kind"]) == ("all", "method")]
+    ranks = [row for row in ranks if row["value"] is not None]
     if not ranks or result.table["benchmark"].nunique() < 2:
         return []
     best = ranks[0]
@@ -70,12 +70,12 @@ def _on_average(result: Result) -> list[str]:
     elif others and not alike:
         verb, told = "ranks first", ", told from every other method by ranks image by image"
     elif others:
-        verb, told = "has the best mean rank", f", but cannot be told from {_names(alike)} by ranks image by image"
+        verb, told = "has the best mean rank", f", but cannot be told from {listed(alike)} by ranks image by image"
     else:
         verb, told = "is alone", ""
     return [
         f"On average over {_count(len(set(result.settings['families'].values())), 'family', 'families')} of "
-        f"benchmarks {_names(first)} {verb} (mean rank {rank_text(best['value'])}, 95 % interval "
+        f"benchmarks {listed(first)} {verb} (mean rank {rank_text(best['value'])}, 95 % interval "
         f"{rank_text(best['low'])} to {rank_text(best['high'])}){told}.",
         "A mean rank is a summary of opinions: which questions were asked decides it, and so does which methods took "
         "part.",
@@ -90,17 +90,17 @@ def _first_places(methods: pd.DataFrame) -> list[str]:
         first = list(rows["method"][rows["rank"] == rows["rank"].min()])
         contested += len(rows) > 1
         if len(first) > 1:
-            tied.append(f"{benchmark} ({'all' if len(first) == len(rows) else _names(first)})")
+            tied.append(f"{benchmark} ({'all' if len(first) == len(rows) else listed(first)})")
             continue
         led.setdefault(first[0], []).append(benchmark)
         groups = {row.method: letters(row.group) for row in rows.itertuples()}
         leading = groups.pop(first[0])
         alone += bool(groups) and not any(leading & other for other in groups.values())
     leaders = sorted(led, key=lambda name: -len(led[name]))
-    some = [f"{name} ({_names(led[name])})" for name in leaders[:_NAMED]]
+    some = [f"{name} ({listed(led[name])})" for name in leaders[:_NAMED]]
     some += [f"and {len(leaders) - _NAMED} more"] if len(leaders) > _NAMED else []
     said = [f"Best value of a method by benchmark: {'; '.join(some)}."] if some else []
-    said += [f"Several methods are equal and best in {_names(tied)}."] if tied else []
+    said += [f"Several methods are equal and best in {listed(tied)}."] if tied else []
     if contested:
         said.append(
             f"In {alone} of {_count(contested, 'benchmark')} the best method can be told apart from all other methods."
@@ -110,7 +110,7 @@ def _first_places(methods: pd.DataFrame) -> list[str]:
 
 def _against(result: Result, methods: pd.DataFrame, control: str, called: str) -> list[str]:
     """Who is better than what knows nothing of the model, and who is not, by the differences that the tests are of."""
-    tested = _tested(result, methods, control)
+    tested = _tested(result, methods, control).dropna()
     if tested.empty:
         return []
     clear = tested["p"] < _ALPHA
@@ -120,13 +120,13 @@ def _against(result: Result, methods: pd.DataFrame, control: str, called: str) -
     everywhere = [name for name, row in wins.iterrows() if row["sum"] == row["count"]]
     nowhere = [name for name, row in wins.iterrows() if row["sum"] == 0]
     if everywhere:
-        said.append(f"Better than {called} in every benchmark that scored them: {_names(everywhere)}.")
+        said.append(f"Better than {called} in every benchmark that scored them: {listed(everywhere)}.")
     if nowhere:
-        said.append(f"Better than {called} in no benchmark: {_names(nowhere)}.")
+        said.append(f"Better than {called} in no benchmark: {listed(nowhere)}.")
     worse = tested[tested["loses"]]
     if len(worse):
         pairs = [f"{row.method} ({row.benchmark})" for row in worse.itertuples()]
-        said.append(f"Worse than {called}: {_names(pairs)}.")
+        said.append(f"Worse than {called}: {listed(pairs)}.")
     if not everywhere and not nowhere:
         low, high = int(wins["sum"].min()), int(wins["sum"].max())
         span = f"{low}" if low == high else f"{low} to {high}"
@@ -135,56 +135,47 @@ def _against(result: Result, methods: pd.DataFrame, control: str, called: str) -
 
 
 def _tested(result: Result, methods: pd.DataFrame, control: str) -> pd.DataFrame:
-    """Per method and benchmark with a test: gain, the mean over the images that both have of how much better it is than
-    the control, and p, corrected over the methods of the benchmark."""
+    """Per ranked method and benchmark: gain, the mean over the images that both have of how much better it is than the
+    control, and p, corrected over the methods of the benchmark; NaN where it was not tested."""
     import pandas
 
-    names, benchmarks = list(result.settings["kinds"]), list(result.settings["better"])
-    rows = []
+    scores, rows = oriented(result), []
     for benchmark, ranked in methods.groupby("benchmark", sort=False):
-        scores = result.arrays["scores"][:, benchmarks.index(benchmark)]
-        sign = 1 if result.settings["better"][benchmark] == "high" else -1
-        others = scores[names.index(control)]
-        mine = [scores[names.index(name)] for name in ranked["method"]]
+        if (control, benchmark) not in scores:
+            continue
+        others = scores[control, benchmark]
+        mine = [scores[name, benchmark] for name in ranked["method"]]
         if control == "random":
             p_values = ranked["p_random"].to_numpy(np.float64)
         else:
             p_values = holm(np.array([sign_flip_test(one, others) for one in mine]))
         for name, one, p in zip(ranked["method"], mine, p_values, strict=True):
-            if np.isfinite(p):
-                rows.append((name, benchmark, sign * np.nanmean(one - others), p))
+            rows.append((name, benchmark, np.nanmean(one - others) if np.isfinite(p) else np.nan, p))
     return pandas.DataFrame(rows, columns=["method", "benchmark", "gain", "p"])
 
 
 def _controls(result: Result, methods: pd.DataFrame) -> list[str]:
     """Where half of the methods are not shown to be better than edges, which know nothing of the model."""
-    tested = _tested(result, methods, "sobel")
+    tested = _tested(result, methods, "sobel").dropna()
     better = ((tested["p"] < _ALPHA) & (tested["gain"] > 0)).groupby(tested["benchmark"], sort=False).mean()
     fooled = [str(benchmark) for benchmark, part in better.items() if part <= 0.5]
     if not fooled:
         return []
     return [
         f"Half of the methods or more are not shown to be better than Sobel edges, which know nothing of the model, in "
-        f"{_names(fooled)}: there a good value is no evidence of an explanation."
+        f"{listed(fooled)}: there a good value is no evidence of an explanation."
     ]
 
 
 def _centre(result: Result, methods: pd.DataFrame) -> list[str]:
     """Who does not find the object better than the centre pixel; corrected over the methods (Holm)."""
-    names, benchmarks = list(result.settings["kinds"]), list(result.settings["better"])
     said = []
-    for benchmark, ranked in methods.groupby("benchmark", sort=False):
-        centre = result.arrays.get(f"{CENTRE}/{benchmark}")
-        if centre is None:
-            continue
-        scores = result.arrays["scores"][:, benchmarks.index(benchmark)]
-        gains = [scores[names.index(name)] - centre for name in ranked["method"]]
-        p_values = holm(np.array([sign_flip_test(gain, np.zeros(len(gain))) for gain in gains]))
-        better = [p < _ALPHA and np.nanmean(gain) > 0 for gain, p in zip(gains, p_values, strict=True)]
-        told = list(ranked["method"][better])
+    for benchmark, rows in _tested(result, methods, CENTRE).groupby("benchmark", sort=False):
+        told = list(rows["method"][(rows["p"] < _ALPHA) & (rows["gain"] > 0)])
+        centre = np.nanmean(result.arrays[f"{CENTRE}/{benchmark}"])
         said.append(
-            f"The centre pixel, which looks at nothing, scores {share(np.nanmean(centre))} in {benchmark}; shown to be "
-            f"better: {_names(told) if told else 'no method'}."
+            f"The centre pixel, which looks at nothing, scores {share(centre)} in {benchmark}; shown to be better: "
+            f"{listed(told) if told else 'no method'}."
         )
     return said
 
@@ -193,7 +184,7 @@ def _empty(table: pd.DataFrame) -> list[str]:
     """Benchmarks in which no image has a score, though nothing failed."""
     empty = [str(name) for name, rows in table.groupby("benchmark", sort=False) if (rows["images"] == 0).all()]
     empty = [name for name in empty if (table.loc[table["benchmark"] == name, "error"] == "").all()]
-    return [f"No image has a score in {_names(empty)}, such as where none has a box."] if empty else []
+    return [f"No image has a score in {listed(empty)}, such as where none has a box."] if empty else []
 
 
 def _unranked(table: pd.DataFrame) -> list[str]:
@@ -201,7 +192,7 @@ def _unranked(table: pd.DataFrame) -> list[str]:
     if few.empty:
         return []
     cells = [f"{row.method} ({row.benchmark}, {row.images} images)" for row in few.itertuples()]
-    return [f"Not ranked, because most images have no score, such as those with constant maps: {_names(cells)}."]
+    return [f"Not ranked, because most images have no score, such as those with constant maps: {listed(cells)}."]
 
 
 def _left_out(table: pd.DataFrame) -> list[str]:
@@ -211,7 +202,7 @@ def _left_out(table: pd.DataFrame) -> list[str]:
     if some.empty:
         return []
     cells = [f"{row.method} ({row.benchmark}, {judged[row.Index] - row.images} images)" for row in some.itertuples()]
-    return [f"Images without a score are left out of means and tests: {_names(cells)}."]
+    return [f"Images without a score are left out of means and tests: {listed(cells)}."]
 
 
 def _agreement(result: Result) -> list[str]:
@@ -231,12 +222,6 @@ def _agreement(result: Result) -> list[str]:
         f"Kendall's τ between the benchmarks' orders of the methods has the median {number(middle)} over "
         f"{_count(pairs.size, 'pair')} (from {number(pairs.min())} to {number(pairs.max())}): {verdict}."
     ]
-
-
-def _names(names: list[Any]) -> str:
-    names = [str(name) for name in names]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

@@ -9,11 +9,12 @@ import numpy as np
 from attribeval.benchmarks.leaderboard.agreement import kendall_tau
 from attribeval.benchmarks.leaderboard.fills import groups_of
 from attribeval.benchmarks.leaderboard.first import ranks as ranks_of
-from attribeval.benchmarks.leaderboard.scores import Scores
-from attribeval.benchmarks.leaderboard.sentences import CENTRE, sentences
+from attribeval.benchmarks.leaderboard.scores import CENTRE, Scores
+from attribeval.benchmarks.leaderboard.sentences import sentences
 from attribeval.methods.given import kind_of
 from attribeval.results.comparisons import groups, holm
 from attribeval.results.means import known_mean, weighted_means
+from attribeval.results.numbers import known
 from attribeval.results.over_images import mean_interval, sign_flip_test
 from attribeval.results.result import Result
 from attribeval.results.statistics import bootstrap_estimates
@@ -31,12 +32,9 @@ _ENOUGH = 0.5  # of the images that a benchmark judges, to be ranked by it
 
 
 def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamples: int = 1000) -> Result:
-    """The table of a run; see `procedure.run_leaderboard` for its columns, arrays and settings.
+    """The table of a run; see `procedure.run_leaderboard` for its columns, arrays and settings, which it adds to.
 
-    Args:
-        scores: What was measured.
-        settings: Kept with the result, which adds to them.
-        seed, resamples: Of the bootstrap over images, for ranks and agreement; the same for all cells.
+    The bootstrap over images, for ranks and agreement, draws the same images for all cells.
     """
     import pandas as pd
 
@@ -171,12 +169,11 @@ def _row_of_centre(scores: Scores, j: int) -> list[dict[str, Any]]:
     if label not in scores.centre:
         return []
     of_images = scores.centre[label]
-    known = of_images[np.isfinite(of_images)]
     low, high = mean_interval(of_images, bounds=(0.0, 1.0))
     about = {"family": benchmark.card.family, "better": benchmark.card.better, "group": "", "error": ""}
-    value = float(known.mean()) if known.size else np.nan
+    value, images = _over(np.mean, of_images), int(np.isfinite(of_images).sum())
     row = {"method": CENTRE, "kind": "baseline", "benchmark": label, "value": value, "low": low, "high": high}
-    return [row | about | {"images": int(known.size)}]
+    return [row | about | {"images": images}]
 
 
 def _judged_enough(values: np.ndarray) -> np.ndarray:
@@ -202,9 +199,9 @@ def _average_ranks(scores: Scores, ranks: np.ndarray, resampled: np.ndarray, n: 
                     "family": family,
                     "method": name,
                     "kind": kind_of(scores.methods[name]),
-                    "value": _plain(averages[0][i]),
-                    "low": _plain(low[i]),
-                    "high": _plain(high[i]),
+                    "value": known(averages[0][i]),
+                    "low": known(low[i]),
+                    "high": known(high[i]),
                     "benchmarks": int(counted[i]),
                 }
             )
@@ -213,22 +210,18 @@ def _average_ranks(scores: Scores, ranks: np.ndarray, resampled: np.ndarray, n: 
 
 def _interval(estimates: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The middle 95 % over the first axis; NaN where nothing is known, and of one image, which cannot vary."""
-    known = np.isfinite(estimates).any(0) & (n > 1)
+    there = np.isfinite(estimates).any(0) & (n > 1)
     low, high = np.full((2, *estimates.shape[1:]), np.nan)
-    if known.any():
+    if there.any():
         tails = [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]
-        low[known], high[known] = np.nanquantile(estimates[:, known], tails, axis=0)
+        low[there], high[there] = np.nanquantile(estimates[:, there], tails, axis=0)
     return low, high
 
 
 def _over(statistic: Any, values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(statistic(known)) if known.size else float("nan")
+    values = values[np.isfinite(values)]
+    return float(statistic(values)) if values.size else float("nan")
 
 
 def _total(values: np.ndarray) -> float:
     return round(float(np.nansum(values)), 2)
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, LINES, MUTED, cut, new_figure
+from attribeval.plots.style import INK, LINES, MUTED, cut, dress, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,11 +67,7 @@ def _draw(ax: Axes, rows: pd.DataFrame, places: list[int], alpha: float) -> None
     ax.axvline(0, color=MUTED, lw=0.8, zorder=0)
     ax.set_xlim(-1.05, 1.05)
     ax.set_xticks([-1, -0.5, 0, 0.5, 1], ["−1", "−.5", "0", ".5", "1"])
-    ax.grid(axis="x", color="#e4e7ec", lw=0.8)
-    ax.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        ax.spines[side].set_visible(False)
-    ax.tick_params(labelsize=8, color="#aab2bf", labelcolor=INK)
+    dress(ax, "x", ("top", "right", "left"))
 
 
 def _span(counts: pd.Series) -> str:

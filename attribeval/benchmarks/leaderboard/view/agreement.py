@@ -33,7 +33,7 @@ def plot_benchmark_agreement(result: Result) -> Figure:
 
 def plot_map_agreement(result: Result) -> Figure:
     """Spearman's correlation between the heat maps of two methods, mean over images; methods by average rank."""
-    methods, _ = ordered(result)
+    methods = [row["method"] for row in ordered(result)]
     places = [result.settings["methods"].index(name) for name in methods]
     note = "rank correlation of the heat maps of the same image, mean over images"
     return _matrix(result, "maps", methods, places, note, intervals=False)

@@ -22,7 +22,7 @@ from attribeval.benchmarks.leaderboard.view.parts import (
     short,
 )
 from attribeval.plots.style import INK, MUTED, ON_DARK, ON_LIGHT, new_figure
-from attribeval.results.numbers import number, rank_text
+from attribeval.results.numbers import cut, number, rank_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def plot_leaderboard(result: Result) -> Figure:
         AttribevalError: If the table lacks a column or has no rows.
     """
     check_table(result)
-    methods, _ = ordered(result)
+    methods = [row["method"] for row in ordered(result)]
     families = result.settings["families"]
     order = list(dict.fromkeys(families.values()))
     benchmarks = sorted(result.settings["benchmarks"], key=lambda label: order.index(families[label]))
@@ -69,10 +69,11 @@ def plot_leaderboard(result: Result) -> Figure:
 
 def _draw_board(ax: Axes, result: Result, benchmarks: list[str], x: np.ndarray) -> None:
     """The average rank at x[0], and some of the benchmarks behind it."""
-    methods, averages = ordered(result)
+    rows = ordered(result)
+    methods = [row["method"] for row in rows]
     cells = {(row["method"], row["benchmark"]): row for row in result.table.to_dict("records")}
     for i, method in enumerate(methods):
-        average = averages[i]
+        average = rows[i]["value"]
         _draw_cell(ax, x[0], i, np.nan if average is None else average, len(methods), None)
         for j, label in enumerate(benchmarks):
             row = cells[method, label]
@@ -110,8 +111,7 @@ def _draw_cell(ax: Axes, x: float, y: float, rank: float, largest: int, row: dic
         ax.text(x, y, "×" if row["error"] else "–", ha="center", va="center", fontsize=9, color=INK)
         return
     mark = " !" if row["error"] else ""
-    group = row["group"] if isinstance(row["group"], str) else ""
-    group = group if len(group) <= 8 else group[:7] + "…"
+    group = cut(row["group"], 8) if isinstance(row["group"], str) else ""
     ax.text(x, y - 0.14, number(float(row["value"])) + mark, ha="center", va="center", fontsize=8, color=ink)
     ax.text(x, y + 0.24, group, ha="center", va="center", fontsize=6.2, color=ink)
 

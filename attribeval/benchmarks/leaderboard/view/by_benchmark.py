@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from attribeval.benchmarks.leaderboard.view.parts import check_table, name_rows, short
 from attribeval.errors import AttribevalError, unknown
-from attribeval.plots.style import INK, LINES, MUTED, new_figure
+from attribeval.plots.style import INK, LINES, MUTED, dress, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,14 +20,8 @@ if TYPE_CHECKING:
 def plot_benchmark(result: Result, benchmark: str) -> Figure:
     """The methods by one benchmark, best on top: the mean over images with its 95 % interval.
 
-    Controls are squares and in italics. The arrow below points to where the better numbers are.
-
-    Args:
-        result: What `Evaluator.compare` returned.
-        benchmark: Its label in the result.
-
-    Returns:
-        matplotlib Figure; methods without a number are named below it.
+    Controls are squares and in italics. The arrow below points to where the better numbers are. Methods without a
+    number are named below.
 
     Raises:
         AttribevalError: If the result is no leaderboard, has no such benchmark, or no method has a number by it.
@@ -53,11 +47,7 @@ def plot_benchmark(result: Result, benchmark: str) -> Figure:
     name_rows(ax, list(rows["method"]), result)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlabel(f"{short(benchmark)}: {'better →' if high else '← better'}", fontsize=9, color=INK, parse_math=False)
-    ax.grid(axis="x", color="#e4e7ec", lw=0.8)
-    ax.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        ax.spines[side].set_visible(False)
-    ax.tick_params(axis="x", labelsize=8.5, color="#aab2bf", labelcolor=INK)
+    dress(ax, "x", ("top", "right", "left"))
     ax.tick_params(axis="y", length=0)
     without = [name for name in of_benchmark["method"] if name not in set(rows["method"])]
     note = "bars: 95 % interval over images · squares: controls"

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-from attribeval.benchmarks.leaderboard.view.parts import short
+from attribeval.benchmarks.leaderboard.view.parts import ordered, short
 from attribeval.errors import AttribevalError
-from attribeval.plots.style import INK, LINES, MUTED, new_figure
+from attribeval.plots.style import INK, LINES, MUTED, dress, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def plot_cost(result: Result) -> Figure:
     """Seconds per image (logarithmic) against the average rank over families; intervals of ranks over images."""
     table = result.table.drop_duplicates("method").set_index("method")
-    rows = [row for row in result.settings["average_ranks"] if row["family"] == "all" and row["value"] is not None]
+    rows = [row for row in ordered(result) if row["value"] is not None]
     rows = [row for row in rows if np.isfinite(table.loc[row["method"], "seconds_per_image"])]
     if not rows:
         raise AttribevalError("Expected a method with a rank and a cost. Received none.")
@@ -53,11 +53,7 @@ def plot_cost(result: Result) -> Figure:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("time of explaining one image", fontsize=9, color=INK)
     ax.set_ylabel("average rank over families (1 is best)", fontsize=9, color=INK)
-    ax.grid(color="#e4e7ec", lw=0.8)
-    ax.set_axisbelow(True)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    ax.tick_params(labelsize=8.5, color="#aab2bf", labelcolor=INK)
+    dress(ax, "both")
     figure.supxlabel("ringed: no method is both quicker and better · squares: controls · bars: 95 % interval of the "
                      "rank, over images", fontsize=8, color=MUTED)  # fmt: skip
     return figure

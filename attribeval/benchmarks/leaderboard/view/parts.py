@@ -24,9 +24,9 @@ def check_table(result: Result) -> None:
         raise AttribevalError(f"Expected the table of a leaderboard. Received one without {sorted(missing) or 'rows'}.")
 
 
-def ordered(result: Result) -> tuple[list[str], list[float | None]]:
-    rows = [row for row in result.settings["average_ranks"] if row["family"] == "all"]
-    return [row["method"] for row in rows], [row["value"] for row in rows]
+def ordered(result: Result) -> list[dict[str, Any]]:
+    """Records of the methods' average ranks over all families, best first."""
+    return [row for row in result.settings["average_ranks"] if row["family"] == "all"]
 
 
 def name_rows(ax: Axes, methods: list[str], result: Result) -> None:
