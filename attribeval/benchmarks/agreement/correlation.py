@@ -45,10 +45,7 @@ def correlate(
     (Efron & Tibshirani 1993, section 13.3): the interval tells how ρ would vary with other methods of these kinds,
     other images and other trainings. Resamples in which a score tells no two methods apart are left out.
 
-    Args:
-        one, other: The scores; row i of both is the same method.
-        families: Of each method, for the partial correlation.
-        resamples, level, seed: Of the bootstrap; `seed` also of the permutations.
+    Row i of both is the same method, of family i.
     """
     rng = np.random.default_rng(seed)
     names = np.unique(np.asarray(families), return_inverse=True)[1]
@@ -71,14 +68,10 @@ def correlate(
 
 
 def spearman(one: np.ndarray, other: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
-    """Spearman's ρ of each row, ties sharing their mean rank.
+    """Spearman's ρ of each row of (R, M), or of one row and all; ties share their mean rank.
 
-    Args:
-        one, other: (R, M), finite; or one row for all.
-        groups: Family of each method, int (R, M): the mean rank of a family is taken from its methods first.
-
-    Returns:
-        float64 (R,); NaN where one of the two has no spread left.
+    Given the family of each method, int (R, M), the mean rank of a family is taken from its methods first. NaN where
+    one of the two has no spread left.
     """
     a, b = (_centred(ranks(values), groups) for values in (one, other))
     spread = np.sqrt((a * a).sum(1) * (b * b).sum(1))  # one root, so that equal orders have 1 to the bit

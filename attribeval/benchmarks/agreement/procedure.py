@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attribeval.benchmarks.agreement.correlation import LEAST, correlate
 from attribeval.benchmarks.agreement.options import AgreementOptions
-from attribeval.benchmarks.agreement.sentences import sentences
+from attribeval.benchmarks.agreement.sentences import TRAINED, sentences
 from attribeval.benchmarks.registry import part
 from attribeval.common.arguments import fields
+from attribeval.common.grammar import Expression
 from attribeval.errors import AttribevalError
+from attribeval.methods.registry import found
+from attribeval.methods.short_names import parse
 from attribeval.results.comparisons import holm
 from attribeval.results.find import find_results
 from attribeval.results.judgement import Judgement
@@ -48,7 +53,7 @@ def run_agreement(options: AgreementOptions) -> Result:
         AttribevalError: If a folder holds no result, or there is no judge or nothing to be judged.
     """
     runs = _runs(options.results)
-    known = {run: _canonical(_judgements(result)) for run, result in runs.items()}
+    known = {run: _judgements(result) for run, result in runs.items()}
     pairs = [
         (run, one, judging, judge)
         for judging, judges in known.items()
@@ -79,15 +84,15 @@ def run_agreement(options: AgreementOptions) -> Result:
 
 def _runs(given: Sequence[Any]) -> dict[str, Result]:
     """Results by name: of a folder its path, of a result its study."""
-    found: dict[str, Result] = {}
+    runs: dict[str, Result] = {}
     for one in [given] if isinstance(given, str | os.PathLike | Result) else given:
         if isinstance(one, Result):
-            found[_free(one.benchmark, found)] = one
+            runs[_free(one.benchmark, runs)] = one
         elif isinstance(one, str | os.PathLike):
-            found |= {str(folder): Result.load(folder) for folder in find_results([one])}
+            runs |= {str(folder): Result.load(folder) for folder in find_results([one])}
         else:
             raise AttribevalError(f"Expected results, or folders with results. Received: {type(one).__name__}.")
-    return found
+    return runs
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:
@@ -95,31 +100,34 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
 
 
 def _judgements(result: Result) -> list[Judgement]:
+    """What a study says, methods under one name in all runs."""
     module = part(result.benchmark, "judgements")
-    return [] if module is None else module.judgements(result)
+    given = [] if module is None else module.judgements(result)
+    return [replace(one, methods=[_called(label)[0] for label in one.methods]) for one in given]
 
 
-def _canonical(judgements: list[Judgement]) -> list[Judgement]:
-    """Methods under one name in all runs: SG-SQ-GRAD is smoothgrad_squared(gradient)."""
-    return [replace(one, methods=[_name(label) for label in one.methods]) for one in judgements]
+@cache
+def _called(label: str) -> tuple[str, str]:
+    """The name that a method has in all runs (SG-SQ-GRAD is smoothgrad_squared(gradient)), and its family.
 
-
-def _name(label: str) -> str:
-    from attribeval.methods.registry import build_method, written
-
+    The user's own method, which has the same label in all runs or is not shared, is a family of its own.
+    """
     try:
-        return written(build_method(label)) or label
-    except AttribevalError:  # the user's own method: it has the same label in all runs, or is not shared
-        return label
-
-
-def _family(name: str) -> str:
-    from attribeval.methods.registry import build_method
-
-    try:
-        return build_method(name).card.family
+        expression = parse(label)
     except AttribevalError:
-        return name  # a family of its own
+        return label, label
+    method = found(expression.name)
+    return (label, label) if method is None else (_written(expression), method.card.family)
+
+
+def _written(expression: Expression) -> str:
+    """As `methods.registry.written` has it: options that are not the defaults in brackets behind the base."""
+    defaults = {field.name: field.default for field in dataclass_fields(found(expression.name) or Expression)}
+    words = [] if expression.base is None else [_written(expression.base)]
+    for name, value in expression.options.items():
+        if value != defaults.get(name):
+            words.append(f"{name}={list(value) if isinstance(value, tuple) else value!r}")
+    return f"{expression.name}({', '.join(words)})" if words else expression.name
 
 
 def _judge_name(judge: Judgement, run: str, known: Mapping[str, Sequence[Judgement]]) -> str:
@@ -133,15 +141,15 @@ def _row(one: Judgement, judge: Judgement, options: AgreementOptions) -> tuple[d
     mine, theirs = (_places(judgement, options.controls) for judgement in (one, judge))
     names = [name for name in mine if name in theirs]
     of_one, of_judge = _of(one, names, mine), _of(judge, names, theirs)
-    families = [_family(name) for name in names]
+    families = [_called(name)[1] for name in names]
     about: dict[str, Any] = {"methods": len(names), "families": len(set(families)), COLUMN: ""}
     about |= {"units": f"{one.values.shape[1]} {one.units}", "judge_units": f"{judge.values.shape[1]} {judge.units}"}
     both = np.stack([known_mean(part.goodness(), 1) for part in (of_one, of_judge)], 1)
     if len(names) < LEAST:
         said = f"{len(names)} methods are in both runs, {LEAST} are needed"
         return about | {COLUMN: said}, both, names
-    found = correlate(of_one, of_judge, families, options.resamples, options.level, options.seed)
-    return about | fields(found), both, names
+    numbers = correlate(of_one, of_judge, families, options.resamples, options.level, options.seed)
+    return about | fields(numbers), both, names
 
 
 def _of(judgement: Judgement, names: list[str], places: Mapping[str, int]) -> Judgement:
@@ -178,7 +186,8 @@ def _made_of(result: Result) -> dict[str, Any]:
     data, model = known.get("data", known.get("dataset")), known.get("model")
     return {
         "study": result.benchmark,
-        "model": model if isinstance(model, str) else "trained by the study",
+        "model": model if isinstance(model, str) else TRAINED,
+        "weights": known.get("weights"),
         "data": data.get("name") if isinstance(data, dict) else data,
         "images": known.get("images"),
         "seconds": _seconds(known.get("cost")),

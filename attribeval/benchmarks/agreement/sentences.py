@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.benchmarks.agreement.correlation import LEAST
+from attribeval.results.numbers import listed
 from attribeval.runs.failures import COLUMN
 
 if TYPE_CHECKING:
     import pandas as pd
+
+TRAINED = "trained by the study"  # what a run's model is called that has no name
 
 
 def sentences(table: pd.DataFrame, settings: Mapping[str, Any]) -> list[str]:
@@ -26,13 +29,7 @@ def sentences(table: pd.DataFrame, settings: Mapping[str, Any]) -> list[str]:
     found.append(_few(table, alpha))
     if (failed := int((table[COLUMN] != "").sum())) and failed < len(table):
         found.append(f"Not judged, for want of {LEAST} methods in both runs: {failed} of {len(table)} pairs.")
-    models = {about["model"] for about in settings["runs"].values()}
-    data = {about["data"] for about in settings["runs"].values() if about["data"]}
-    if len(models) > 1 or len(data) > 1:
-        what = "; ".join(
-            f"{run}: {one['model']} on {one['data'] or 'data of its own'}" for run, one in settings["runs"].items()
-        )
-        found.append(f"The runs are of different models or images ({what}): what disagrees may be these.")
+    found += _of_runs(settings["runs"])
     found.append(
         "A correlation over these methods says nothing of methods that are not among them; that a score agrees with a "
         "judge on this model and data does not show that it does on others."
@@ -46,19 +43,38 @@ def _of_judge(judge: str, rows: pd.DataFrame, alpha: float) -> str:
     rest = len(rows) - len(told)
     parts = []
     if len(agree):
-        parts.append(f"methods are ranked as by it by {_listed(agree)}")
+        parts.append(f"methods are ranked as by it by {_scores(agree)}")
     if len(against):
-        parts.append(f"the other way round by {_listed(against)}")
+        parts.append(f"the other way round by {_scores(against)}")
     if rest:
         others = f"{rest} other score{'s' * (rest > 1)}" if len(told) else f"any of the {rest} scores"
         parts.append(f"no relation can be told for {others}")
     return f"{judge}: {'; '.join(parts)}."
 
 
-def _listed(rows: pd.DataFrame) -> str:
+def _scores(rows: pd.DataFrame) -> str:
     """Up to five with ρ, in the table's order, then how many more."""
-    shown = [f"{row.score} (ρ {row.value:.2f})" for row in rows.head(5).itertuples()]
-    return ", ".join(shown) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    return listed([f"{row.score} (ρ {row.value:.2f})" for row in rows.itertuples()], 5)
+
+
+def _of_runs(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the runs record of their models and images, where it differs; a trained model's weights are not recorded."""
+    models = {run: one for run, one in runs.items() if one["model"] != TRAINED}
+    images = {run: one["data"].rpartition("/")[2] for run, one in runs.items() if one["data"]}  # of "training/test"
+    said = []
+    if len({one["weights"] or one["model"] for one in models.values()}) > 1:
+        what = "; ".join(f"{run}: {one['model']}, weights {one['weights'] or 'unknown'}" for run, one in models.items())
+        said.append(f"The runs are of different models ({what}): what disagrees may be these.")
+    if len(set(images.values())) > 1:
+        what = "; ".join(f"{run}: {data}" for run, data in images.items())
+        said.append(f"The runs are of different images ({what}): what disagrees may be these.")
+    trained = [run for run in runs if run not in models]
+    if trained and len(runs) > 1:
+        said.append(
+            f"Whether models trained by the study ({listed(trained)}) are those of the other runs is not recorded: "
+            "what disagrees may be these."
+        )
+    return said
 
 
 def _few(table: pd.DataFrame, alpha: float) -> str:

@@ -11,8 +11,10 @@ from scipy import stats
 
 from attribeval import AttribevalError, Evaluator, Result
 from attribeval.benchmarks.agreement.correlation import correlate, spearman
+from attribeval.benchmarks.agreement.procedure import _called
 from attribeval.benchmarks.registry import STUDIES, part
 from attribeval.cli import main
+from attribeval.methods.registry import build_method, written
 from attribeval.results.judgement import Judgement
 
 METHODS = ["gradient", "smoothgrad_squared(gradient)", "vargrad(gradient)", "gradcam", "layercam", "guided_backprop",
@@ -127,6 +129,29 @@ def test_what_is_planted_is_found(tmp_path):
     assert result.settings["methods"][f"same|{tmp_path / 'board'}|ROAR"] == METHODS[:8]
     with_controls = Evaluator.agreement([board(scores), roar(TRUTH)], controls=True)
     assert (with_controls.table["methods"] == 10).all()
+
+
+def test_of_the_runs_is_said_what_their_records_say():
+    scores = {"same": ("high", noisy(TRUTH, 0))}
+    one, other, retrained = board(scores), board(scores), roar(TRUTH)
+    retrained.settings["data"]["name"] = "digits_train/digits"  # of which the board has the test images
+    one.settings |= {"weights": "w1", "model": "a"}
+    other.settings |= {"weights": "w1", "model": "b"}  # one model under two names
+    said = "\n".join(Evaluator.agreement([one, other, retrained]).summary)
+    assert "different" not in said and "models trained by the study (roar)" in said
+    other.settings |= {"weights": "w2", "model": "a", "dataset": "letters"}
+    said = "\n".join(Evaluator.agreement([one, other, retrained]).summary)
+    assert "different models (leaderboard: a, weights w1; leaderboard 2: a, weights w2)" in said
+    assert "different images (leaderboard: digits; leaderboard 2: letters; roar: digits)" in said
+
+
+def test_methods_are_matched_by_what_they_are():
+    given = ["IG", "ig(steps=25)", "integrated_gradients(steps=7, rule=right)", "SG-GB", "mine", "mine(", "square(IG)"]
+    names = [_called(label) for label in given]
+    assert names[0] == ("integrated_gradients", build_method("IG").card.family)
+    for label, (name, family) in zip(given[:4], names, strict=False):
+        assert (name, family) == (written(build_method(label)), build_method(label).card.family)
+    assert names[4:] == [(label, label) for label in given[4:]]
 
 
 def test_nothing_is_told_where_nothing_is():

@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 
 
 def plot_agreement(result: Result) -> Figure:
-    """A panel per judge, a line per score in one order, ρ with its interval; open circles: ρ within families.
-
-    Args:
-        result: What `Evaluator.agreement` returned.
-
-    Returns:
-        matplotlib Figure.
-    """
+    """A panel per judge, a line per score in one order, ρ with its interval; open circles: ρ within families."""
     table = result.table[result.table["value"].notna()]
     if table.empty:
         raise AttribevalError("Expected a score with enough methods to be judged. Received none.")
