@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
@@ -10,7 +11,18 @@ from attribeval.errors import AttribevalError
 from attribeval.report.view import view_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attribeval.results.result import Result
+
+
+def table_with(columns: Collection[str], result: Result) -> pd.DataFrame:
+    """The table to draw, which has these columns and rows."""
+    missing = set(columns) - set(result.table.columns)
+    if missing or result.table.empty:
+        lacks = f"the columns {sorted(missing)}" if missing else "rows"
+        raise AttribevalError(f"Expected a table of {result.benchmark}. Received one without {lacks}.")
+    return result.table
 
 
 def plot_result(result: Result) -> Figure:

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from attribeval.benchmarks.bam.sentences import UNITS
 from attribeval.errors import AttribevalError
+from attribeval.plots.results import table_with
 from attribeval.plots.style import INK, MUTED, cut, decorate, name_rows, new_figure
 
 if TYPE_CHECKING:
@@ -42,10 +43,7 @@ def plot_bam(result: Result) -> Figure:
     Raises:
         AttribevalError: If the table lacks a column, or has none of the three metrics.
     """
-    missing = _COLUMNS - set(result.table.columns)
-    if missing:
-        raise AttribevalError(f"Expected a table of bam. Received one without the columns {sorted(missing)}.")
-    table = result.table
+    table = table_with(_COLUMNS, result)
     metrics = [metric for metric in _TITLES if (table["metric"] == metric).any()]
     if not metrics:
         raise AttribevalError("Expected a table with MCS, IDR or IIR. Received none of them.")

@@ -13,14 +13,15 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from attribeval.benchmarks.leaderboard.view.parts import (
+    COLUMNS,
     LONGEST,
     bare,
-    check_table,
     name_rows,
     ordered,
     rectangle,
     short,
 )
+from attribeval.plots.results import table_with
 from attribeval.plots.style import INK, MUTED, ON_DARK, ON_LIGHT, new_figure
 from attribeval.results.numbers import cut, number, rank_text
 
@@ -45,7 +46,7 @@ def plot_leaderboard(result: Result) -> Figure:
     Raises:
         AttribevalError: If the table lacks a column or has no rows.
     """
-    check_table(result)
+    table_with(COLUMNS, result)
     methods = [row["method"] for row in ordered(result)]
     families = result.settings["families"]
     order = list(dict.fromkeys(families.values()))

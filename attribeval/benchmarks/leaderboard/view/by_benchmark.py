@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from attribeval.benchmarks.leaderboard.view.parts import check_table, name_rows, short
+from attribeval.benchmarks.leaderboard.view.parts import COLUMNS, name_rows, short
 from attribeval.errors import AttribevalError, unknown
+from attribeval.plots.results import table_with
 from attribeval.plots.style import INK, LINES, MUTED, dress, new_figure
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def plot_benchmark(result: Result, benchmark: str) -> Figure:
     Raises:
         AttribevalError: If the result is no leaderboard, has no such benchmark, or no method has a number by it.
     """
-    check_table(result)
+    table_with(COLUMNS, result)
     if benchmark not in result.settings["benchmarks"]:
         raise unknown("benchmark of this leaderboard", str(benchmark), result.settings["benchmarks"])
     high = result.settings["better"][benchmark] == "high"

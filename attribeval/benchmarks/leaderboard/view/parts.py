@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.patches import Rectangle
 
-from attribeval.errors import AttribevalError
 from attribeval.plots.style import INK, cut, plain
 
 if TYPE_CHECKING:
@@ -15,13 +14,7 @@ if TYPE_CHECKING:
     from attribeval.results.result import Result
 
 LONGEST = 36
-_COLUMNS = {"method", "kind", "benchmark", "value", "low", "high", "rank", "group", "error"}
-
-
-def check_table(result: Result) -> None:
-    missing = _COLUMNS - set(result.table.columns)
-    if missing or result.table.empty:
-        raise AttribevalError(f"Expected the table of a leaderboard. Received one without {sorted(missing) or 'rows'}.")
+COLUMNS = {"method", "kind", "benchmark", "value", "low", "high", "rank", "group", "error"}
 
 
 def ordered(result: Result) -> list[dict[str, Any]]:

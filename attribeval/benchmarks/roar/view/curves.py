@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from attribeval.errors import AttribevalError
 from attribeval.plots.lines import LARGEST_PANEL, draw_line, legend_beside, looks
+from attribeval.plots.results import table_with
 from attribeval.plots.style import INK, decorate, new_figure
 
 if TYPE_CHECKING:
@@ -146,7 +147,4 @@ def accuracies(result: Result) -> pd.DataFrame:
 
 
 def checked(result: Result) -> pd.DataFrame:
-    missing = _COLUMNS - set(result.table.columns)
-    if missing:
-        raise AttribevalError(f"Expected a roar table. Received one without the columns {sorted(missing)}.")
-    return result.table
+    return table_with(_COLUMNS, result)

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from attribeval.errors import AttribevalError
 from attribeval.metrics.sanity.similarity import SIMILARITIES
 from attribeval.plots.lines import LARGEST_PANEL, draw_line, legend_beside, looks
+from attribeval.plots.results import table_with
 from attribeval.plots.style import INK, MUTED, decorate, new_figure, plain
 
 if TYPE_CHECKING:
@@ -112,9 +113,4 @@ def _short(path: str) -> str:
 
 
 def checked(result: Result) -> pd.DataFrame:
-    missing = _COLUMNS - set(result.table.columns)
-    if missing:
-        raise AttribevalError(f"Expected a sanity table. Received one without the columns {sorted(missing)}.")
-    if result.table.empty:
-        raise AttribevalError("Expected a sanity table with rows. Received none.")
-    return result.table
+    return table_with(_COLUMNS, result)

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from attribeval.benchmarks.wsol.metrics import METRICS
 from attribeval.errors import AttribevalError
+from attribeval.plots.results import table_with
 from attribeval.plots.style import INK, LINES, MUTED, cut, decorate, new_figure, plain, shorten, split
 
 if TYPE_CHECKING:
@@ -41,14 +42,10 @@ def plot_wsol(result: Result) -> Figure:
     "<method>/curve" (256 accuracies), the accuracy at every threshold beside it; further metrics below, in the order
     of the bars.
     """
-    missing = {"method", "kind", "metric", "value", "low", "high"} - set(result.table.columns)
-    if missing:
-        raise AttribevalError(f"Expected a wsol table. Received one without the columns {sorted(missing)}.")
-    if result.table.empty:
-        raise AttribevalError("Expected a wsol table with rows of a metric. Received none.")
-    metrics = list(dict.fromkeys(result.table["metric"]))
+    table = table_with({"method", "kind", "metric", "value", "low", "high"}, result)
+    metrics = list(dict.fromkeys(table["metric"]))
     first = "MaxBoxAcc" if "MaxBoxAcc" in metrics else metrics[0]
-    table = result.table[result.table["metric"] == first]
+    table = table[table["metric"] == first]
     table = table.sort_values("value", ascending=first in _UNBOUNDED, kind="stable")
     curves = {}
     for method in table["method"] if first == "MaxBoxAcc" else ():
