@@ -485,7 +485,7 @@ def test_results_without_a_picture_say_so(wsol):
         plots.plot_result(Result("mine", wsol.table))
     with pytest.raises(AttribevalError, match=r"\['low'\]"):
         plots.plot_result(Result("wsol", wsol.table.drop(columns="low")))
-    with pytest.raises(AttribevalError, match="a table of wsol. Received one without rows"):
+    with pytest.raises(AttribevalError, match=r"a table of wsol\. Received one without rows"):
         plots.plot_result(Result("wsol", wsol.table.iloc[:0]))
     with pytest.raises(AttribevalError, match="'oracle'"):
         plots.plot_result(Result("wsol", wsol.table.assign(kind="oracle")))
