@@ -11,13 +11,7 @@ Lazy = tuple[Callable[[str], Any], Callable[[], list[str]]]
 
 
 def lazily(package: str, homes: Mapping[str, str], rooms: Iterable[str] = ()) -> Lazy:
-    """The `__getattr__` and the `__dir__` of a package.
-
-    Args:
-        package: Its `__name__`.
-        homes: Name → the file below the package that it is in.
-        rooms: Packages below it.
-    """
+    """The `__getattr__` and `__dir__` of a package: of names, by the file below it that each is in, and of rooms."""
 
     def get(name: str) -> Any:
         if name in homes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -127,13 +128,11 @@ class MapFolder:
 
         def write(f: Any) -> None:
             text = io.TextIOWrapper(f, encoding="utf-8", newline="", write_through=True)
-            writer: Any = None
-            for name in names:
-                for row in map_rows(Attributions.load(self.map_file(self.methods[0], name))):
-                    if writer is None:
-                        writer = csv.DictWriter(text, list(row), lineterminator="\n")
-                        writer.writeheader()
-                    writer.writerow(row)
+            rows = (row for name in names for row in map_rows(Attributions.load(self.map_file(self.methods[0], name))))
+            first = next(rows)
+            writer = csv.DictWriter(text, list(first), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(itertools.chain([first], rows))
             text.detach()
 
         write_atomic(file, write)

@@ -108,8 +108,7 @@ def _convert(layer: Any, weights: dict[str, np.ndarray], last: bool, score: Any)
         )
         return [conv, *_activation(layer, layer.activation, last, score)]
     if type(layer) is keras.BatchNormalization:
-        axis = layer.axis[0] if isinstance(layer.axis, (list, tuple)) else layer.axis
-        return [kinds.BatchNormalization(axis=axis, epsilon=layer.epsilon, **weights, **common)]
+        return [kinds.BatchNormalization(axis=layer.axis, epsilon=layer.epsilon, **weights, **common)]
     pool = {"strides": getattr(layer, "strides", None), "data_format": "channels_last", **common}
     if type(layer) is keras.MaxPooling2D:
         pool |= {"pool_size": layer.pool_size, "padding": layer.padding.upper(), "maxpool_deeplift_mode": "gradient"}

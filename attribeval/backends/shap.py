@@ -27,12 +27,11 @@ class KernelSHAP(kernel_shap.KernelSHAP):
             images = np.where(shown[:, regions.labels[i], None], batch.raw[i], regions.hidden[i])
             return scores_of(batch, images, np.full(len(images), i))
 
-        values = []
-        for i, seed in enumerate(batch.seeds):
-            players = regions.count(i)
-            kernel_shap.check_samples(self.samples, players)
-            values.append(kernel_shap.kernel_values(partial(painted, i), players, self.samples, seed)[0])
-        return regions.maps(values)
+        found = (
+            kernel_shap.kernel_values(partial(painted, i), regions.count(i), self.samples, seed)
+            for i, seed in enumerate(batch.seeds)
+        )
+        return regions.maps([phi for phi, _ in found])
 
 
 @dataclass(frozen=True)

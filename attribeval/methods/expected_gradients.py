@@ -93,7 +93,9 @@ class ExpectedGradients:
 
         maps = sum_of_gradients(batch, self.samples, points) / self.samples
         columns = tf.broadcast_to(batch.targets, which.shape)
-        scores = tf.gather_nd(self._reference_scores(batch, raw), tf.stack([tf.constant(which, tf.int32), columns], -1))
+        parts = range(0, len(raw), batch.capacity)
+        of_all = tf.concat([batch.classifier.forward(prepare(raw[i : i + batch.capacity]))[0] for i in parts], 0)
+        scores = tf.gather_nd(of_all, tf.stack([tf.constant(which, tf.int32), columns], -1))
         return maps, completeness_gap(maps, batch.target_scores() - tf.reduce_mean(scores, 0))
 
     def _raw(self, shape: tuple[int, ...]) -> np.ndarray:
@@ -104,9 +106,3 @@ class ExpectedGradients:
         if values.shape[1:] != shape:
             raise AttribevalError(f"Expected references of shape {('R', *shape)}. Received: {values.shape}.")
         return values
-
-    def _reference_scores(self, batch: Batch, raw: np.ndarray) -> Any:
-        """Scores of all references, tensor (R, classes)."""
-        parts = range(0, len(raw), batch.capacity)
-        forward, prepare = batch.classifier.forward, batch.classifier.prepare
-        return tf.concat([forward(prepare(raw[i : i + batch.capacity]))[0] for i in parts], 0)

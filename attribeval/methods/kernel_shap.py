@@ -31,6 +31,11 @@ def kernel_values(
     """
     import shap
 
+    if samples < players and samples < 2**players - 2:  # fewer equations than unknowns have no one solution
+        raise AttribevalError(
+            f"Expected at least as many samples as segments. Received: {samples} samples for {players} segments: "
+            "raise samples= or lower segments=."
+        )
     kept = Ends(game)
     with global_seed(seed):
         explainer = shap.KernelExplainer(kept, np.zeros((1, players)))
@@ -72,19 +77,8 @@ class KernelSHAP(OfSegments):
         regions = self.regions(batch)
         values, gaps = [], []
         for i, seed in enumerate(batch.seeds):
-            players = regions.count(i)
-            check_samples(self.samples, players)
-            phi, gap = kernel_values(partial(regions.scores, i), players, self.samples, seed)
+            phi, gap = kernel_values(partial(regions.scores, i), regions.count(i), self.samples, seed)
             values.append(phi)
             gaps.append(gap)
         batch.completeness_gap = np.array(gaps, dtype=np.float32)
         return regions.maps(values)
-
-
-def check_samples(samples: int, players: int) -> None:
-    """Fewer equations than unknowns have no one solution."""
-    if samples < players and samples < 2**players - 2:
-        raise AttribevalError(
-            f"Expected at least as many samples as segments. Received: {samples} samples for {players} segments: "
-            "raise samples= or lower segments=."
-        )
