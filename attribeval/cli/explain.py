@@ -9,18 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attribeval import __version__
-from attribeval.cli.options import (
-    add_classes,
-    add_extra,
-    add_images,
-    add_methods,
-    add_model,
-    add_seed,
-    make_attributer,
-    parse_options,
-    read_classes,
-    read_extra,
-)
+from attribeval.cli import options as shared
 from attribeval.errors import AttribevalError
 from attribeval.quiet import load_tensorflow
 
@@ -32,16 +21,16 @@ def add(commands: Any) -> None:
     command = commands.add_parser("explain", help="explain photographs: overlay pictures and maps")
     command.add_argument("images", nargs="*", action="extend", metavar="IMAGE", help="image files, folders of them, "
                          "patterns such as 'scans/**/*.png'")  # fmt: skip
-    add_images(command, action="extend", help="the same")
-    add_methods(command, default=["gradcam"], help="methods (default: gradcam)")
+    shared.add_images(command, action="extend", help="the same")
+    shared.add_methods(command, default=["gradcam"], help="methods (default: gradcam)")
     command.add_argument("--option", nargs="+", default=[], metavar="NAME=VALUE", help="options of the (one) method")
-    add_classes(command)
+    shared.add_classes(command)
     command.add_argument("--backend", help="compute the (one) method with a library: tf_keras_vis, …")
     command.add_argument("-o", "--output", default="attribeval-maps", metavar="DIR", help="folder for the results")
     command.add_argument("--no-pictures", action="store_true", help="write maps and the table alone")
-    add_seed(command)
-    add_model(command)
-    add_extra(command)
+    shared.add_seed(command)
+    shared.add_model(command)
+    shared.add_extra(command)
     command.set_defaults(run=run, check=check)
 
 
@@ -51,14 +40,14 @@ def check(args: argparse.Namespace) -> None:
 
     _read(args)
     list_images(args.images)
-    read_extra(args.extra)
+    shared.read_extra(args.extra)
 
 
 def _read(args: argparse.Namespace) -> tuple[dict[str, Any], Any, dict[str, Any]]:
     """Options of the one method, classes, and methods by label."""
     if not args.images:
         raise AttribevalError("Expected image files, folders or patterns. Received none.")
-    options, targets = parse_options(args.option), read_classes(args.targets)
+    options, targets = shared.parse_options(args.option), shared.read_classes(args.targets)
     if len(args.methods) > 1 and (options or args.backend):
         raise AttribevalError("--option and --backend go with a single --method: call again for each method.")
     return options, targets, _methods(args, options)
@@ -70,10 +59,10 @@ def run(args: argparse.Namespace) -> int:
 
     load_tensorflow()
     options, targets, built = _read(args)  # what is wrong with methods and classes is said before any work
-    attributer = make_attributer(args)
+    attributer = shared.make_attributer(args)
     files = list_images(args.images, leave_out=[args.output, Path(args.output) / "pictures"])
     classes = attributer.classifier.read_targets(targets, len(files))
-    rows = attributer.classifier.extra.read(read_extra(args.extra), len(files))
+    rows = attributer.classifier.extra.read(shared.read_extra(args.extra), len(files))
     numbers = {name: k for k, name in enumerate(files)}
 
     def extra(names: Iterable[str]) -> dict[str, Any] | None:

@@ -16,16 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribeval.datasets.digit_pictures import (
-    cut_tiles,
-    draw_colour,
-    filter_weights,
-    read_photograph,
-    render_digit,
-    resample,
-    sharp_digits,
-    triangle,
-)
+from attribeval.datasets import digit_pictures as pictures
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.train_test import Part
 from attribeval.errors import AttribevalError, unknown
@@ -131,8 +122,8 @@ def digit_scenes(size: int = 64, n_train: int = 10_000, n_test: int = 2_000, see
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             why = " (smaller digits cannot be told apart)" if name == "size" else ""
             raise AttribevalError(f"Expected {name} to be an int >= {least}{why}. Received: {value!r}.")
-    photos = [read_photograph(scene) for scene in SCENES]
-    glyphs = sharp_digits()
+    photos = [pictures.read_photograph(scene) for scene in SCENES]
+    glyphs = pictures.sharp_digits()
     return DigitScenes(
         train=_split("train", size, n_train, seed, photos, glyphs),
         test=_split("test", size, n_test, seed, photos, glyphs),
@@ -148,7 +139,7 @@ def _split(
     # Every fourth sample of a digit is a test sample. Fixed, and spread over the set's writers, who come in order.
     groups = [np.flatnonzero(targets == digit).tolist() for digit in range(len(OBJECTS))]
     members = [[i for k, i in enumerate(group) if (k % 4 == 3) == is_test] for group in groups]
-    tiles = [[box for box, test in cut_tiles(photo.shape) if test == is_test] for photo in photos]
+    tiles = [[box for box, test in pictures.cut_tiles(photo.shape) if test == is_test] for photo in photos]
 
     pairs_rng, draws_rng = (_generator(seed, int(is_test), stream) for stream in (0, 1))
     n_pairs = len(OBJECTS) * len(SCENES)
@@ -163,7 +154,7 @@ def _split(
     boxes = np.empty((n, 4), np.float64)
     digit_index = np.empty(n, np.int64)
     crops = np.empty((n, 4), np.int64)
-    shrink = None if size == CROP else filter_weights(CROP, 0.0, float(CROP), size, triangle)
+    shrink = None if size == CROP else pictures.filter_weights(CROP, 0.0, float(CROP), size, pictures.triangle)
     for i, u in enumerate(draws.tolist()):
         digit_index[i] = index = _pick(u[0], members[objects[i]])
         left, top, right, bottom = _pick(u[1], tiles[scenes[i]])
@@ -171,9 +162,9 @@ def _split(
         y = top + math.floor(u[3] * (bottom - top - CROP + 1))
         crops[i] = x, y, x + CROP, y + CROP
         crop = photos[scenes[i]][y : y + CROP, x : x + CROP]
-        scene_only[i] = crop if shrink is None else resample(crop, shrink)
+        scene_only[i] = crop if shrink is None else pictures.resample(crop, shrink)
 
-        depth = render_digit(ink[index], extents[index], size, area=u[4], aspect=u[5])
+        depth = pictures.render_digit(ink[index], extents[index], size, area=u[4], aspect=u[5])
         rows, columns = np.flatnonzero(depth.any(1)), np.flatnonzero(depth.any(0))
         depth = depth[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         height, width = depth.shape
@@ -182,7 +173,7 @@ def _split(
         place = np.s_[y : y + height, x : x + width]
         masks[i][place] = depth > 0
 
-        colour = draw_colour(scene_only[i][place], u[8], u[9], u[10:13])
+        colour = pictures.draw_colour(scene_only[i][place], u[8], u[9], u[10:13])
         # Thin ink is a little darker, which keeps some of the pen's relief.
         shaded = np.floor(colour * (0.75 + 0.25 * depth[..., None]) + 0.5).astype(np.uint8)
         images[i] = scene_only[i]
