@@ -45,8 +45,7 @@ def check_data(args: argparse.Namespace, plain: bool = False) -> None:
     if args.images and (len(args.images) > 1 or given in ([], ["imagenet"]) or args.folders):
         raise AttribevalError(
             "Expected --images to be the one folder of the images that --metadata, --coco or --boxes name. "
-            f"Received: {' '.join(args.images)}{' with --imagenet' if args.imagenet else ''}"
-            f"{' with --folders' if args.folders else ''}."
+            f"Received: {' '.join(args.images)}{''.join(f' with --{name}' for name in given)}."
         )
     if not given and args.model != "digit_objects":
         raise AttribevalError(

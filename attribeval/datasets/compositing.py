@@ -42,9 +42,8 @@ class Cutout:
 
 def cut_out(image: np.ndarray, mask: np.ndarray) -> Cutout:
     """The rectangle around a mask, bool (H, W), of an image, uint8 (H, W, 3)."""
+    Cutout(image, mask)  # refuses what is none
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not rows.size:
-        raise AttribevalError("Expected an object of at least one pixel. Received an empty mask: drop the object.")
     window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return Cutout(np.ascontiguousarray(image[window]), np.ascontiguousarray(mask[window]))
 

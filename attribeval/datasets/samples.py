@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import PurePath
 from typing import Any
@@ -121,9 +121,8 @@ class Samples:
 
     def _check(self) -> None:
         n = len(self.images)
-        given: dict[str, Sized | None] = {"labels": self.labels, "ids": self.ids}
-        given |= {"boxes": self.boxes, "masks": self.masks}
-        for what, values in given.items():
+        for what in ("labels", "ids", "boxes", "masks"):
+            values = getattr(self, what)
             if values is not None and len(values) != n:
                 raise AttribevalError(f"Expected one entry of {what} per image ({n}). Received: {len(values)}.")
         if len(set(self.ids)) != n:
