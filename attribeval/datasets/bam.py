@@ -77,7 +77,13 @@ class BamPart(Part):
         return self.object_names if label == "object" else self.scene_names
 
     def view(self, kind: str = "composite", label: str = "scene", items: np.ndarray | None = None) -> BamView:
-        """Images of one of `KINDS` with one sort of label ("object" or "scene"); `items` says which, None: all."""
+        """Images of one kind with one sort of label.
+
+        Args:
+            kind: One of `KINDS`.
+            label: "object" or "scene".
+            items: Which images; None: all.
+        """
         if kind not in KINDS:
             raise unknown("kind of BAM image", kind, KINDS)
         items = np.arange(len(self)) if items is None else np.asarray(items)
@@ -94,6 +100,9 @@ class BamPart(Part):
             k: The commonality, above 0 and up to 1; k times the number of scene classes must be a whole number.
             feature: Class index of the object.
             order: Scene classes, the ones that have the feature first; None: by label.
+
+        Raises:
+            AttribevalError: If k is out of range or no whole number of classes, or no image has the feature.
         """
         classes = len(self.scene_names)
         count = round(k * classes)
@@ -191,7 +200,11 @@ class Bam(NamedTuple):
 
 
 def digits(size: int = 48, n_train: int = 10_000, n_test: int = 2_000, seed: int = 0) -> Bam:
-    """The embedded BAM data: `digit_scenes`, whose arguments these are; nothing is downloaded."""
+    """The embedded BAM data: `digit_scenes`, ten digits on ten photographs; nothing is downloaded.
+
+    Args:
+        size, n_train, n_test, seed: As in `digit_scenes`.
+    """
     from attribeval.datasets.digit_scenes import OBJECTS, SCENES, digit_scenes
 
     made = digit_scenes(size=size, n_train=n_train, n_test=n_test, seed=seed)
