@@ -16,15 +16,8 @@ def drawn_heat(maps: Attributions, reduce: Reduce | None, clip: float | None) ->
 
     Maps with negative values keep their zero: evidence for and against. Those without any, and those of methods whose
     sign means nothing (RISE, which weighs masks by the score under them), begin at their own minimum instead: what
-    every place has says nothing about where the evidence is.
-
-    Args:
-        maps: Of one method.
-        reduce: As in `Attributions.heatmap`; None: Σv, which keeps the sign.
-        clip: Percentile of each map's absolute values, after the minimum is taken off, drawn as full strength.
-
-    Returns:
-        float32 (N, H, W), and the scale.
+    every place has says nothing about where the evidence is. The percentile `clip` of each map's absolute values, after
+    the minimum is taken off, is drawn as full strength.
     """
     heat = maps.heatmap(reduce or "sum")
     signed = bool((heat < 0).any()) and not _sign_means_nothing(maps.method)

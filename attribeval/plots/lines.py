@@ -29,12 +29,7 @@ class Look(NamedTuple):
 
 
 def looks(methods: Sequence[str], random: str = "random") -> dict[str, Look]:
-    """How the lines of a panel look, by method: the controls first, which lie beneath.
-
-    Args:
-        methods: Of the panel, without controls.
-        random: What the control random is called there.
-    """
+    """How the lines of a panel look, by method: the controls first, which lie beneath."""
     found = {name: Look(*_CONTROLS[name], label, "") for name, label in (("random", random), ("sobel", "Sobel"))}
     for k, name in enumerate(methods):
         found[name] = Look(*COLOURS[k % len(COLOURS)], name, MARKERS[k % len(MARKERS)])

@@ -47,18 +47,7 @@ def plot_result(result: Result) -> Figure:
 
 
 def figure_of(result: Result, number: str) -> Figure:
-    """A figure of the benchmark's paper.
-
-    Args:
-        result: What a benchmark returned.
-        number: Of the figure in the paper.
-
-    Returns:
-        matplotlib Figure.
-
-    Raises:
-        AttribevalError: If there is none of that number (those there are listed), or the result lacks what it shows.
-    """
+    """A figure of the benchmark's paper; see `Result.figure`."""
     known = view_of(result).figures
     if str(number) not in known:
         listed = ", ".join(known) or "none"

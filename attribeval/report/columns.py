@@ -15,15 +15,7 @@ MORE = "more"  # shown only when asked for
 
 
 def widths(table: Shown, main: Collection[str]) -> list[str]:
-    """From which width on each column is shown: "" (always), "tablet", "desk", or MORE.
-
-    Args:
-        table: As `views.shown_table` makes it.
-        main: Headings that matter; the others are MORE.
-
-    Returns:
-        One for each column.
-    """
+    """From which width on each column is shown: "" (always), "tablet", "desk"; MORE where its heading is not `main`."""
     found = [MORE] * len(table.columns)
     for size, room in reversed(_ROOM):
         left = room - _NAME[size]

@@ -11,15 +11,9 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 
 def markdown_table(table: Shown, best: Collection[tuple[int, int]] = (), notes: Sequence[str] = ()) -> str:
-    """A pipe table; an interval stands in parentheses behind its value where the page has it below.
+    """A pipe table with the best cells (row, column) in bold, and notes below it.
 
-    Args:
-        table: As `cells.show` makes it.
-        best: (row, column) of the cells in bold.
-        notes: Sentences below the table.
-
-    Returns:
-        Markdown.
+    An interval stands in parentheses behind its value where the page has it below.
     """
     lines = [
         [_escape(column.name) for column in table.columns],

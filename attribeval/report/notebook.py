@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from attribeval.results.numbers import cut
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from attribeval.results.result import Result
 
 ROWS, COLUMNS, SENTENCES, IMAGES = 12, 8, 4, 8  # at most
+_LONGEST = 160  # characters of a fact
 _CELL = "style='text-align:left;padding:2px 12px 2px 0;white-space:nowrap'"
 
 
@@ -38,7 +41,7 @@ def attributions_html(maps: Attributions) -> str:
     facts = {
         "model": maps.model or "not known",
         "maps": f"{maps.values.shape}, float32, raw and signed",
-        "options": _cut(options) or "none",
+        "options": cut(options, _LONGEST) or "none",
         "time": f"{maps.seconds:.2f} s",
     }
     if maps.completeness_gap is not None:
@@ -142,7 +145,7 @@ def _preprocessing(preprocess: Any) -> str:
 def _classes(names: Sequence[str] | None, count: int) -> str:
     if names is None:
         return f"{count}, without names"
-    return _cut(f"{count}: {', '.join(map(str, names[:12]))}" + (", …" if len(names) > 12 else ""))
+    return cut(f"{count}: {', '.join(map(str, names[:12]))}" + (", …" if len(names) > 12 else ""), _LONGEST)
 
 
 def _thumbnails(samples: Samples) -> str:
@@ -179,10 +182,6 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _lines(text: str) -> str:
     return escape(text).replace("\n", "<br>")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 160 else text[:159] + "…"
 
 
 def _image(figure: Figure, alt: str) -> str:

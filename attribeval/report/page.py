@@ -12,7 +12,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +20,10 @@ import jinja2
 
 from attribeval import __version__
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
-from attribeval.report.cells import Shown, cell
+from attribeval.files import write_bytes
+from attribeval.report.cells import cell
 from attribeval.report.columns import hides, widths
-from attribeval.report.pictures import Picture, picture
+from attribeval.report.pictures import picture
 from attribeval.report.view import view_of
 from attribeval.report.views import best_cells, shown_table, units_of
 from attribeval.results.command import portable
@@ -37,28 +36,6 @@ if TYPE_CHECKING:
 
 _SEEDS, _VERSIONS = ("seed", "seeds"), "versions"
 _SAID = 6  # sentences that stand open; those below them are opened
-
-
-@dataclass(frozen=True)
-class _Section:
-    benchmark: str
-    name: str
-    heading: str
-    summary: list[str]
-    table: Shown
-    widths: list[str]  # from which on each column is shown
-    hides: str
-    best: set[tuple[int, int]]  # (row, column)
-    low: set[str]  # headings of which low numbers are better
-    notes: list[str]
-    level: str  # of the intervals, "95 % "; "" if it was not recorded
-    plot: Picture | None
-    pictures: list[Picture]
-    settings: list[tuple[str, str]]
-    versions: list[tuple[str, str]]
-    seeds: list[tuple[str, str]]
-    cost: str | None
-    command: str | None
 
 
 def write_report(
@@ -107,7 +84,7 @@ def write_report(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # File names may hold bytes that are no text; they are written as escapes rather than not at all.
-    write_atomic(path, lambda file: file.write(page.encode("utf-8", "backslashreplace")))
+    write_bytes(path, page.encode("utf-8", "backslashreplace"))
     return path
 
 
@@ -145,11 +122,12 @@ def _shared_out(
     return pictures, {}
 
 
-def _drawn(figures: Mapping[str, Figure]) -> list[Picture]:
+def _drawn(figures: Mapping[str, Figure]) -> list[dict[str, Any]]:
     return [picture(name, f"Picture: {name}", figure) for name, figure in figures.items()]
 
 
-def _section(result: Result, name: str, pictures: Mapping[str, Figure]) -> _Section:
+def _section(result: Result, name: str, pictures: Mapping[str, Figure]) -> dict[str, Any]:
+    """What the template tells of a result."""
     settings = dict(result.settings)
     seeds = {name: settings.pop(name) for name in _SEEDS if name in settings}
     versions = settings.pop(_VERSIONS, {})
@@ -160,26 +138,26 @@ def _section(result: Result, name: str, pictures: Mapping[str, Figure]) -> _Sect
     headings = [column.name for column in table.columns]
     main = [one for one in headings if (columns[one].main if one in columns else view.others_main)]
     shown_from = widths(table, main)
-    return _Section(
-        benchmark=result.benchmark,
-        name=name,
-        heading=view.title,
-        summary=list(result.summary),
-        table=table,
-        widths=shown_from,
-        hides=hides(shown_from),
-        best=best_cells(result, table),
-        low={name for name, column in columns.items() if column.better == "low"},
-        notes=list(view.notes),
-        level=f"{100 * level:g} % " if isinstance(level := settings.get("level"), float) else "",
-        plot=_plot(result),
-        pictures=_drawn(pictures),
-        settings=list(_flat(settings)),
-        versions=list(_flat(versions if isinstance(versions, dict) else {_VERSIONS: versions})),
-        seeds=list(_flat(seeds)),
-        cost=_cost(result.table) if cost is None else _cost_in_words(cost),
-        command=None if result.command is None else portable(result.command),
-    )
+    return {
+        "benchmark": result.benchmark,
+        "name": name,
+        "heading": view.title,
+        "summary": list(result.summary),
+        "table": table,
+        "widths": shown_from,  # from which on each column is shown
+        "hides": hides(shown_from),
+        "best": best_cells(result, table),  # (row, column)
+        "low": {name for name, column in columns.items() if column.better == "low"},  # headings
+        "notes": list(view.notes),
+        "level": f"{100 * level:g} % " if isinstance(level := settings.get("level"), float) else "",  # of intervals
+        "plot": _plot(result),
+        "pictures": _drawn(pictures),
+        "settings": list(_flat(settings)),
+        "versions": list(_flat(versions if isinstance(versions, dict) else {_VERSIONS: versions})),
+        "seeds": list(_flat(seeds)),
+        "cost": _cost(result.table) if cost is None else _cost_in_words(cost),
+        "command": None if result.command is None else portable(result.command),
+    }
 
 
 # -- cost --------------------------------------------------------------------------------------------------------------
@@ -212,7 +190,7 @@ def _duration(seconds: float) -> str:
 # -- chart -------------------------------------------------------------------------------------------------------------
 
 
-def _plot(result: Result) -> Picture | None:
+def _plot(result: Result) -> dict[str, Any] | None:
     """The benchmark's plot, with its numbers in words; None if there is none for this benchmark."""
     from attribeval.plots import plot_result
 

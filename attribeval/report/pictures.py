@@ -8,8 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from attribeval.plots.style import DARK
@@ -26,41 +25,17 @@ _COMMENTS = re.compile(r"<!--.*?-->", re.DOTALL)
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure on the page.
-
-    Attributes:
-        name: For the caption.
-        alt: What it shows, in words.
-        source: A data address of an SVG.
-        width, height: CSS pixels.
-    """
-
-    name: str
-    alt: str
-    source: str
-    width: int
-    height: int
-
-
-def picture(name: str, alt: str, figure: Figure) -> Picture:
-    """Draw a figure for the page."""
+def picture(name: str, alt: str, figure: Figure) -> dict[str, Any]:
+    """A figure for the page, with its caption and what it shows in words: as the data address of an SVG, with its width
+    and height in CSS pixels."""
     width, height = (round(96 * inches) for inches in figure.get_size_inches())
     # What a data address must not hold is escaped; base64 would make it a third larger.
     source = "data:image/svg+xml," + quote(svg(figure), safe=" !$&'()*+,-./:;=?@[]^_`{|}~\n")
-    return Picture(name, alt, source, width, height)
+    return {"name": name, "alt": alt, "source": source, "width": width, "height": height}
 
 
 def svg(figure: Figure) -> str:
-    """A figure as SVG: letters as outlines, so that it looks the same everywhere; neutral colours by scheme.
-
-    Args:
-        figure: Of `attribeval.plots`, or any.
-
-    Returns:
-        SVG.
-    """
+    """A figure as SVG: letters as outlines, so that it looks the same everywhere; neutral colours by scheme."""
     import matplotlib
 
     file = io.BytesIO()

@@ -6,11 +6,12 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attribeval.errors import AttribevalError, unknown
-from attribeval.files import write_atomic
+from attribeval.files import write_bytes
 from attribeval.report.latex import latex_table
 from attribeval.report.markdown import markdown_table
 from attribeval.report.views import best_cells, notes, shown_table
@@ -49,7 +50,7 @@ def write_table(result: Result, path: str | os.PathLike, columns: Sequence[str] 
         raise AttribevalError(f"Expected a file that ends in {', '.join(_WRITERS)}. Received: {str(path)!r}.")
     content = _WRITERS[ending](result, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, lambda file: file.write(content))
+    write_bytes(path, content)
     return path
 
 
@@ -111,14 +112,6 @@ def _parquet(result: Result, columns: Sequence[str] | None) -> bytes:
         ) from error
 
 
-def _tex(result: Result, columns: Sequence[str] | None) -> bytes:
-    return _for_paper(result, columns, latex_table, "brackets")
-
-
-def _md(result: Result, columns: Sequence[str] | None) -> bytes:
-    return _for_paper(result, columns, markdown_table, "parentheses")
-
-
 def _for_paper(result: Result, columns: Sequence[str] | None, lay_out: Callable[..., str], brackets: str) -> bytes:
     shown = shown_table(result, columns)
     best = best_cells(result, shown)
@@ -129,6 +122,6 @@ _WRITERS: dict[str, Callable[[Any, Any], bytes]] = {
     ".csv": _csv,
     ".json": _json,
     ".parquet": _parquet,
-    ".tex": _tex,
-    ".md": _md,
+    ".tex": partial(_for_paper, lay_out=latex_table, brackets="brackets"),
+    ".md": partial(_for_paper, lay_out=markdown_table, brackets="parentheses"),
 }

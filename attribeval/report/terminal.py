@@ -21,18 +21,10 @@ def terminal_width() -> int | None:
 def text_table(
     header: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = (), width: float | None = None
 ) -> str:
-    """Lay out a table.
+    """Lay out a table whose columns `right`, by their numbers, are aligned to the right, as those of numbers are.
 
-    Args:
-        header: Names of the columns.
-        rows: Cells, turned into text with `str`.
-        right: Indices of columns that are aligned to the right (numbers).
-        width: Columns of characters that the table may have; None: those of the terminal. Words are wrapped within
-            their column, numbers are not; columns that still do not fit follow in a block of their own, which begins
-            with the first column again.
-
-    Returns:
-        The lines, without trailing blanks.
+    It has `width` columns of characters; None: those of the terminal. Words are wrapped within their column, numbers
+    are not; columns that still do not fit follow in a block of their own, which begins with the first column again.
     """
     cells = [list(header), *[[str(cell) for cell in row] for row in rows]]
     room = width if width is not None else terminal_width() or float("inf")

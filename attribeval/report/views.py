@@ -16,18 +16,7 @@ if TYPE_CHECKING:
 
 
 def shown_table(result: Result, columns: Sequence[str] | None = None) -> Shown:
-    """A result's table, formatted.
-
-    Args:
-        result: Of any benchmark.
-        columns: Headings, in the order wanted; None: all.
-
-    Returns:
-        The cells.
-
-    Raises:
-        AttribevalError: If there is no such column.
-    """
+    """A result's table, formatted; of all columns, or of those with these headings, in this order."""
     view = view_of(result)
     shown = show(view.table(result), units_of(result))
     if columns is None:
@@ -47,12 +36,7 @@ def units_of(result: Result) -> dict[str, Unit]:
 
 
 def terminal_text(result: Result, width: int | None = None) -> str:
-    """The table for a terminal.
-
-    Args:
-        result: Of any benchmark.
-        width: Columns of characters; None: those of the terminal.
-    """
+    """The table for a terminal of so many columns of characters; None: as many as it has."""
     view = view_of(result)
     if view.terminal is not None:
         return view.terminal(result, width)
@@ -71,10 +55,6 @@ def best_cells(result: Result, shown: Shown) -> set[tuple[int, int]]:
     """(row, column) of the best number of each column in which one is better; of methods alone, controls are none.
 
     Equal numbers are all best. Where rows have a mode, each mode has its best.
-
-    Args:
-        result: Whose table it is.
-        shown: As `shown_table` makes it.
     """
     better = {name: column.better for name, column in view_of(result).columns(result).items()}
     names = [column.name for column in shown.columns]
@@ -96,14 +76,7 @@ def best_cells(result: Result, shown: Shown) -> set[tuple[int, int]]:
 
 
 def notes(result: Result, shown: Shown, best: bool, brackets: str) -> list[str]:
-    """What marks in a table for a paper mean.
-
-    Args:
-        result: Whose table it is.
-        shown: As `shown_table` makes it.
-        best: Whether any cell is bold.
-        brackets: What intervals stand in.
-    """
+    """What marks in a table for a paper mean: cells in bold (`best`: there is one), and intervals in brackets."""
     said = ["Bold: the best method of a column; controls and baselines are none."] if best else []
     if shown.marked:
         said.append(f"In {brackets}: {share(result.settings.get('level', 0.95), 0)} intervals.")

@@ -27,16 +27,7 @@ _LONGEST = 300  # characters of a reason in a sentence
 
 
 def reason_of(error: Exception, strict: bool = False) -> str:
-    """What a row says of an error; raised if it must end the run.
-
-    Args:
-        error: What a method or a metric raised.
-        strict: Whether any failure ends the run.
-
-    Raises:
-        OSError, AttribevalError: As it was, if the disk is full.
-        AttribevalError: If `strict`.
-    """
+    """What a row says of an error; raised if it must end the run, as any must if `strict`, and a full disk."""
     if is_disk_full(error):
         raise error
     text = " ".join(str(error).split())
@@ -52,16 +43,7 @@ def each(
 ) -> tuple[dict[str, Made], dict[str, str]]:
     """Work on all items together, and on one after the other where that fails, so that none takes others with it.
 
-    Args:
-        work: Called with some of the items; returns what it made, by label.
-        items: By label.
-        strict: Whether a failure ends the run.
-
-    Returns:
-        What was made, and the reasons of what failed, by label.
-
-    Raises:
-        AttribevalError: See `reason_of`.
+    What was made, and the reasons of what failed, by label. `strict`: see `reason_of`.
     """
     if not items:
         return {}, {}
@@ -85,16 +67,9 @@ def of_images(first: int | str, last: int | str, reason: str) -> str:
 
 
 def row_text(reasons: Sequence[str], parts: int, what: str = "chunks", kept: bool = False) -> str:
-    """What the row of a score says.
+    """What the row of a score says: the first reason, and how many of its parts lack a score; "" if nothing failed.
 
-    Args:
-        reasons: Of its parts that failed.
-        parts: Of how many.
-        what: Those are, in the plural.
-        kept: Whether there is a directory in which a next run can go on.
-
-    Returns:
-        The first reason, and how many of the parts lack a score; "" if nothing failed.
+    `what` the parts are, in the plural; `kept`: there is a directory in which a next run can go on.
     """
     if not reasons:
         return ""
@@ -112,9 +87,7 @@ def failed_rows(table: pd.DataFrame) -> pd.DataFrame:
 def sentences(table: pd.DataFrame, by: str = "metric") -> list[str]:
     """What failed, in one sentence, which stands in the summary, on the terminal and on the page; none if nothing did.
 
-    Args:
-        table: Of a result.
-        by: The column that says what was measured of a method.
+    The column `by` says what was measured of a method.
     """
     failed = failed_rows(table)
     if failed.empty:

@@ -16,14 +16,7 @@ from attribeval.models.classifier import Classifier
 
 
 def image_keys(classifier: Classifier, images: np.ndarray, targets: np.ndarray, seeds: np.ndarray) -> list[str]:
-    """What tells images apart: pixels, what the model gets to see of them, the class, the random numbers.
-
-    Args:
-        classifier: Prepares the images.
-        images: Raw, float32 (N, H, W, C).
-        targets: Classes explained, ints (N,).
-        seeds: int32 (N, 2).
-    """
+    """What tells raw images (N, H, W, C) apart: pixels, what the model gets to see of them, class, random numbers."""
     seen = np.asarray(classifier.prepare(images))
     keys = []
     for image, prepared, target, seed in zip(images, seen, targets, seeds, strict=True):

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
-from attribeval.runs.locks import try_lock
+from attribeval.files import write_bytes
 from attribeval.sealed import Damaged, array_bytes, json_bytes, read_arrays, read_json
 
 LAYOUT = 1
@@ -105,18 +104,29 @@ class Store:
             return
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(file, lambda f: f.write(data))
+        write_bytes(file, data)
+
+
+@contextmanager
+def try_lock(file: Path) -> Iterator[bool]:
+    """Try to take a lock, of a file in a folder that exists; yields whether it was free.
+
+    Locks are the operating system's, and go with their process, however that ends.
+    """
+    lock = FileLock(file)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def claim(folder: str | PathLike, study: str) -> Path:
-    """Make a folder a study's, or make sure that it is.
-
-    Args:
-        folder: Made if it is not there.
-        study: Its name.
-
-    Returns:
-        The folder.
+    """Make a folder, which need not be there, a study's, or make sure that it is.
 
     Raises:
         AttribevalError: If it belongs to another study or an older version, or cannot be written to.
@@ -135,7 +145,7 @@ def claim(folder: str | PathLike, study: str) -> Path:
                 warnings.warn(f"{file} is damaged ({error}): it is written again.", stacklevel=4)
                 theirs = None
             if theirs is None:
-                write_atomic(file, lambda f: f.write(json_bytes(mine)))
+                write_bytes(file, json_bytes(mine))
                 theirs = mine
     except OSError as error:
         raise AttribevalError(f"Expected a folder to write to as run_dir. Received {folder}: {error}.") from error

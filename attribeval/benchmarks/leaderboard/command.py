@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attribeval.metrics.card import Card
 
 
 def add(commands: Any) -> None:
@@ -51,7 +54,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.list:
         from attribeval.metrics.registry import cards
-        from attribeval.report.cards import cards_text
 
         print(cards_text(cards(), shutil.get_terminal_size((120, 24)).columns))
         return 0
@@ -65,3 +67,20 @@ def run(args: argparse.Namespace) -> int:
     from attribeval.benchmarks.leaderboard.procedure import run_leaderboard
 
     return show(run_leaderboard(attributer, dataset, **options), args.output)
+
+
+def cards_text(cards: list[Card], width: int) -> str:
+    """What is known about benchmarks before they run, family by family."""
+    import textwrap
+
+    lines = []
+    for family in dict.fromkeys(card.family for card in cards):
+        lines.append(f"{family}")
+        for card in (card for card in cards if card.family == family):
+            needs = f", needs {card.needed}" if card.needs else ""
+            lines.append(f"  {card.name} ({card.better} is better, {card.passes} passes{needs}; {card.paper})")
+            lines += textwrap.wrap(card.summary, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+            misleads = f"Misleads: {card.misleads}"
+            lines += textwrap.wrap(misleads, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        lines.append("")
+    return "\n".join(lines).rstrip()

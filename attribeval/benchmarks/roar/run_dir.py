@@ -30,8 +30,7 @@ from attribeval.benchmarks.roar.records import Records
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full, write_atomic
 from attribeval.runs.keys import file_digest
-from attribeval.runs.locks import try_lock
-from attribeval.runs.store import claim
+from attribeval.runs.store import claim, try_lock
 from attribeval.sealed import Damaged, array_bytes, json_bytes, read_arrays, read_json
 
 SPLITS = ("train", "test")

@@ -10,9 +10,9 @@ import numpy as np
 
 from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
-from attribeval.benchmarks.sanity.curve import Part
 from attribeval.benchmarks.sanity.explaining import explain_each, small_map
 from attribeval.benchmarks.sanity.options import SanityOptions
+from attribeval.benchmarks.sanity.summary import Part
 from attribeval.common.versions import versions
 from attribeval.methods.card import Method
 from attribeval.metrics.sanity.similarity import SIMILARITIES

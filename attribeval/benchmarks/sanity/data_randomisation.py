@@ -15,11 +15,10 @@ from attribeval import _tf as tf
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer
 from attribeval.attributions import Attributions
-from attribeval.benchmarks.sanity.curve import Curve, Part, fill_curve
 from attribeval.benchmarks.sanity.explaining import chosen_methods, explain_each
 from attribeval.benchmarks.sanity.options import SanityOptions
 from attribeval.benchmarks.sanity.sentences import against_noise
-from attribeval.benchmarks.sanity.summary import summarise
+from attribeval.benchmarks.sanity.summary import Curve, Part, summarise
 from attribeval.common.options import check_count, options_of
 from attribeval.common.versions import versions
 from attribeval.datasets.digit_scenes import OBJECTS, digit_scenes
@@ -159,7 +158,7 @@ def run_data_randomisation(
     curves = []
     for label, method in built.items():
         curves.append(Curve(label, kind_of(method), MODE, [1], ["permuted labels"]))
-        fill_curve(curves[-1], [parts[label]], names, kept=False)
+        curves[-1].fill([parts[label]], names, kept=False)
     settings = {
         "models": [ours.name, theirs.name],
         "weights": [ours.fingerprint(), theirs.fingerprint()],

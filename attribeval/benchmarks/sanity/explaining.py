@@ -20,11 +20,7 @@ _CLIP = 99  # percentile at which maps of pictures are cut, as in the paper's fi
 
 
 def chosen_methods(methods: Given | Sequence[Given] | Mapping[str, Given]) -> dict[str, Method]:
-    """Methods by label, with the controls that are missing; see `methods.given.methods_of`.
-
-    Raises:
-        AttribevalError: If there is none, a name is unknown, or one cannot explain a changed model.
-    """
+    """Methods by label, with the controls that are missing; refused if one cannot explain a changed model."""
     built = given.methods_of(methods)
     abilities.refuse(built, "sanity checks", model=True)
     return given.with_controls(built)
@@ -40,19 +36,10 @@ def explain_each(
     model: Sequence[int],
     where: str,
 ) -> tuple[dict[str, Attributions], dict[str, str]]:
-    """Explain by all methods at once, and one by one if that fails.
+    """Explain by all methods at once, and one by one if that fails: maps, and reasons of what failed, by label.
 
-    Args:
-        attributer: The model, as it is now.
-        raw: Images (N, H, W, C).
-        methods: By label.
-        targets: Class of each image, (N,).
-        options: Of the study: its seed, of everything random but the control "random"; its batches; its policy.
-        model: What says which random model it is: "random" is drawn anew for each.
-        where: What the model is, for the reasons of what fails.
-
-    Returns:
-        Maps by label, and the reasons of those that failed.
+    The control "random" is drawn anew for each `model` (none: the trained one); all else that is random has the study's
+    seed. `where` says in the reasons what the model is.
     """
     noise = {label: method for label, method in methods.items() if method.card.name == "random" and model}
     others = {label: method for label, method in methods.items() if label not in noise}

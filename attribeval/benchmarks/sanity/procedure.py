@@ -10,10 +10,9 @@ import numpy as np
 from attribeval import progress as progress_bars
 from attribeval.attributer import Attributer
 from attribeval.benchmarks.sanity.chunk import Chunk, Run
-from attribeval.benchmarks.sanity.curve import Curve, Part, fill_curve
 from attribeval.benchmarks.sanity.explaining import chosen_methods
 from attribeval.benchmarks.sanity.options import SanityOptions
-from attribeval.benchmarks.sanity.summary import summarise
+from attribeval.benchmarks.sanity.summary import Curve, Part, summarise
 from attribeval.common.arguments import takes
 from attribeval.common.options import options_of
 from attribeval.common.versions import versions
@@ -78,7 +77,7 @@ def run_sanity(attributer: Attributer, images: Any, options: SanityOptions) -> R
         for mode in modes:
             curves.append(Curve(label, kind_of(method), mode, steps, paths))
             points = [measured[label, _positions(mode, stop)] for stop in stops]
-            fill_curve(curves[-1], points, similarities, kept=options.run_dir is not None)
+            curves[-1].fill(points, similarities, kept=options.run_dir is not None)
     settings = {
         "model": attributer.classifier.name,
         "weights": attributer.classifier.fingerprint(),

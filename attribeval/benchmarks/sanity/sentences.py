@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attribeval.metrics.sanity.similarity import SIMILARITIES
-from attribeval.results.comparisons import holm
+from attribeval.results.comparisons import all_pairs, holm
 from attribeval.results.numbers import NUMBER, number, p_words
 from attribeval.results.over_images import FEW, sign_flip_test
 from attribeval.runs import failures
@@ -24,10 +23,7 @@ Arrays = Mapping[str, np.ndarray]
 def sentences(table: pd.DataFrame, arrays: Arrays, settings: Mapping[str, Any]) -> list[str]:
     """Which methods do not notice that the model is random, which do, and which could not be asked.
 
-    Args:
-        table: Of the result.
-        arrays: Of the result: "<method>|<mode>|<similarity>", (S, N).
-        settings: Of the result.
+    Arrays are "<method>|<mode>|<similarity>", (S, N).
     """
     metric, images = settings["similarities"][0], settings["images"]
     found = []
@@ -58,11 +54,7 @@ def sentences(table: pd.DataFrame, arrays: Arrays, settings: Mapping[str, Any]) 
 def against_noise(table: pd.DataFrame, arrays: Arrays, mode: str, metric: str, when: str, images: int) -> list[str]:
     """The methods at the last step beside noise that is drawn anew, image by image; corrected over methods (Holm).
 
-    Args:
-        table, arrays: Of the result.
-        mode, metric: Which curves.
-        when: How the sentences begin.
-        images: Of the run: a method with a number for less than half of them is not judged.
+    A method with a number for less than half of the run's images is not judged. The sentences begin with `when`.
     """
     if f"random|{mode}|{metric}" not in arrays:  # the control failed
         return []
@@ -147,25 +139,19 @@ def _of_single_layers(table: pd.DataFrame, arrays: Arrays, metric: str) -> list[
         return [
             f"To one random layer at a time, all methods react alike ({number(means.iloc[0])} on average; {title})."
         ]
-    of_images = {name: _mean_of_steps(arrays[f"{name}|independent|{metric}"]) for name in means.index}
+    # NaN where one layer is: means over other layers are no comparison.
+    of_images = {name: np.asarray(arrays[f"{name}|independent|{metric}"], np.float64).mean(0) for name in means.index}
     most, least = means.index[0], means.index[-1]
-    pairs = list(combinations(means.index, 2))
-    p = dict(zip(pairs, holm(np.array([sign_flip_test(of_images[a], of_images[b]) for a, b in pairs])), strict=True))
-    p_ends = p[most, least]
+    p_ends, pairs = all_pairs(of_images, sign_flip_test)[most, least], len(means) * (len(means) - 1) // 2
     if np.isnan(p_ends):
         verdict = "not tested, with fewer than 2 images"
     else:
-        verdict = f"{p_words(p_ends)}, corrected for {len(pairs)} pairs" if len(pairs) > 1 else p_words(p_ends)
+        verdict = f"{p_words(p_ends)}, corrected for {pairs} pairs" if pairs > 1 else p_words(p_ends)
         verdict = verdict if p_ends < _ALPHA else f"no difference shown, {verdict}"
     return [
         f"To one random layer at a time, {most} reacts most ({number(means.iloc[0])} on average), {least} least "
         f"({number(means.iloc[-1])}; {verdict}; {title})."
     ]
-
-
-def _mean_of_steps(values: np.ndarray) -> np.ndarray:
-    """The mean over layers of each image, NaN where one is undefined: means over other layers are no comparison."""
-    return np.asarray(values, np.float64).mean(0)
 
 
 def _of_constant_maps(table: pd.DataFrame, metric: str, images: int) -> list[str]:

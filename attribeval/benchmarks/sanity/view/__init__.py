@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 
 
 def sanity_pictures(result: Result) -> dict[str, Figure]:
-    """What a report shows beside the curves: maps along the cascade, and the other similarities.
-
-    Args:
-        result: Of `Evaluator.sanity`.
-
-    Returns:
-        Name → figure.
-    """
+    """What a report shows beside the curves: maps along the cascade, and the other similarities."""
     found = {}
     if "examples/maps" in result.arrays:
         found["Maps along the cascade (figure 2 of the paper)"] = plot_cascade(result)

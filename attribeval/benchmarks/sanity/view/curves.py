@@ -33,14 +33,7 @@ def plot_sanity(result: Result, metric: str | None = None) -> Figure:
 
     A column per mode, and a row per six methods; random and Sobel are in every panel. Layers are evenly spaced, however
     many are random between them. A hollow marker stands for less than half of the images (the others' maps are
-    constant), a gap for none.
-
-    Args:
-        result: Of `Evaluator.sanity`.
-        metric: A similarity; None: the first.
-
-    Returns:
-        matplotlib Figure.
+    constant), a gap for none. No `metric`: the first.
 
     Raises:
         AttribevalError: If the table lacks a column, or has no number of this similarity.
