@@ -67,22 +67,24 @@ class Shown:
 
 
 def show(table: pd.DataFrame, units: Mapping[str, Unit] | None = None) -> Shown:
-    """Format a table; `low` and `high` stand below the number before them.
+    """Format a table; `low` and `high` stand below the number before them, and marks share one scale per metric.
 
-    Args:
-        table: Any. With a value and an interval per method and metric, a row is a method and a column a metric.
-        units: How numbers are written, by column, or by metric where "value" is a metric's; others are plain.
-
-    Returns:
-        The cells; marks share one scale per metric.
+    With a value and an interval per method and metric, a row is a method and a column a metric. Units are by column, or
+    by metric where "value" is a metric's; other numbers are written plainly.
     """
     units = units or {}
-    if {*_KEY, "value", "low", "high"} <= set(table.columns) and not table.duplicated([*_KEY]).any():
-        return _by_method(table, units)
+    by_method = {*_KEY, "value", "low", "high"} <= set(table.columns) and not table.duplicated([*_KEY]).any()
+    names, rows = (_by_method if by_method else _as_it_is)(table, units)
+    numbers = [any(cells[i].number for _, cells in rows) for i in range(len(names))]
+    return Shown([Column(name, is_number) for name, is_number in zip(names, numbers, strict=True)], rows)
+
+
+def _as_it_is(table: pd.DataFrame, units: Mapping[str, Unit]) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
+    """A row per row."""
     names = [str(name) for name in table.columns]
     records = [dict(zip(names, row, strict=True)) for row in table.itertuples(index=False, name=None)]
     joined = {"low", "high"} <= set(names) and names.index("low") > 0
-    estimate = names[names.index("low") - 1] if joined else None
+    estimate = names[names.index("low") - 1] if joined else ""
     shown = [name for name in names if not (joined and name in ("low", "high"))]
     whole = {name for name in names if _is_whole([record[name] for record in records])}
     scales = _scales(records, estimate) if joined else {}
@@ -95,16 +97,14 @@ def show(table: pd.DataFrame, units: Mapping[str, Unit] | None = None) -> Shown:
         rows.append((str(record.get("kind", "")), cells))
     for i in range(1, len(shown)):
         _sort_by_leading_numbers(rows, i)
-    numbers = [any(cells[i].number for _, cells in rows) for i in range(len(shown))]
-    return Shown([Column(_header(name), is_number) for name, is_number in zip(shown, numbers, strict=True)], rows)
+    return [_header(name) for name in shown], rows
 
 
-def _by_method(table: pd.DataFrame, units: Mapping[str, Unit]) -> Shown:
+def _by_method(table: pd.DataFrame, units: Mapping[str, Unit]) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
     """A row per method in the order of the first metric, a column per metric; what belongs to the method behind."""
     metrics = list(dict.fromkeys(table["metric"]))
     records = {(r["method"], r["metric"]): r for r in table.to_dict("records")}
-    methods = list(dict.fromkeys(table["method"]))
-    about = {method: next(r for (m, _), r in records.items() if m == method) for method in methods}
+    about = {method: r for (method, _), r in reversed(records.items())}  # the first of each
     used = (*_KEY, "value", "low", "high", COLUMN)
     of_method = table.groupby("method", sort=False).nunique(dropna=False).max() <= 1
     # What differs between the metrics of a method, as thresholds do, belongs to none of the columns that are left.
@@ -112,7 +112,7 @@ def _by_method(table: pd.DataFrame, units: Mapping[str, Unit]) -> Shown:
     whole = {name for name in names if _is_whole([record[name] for record in about.values()])}
     scales = _scales(list(records.values()), "value")
     rows = []
-    for method in methods:
+    for method in dict.fromkeys(table["method"]):
         cells = [cell(method)]
         for metric in metrics:
             record = records.get((method, metric))
@@ -124,9 +124,7 @@ def _by_method(table: pd.DataFrame, units: Mapping[str, Unit]) -> Shown:
                 cells.append(replace(one, text=f"{one.text} !") if failed else one)
         cells += [_plain(name, about[method], name in whole, units) for name in names]
         rows.append((str(about[method].get("kind", "")), cells))
-    columns = ["method", *metrics, *map(_header, names)]
-    numbers = [any(cells[i].number for _, cells in rows) for i in range(len(columns))]
-    return Shown([Column(str(name), is_number) for name, is_number in zip(columns, numbers, strict=True)], rows)
+    return ["method", *map(str, metrics), *map(_header, names)], rows
 
 
 def _header(name: str) -> str:
@@ -165,15 +163,7 @@ def _unit(name: str, record: Mapping[str, Any], units: Mapping[str, Unit]) -> Un
 
 
 def cell(value: Any, whole: bool = False) -> Cell:
-    """Format one value.
-
-    Args:
-        value: Number, bool, text, or (text, number to sort by); what is missing becomes a dash.
-        whole: Whether a number is a whole one, though a float.
-
-    Returns:
-        The cell.
-    """
+    """A number (`whole`: a whole one, though a float), bool, text, or (text, number to sort by); a dash if missing."""
     if missing(value):
         return Cell(NONE, "")
     if isinstance(value, tuple):
@@ -188,24 +178,23 @@ def cell(value: Any, whole: bool = False) -> Cell:
     return Cell(str(value), str(value))
 
 
-def _scales(records: Sequence[Mapping[str, Any]], estimate: str | None) -> dict[Any, tuple[float, float]]:
+def _scales(records: Sequence[Mapping[str, Any]], estimate: str) -> dict[Any, tuple[float, float]]:
     """Metric → the smallest and the largest number that its marks show."""
     numbers: dict[Any, list[float]] = {}
     for record in records:
-        found = (_finite(record.get(name)) for name in ("low", "high", *([] if estimate is None else [estimate])))
-        numbers.setdefault(record.get("metric"), []).extend(number for number in found if number is not None)
+        found = (_finite(record[name]) for name in ("low", "high", estimate))
+        numbers.setdefault(record.get("metric"), []).extend(one for one in found if one is not None)
     return {metric: (min(found), max(found)) for metric, found in numbers.items() if found}
 
 
-def _mark(record: Mapping[str, Any], estimate: str | None, scale: tuple[float, float] | None) -> Mark | None:
-    low, high = _finite(record["low"]), _finite(record["high"])
+def _mark(record: Mapping[str, Any], estimate: str, scale: tuple[float, float] | None) -> Mark | None:
+    low, high, value = (_finite(record[name]) for name in ("low", "high", estimate))
     if scale is None or scale[0] == scale[1] or low is None or high is None:
         return None
 
     def place(number: float) -> float:
         return (number - scale[0]) / (scale[1] - scale[0])
 
-    value = None if estimate is None else _finite(record.get(estimate))
     zero = place(0.0) if scale[0] < 0 < scale[1] else None
     return Mark(place(low), place(high), None if value is None else place(value), zero)
 

@@ -30,7 +30,8 @@ def find_results(paths: Iterable[str | os.PathLike]) -> list[Path]:
         if not folder.is_dir():
             what = "a file" if path.exists() else "nothing there"
             raise AttribevalError(f"Expected a folder with a saved result. Received {str(path)!r}: {what}.")
-        below = _below(folder)
+        candidates = sorted(file.parent for file in folder.rglob("result.json"))
+        below = [one for one in candidates if all((one / name).is_file() for name in _FILES)]
         if not below:
             raise AttribevalError(
                 f"Expected a folder with {', '.join(sorted(_FILES))}, as Result.save writes them, in or below "
@@ -39,12 +40,3 @@ def find_results(paths: Iterable[str | os.PathLike]) -> list[Path]:
         for one in below:
             found.setdefault(one.resolve(), one)
     return list(found.values())
-
-
-def _below(folder: Path) -> list[Path]:
-    folders = []
-    for here, inner, files in os.walk(folder):
-        inner.sort()
-        if set(files) >= _FILES:
-            folders.append(Path(here))
-    return folders

@@ -36,16 +36,6 @@ def share(value: float, decimals: int = 1) -> str:
     return NONE if missing(value) else _spaced(f"{100 * value:.{decimals}f} %")
 
 
-def _interval(low: float, high: float) -> str:
-    """Both ends of an interval, "0.63 to 0.692"; a dash if one is missing."""
-    return NONE if missing(low) or missing(high) else f"{number(float(low))} to {number(float(high))}"
-
-
-def _share_interval(low: float, high: float) -> str:
-    """The same of shares: 63.0 to 69.2 %."""
-    return NONE if missing(low) or missing(high) else f"{share(low).removesuffix(' %')} to {share(high)}"
-
-
 def gain_text(gain: float) -> str:
     """A difference of shares: 0.051 as +5.1 points."""
     text = f"{100 * gain:+.1f}"
@@ -70,10 +60,6 @@ def p_text(p: float) -> str:
 def p_words(p: float) -> str:
     """The same in a sentence: p = 0.013, p < 0.001."""
     return f"p {p_text(p)}" if p < 0.001 else f"p = {p_text(p)}"
-
-
-def _points(points: float) -> str:
-    return NONE if missing(points) else gain_text(points / 100).removesuffix(" points")
 
 
 def listed(names: Iterable[Any], most: int = 4) -> str:
@@ -109,14 +95,20 @@ class Unit:
 
     Attributes:
         text: A value → text; of a missing one a dash.
-        ends: Both ends of its interval → text.
+        sign: What stands behind each number, and in an interval behind its last end alone.
     """
 
     text: Callable[[float], str]
-    ends: Callable[[float, float], str]
+    sign: str = ""
+
+    def ends(self, low: float, high: float) -> str:
+        """Both ends of an interval, "0.63 to 0.692" or "63.0 to 69.2 %"; a dash if one is missing."""
+        if missing(low) or missing(high):
+            return NONE
+        return f"{self.text(low).removesuffix(self.sign)} to {self.text(high)}"
 
 
-NUMBER = Unit(lambda value: number(float(value)), _interval)
-SHARE = Unit(share, _share_interval)  # as percentages; said by the study, as a correlation may lie in 0..1 by chance
-RANK = Unit(rank_text, lambda low, high: f"{rank_text(low)} to {rank_text(high)}")
-POINTS = Unit(_points, lambda low, high: f"{_points(low)} to {_points(high)}")
+NUMBER = Unit(lambda value: number(float(value)))
+SHARE = Unit(share, " %")  # said by the study, as a correlation may lie in 0..1 by chance
+RANK = Unit(rank_text)
+POINTS = Unit(lambda points: NONE if missing(points) else gain_text(points / 100).removesuffix(" points"))

@@ -56,28 +56,18 @@ def bootstrap_interval(
     """
     values = _checked(values)
     check_level(level)
-    if resamples < 1:
-        raise AttribevalError(f"Expected resamples >= 1. Received: {resamples}.")
     if not callable(statistic) and statistic not in ("mean", "max_mean"):
         raise AttribevalError(f'Expected statistic "mean", "max_mean" or a function. Received: {statistic!r}.')
     if isinstance(statistic, str) and statistic == "max_mean" and (values.ndim != 2 or values.shape[1] == 0):
         raise AttribevalError(f'Expected values (N, K) for "max_mean". Received: {values.shape}.')
 
-    if callable(statistic):
-        estimates = np.array(
-            [
-                statistic(np.repeat(values, times, axis=0))
-                for weights in _draws(len(values), resamples, seed)
-                for times in weights
-            ],
-            dtype=np.float64,
-        )
-    else:
-        numbers = values.astype(np.float64)
-        means = [weights.astype(np.float64) @ numbers / len(values) for weights in _draws(len(values), resamples, seed)]
-        if statistic == "max_mean":
-            means = [block.max(axis=1) for block in means]
-        estimates = np.concatenate(means)
+    def estimate(weights: np.ndarray) -> np.ndarray:
+        if callable(statistic):
+            return np.array([statistic(np.repeat(values, times.astype(int), axis=0)) for times in weights], np.float64)
+        means = weights @ values.astype(np.float64) / len(values)
+        return means.max(axis=1) if statistic == "max_mean" else means
+
+    estimates = bootstrap_estimates(estimate, len(values), resamples=resamples, seed=seed)
     tail = (1 - level) / 2
     low, high = np.quantile(estimates, [tail, 1 - tail], axis=0)
     return (float(low), float(high)) if estimates.ndim == 1 else (low, high)
@@ -88,21 +78,9 @@ def bootstrap_estimates(
 ) -> np.ndarray:
     """A statistic of `resamples` bootstrap samples of n images, for a statistic that can be computed from weights.
 
-    The same seed and n draw the same images, so the estimates of several methods on the same images are paired: the
-    difference of two methods is `a - b`, row by row.
-
-    Args:
-        estimate: Called with how often each image is drawn, float64 (R, n), rows summing to n; returns (R,). With a
-            row of ones it gives the statistic of the images themselves. Or returns (R, M), M statistics at once.
-        n: Number of images, at least 1.
-        resamples: At least 1.
-        seed: Of the draws, the same as `bootstrap_interval`'s.
-
-    Returns:
-        float64 (resamples,) or (resamples, M).
-
-    Raises:
-        AttribevalError: If n or resamples is not positive.
+    `estimate` is called with how often each image is drawn, float64 (R, n), rows summing to n, and returns (R,), or M
+    statistics at once, (R, M). The same seed and n draw the same images, so the estimates of several methods on the
+    same images are paired: the difference of two methods is `a - b`, row by row.
     """
     if n < 1 or resamples < 1:
         raise AttribevalError(f"Expected n >= 1 and resamples >= 1. Received: {n}, {resamples}.")

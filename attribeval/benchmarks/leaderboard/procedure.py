@@ -203,8 +203,6 @@ def _collect(
                     scores.passes[i, j, here] = cell["passes"] / (here.stop - here.start)
                 scores.prepare_seconds[j] += cell.get("prepare_seconds", 0.0)
                 scores.prepare_passes[j] += cell.get("prepare_passes", 0)
-    for i in range(len(methods)):
-        for j in range(len(benchmarks)):
-            reasons = failed.get((i, j), [])
-            scores.errors[i][j] = row_text(reasons, len(starts), kept=store.folder is not None)
+    for (i, j), reasons in failed.items():
+        scores.errors[i][j] = row_text(reasons, len(starts), kept=store.folder is not None)
     return scores
