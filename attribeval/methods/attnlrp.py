@@ -9,8 +9,7 @@ from attribeval.common.options import check_least
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.methods.conservation import relevance
-from attribeval.models.propagation.places import Place
-from attribeval.models.propagation.rules import Epsilon, Gamma, Rule
+from attribeval.models.propagation.rules import Epsilon, Gamma
 from attribeval.models.propagation.shared import Shared
 
 
@@ -52,9 +51,6 @@ class AttnLRP:
 
     def attribute(self, batch: Batch) -> Any:
         """Return the relevance, (B, H, W, C), in score units; sets the completeness gap."""
-        return relevance(
-            batch, "attnlrp", (self.epsilon, self.gamma), self._choose, shared=Shared(Epsilon(self.epsilon))
-        )
-
-    def _choose(self, place: Place) -> Rule:
-        return Gamma(self.gamma) if self.gamma else Epsilon(self.epsilon)
+        epsilon = Epsilon(self.epsilon)
+        rule = Gamma(self.gamma) if self.gamma else epsilon
+        return relevance(batch, "attnlrp", (self.epsilon, self.gamma), lambda place: rule, shared=Shared(epsilon))

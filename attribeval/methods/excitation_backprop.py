@@ -10,8 +10,7 @@ from attribeval.common.options import check_flag
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
 from attribeval.models.propagation.explain import layer_relevance
-from attribeval.models.propagation.places import Place
-from attribeval.models.propagation.rules import Contrast, Excitation, Rule
+from attribeval.models.propagation.rules import Contrast, Excitation
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,8 @@ class ExcitationBackprop:
             batch.targets,
             method="excitation_backprop",
             key=self.contrastive,
-            choose=self._choose,
+            choose=lambda place: Contrast() if self.contrastive and place.last else Excitation(),
             layer=self.layer,
         )
         places = tf.reduce_sum(probability, axis=-1, keepdims=True)
         return batch.resize(tf.nn.relu(places) if self.contrastive else places)
-
-    def _choose(self, place: Place) -> Rule:
-        return Contrast() if self.contrastive and place.last else Excitation()

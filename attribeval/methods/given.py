@@ -16,9 +16,9 @@ from attribeval.errors import AttribevalError
 from attribeval.importable import function_in_file
 from attribeval.methods.card import Method
 from attribeval.methods.function import FORMS, FunctionMethod, function_method
-from attribeval.methods.reading import ranking
 from attribeval.methods.ready import ReadyMaps, ready_maps
 from attribeval.methods.registry import build_method, written
+from attribeval.methods.smoothgrad import SmoothGrad
 
 Given = str | PathLike | Method | Any  # also a function, an array, `Attributions`
 CONTROLS = ("random", "sobel")  # what every study measures beside the methods: they look at no score
@@ -133,6 +133,17 @@ def with_controls(methods: Mapping[str, Method]) -> dict[str, Method]:
 def kind_of(method: Method) -> Literal["control", "method"]:
     """ "control" or "method"."""
     return "control" if method.card.family == "control" else "method"
+
+
+def ranking(method: Method) -> Literal["sum", "abs_sum"]:
+    """How channels become one number that ranks places, a `reduce` of `Attributions.heatmap`.
+
+    "sum" for shares of a score, of which a negative one speaks against the class; "abs_sum" for all others. The mean of
+    noisy maps reads as its base does.
+    """
+    if isinstance(method, SmoothGrad):
+        return ranking(method.base)
+    return "sum" if method.card.shares else "abs_sum"
 
 
 def is_name(text: str) -> bool:

@@ -146,7 +146,7 @@ def written(method: Any) -> str | None:
         value = getattr(method, field.name)
         if field.name == "base":
             words.insert(0, written(value))
-        elif field.init and not _same(value, field.default):
+        elif field.init and not (type(value) is type(field.default) and np.all(value == field.default)):
             words.append(f"{field.name}={list(value) if isinstance(value, tuple) else value!r}")
     told = [word for word in words if word is not None]
     if len(told) < len(words):
@@ -156,7 +156,3 @@ def written(method: Any) -> str | None:
         return text if build_method(text) == method else None
     except (AttribevalError, ValueError):
         return None
-
-
-def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(np.all(one == other))

@@ -21,7 +21,7 @@ import numpy as np
 
 from attribeval import Attributer, datasets
 from attribeval.common.seeds import image_seeds
-from attribeval.methods.reading import ranking
+from attribeval.methods.given import ranking
 from attribeval.methods.registry import build_method
 from attribeval.metrics.registry import BENCHMARKS, build_benchmark
 from attribeval.metrics.subject import Explained, Subject

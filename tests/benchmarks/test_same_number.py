@@ -13,8 +13,7 @@ from attribeval.attributions import Attributions
 from attribeval.benchmarks.wsol.procedure import run_wsol
 from attribeval.datasets import Samples
 from attribeval.methods.function import method
-from attribeval.methods.given import methods_of
-from attribeval.methods.reading import ranking
+from attribeval.methods.given import methods_of, ranking
 from attribeval.metrics.localisation.energy_in_box import energy_inside
 
 SIZE = 24

@@ -21,7 +21,7 @@ from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import at, unable
 from attribeval.methods.card import Method
-from attribeval.methods.reading import ranking
+from attribeval.methods.given import ranking
 from attribeval.metrics.card import Benchmark
 from attribeval.metrics.subject import Explained, Subject
 from attribeval.models.classifier import Classifier

@@ -19,7 +19,7 @@ from attribeval.datasets.images import resize
 from attribeval.datasets.samples import Samples
 from attribeval.methods.abilities import at
 from attribeval.methods.card import Method
-from attribeval.methods.reading import ranking
+from attribeval.methods.given import ranking
 from attribeval.metrics.localisation.colour_model import colour_model_hit
 from attribeval.metrics.localisation.saliency_metric import saliency_metric, salient_box
 from attribeval.runs import failures

@@ -73,8 +73,7 @@ def _of_model(args: argparse.Namespace, options: dict[str, Any]) -> Any:
 def _picture(attributer: Any, dataset: Any, result: Any, args: argparse.Namespace) -> Any:
     """A few photographs with the map and the box of the method that has the best MaxBoxAcc; None if none has one."""
     from attribeval.methods.abilities import at, of_images
-    from attribeval.methods.given import methods_of
-    from attribeval.methods.reading import ranking
+    from attribeval.methods.given import methods_of, ranking
     from attribeval.metrics.localisation.maxboxacc import predicted_boxes
     from attribeval.plots import box_overlays
 

@@ -32,7 +32,7 @@ _CHUNK = 32  # images
 def run_wsol(attributer: Attributer, dataset: Samples, options: WsolOptions) -> Result:
     """Score how well maps localise the labelled object, by every score that boxes and masks allow.
 
-    Maps become heat maps as their method's card says, see `methods.reading.ranking`: shares of the score are summed
+    Maps become heat maps as their method's card says, see `methods.given.ranking`: shares of the score are summed
     over channels, of others the sizes. Besides the methods the table has random noise and Sobel edges
     (controls), and the whole image, the centred box and a centred Gaussian (baselines). `docs/wsol.md` says what each
     score measures and when it misleads.
