@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,8 @@ from attribeval.benchmarks.agreement.options import AgreementOptions
 from attribeval.benchmarks.agreement.sentences import TRAINED, sentences
 from attribeval.benchmarks.registry import part
 from attribeval.common.arguments import fields
-from attribeval.common.grammar import Expression
 from attribeval.errors import AttribevalError
-from attribeval.methods.registry import found
-from attribeval.methods.short_names import parse
+from attribeval.methods.registry import build_method, written
 from attribeval.results.comparisons import holm
 from attribeval.results.find import find_results
 from attribeval.results.judgement import Judgement
@@ -113,21 +110,10 @@ def _called(label: str) -> tuple[str, str]:
     The user's own method, which has the same label in all runs or is not shared, is a family of its own.
     """
     try:
-        expression = parse(label)
+        method = build_method(label)
     except AttribevalError:
         return label, label
-    method = found(expression.name)
-    return (label, label) if method is None else (_written(expression), method.card.family)
-
-
-def _written(expression: Expression) -> str:
-    """As `methods.registry.written` has it: options that are not the defaults in brackets behind the base."""
-    defaults = {field.name: field.default for field in dataclass_fields(found(expression.name) or Expression)}
-    words = [] if expression.base is None else [_written(expression.base)]
-    for name, value in expression.options.items():
-        if value != defaults.get(name):
-            words.append(f"{name}={list(value) if isinstance(value, tuple) else value!r}")
-    return f"{expression.name}({', '.join(words)})" if words else expression.name
+    return written(method) or label, method.card.family
 
 
 def _judge_name(judge: Judgement, run: str, known: Mapping[str, Sequence[Judgement]]) -> str:
