@@ -8,14 +8,9 @@ _ROUNDING = 1e-12  # rows whose spread is below this share of their largest valu
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pearson's r along the last axis.
+    """Pearson's r of finite numbers (..., S) along the last axis, float64 (...), -1..1.
 
-    Args:
-        a: Finite numbers (..., S).
-        b: The same shape.
-
-    Returns:
-        float64 (...), -1..1; NaN where a row is constant (up to float64 rounding) or has fewer than two numbers.
+    NaN where a row is constant (up to float64 rounding) or has fewer than two numbers.
     """
     return np.clip((standardised(a) * standardised(b)).sum(-1), -1, 1)
 

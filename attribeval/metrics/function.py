@@ -101,15 +101,7 @@ class FunctionMetric(UserFunction, OfMaps):
 
 
 def function_metric(function: Callable, name: str | None = None) -> FunctionMetric:
-    """A function as a benchmark.
-
-    Args:
-        function: As `metric` takes it, decorated or not.
-        name: What tables call it; None: its own name.
-
-    Raises:
-        AttribevalError: If it cannot be called in one of the forms.
-    """
+    """A function as `metric` takes it, decorated or not, as a benchmark; by its own name if none is given."""
     name = name or name_of(function)
     facts = {"better": "high", "family": "own", "summary": "", "paper": ""} | told(function, "metric")
     facts.pop("name", None)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from attribeval.errors import AttribevalError
-from attribeval.metrics.faithfulness.imputation import impute
-from attribeval.metrics.faithfulness.relaxation import gather, spread
+from attribeval.metrics.faithfulness.imputation import gather, impute, spread
 from attribeval.metrics.faithfulness.road import Road, RoadLerf, RoadMorf, road
 from attribeval.metrics.faithfulness.road_curves import _noise, imputed, road_curves
 from attribeval.metrics.subject import Explained, Subject

@@ -105,9 +105,9 @@ def test_sizes_are_log_spaced_from_one_feature_to_80_percent():
     assert subset_sizes(50176) == [1, 2, 10, 39, 157, 627, 2509, 10035, 40141]
     assert subset_sizes(2) == [1, 2]
     assert subset_sizes(1000, ratio=10) == [1, 8, 80, 800]
-    for bad in ({"ratio": 1.0}, {"largest": 1.0}):
+    for features, ratio in ((100, 1.0), (1, 4.0)):
         with pytest.raises(AttribevalError):
-            subset_sizes(100, **bad)
+            subset_sizes(features, ratio)
 
 
 # ------------------------------------------------------------------------------- definitions, written again slowly

@@ -23,8 +23,8 @@ from attribeval.metrics.localisation.heuristics import (
     READINGS,
     VALUES,
     cam_box,
+    extents,
     fong_boxes,
-    region_boxes,
 )
 from attribeval.metrics.localisation.maxboxacc import quantise
 from attribeval.metrics.localisation.pixels import histograms, pixel_auc, reference_bins
@@ -140,7 +140,7 @@ def _hits_of_map(heatmap, levels, boxes, wanted, iou, protocol) -> dict[str, Any
     if "hits_v2" in wanted:
         found["hits_v2"] = (best >= np.array(IOUS)[:, None]) & scored
     if "region" in wanted:
-        found["region"] = _right(region_boxes(levels), boxes, iou)
+        found["region"] = _right(extents(levels, np.arange(256)), boxes, iou)
     for reading in READINGS:
         if f"cam_{reading}" in wanted:
             found[f"cam_{reading}"] = _right(cam_box(heatmap, reading)[None], boxes, iou)[0]

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.common.fills import PLAIN_FILLS, Fill, check_fill, filled
-from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
-from attribeval.metrics.faithfulness.scoring import clean_scores, score_of, scored, subject_of
+from attribeval.metrics.faithfulness.scoring import clean_scores, of_targets, score_of, scored, subject_of
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
 _ROUNDING = 1e-6  # gains below this share of the scores are float32 rounding
@@ -78,10 +77,8 @@ class Completeness:
         hidden = filled(subject.images, self.baseline)
         if (hidden != hidden[:1]).any():
             return scored(subject, enumerate(hidden))[:, 0]
-        scores = subject.logits_of(hidden[:1])[0, subject.targets]  # one image for all
-        if not np.isfinite(scores).all():
-            raise AttribevalError("Expected finite scores. Received NaN or infinity for the baseline: check the model.")
-        return scores
+        answers = [np.repeat(answer, len(hidden), axis=0) for answer in subject.ask(hidden[:1])]  # one image for all
+        return of_targets(answers, subject.targets, np.arange(len(hidden)))[:, 0]
 
     def score(self, subject: Subject, prepared: np.ndarray, explained: Explained) -> np.ndarray:
         """The gap by image, float64 (N,); NaN where the logit does not differ from the baseline's."""

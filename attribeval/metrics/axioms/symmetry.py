@@ -48,14 +48,7 @@ FUNCTIONS: dict[str, _Known] = {
 def known_model(function: str) -> Any:
     """A Keras model of 6 × 6 × 1 images whose class 0 has the function of two pixels as logit, and class 1 minus that.
 
-    Args:
-        function: A name of `FUNCTIONS`: "sum", "max", "min" or "excess" (relu(a + b − ½)).
-
-    Returns:
-        The model, a flattening and two Dense layers; no other pixel has any effect.
-
-    Raises:
-        AttribevalError: If the name is unknown.
+    The function has a name of `FUNCTIONS`. A flattening and two Dense layers; no other pixel has any effect.
     """
     if function not in FUNCTIONS:
         raise unknown("known function", function, FUNCTIONS)

@@ -42,19 +42,7 @@ def random_logit(
 
 
 def other_classes(targets: np.ndarray, seeds: np.ndarray, classes: int) -> np.ndarray:
-    """One class other than the target for each image, drawn uniformly by the image's own seed.
-
-    Args:
-        targets: ints (N,).
-        seeds: int32 (N, 2).
-        classes: Number of classes, 2 or more.
-
-    Returns:
-        int32 (N,).
-
-    Raises:
-        AttribevalError: If there is no other class.
-    """
+    """One class other than the target for each image, drawn uniformly by the image's own seed, int32 (N,)."""
     if classes < 2:
         raise AttribevalError(f"Expected a model with 2 classes or more. Received: {classes}: leave random_logit out.")
     steps = [generator.integers(1, classes) for generator in generators(fold(seeds, _STREAM))]

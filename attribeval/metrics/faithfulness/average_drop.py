@@ -11,10 +11,10 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from attribeval.common.fills import Fill
+from attribeval.common.fills import Fill, check_fill
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card, OfMaps
-from attribeval.metrics.faithfulness.fills import check_fill, filled_image
+from attribeval.metrics.faithfulness.fills import FILLS, filled_image
 from attribeval.metrics.faithfulness.scoring import OUTPUTS, clean_scores, explained_by, scored, subject_of
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 
@@ -66,7 +66,7 @@ def confidence_change(
         AttribevalError: If arrays do not match, a map or an output is not finite (which one), a probability is none,
             or an option is bad.
     """
-    check_fill(fill)
+    check_fill(fill, allowed=FILLS)
     subject = subject_of(images, predict, targets, seeds, batch_size=batch_size)
     return _shared_changes(subject, explained_by(checked_maps(maps, subject.images)), fill)
 
@@ -143,7 +143,7 @@ class AverageDrop(OfMaps):
     fill: Fill = "black"
 
     def __post_init__(self) -> None:
-        check_fill(self.fill)
+        check_fill(self.fill, allowed=FILLS)
 
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:
         return getattr(_shared_changes(subject, explained, self.fill), self.which)

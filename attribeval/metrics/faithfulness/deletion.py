@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from attribeval.common.fills import Fill
+from attribeval.common.fills import Fill, check_fill
 from attribeval.common.options import check_choice, check_count
 from attribeval.metrics.card import Card, OfMaps
-from attribeval.metrics.faithfulness.fills import check_fill
+from attribeval.metrics.faithfulness.fills import FILLS
 from attribeval.metrics.faithfulness.removal import evenly, path_scores
 from attribeval.metrics.faithfulness.scoring import OUTPUTS, score_of, subject_of
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject
@@ -77,7 +77,7 @@ class Deletion(OfMaps):
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps, 1)
-        check_fill(self.fill)
+        check_fill(self.fill, allowed=FILLS)
         check_choice("output", self.output, OUTPUTS)
 
     def score(self, subject: Subject, prepared: None, explained: Explained) -> np.ndarray:

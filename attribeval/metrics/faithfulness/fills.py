@@ -16,15 +16,6 @@ _NOISE = 2**36  # stream of random numbers, as in ranking
 _SIDE, _SIGMA = 11, 5.0  # of RISE's blur
 
 
-def check_fill(fill: Fill) -> None:
-    """Refuse what `filled` would not understand.
-
-    Raises:
-        AttribevalError: If `fill` is neither one of FILLS, nor a number, nor a tuple of numbers.
-    """
-    fills.check_fill(fill, allowed=FILLS)
-
-
 def filled(images: np.ndarray, fill: Fill, seeds: np.ndarray) -> np.ndarray:
     """The images with every pixel removed.
 
@@ -43,7 +34,7 @@ def filled(images: np.ndarray, fill: Fill, seeds: np.ndarray) -> np.ndarray:
     Raises:
         AttribevalError: If `fill` is unknown or has the wrong number of channels.
     """
-    check_fill(fill)
+    fills.check_fill(fill, allowed=FILLS)
     if fill == "blur":
         return _blurred(np.asarray(images, np.float32))
     if fill == "noise":

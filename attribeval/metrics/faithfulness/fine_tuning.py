@@ -106,17 +106,7 @@ def fine_tune(
 
 
 def patch_holes(count: int, cells: np.ndarray, chance: float, rng: np.random.Generator) -> np.ndarray:
-    """One random cell of the grid in a random part of the images.
-
-    Args:
-        count: Images, B.
-        cells: Cell of each pixel, ints (H, W).
-        chance: Of an image to lose a cell.
-        rng: Random numbers.
-
-    Returns:
-        Where the holes are, bool (B, H, W).
-    """
+    """One random cell of `cells` (H, W) in a random part of the images: where the holes are, bool (B, H, W)."""
     which = rng.integers(0, int(cells.max()) + 1, count)
     which[rng.random(count) >= chance] = -1
     return cells == which[:, None, None]

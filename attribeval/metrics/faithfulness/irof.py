@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribeval.common.fills import Fill
+from attribeval.common.fills import Fill, check_fill
 from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.segments import Segmentation
 from attribeval.metrics.card import Card
-from attribeval.metrics.faithfulness.fills import check_fill, filled_image
+from attribeval.metrics.faithfulness.fills import FILLS, filled_image
 from attribeval.metrics.faithfulness.ranking import rank_values, tie_breakers
 from attribeval.metrics.faithfulness.removal import evenly, filled_scores, removal_curve
 from attribeval.metrics.faithfulness.scoring import OUTPUTS, clean_scores, explained_by, subject_of
@@ -109,7 +109,7 @@ class Irof:
         check_count("segments", self.segments, 1)
         if self.steps is not None:
             check_count("steps", self.steps, 1)
-        check_fill(self.fill)
+        check_fill(self.fill, allowed=FILLS)
         check_choice("output", self.output, OUTPUTS)
 
     def prepare(self, subject: Subject) -> np.ndarray:

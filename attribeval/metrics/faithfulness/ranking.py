@@ -14,17 +14,10 @@ _TIES = 2**35  # stream of random numbers; samples and baselines are folded in w
 
 
 def ranks(maps: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Rank each map's values: 0 is the greatest, the most important one.
+    """Rank each map's values (N, H, W): 0 is the greatest, the most important one; int32, a permutation in each item.
 
-    Equal values are ordered at random by the image's seed: every order of them has the same chance, so that a constant
-    map is a random order and not "top left first", which is what sorting by position makes of it.
-
-    Args:
-        maps: Real numbers (N, H, W); signs count.
-        seeds: int32 (N, 2), one per image, as `common.seeds.image_seeds` gives.
-
-    Returns:
-        int32 (N, H, W), a permutation of 0 … H·W − 1 in each item.
+    Equal values are ordered at random by the image's seed, int32 (N, 2): every order of them has the same chance, so
+    that a constant map is a random order and not "top left first", which is what sorting by position makes of it.
 
     Raises:
         AttribevalError: If a map has NaN or infinity (which one), or shapes do not match.
@@ -63,18 +56,10 @@ def rank_values(values: np.ndarray, chance: np.random.Generator) -> np.ndarray:
 
 
 def region_ranks(maps: np.ndarray, region: int, seeds: np.ndarray) -> np.ndarray:
-    """Rank square regions of a grid by the sum of their values, and give each pixel its region's rank.
+    """Rank square regions of a grid by the sum of their values, and give each pixel its region's rank, int32 (N, H, W).
 
-    Args:
-        maps: Real numbers (N, H, W).
-        region: Side of a region in pixels. Those at the right and the lower edge are cut where the image ends.
-        seeds: As in `ranks`.
-
-    Returns:
-        int32 (N, H, W), 0 … R − 1 for R regions; `ranks` if `region` is 1.
-
-    Raises:
-        AttribevalError: As in `ranks`.
+    Regions have `region` pixels a side; those at the right and the lower edge are cut where the image ends. All else is
+    as in `ranks`.
     """
     if region == 1:
         return ranks(maps, seeds)
@@ -87,16 +72,9 @@ def region_ranks(maps: np.ndarray, region: int, seeds: np.ndarray) -> np.ndarray
 
 
 def counts(fractions: Sequence[float], n: int) -> np.ndarray:
-    """How many of n values each fraction takes: t · n without its decimals, as the reference code counts.
+    """How many of n values each share takes, int64: t · n without its decimals, as the reference code counts.
 
     0.29 · 100 is 28.999999999999996 in binary and means 29: a product within rounding of a whole number is that number.
-
-    Args:
-        fractions: Shares, 0 to 1.
-        n: Number of values.
-
-    Returns:
-        int64 (m,).
     """
     product = np.asarray(fractions, dtype=np.float64) * n
     nearest = np.rint(product)

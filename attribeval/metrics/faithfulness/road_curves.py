@@ -61,16 +61,9 @@ def road_curves(
 
 
 def imputed(ranked: np.ndarray, image: np.ndarray, removed: Sequence[int], noise: np.ndarray) -> Iterator[np.ndarray]:
-    """An image with its first pixels imputed, for numbers of them that increase.
+    """An image (H, W, C) with its first pixels imputed, for numbers of them that increase, each 1 to H·W − 1: float32.
 
-    Args:
-        ranked: Ranks of the pixels, ints (H, W), 0 is imputed first.
-        image: Raw image (H, W, C).
-        removed: How many pixels are imputed, each 1 to H·W − 1.
-        noise: Added to imputed pixels, (H, W, C).
-
-    Yields:
-        float32 (H, W, C).
+    `ranked`: ranks of the pixels, ints (H, W), 0 is imputed first. `noise` (H, W, C) is added to imputed pixels.
     """
     found = None
     for number in removed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ def explained_by(maps: np.ndarray) -> Explained:
     return Explained(values, heat, explain)
 
 
-def of_targets(answers: tuple[np.ndarray, np.ndarray], targets: np.ndarray, items: np.ndarray) -> np.ndarray:
+def of_targets(answers: Sequence[np.ndarray], targets: np.ndarray, items: np.ndarray) -> np.ndarray:
     """Logit and probability of the items' classes, float64 (B, 2), of (B, classes) each.
 
     Raises:
@@ -117,9 +117,6 @@ def scored(subject: Subject, painted: Iterable[tuple[int, np.ndarray]]) -> np.nd
 
     Returns:
         Logit and probability of the items' classes, float64 (number of images, 2), in their order.
-
-    Raises:
-        AttribevalError: As `of_targets`.
     """
     items: list[int] = []
     parts, batch = [], np.empty(0)

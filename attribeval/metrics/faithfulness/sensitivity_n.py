@@ -17,26 +17,18 @@ from attribeval.metrics.faithfulness.subsets import FEATURES, feature_count, fea
 from attribeval.metrics.subject import BATCH_SIZE, Explained, Predict, Subject, checked_maps
 from attribeval.results.means import known_mean
 
-LARGEST = 0.8
+_LARGEST = 0.8  # share of all features
 
 
-def subset_sizes(features: int, ratio: float = 4.0, largest: float = LARGEST) -> list[int]:
-    """Log-spaced numbers of features: the largest share of all, and a `ratio`-th of it again and again, down to 1.
+def subset_sizes(features: int, ratio: float = 4.0) -> list[int]:
+    """Log-spaced numbers of features, ascending: 80 % of all, and a `ratio`-th of it again and again, down to 1.
 
-    Args:
-        features: How many there are, 2 or more.
-        ratio: Above 1. With 4, one of the sizes is a fifth of all features.
-        largest: The largest share, above 0 and below 1.
-
-    Returns:
-        Ascending, without repeats.
+    With the ratio 4, one of the sizes is a fifth of all features, of which there are 2 or more.
     """
-    if not ratio > 1 or not 0 < largest < 1 or features < 2:
-        raise AttribevalError(
-            f"Expected ratio > 1, 0 < largest < 1 and 2 features or more. Received: {ratio}, {largest}, {features}."
-        )
-    steps = int(math.log(max(largest * features, 1)) / math.log(ratio)) + 1
-    return sorted({max(1, round(largest * features / ratio**k)) for k in range(steps)} | {1})
+    if not ratio > 1 or features < 2:
+        raise AttribevalError(f"Expected ratio > 1 and 2 features or more. Received: {ratio}, {features}.")
+    steps = int(math.log(max(_LARGEST * features, 1)) / math.log(ratio)) + 1
+    return sorted({max(1, round(_LARGEST * features / ratio**k)) for k in range(steps)} | {1})
 
 
 def sensitivity_n(

@@ -31,14 +31,8 @@ def feature_count(shape: Sequence[int], per: str) -> int:
 def subsets(seeds: np.ndarray, draw: int, features: int, sizes: np.ndarray) -> Iterator[list[np.ndarray]]:
     """For each image the subset of each size, ints (size,): the features with the lowest of random keys.
 
-    Args:
-        seeds: int32 (N, 2).
-        draw: Number of the draw, 0 or more.
-        features: How many features there are.
-        sizes: Ascending ints, 1 to `features`.
-
-    Yields:
-        One list per image, in the order of `sizes`; which features a subset has depends on no other size.
+    One list per image, in the order of `sizes`, which ascend from 1 to `features` at most; which features a subset has
+    depends on no other size. Seeds are int32 (N, 2), draws are counted from 0.
     """
     for generator in generators(fold(seeds, _STREAM + draw)):
         keys, left, found = generator.bit_generator.random_raw(features), None, []
@@ -51,16 +45,9 @@ def subsets(seeds: np.ndarray, draw: int, features: int, sizes: np.ndarray) -> I
 
 
 def subset_sums(maps: np.ndarray, sizes: Sequence[int], draws: int, seeds: np.ndarray) -> np.ndarray:
-    """Σ attribution of each subset.
+    """Σ attribution of each subset, float64 (N, draws, len(sizes)).
 
-    Args:
-        maps: Finite numbers, (N, H, W) for features that are pixels, (N, H, W, C) for single values.
-        sizes: How many features each subset has, ascending, 1 or more.
-        draws: Subsets of each size.
-        seeds: int32 (N, 2).
-
-    Returns:
-        float64 (N, draws, len(sizes)).
+    Maps are finite, (N, H, W) for features that are pixels, (N, H, W, C) for single values; sizes ascend.
     """
     flat = np.asarray(maps, np.float64).reshape(len(maps), -1)
     many, sums = _checked(sizes, flat.shape[1]), np.empty((len(flat), draws, len(sizes)))
@@ -91,19 +78,10 @@ def _subset_drops(subject: Subject, sizes: Sequence[int], draws: range, fill: Fi
 
 
 def shared_drops(subject: Subject, sizes: Sequence[int], draws: int, fill: Fill, per: str) -> np.ndarray:
-    """The drop of the target's logit when a subset of features is filled; what any benchmark has asked is known.
+    """The drop of the target's logit when a subset of features is filled, float64 (N, draws, len(sizes)).
 
-    Two benchmarks that want subsets of the same size, features and fill see the same subsets, in the same order.
-
-    Args:
-        subject: The images and the model.
-        sizes: Features of each subset, ascending.
-        draws: Subsets of each size.
-        fill: What replaces them, in raw space; see `common.fills.filled`.
-        per: "pixel" (all channels of a pixel together) or "value".
-
-    Returns:
-        float64 (N, draws, len(sizes)).
+    What any benchmark has asked is known: two that want subsets of the same size, features and fill see the same
+    subsets, in the same order. `per`: "pixel" (all channels of a pixel together) or "value".
     """
     known: dict[int, np.ndarray] = subject.share(("subset drops", fill, per), dict)
     missing: dict[int, list[int]] = {}

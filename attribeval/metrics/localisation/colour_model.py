@@ -20,20 +20,11 @@ _ROUNDS = 5
 
 
 def colour_model_box(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
-    """The box of the largest component of a colour segmentation that the map seeds.
+    """The box of the largest component of a colour segmentation that the map (H, W) seeds, int32 (4,).
 
     Pixels above the map's 95 % quantile are object, those up to its 30 % quantile background; two mixtures of five
-    Gaussians and a graph cut decide on the others (five rounds).
-
-    Args:
-        image: (H, W, 3), values 0 to 255; any other range is scaled to it by minimum and maximum.
-        heatmap: Real numbers (H, W).
-
-    Returns:
-        int32 (4,): edges x0, y0, x1, y1, half-open; 0, 0, 0, 0 where no pixel is above the 95 % quantile.
-
-    Raises:
-        AttribevalError: If OpenCV is missing, or the image is not (H, W, 3) of the map's size.
+    Gaussians and a graph cut decide on the others (five rounds). 0, 0, 0, 0 where no pixel is above the 95 % quantile.
+    The image is (H, W, 3), values 0 to 255; any other range is scaled to it by minimum and maximum.
     """
     cv2 = _opencv()
     image = np.asarray(image, np.float64)

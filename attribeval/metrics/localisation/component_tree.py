@@ -26,20 +26,18 @@ from attribeval.metrics.localisation.components import (
     X1,
     Y0,
     Y1,
-    alone,
     end,
     find_root,
     join,
     last_largest,
-    overlap,
-    read,
+    met,
     write,
 )
 
 _RING = [0, 0, 0, 1, 2, 2, 2, 1], [0, 1, 2, 2, 2, 1, 0, 0]  # a pixel's neighbours, clockwise from the top left
 
 
-def _representatives() -> np.ndarray:
+def _representatives(ring: int, structure: np.ndarray | None) -> np.ndarray:
     """Which neighbours a new pixel is joined to, given which are there, a bit for each of the ring: uint8 (256, 5).
 
     How many, then which (at most four). Neighbours that touch each other are in one component already, so one of them
@@ -48,14 +46,15 @@ def _representatives() -> np.ndarray:
     table = np.zeros((256, 5), np.uint8)
     for present in range(256):
         around = np.zeros((3, 3), int)
-        around[_RING] = present >> np.arange(8) & 1
-        parts, first = np.unique(ndimage.label(around, np.ones((3, 3)))[0][_RING], return_index=True)
+        around[_RING] = (present & ring) >> np.arange(8) & 1
+        parts, first = np.unique(ndimage.label(around, structure)[0][_RING], return_index=True)
         first = first[parts > 0]
         table[present, 0], table[present, 1 : 1 + len(first)] = len(first), first
     return table
 
 
-_JOINED = _representatives()
+_JOINED = _representatives(0b11111111, np.ones((3, 3)))  # 8-connected
+_EDGES = _representatives(0b10101010, None)  # 4-connected
 _PIXELS = np.ones(256, np.uint8)  # what a pixel adds to the area of its component, whatever is around it
 
 
@@ -65,9 +64,6 @@ def largest_components(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Of several components with the largest area, the one met first in raster order (row by row from the top left) is
     taken.
 
-    Args:
-        levels: uint8 (H, W).
-
     Returns:
         boxes, int32 (256, 4): edges x0, y0, x1, y1 in pixels, half-open, row t for threshold t;
             0, 0, 0, 0 where no pixel is above t.
@@ -76,11 +72,16 @@ def largest_components(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         AttribevalError: If `levels` is not uint8 (H, W) with at least one pixel.
     """
-    return swept(levels, _PIXELS, last=False)[:2]
+    return swept(levels)[:2]
 
 
 def swept(
-    levels: np.ndarray, gains: np.ndarray, last: bool, truth: np.ndarray | None = None, longer: int = 0
+    levels: np.ndarray,
+    gains: np.ndarray = _PIXELS,
+    last: bool = False,
+    truth: np.ndarray | None = None,
+    longer: int = 0,
+    holes: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One pass over the pixels from bright to dark.
 
@@ -90,6 +91,8 @@ def swept(
         last: Of several largest, whether the one whose first pixel comes last is taken, instead of first.
         truth: True boxes, float64 (k, 4), if overlaps with them are wanted.
         longer: Pixels by which a box is longer to the right and the bottom, up to the border, where it is overlapped.
+        holes: Of an inverted map: components are 4-connected, those at the border count for nothing, as they are
+            outside, and of the others the contour is overlapped, which runs through the pixels around them.
 
     Returns:
         Boxes (256, 4) and areas (256,) of the largest, int32; the best IoU of any component, float64 (256,).
@@ -99,7 +102,8 @@ def swept(
     """
     levels = check_levels(levels)
     truth = np.zeros((0, 4)) if truth is None else np.ascontiguousarray(truth, np.float64)
-    return _sweep(levels, _JOINED, gains, last, truth, longer, workspace(levels.shape))
+    joined = _EDGES if holes else _JOINED
+    return _sweep(levels, joined, gains, last, truth, longer, holes, _workspace(levels.shape))
 
 
 def check_levels(levels: np.ndarray) -> np.ndarray:
@@ -117,7 +121,7 @@ def check_levels(levels: np.ndarray) -> np.ndarray:
 _KEPT = threading.local()
 
 
-def workspace(size: tuple[int, int]) -> tuple[np.ndarray, ...]:
+def _workspace(size: tuple[int, int]) -> tuple[np.ndarray, ...]:
     """Arrays for sweeps: order, parent, nodes (see `forest`); which pixels are there, IoUs of roots, a list of roots.
 
     Fresh memory costs a third of a sweep, as the system hands it out page by page: a thread keeps the arrays of its
@@ -162,7 +166,8 @@ def forest(levels, order, parent, nodes):
             level = levels[y, x]
             order[position[level]] = pixel
             position[level] += 1
-            alone(nodes, pixel, x, y)
+            nodes[pixel, FIRST], nodes[pixel, X0], nodes[pixel, Y0] = pixel, x, y
+            nodes[pixel, X1], nodes[pixel, Y1] = x + 1, y + 1
     ring = np.array([-row - 1, -row, -row + 1, 1, row + 1, row, row - 1, -1])
     return ends, ring
 
@@ -177,7 +182,7 @@ def _neighbours(there, pixel, ring):
 
 
 @compiled
-def _sweep(levels, joined, gains, last, truth, longer, space):
+def _sweep(levels, joined, gains, last, truth, longer, holes, space):
     """See `swept`."""
     height, width = levels.shape
     order, parent, nodes, there, value, touched = space  # value: a root's IoU, as it has been since nodes[root, SINCE]
@@ -185,7 +190,7 @@ def _sweep(levels, joined, gains, last, truth, longer, space):
     there[:] = 0
     boxes = np.zeros((256, 4), np.int32)
     areas = np.zeros(256, np.int32)
-    table = np.zeros((9, 256))
+    overlaps = np.zeros(256)
     scored = len(truth) > 0
     best = area = first = -1
     for threshold in range(254, -1, -1):
@@ -205,7 +210,7 @@ def _sweep(levels, joined, gains, last, truth, longer, space):
                     loser, root = root, join(parent, nodes, root, other)
                     loser = other if root == loser else loser
                     if nodes[loser, SINCE] > threshold:
-                        write(table, threshold + 1, nodes[loser, SINCE], value[loser])
+                        write(overlaps, threshold + 1, nodes[loser, SINCE], value[loser])
             if scored and (n_touched == 0 or touched[n_touched - 1] != root):
                 touched[n_touched] = root
                 n_touched += 1
@@ -224,16 +229,14 @@ def _sweep(levels, joined, gains, last, truth, longer, space):
             root = touched[i]
             if parent[root] == root and nodes[root, SEEN] != threshold:
                 nodes[root, SEEN] = threshold
-                x1 = min(nodes[root, X1] + longer, width)
-                y1 = min(nodes[root, Y1] + longer, height)
-                found = overlap(truth, nodes[root, X0], nodes[root, Y0], x1, y1)
-                if nodes[root, SINCE] >= 0 and found != value[root]:
-                    write(table, threshold + 1, nodes[root, SINCE], value[root])
+                found = met(truth, nodes[root], width, height, longer, holes)
                 if nodes[root, SINCE] < 0 or found != value[root]:
+                    if nodes[root, SINCE] >= 0:
+                        write(overlaps, threshold + 1, nodes[root, SINCE], value[root])
                     value[root], nodes[root, SINCE] = found, threshold
         if best >= 0:
             boxes[threshold] = nodes[best, X0 : Y1 + 1]
             areas[threshold] = area
     if scored:
-        end(order[: ends[1]], parent, nodes, table, value)
-    return boxes, areas, read(table)
+        end(order[: ends[1]], parent, nodes, overlaps, value)
+    return boxes, areas, overlaps

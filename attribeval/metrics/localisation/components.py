@@ -1,7 +1,6 @@
 """Components that grow and join: what their roots know, and how well they met the true boxes while they lived.
 
-A component has one box over a range of thresholds, until a pixel joins it: it writes its IoU over its range once, and
-all are read at the end.
+A component has one box over a range of thresholds, until a pixel joins it: it writes its IoU over its range once.
 """
 
 from __future__ import annotations
@@ -21,17 +20,6 @@ def find_root(parent, pixel):
         parent[pixel] = parent[parent[pixel]]
         pixel = parent[pixel]
     return pixel
-
-
-@compiled
-def alone(nodes, pixel, x, y):
-    """Make a pixel a component of itself."""
-    nodes[pixel, AREA] = 1
-    nodes[pixel, FIRST] = pixel
-    nodes[pixel, X0] = x
-    nodes[pixel, Y0] = y
-    nodes[pixel, X1] = x + 1
-    nodes[pixel, Y1] = y + 1
 
 
 @compiled
@@ -75,31 +63,27 @@ def overlap(truth, x0, y0, x1, y1):
 
 
 @compiled
-def write(table, low, high, value):
-    """Raise the thresholds low..high to a value: two entries of a sparse table, so that the length does not matter."""
-    power = 0
-    while 2 << power <= high - low + 1:
-        power += 1
-    table[power, low] = max(table[power, low], value)
-    last = high - (1 << power) + 1
-    table[power, last] = max(table[power, last], value)
+def met(truth, node, width, height, longer, holes):
+    """The best IoU of a component's box, or of the contour around it if it is a hole, as `swept` describes them."""
+    x0, y0, x1, y1 = node[X0 : Y1 + 1]
+    around = 1 if holes else 0
+    if holes and (x0 == 0 or y0 == 0 or x1 == width or y1 == height):
+        return 0.0
+    x1, y1 = min(x1 + around + longer, width), min(y1 + around + longer, height)
+    return overlap(truth, x0 - around, y0 - around, x1, y1)
 
 
 @compiled
-def read(table):
-    """What `write` wrote, for every threshold."""
-    for power in range(table.shape[0] - 1, 0, -1):
-        half = 1 << (power - 1)
-        for low in range(table.shape[1] - half):
-            value = table[power, low]
-            table[power - 1, low] = max(table[power - 1, low], value)
-            table[power - 1, low + half] = max(table[power - 1, low + half], value)
-    return table[0].copy()
+def write(best, low, high, value):
+    """Raise the thresholds low..high to a value, of 0 or more."""
+    if value > 0:
+        for threshold in range(low, high + 1):
+            best[threshold] = max(best[threshold], value)
 
 
 @compiled
-def end(pixels, parent, nodes, table, value):
+def end(pixels, parent, nodes, best, value):
     """Write down the lifetimes of the roots that are left."""
     for pixel in pixels:
         if parent[pixel] == pixel:
-            write(table, 0, nodes[pixel, SINCE], value[pixel])
+            write(best, 0, nodes[pixel, SINCE], value[pixel])

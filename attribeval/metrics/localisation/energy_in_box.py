@@ -7,22 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.metrics.card import Card
-from attribeval.metrics.localisation.truth import Regions, per_region
+from attribeval.metrics.localisation.truth import Regions, Truth, per_region
 
 
 def energy_inside(heatmap: np.ndarray, region: np.ndarray) -> float:
-    """The share of the map's sum that lies inside a region.
+    """The share of a map's sum (H, W) that lies inside a region, bool (H, W): 0..1. Negative values count as 0.
 
     With the boxes as region this is the energy-based pointing game (Wang et al. 2020, Score-CAM, section 4.3), with a
     mask it is relevance mass accuracy (Arras et al. 2022, eq. 1). It favours maps that are 0 off the object, and large
-    objects: compare it with the whole image's row, which is the region's share of the area.
-
-    Args:
-        heatmap: Real numbers (H, W).
-        region: bool (H, W).
-
-    Returns:
-        0..1; for a map without any positive value, which points nowhere, the region's share of the area.
+    objects: compare it with the whole image's row, which is the region's share of the area. So is the number of a map
+    without any positive value, which points nowhere.
     """
     positive = np.maximum(heatmap, 0)
     total = positive.sum(dtype=np.float64)
@@ -51,6 +45,8 @@ def energy_in_box(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class EnergyInBox(Regions):
     """The energy-based pointing game on the leaderboard."""
+
+    truth: Truth = "boxes"
 
     card = Card.of(r"""
         energy_in_box (localisation): share of the map's sum that lies on the object, 0 to 1

@@ -21,7 +21,7 @@ READINGS: tuple[Reading, ...] = ("maximum", "absolute", "quantile")
 
 
 def cam_box(heatmap: np.ndarray, reading: Reading = "maximum") -> np.ndarray:
-    """The box of the largest component above "20 %" (Zhou et al. 2016, section 3.2).
+    """The box of the largest component above "20 %" (Zhou et al. 2016, section 3.2), int32 (4,).
 
     Args:
         heatmap: Real numbers (H, W).
@@ -29,12 +29,6 @@ def cam_box(heatmap: np.ndarray, reading: Reading = "maximum") -> np.ndarray:
             after division by the maximum, 7.8 % of it, the lowest of the thresholds 20, 100 and 110 in the released
             code (which then merges the boxes of all three; that is not done here). "quantile": above the map's 20 %
             quantile, as the paper is sometimes retold.
-
-    Returns:
-        int32 (4,).
-
-    Raises:
-        AttribevalError: If the reading is unknown.
     """
     if reading not in READINGS:
         raise unknown("reading of CAM's 20 %", str(reading), READINGS)
@@ -56,9 +50,6 @@ def fong_boxes(heatmap: np.ndarray, rule: Literal["mean", "energy", "value"]) ->
 
     Returns:
         int32 (number of α, 4).
-
-    Raises:
-        AttribevalError: If the rule is unknown.
     """
     if rule == "mean":
         return extents(heatmap, MEANS * heatmap.mean())
@@ -77,14 +68,9 @@ def fong_boxes(heatmap: np.ndarray, rule: Literal["mean", "energy", "value"]) ->
 
 
 def extents(heatmap: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """The extent of all pixels above each threshold, without regard to components (Dabkowski & Gal 2017, section 5.1).
+    """The extent of all pixels above each threshold (T,), without regard to components: int32 (T, 4).
 
-    Args:
-        heatmap: Real numbers (H, W).
-        thresholds: (T,) in units of the map.
-
-    Returns:
-        int32 (T, 4).
+    Dabkowski & Gal 2017, section 5.1.
     """
     thresholds = np.asarray(thresholds)[:, None]
     boxes = np.zeros((len(thresholds), 4), np.int32)
@@ -94,8 +80,3 @@ def extents(heatmap: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
         boxes[:, axis] = np.where(found, inside.argmax(1), 0)
         boxes[:, axis + 2] = np.where(found, inside.shape[1] - inside[:, ::-1].argmax(1), 0)
     return boxes
-
-
-def region_boxes(levels: np.ndarray) -> np.ndarray:
-    """The box of the whole salient region {levels > t}, for t = 0..255, int32 (256, 4): see `extents`."""
-    return extents(levels, np.arange(256))

@@ -21,14 +21,10 @@ _OUTSIDE = 1e-3  # pixels that a box may stick out of its map by rounding
 
 
 def quantise(heatmap: np.ndarray) -> np.ndarray:
-    """The 8-bit levels of one map: ⌊255 · (map − min) / (max − min)⌋.
+    """The 8-bit levels of one map (H, W) of any range: ⌊255 · (map − min) / (max − min)⌋.
 
-    Args:
-        heatmap: Real numbers (H, W), any range.
-
-    Returns:
-        uint8 (H, W). The maximum has level 255, the minimum 0; a constant map is 0 everywhere. A map of integers that
-        spans exactly 0..255 is returned as it is.
+    The maximum has level 255, the minimum 0; a constant map is 0 everywhere. A map of integers that spans exactly
+    0..255 is returned as it is.
 
     Raises:
         AttribevalError: If a value is NaN or infinite, or max − min is beyond float64.
@@ -88,24 +84,16 @@ def hits(
     boxes = check_ground_truth(boxes)
     check_inside(boxes, heatmaps.shape[1:])
 
-    result = np.zeros((len(heatmaps), 256), bool)
+    def score(item: int) -> np.ndarray:
+        try:
+            levels = quantise(heatmaps[item])
+        except AttribevalError as error:
+            raise AttribevalError(f"Heatmap of item {item}: {error}") from None
+        return iou(largest_components(levels)[0], boxes[item]).max(axis=1) >= iou_threshold
 
-    def score(items: range) -> None:
-        for item in items:
-            try:
-                levels = quantise(heatmaps[item])
-            except AttribevalError as error:
-                raise AttribevalError(f"Heatmap of item {item}: {error}") from None
-            found, _ = largest_components(levels)
-            result[item] = (iou(found, boxes[item]) >= iou_threshold).any(axis=1)
-
-    jobs = n_jobs or os.cpu_count() or 1
-    block = max(1, -(-len(heatmaps) // (4 * jobs)))  # a few blocks per thread, so that none waits long for the last
-    blocks = [range(start, min(start + block, len(heatmaps))) for start in range(0, len(heatmaps), block)]
-    with ThreadPoolExecutor(jobs) as pool:
-        for _ in pool.map(score, blocks):  # in order, so the error raised is the first bad item's
-            pass
-    return result
+    with ThreadPoolExecutor(n_jobs or os.cpu_count()) as pool:
+        rows = list(pool.map(score, range(len(heatmaps))))  # in order, so the error raised is the first bad item's
+    return np.array(rows, bool).reshape(-1, 256)
 
 
 def predicted_boxes(heatmaps: Sequence[np.ndarray], threshold: int) -> np.ndarray:

@@ -33,15 +33,9 @@ def check_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def histograms(bins: np.ndarray, mask: np.ndarray, count: int) -> np.ndarray:
-    """How many pixels of the background (row 0) and of the object (row 1) lie in each bin; ignored ones are dropped.
+    """Pixels of the background (row 0) and of the object (row 1) in each bin, int64 (2, count); not those ignored.
 
-    Args:
-        bins: The bin of every pixel, ints (H, W) in 0..count − 1, higher for stronger.
-        mask: uint8 (H, W).
-        count: Number of bins.
-
-    Returns:
-        int64 (2, count).
+    `bins`: the bin of every pixel, ints (H, W) in 0..count − 1, higher for stronger.
     """
     return np.stack([np.bincount(bins[mask == value], minlength=count) for value in (0, 1)])
 
@@ -80,11 +74,7 @@ def pxap_by_image(counts: np.ndarray) -> np.ndarray:
     and O all of them, the area is Σ t/(t+f) · o/O. A pixel of the object at one threshold adds to o there, and to t
     there and at all below; one of the background to f.
 
-    Args:
-        counts: Histograms of each image, (N, 2, T), background and object, bins rising.
-
-    Returns:
-        float64 (N,), whose mean is the area.
+    From histograms of each image, (N, 2, T): float64 (N,), whose mean is the area.
     """
     falling = np.asarray(counts, np.float64)[..., ::-1]
     (false, true), (_, objects) = falling.sum(0).cumsum(-1), falling.sum(0)
@@ -96,13 +86,9 @@ def pxap_by_image(counts: np.ndarray) -> np.ndarray:
 
 
 def mask_ious(counts: np.ndarray) -> np.ndarray:
-    """IoU of the mask with {level >= t}, for every t.
+    """IoU of the mask with {level >= t} for every t, float64 (…, T), from histograms (…, 2, T) of one image or many.
 
-    Args:
-        counts: Histograms of one image or many, (…, 2, T), background and object.
-
-    Returns:
-        float64 (…, T), column t for threshold t; at t = 0 everything is predicted.
+    At t = 0 everything is predicted.
     """
     false, true = np.moveaxis(np.cumsum(np.asarray(counts, np.float64)[..., ::-1], axis=-1)[..., ::-1], -2, 0)
     return true / (true[..., :1] + false)
@@ -111,14 +97,7 @@ def mask_ious(counts: np.ndarray) -> np.ndarray:
 def pixel_auc(heatmap: np.ndarray, mask: np.ndarray) -> float:
     """Area under the ROC curve of the pixels of one image: the chance that an object's pixel is hotter than another.
 
-    Equal values count one half. ½ is chance. Exact: no thresholds.
-
-    Args:
-        heatmap: Real numbers (H, W).
-        mask: uint8 (H, W) with object and background.
-
-    Returns:
-        0..1; NaN if the mask has no background.
+    Equal values count one half; ½ is chance. Exact: no thresholds. NaN if the mask has no background.
     """
     inside, outside = heatmap[mask == 1], np.sort(heatmap[mask == 0])
     if not outside.size:

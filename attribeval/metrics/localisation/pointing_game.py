@@ -13,7 +13,7 @@ from attribeval.common.options import check_positive
 from attribeval.datasets.samples import Samples
 from attribeval.errors import AttribevalError
 from attribeval.metrics.card import Card
-from attribeval.metrics.localisation.truth import Regions, Truth, per_region
+from attribeval.metrics.localisation.truth import Regions, per_region
 
 TOLERANCE = 15.0
 
@@ -96,12 +96,9 @@ class PointingGame(Regions):
     """The pointing game on the leaderboard: the mean over the classes of the data, as it is published, of their hits.
 
     Attributes:
-        truth: "either": masks where the data have them, which say best where the object is, else its boxes. "boxes" or
-            "masks" ask for one of the two.
         tolerance: In pixels of the map.
     """
 
-    truth: Truth = "either"
     tolerance: float = TOLERANCE
 
     card = Card.of(r"""

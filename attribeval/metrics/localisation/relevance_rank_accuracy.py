@@ -7,20 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribeval.metrics.card import Card
-from attribeval.metrics.localisation.truth import Regions, Truth, per_region
+from attribeval.metrics.localisation.truth import Regions, per_region
 
 
 def relevance_rank(heatmap: np.ndarray, region: np.ndarray) -> float:
-    """Of the K highest pixels the share inside the region, where K is the region's own size (Arras et al. 2022, eq. 2).
+    """Of the K highest pixels the share inside the region, K >= 1 its own size (Arras et al. 2022, eq. 2).
 
-    Of pixels with the K-th value, as many as are needed are taken in the proportion in which they lie inside.
-
-    Args:
-        heatmap: Real numbers (H, W).
-        region: bool (H, W), at least one pixel.
-
-    Returns:
-        0..1; for a constant map the region's share of the area.
+    Of pixels with the K-th value, as many as are needed are taken in the proportion in which they lie inside, so that a
+    constant map has the region's share of the area.
     """
     size = int(region.sum())
     threshold = np.partition(heatmap, heatmap.size - size, axis=None)[heatmap.size - size]
@@ -48,14 +42,7 @@ def relevance_rank_accuracy(maps: np.ndarray, regions: np.ndarray) -> np.ndarray
 
 @dataclass(frozen=True)
 class RelevanceRank(Regions):
-    """Relevance rank accuracy on the leaderboard.
-
-    Attributes:
-        truth: "either": masks where the data have them, which say best where the object is, else its boxes. "boxes" or
-            "masks" ask for one of the two.
-    """
-
-    truth: Truth = "either"
+    """Relevance rank accuracy on the leaderboard."""
 
     card = Card.of(r"""
         relevance_rank (localisation): share of the strongest pixels that lie on the object, as many as it has, 0 to 1

@@ -15,14 +15,9 @@ _SMALLEST = 0.05  # areas below this count as this
 
 
 def salient_box(heatmap: np.ndarray, threshold: float = 0.5) -> np.ndarray:
-    """The tightest box of all pixels above a share of the way from the map's minimum to its maximum.
+    """The tightest box of all pixels above a share of the way from the map's minimum to its maximum, float64 (4,).
 
-    Args:
-        heatmap: Real numbers (H, W).
-        threshold: 0 <= threshold < 1. The paper's masks are cut at ½; other maps get their own there.
-
-    Returns:
-        float64 (4,) edges; the whole image for a constant map.
+    The whole image for a constant map. The paper's masks are cut at ½; other maps get their own there.
     """
     low, high = float(heatmap.min()), float(heatmap.max())
     if low == high:

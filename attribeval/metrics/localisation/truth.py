@@ -51,10 +51,11 @@ class Regions:
 
     Attributes:
         truth: "boxes": the object's pixels are those in any of its boxes. "masks": those of its mask; pixels that the
-            mask says are not to be scored count as background. "either": masks where the data have them, else boxes.
+            mask says are not to be scored count as background. "either": masks where the data have them, which say
+            best where the object is, else boxes.
     """
 
-    truth: Truth = "boxes"
+    truth: Truth = "either"
 
     def __post_init__(self):
         check_choice("truth", self.truth, ("boxes", "masks", "either"))

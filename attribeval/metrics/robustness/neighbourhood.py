@@ -39,8 +39,7 @@ def draw_neighbours(images: np.ndarray, seeds: np.ndarray, radius: float = 0.02,
 
 def spans(images: np.ndarray) -> np.ndarray:
     """Largest minus smallest value of each image, (N,)."""
-    flat = images.reshape(len(images), -1)
-    return flat.max(1) - flat.min(1)
+    return np.ptp(images.reshape(len(images), -1), axis=1)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from attribeval.benchmarks.wsol.metrics import METRICS
 from attribeval.benchmarks.wsol.reference import bicubic, reference_boxes, reference_map
 from attribeval.errors import AttribevalError
 from attribeval.metrics.localisation.boxes import iou
-from attribeval.metrics.localisation.contours import best_overlaps, largest_contours, reference_contours
+from attribeval.metrics.localisation.component_tree import swept
+from attribeval.metrics.localisation.contours import GAINS, best_overlaps, reference_contours, without_holes
 
 cv2 = pytest.importorskip("cv2")
 DELTAS = (0.3, 0.5, 0.7)
@@ -51,6 +52,12 @@ def slow(levels: np.ndarray, truth: list[list[int]]) -> tuple[list, list, list, 
         first.append(overlaps[chosen])
         best.append(max(overlaps))
     return first, best, boxes, areas
+
+
+def largest_contours(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Box and polygon area of the largest contour at every threshold."""
+    boxes, doubled, _ = swept(without_holes(levels), GAINS, last=True)
+    return boxes, doubled / 2
 
 
 def maps(rng: np.random.Generator, height: int, width: int) -> dict[str, np.ndarray]:

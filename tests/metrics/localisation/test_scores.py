@@ -22,7 +22,6 @@ from attribeval.metrics.localisation.heuristics import (
     cam_box,
     extents,
     fong_boxes,
-    region_boxes,
 )
 from attribeval.metrics.localisation.pixels import (
     check_mask,
@@ -89,7 +88,7 @@ def test_fongs_thresholds_equal_a_slow_rewrite():
 def test_the_whole_salient_region_has_no_components():
     levels = np.zeros((8, 8), np.uint8)
     levels[1, 1], levels[6, 5] = 200, 100
-    boxes = region_boxes(levels)
+    boxes = extents(levels, np.arange(256))
     assert boxes[99].tolist() == [1, 1, 6, 7] and boxes[150].tolist() == [1, 1, 2, 2] and boxes[200].tolist() == [0] * 4
     rng = np.random.default_rng(1)
     heat = rng.standard_normal((7, 6))
