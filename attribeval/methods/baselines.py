@@ -49,17 +49,13 @@ def baseline_input(batch: Batch, baseline: str | FrozenArray) -> Any:
         noise = tf.cast(uniform(fold(batch.seeds, _STREAM), tuple(x.shape[1:])), x.dtype)
         return least + noise * (greatest - least)
     shape = tuple(x.shape[1:])
-    if baseline == "black":
-        raw = np.zeros(shape, np.float32)
-    elif isinstance(baseline, FrozenArray) and baseline.values.shape in ((), shape[-1:], shape):
-        raw = np.broadcast_to(baseline.values, shape)
-    else:
-        got = baseline.values.shape if isinstance(baseline, FrozenArray) else repr(baseline)
+    raw = baseline.values if isinstance(baseline, FrozenArray) else np.zeros((), np.float32)  # black
+    if raw.shape not in ((), shape[-1:], shape):
         raise AttribevalError(
-            f"Expected a baseline of shape {shape}, one colour ({shape[-1]},) or a number. Received: {got}."
+            f"Expected a baseline of shape {shape}, one colour ({shape[-1]},) or a number. Received: {raw.shape}."
         )
-    key = "baseline", baseline, shape
-    return batch.classifier.going_in.kept(key, lambda: batch.classifier.prepare(np.array(raw)[None]))
+    key, prepare = ("baseline", baseline, shape), batch.classifier.prepare
+    return batch.classifier.going_in.kept(key, lambda: prepare(np.array(np.broadcast_to(raw, shape))[None]))
 
 
 def baseline_scores(batch: Batch, baseline: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from attribeval.methods.card import Card
 from attribeval.methods.path import completeness_gap, sum_of_gradients
 
 Rule = Literal["left", "right", "midpoint", "trapezoid", "gauss_legendre"]
-_RULES = ("left", "right", "midpoint", "trapezoid", "gauss_legendre")
 
 
 def quadrature(rule: Rule, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +90,7 @@ class IntegratedGradients:
     """)
 
     def __post_init__(self) -> None:
-        check_choice("rule", self.rule, _RULES)
+        check_choice("rule", self.rule, get_args(Rule))
         check_count("steps", self.steps, 2 if self.rule == "trapezoid" else 1)
         object.__setattr__(self, "baseline", read_baseline(self.baseline))
 
