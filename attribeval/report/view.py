@@ -72,14 +72,7 @@ class View:
 
 
 def view_of(result: Result) -> View:
-    """What the study says; of a result of an unknown one, that its table is shown as it is.
-
-    Args:
-        result: Whose `benchmark` names the study.
-
-    Raises:
-        AttribevalError: If the study's folder has a `view` that does not say.
-    """
+    """What the study says that `benchmark` names; of a result of an unknown one, that its table is shown as it is."""
     module = part(result.benchmark, "view")
     if module is None:
         return View(result.benchmark)

@@ -19,11 +19,7 @@ def running_command() -> str | None:
 
 @contextmanager
 def command_runs(text: str) -> Iterator[None]:
-    """Every result made inside remembers this command line.
-
-    Args:
-        text: Quoted for a shell.
-    """
+    """Every result made inside remembers this command line, quoted for a shell."""
     token = _COMMAND.set(text)
     try:
         yield
@@ -32,11 +28,8 @@ def command_runs(text: str) -> Iterator[None]:
 
 
 def portable(text: str) -> str:
-    """A command without the folders of this machine: of a path from the root or from home only the last name is left.
-
-    Args:
-        text: A command line or code; addresses (https://…) and relative paths stay.
-    """
+    """A command or code without the folders of this machine: of a path from the root or from home only the last name is
+    left; addresses (https://…) and relative paths stay."""
     text = _QUOTED.sub(lambda found: found[1] + _last(found[2]) + found[1], text)
     return _BARE.sub(lambda found: _last(found[0]), text)
 

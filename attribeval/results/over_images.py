@@ -12,7 +12,9 @@ from functools import cache
 import numpy as np
 
 from attribeval.errors import AttribevalError
-from attribeval.results.comparisons import all_pairs, check_level, t_interval
+from attribeval.results.comparisons import all_pairs, check_level, holm, t_interval
+from attribeval.results.means import known_mean
+from attribeval.results.numbers import share
 
 FEW = 20  # images, below which an interval of means that are not shares of hits may be too narrow
 _ENUMERATED = 12  # differences whose signs are flipped in all 2ᵐ ways
@@ -90,17 +92,8 @@ def sign_flip_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndar
     m ≤ 12; 20,000 random ones for m ≤ 50, of which p counts the one seen as well; where all are of one size, as those
     of hits, p is the binomial's (McNemar's exact test). For more than 50, Student's t-test, which is then the same
     within the error of the random signs, and so it is below 1 / 2000, where random signs count too few to be corrected
-    for many comparisons.
-
-    Args:
-        a, b: One score per image, (N,), the same images in the same places; NaN: an image without a score, which is
-            left out of both.
-
-    Returns:
-        p, 0 < p <= 1, never below 2^(1 − m) for m ≤ 12; NaN, not tested, for fewer than two images.
-
-    Raises:
-        AttribevalError: If the lengths differ.
+    for many comparisons. So p is never below 2^(1 − m) for m ≤ 12. Images without a score (NaN) of one are left out;
+    NaN, not tested, for fewer than two others.
 
     Example:
         >>> sign_flip_test([1, 1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0, 0])
@@ -128,6 +121,25 @@ def sign_flip_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndar
         return float((np.abs(flips @ other) >= seen).mean())
     p = float(((np.abs(_signs()[:, :m] @ other) >= seen).sum() + 1) / (_FLIPS + 1))
     return p if p > _RARE else min(p, max(float(ttest_1samp(differences, 0).pvalue), 2.0 ** (1 - m)))
+
+
+def gains(scores: Mapping[str, np.ndarray], other: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Of each method the mean of its scores less those of another, over the images that both have (NaN: none), and p of
+    the sign-flip test, corrected over the methods (Holm)."""
+    p_values = holm(np.array([sign_flip_test(one, other) for one in scores.values()]))
+    means = [float(known_mean(np.asarray(one, np.float64) - other, 0)) for one in scores.values()]
+    return dict(zip(scores, zip(means, p_values, strict=True), strict=True))
+
+
+def cannot_show(images: int, tests: int, items: str = "images", alpha: float = 0.05) -> list[str]:
+    """Says so where so few images cannot show any difference by the sign-flip test, corrected for so many tests."""
+    least = 2.0 ** (1 - images)
+    if images < 2 or tests * least < alpha:
+        return []
+    return [
+        f"{images} {items} cannot show any difference at {share(alpha, 0)}: the smallest p that they can give is "
+        f"{least:.3g}{', before it is corrected' if tests > 1 else ''}."
+    ]
 
 
 def not_told_from(best: str, scores: Mapping[str, np.ndarray], alpha: float = 0.05) -> list[str]:

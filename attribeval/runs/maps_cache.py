@@ -44,15 +44,10 @@ class Maps:
 
 
 class MapsCache:
-    """A folder of maps of one model.
+    """A folder, made if it is not there, of maps of one model, beside those of others.
 
-    Args:
-        folder: Made if it is not there; may hold maps of other models and methods.
-        classifier: The model. It is known by its weights and its architecture, target layer, score and precision; its
-            preprocessing by what it makes of each image.
-
-    Raises:
-        AttribevalError: If the folder cannot be made.
+    The model is known by its weights and its architecture, target layer, score and precision; its preprocessing by what
+    it makes of each image.
     """
 
     def __init__(self, folder: str | PathLike, classifier: Classifier):

@@ -29,15 +29,7 @@ _POLL = 0.5  # seconds between looks at what another process is at
 
 
 class Store:
-    """Records by name; in memory, and in a folder if there is one.
-
-    Args:
-        folder: None keeps them in memory alone.
-        study: Whose records these are.
-
-    Raises:
-        AttribevalError: If the folder belongs to another study or an older version, or cannot be written to.
-    """
+    """A study's records by name; in memory, or in a folder if there is one, which `claim` may refuse."""
 
     def __init__(self, folder: str | PathLike | None, study: str):
         self.folder = None if folder is None else claim(folder, study)
@@ -61,8 +53,7 @@ class Store:
     def take(self, names: Sequence[str]) -> Iterator[int]:
         """Numbers of all parts of a run, each while nobody else is at it; parts that others are at come later.
 
-        Args:
-            names: Of the parts, by their number; equal names are one lock.
+        Equal names are one lock.
         """
         waiting = list(range(len(names)))
         while waiting:

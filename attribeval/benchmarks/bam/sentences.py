@@ -10,8 +10,8 @@ import numpy as np
 from attribeval.benchmarks.bam.concept_contrast import score_or_chance
 from attribeval.benchmarks.bam.idr import ties
 from attribeval.results.comparisons import holm
-from attribeval.results.numbers import NUMBER, SHARE, number, share
-from attribeval.results.over_images import FEW, not_told_from, sign_flip_test
+from attribeval.results.numbers import NUMBER, SHARE, listed, number, share
+from attribeval.results.over_images import FEW, gains, not_told_from, sign_flip_test
 from attribeval.runs import failures
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _best(rows: pd.DataFrame, arrays: Mapping[str, np.ndarray], metric: str) -> 
         return "not tested, and none is called best, with fewer than 2 images"
     value = rows["value"].iloc[0]
     first = list(rows["method"][np.isclose(rows["value"], value, rtol=1e-9, atol=1e-12)])
-    said = f"best {_few(first)} ({UNITS[metric].text(value)})"
+    said = f"best {listed(first, _NAMED)} ({UNITS[metric].text(value)})"
     scores = {name: arrays[key] for name in rows["method"] if (key := f"{name}/{metric}") in arrays}
     if first[0] not in scores or len(scores) < 2:
         return said
@@ -89,7 +89,7 @@ def _best(rows: pd.DataFrame, arrays: Mapping[str, np.ndarray], metric: str) -> 
     alike = [name for name in not_told_from(first[0], scores) if name not in first]
     if not alike:
         return f"{said}, told from every other method" if len(first) < len(rows) else said
-    return f"{said}; not told from it by these images: {_few(alike)}"
+    return f"{said}; not told from it by these images: {listed(alike, _NAMED)}"
 
 
 def _against_edges(methods: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> list[str]:
@@ -101,15 +101,10 @@ def _against_edges(methods: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> l
         names = [name for name in names if edges is not None and len(arrays[f"{name}/{metric}"]) == len(edges)]
         if not names or edges is None:
             continue
-        gains = [arrays[f"{name}/{metric}"] - edges for name in names]
-        p_values = holm(np.array([sign_flip_test(one, np.zeros(len(one))) for one in gains]))
-        no_better = [
-            name
-            for name, gain, p in zip(names, gains, p_values, strict=True)
-            if not (p < _ALPHA and np.nanmean(gain) > 0)
-        ]
+        found = gains({name: arrays[f"{name}/{metric}"] for name in names}, edges)
+        no_better = [name for name, (gain, p) in found.items() if not (p < _ALPHA and gain > 0)]
         if no_better:
-            said.append(f"{metric}: {_few(no_better)}")
+            said.append(f"{metric}: {listed(no_better, _NAMED)}")
     return [f"Not shown to be better than Sobel edges, which know no model: {'; '.join(said)}."] if said else []
 
 
@@ -124,12 +119,8 @@ def _counted(table: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> list[str]
     lacking = {key: int(np.isnan(one).sum()) for key, one in arrays.items() if key.endswith(("/MCS", "/IDR", "/IIR"))}
     cells = [f"{' ('.join(key.rsplit('/', 1))}, {count})" for key, count in lacking.items() if count]
     if cells:
-        said.append(f"Images without a score are left out of means and tests: {_few(cells)}.")
+        said.append(f"Images without a score are left out of means and tests: {listed(cells, _NAMED)}.")
     return said
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _verdicts(methods: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> list[str]:

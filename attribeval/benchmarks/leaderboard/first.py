@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attribeval.benchmarks.leaderboard.scores import oriented
+from attribeval.benchmarks.leaderboard.scores import oriented, places
 from attribeval.results.comparisons import all_pairs
 from attribeval.results.means import known_mean
 from attribeval.results.over_images import sign_flip_test
@@ -37,15 +37,7 @@ def behind_the_first(
     no difference which of two methods is which, the difference of each image could as well have the other sign. Which
     method is first was seen before, so that every pair is tested and corrected for (Holm).
 
-    Args:
-        first: A name.
-        names: The methods, M.
-        scores: Larger is better, (M, B, N); NaN: none.
-        families: Places of the benchmarks, 0 … B − 1, by family.
-        alpha: Level of the tests.
-
-    Returns:
-        Names, in the order given.
+    Of scores (M, B, N), larger is better, NaN: none; families name places of benchmarks, 0 … B − 1.
     """
     by_image = dict(zip(names, np.moveaxis(ranks(np.moveaxis(scores, -1, 0)), 0, -1), strict=True))
 
@@ -62,9 +54,7 @@ def behind_the_first(
 def behind_in(result: Result, first: str) -> list[str]:
     """`behind_the_first` of a board, among its methods without the controls."""
     settings = result.settings
-    families: dict[str, list[int]] = {}
-    for place, family in enumerate(settings["families"].values()):
-        families.setdefault(family, []).append(place)
+    families = places(settings["families"].values())
     names = [name for name, kind in settings["kinds"].items() if kind == "method"]
     scores = oriented(result)
     return behind_the_first(

@@ -15,13 +15,6 @@ class Records:
     """Records of some methods and benchmarks, by the number of the first of a few images.
 
     Failures of earlier runs are tried again, those of this one, which begins here, are not.
-
-    Args:
-        store: Where they are and go.
-        methods, benchmarks: By label.
-
-    Attributes:
-        store: As given.
     """
 
     def __init__(self, store: Store, methods: Mapping[str, Method], benchmarks: Mapping[str, Benchmark]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,10 +50,15 @@ class Scores:
     @property
     def families(self) -> dict[str, list[int]]:
         """Family → places of its benchmarks."""
-        places: dict[str, list[int]] = {}
-        for j, one in enumerate(self.benchmarks.values()):
-            places.setdefault(one.card.family, []).append(j)
-        return places
+        return places(one.card.family for one in self.benchmarks.values())
+
+
+def places(families: Iterable[str]) -> dict[str, list[int]]:
+    """Each one's places, the first of them first."""
+    found: dict[str, list[int]] = {}
+    for place, family in enumerate(families):
+        found.setdefault(family, []).append(place)
+    return found
 
 
 def oriented(result: Result) -> dict[tuple[str, str], np.ndarray]:

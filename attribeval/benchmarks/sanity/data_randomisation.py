@@ -149,11 +149,14 @@ def run_data_randomisation(
             second, failed_too = explain_each(
                 permuted, raw, alive, targets, options, model=(start + 1,), where="the model of permuted labels"
             )
+            lost = failed | failed_too
             for label in built:
-                part = _compared(first.get(label), second.get(label), names, strict)
-                reasons = part.failed or dict.fromkeys(names, (failed | failed_too).get(label, ""))
-                told = {n: failures.of_images(start, start + len(raw) - 1, why) for n, why in reasons.items() if why}
-                parts[label].append(Part(len(raw), part.arrays, told))
+                if label not in lost:
+                    arrays, reasons = _compared(first[label], second[label], names, strict)
+                else:
+                    arrays, reasons = {}, dict.fromkeys(names, lost[label])
+                told = {n: failures.of_images(start, start + len(raw) - 1, why) for n, why in reasons.items()}
+                parts[label].append(Part(len(raw), arrays, told))
             bar.update(len(raw))
     curves = []
     for label, method in built.items():
@@ -186,16 +189,16 @@ def _check_pair(ours: Classifier, theirs: Classifier) -> None:
         )
 
 
-def _compared(first: Attributions | None, second: Attributions | None, names: Sequence[str], strict: bool) -> Part:
-    """The similarities of a method's maps of both models; nothing where one has none."""
-    if first is None or second is None:
-        return Part(0, {}, {})
+def _compared(
+    first: Attributions, second: Attributions, names: Sequence[str], strict: bool
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The similarities of a method's maps of both models and their seconds, and the reasons of what failed."""
 
     def compare(some: dict[str, Any]) -> dict[str, np.ndarray]:
         return {name: one(first.values, second.values) for name, one in some.items()}
 
     arrays, failed = failures.each(compare, {name: SIMILARITIES[name] for name in names}, strict)
-    return Part(len(first.values), {"seconds": np.array(first.seconds + second.seconds)} | arrays, failed)
+    return {"seconds": np.array(first.seconds + second.seconds)} | arrays, failed
 
 
 def _sentences(result: Result, settings: dict[str, Any]) -> list[str]:

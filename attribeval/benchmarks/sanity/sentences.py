@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attribeval.metrics.sanity.similarity import SIMILARITIES
-from attribeval.results.comparisons import all_pairs, holm
-from attribeval.results.numbers import NUMBER, number, p_words
-from attribeval.results.over_images import FEW, sign_flip_test
+from attribeval.results.comparisons import all_pairs
+from attribeval.results.numbers import NUMBER, joined, number, p_words
+from attribeval.results.over_images import FEW, cannot_show, gains, sign_flip_test
 from attribeval.runs import failures
 
 if TYPE_CHECKING:
@@ -61,17 +61,12 @@ def against_noise(table: pd.DataFrame, arrays: Arrays, mode: str, metric: str, w
     rows = table[(table["mode"] == mode) & (table["metric"] == metric)]
     rows = rows[(rows["step"] == rows["step"].max()) & (rows["kind"] == "method") & (2 * rows["images"] > images)]
     noise = np.asarray(arrays[f"random|{mode}|{metric}"][-1], np.float64)
-    gains, p_values = [], []
-    for method in rows["method"]:
-        own = np.asarray(arrays[f"{method}|{mode}|{metric}"][-1], np.float64)
-        both = np.isfinite(own - noise)
-        gains.append((own - noise)[both].mean() if both.any() else np.nan)
-        p_values.append(sign_flip_test(own, noise))
-    p, gain = holm(np.array(p_values)), np.array(gains)
+    found = gains({method: arrays[f"{method}|{mode}|{metric}"][-1] for method in rows["method"]}, noise)
+    gain, p = np.array(list(found.values())).reshape(-1, 2).T
     tests = int(np.isfinite(p).sum())
     corrected = f", p corrected for {tests} methods" if tests > 1 else ""
     title = SIMILARITIES[metric].title
-    found = []
+    said = []
     for chosen, text in (
         ((p < _ALPHA) & (gain > 0), f"still more alike than noise ({title}{corrected})"),
         ((p < _ALPHA) & (gain < 0), f"less alike than noise ({title}{corrected})"),
@@ -79,14 +74,8 @@ def against_noise(table: pd.DataFrame, arrays: Arrays, mode: str, metric: str, w
         (np.isnan(p), f"not tested against noise, with fewer than 2 images ({title})"),
     ):
         if chosen.any():
-            found.append(f"{when} {text}: {_with_numbers(rows[chosen])}.")
-    most = int(rows["images"].max()) if len(rows) else 0
-    if most > 1 and tests * 2.0 ** (1 - most) >= _ALPHA:
-        found.append(
-            f"{most} images cannot show any difference at 5 %: the smallest p that they can give is "
-            f"{2.0 ** (1 - most):.3g}{', before it is corrected' if tests > 1 else ''}."
-        )
-    return found
+            said.append(f"{when} {text}: {_with_numbers(rows[chosen])}.")
+    return said + cannot_show(int(rows["images"].max()) if len(rows) else 0, tests)
 
 
 def _of_stubborn_methods(table: pd.DataFrame, arrays: Arrays, metric: str, images: int) -> list[str]:
@@ -116,7 +105,7 @@ def _of_stubborn_methods(table: pd.DataFrame, arrays: Arrays, metric: str, image
             late.append((steps, f"{method} ({until})"))
     if not late:
         return []
-    names = _listed([text for _, text in sorted(late, key=lambda one: -one[0])])
+    names = joined([text for _, text in sorted(late, key=lambda one: -one[0])])
     return [
         f"Nearer to Sobel, which looks at no model, than to noise, though most layers are random "
         f"({SIMILARITIES[metric].title}): {names}."
@@ -133,7 +122,7 @@ def _of_single_layers(table: pd.DataFrame, arrays: Arrays, metric: str) -> list[
     title = SIMILARITIES[metric].title
     if len(means) == 1 or rows["images"].max() < 2:
         untested = "; not tested, with fewer than 2 images" if len(means) > 1 else ""
-        named = _listed([f"{name} {number(mean)}" for name, mean in means.items()])
+        named = joined([f"{name} {number(mean)}" for name, mean in means.items()])
         return [f"To one random layer at a time: {named} on average ({title}{untested})."]
     if np.isclose(means.iloc[0], means.iloc[-1], rtol=1e-9, atol=1e-12):
         return [
@@ -169,8 +158,4 @@ def _of_constant_maps(table: pd.DataFrame, metric: str, images: int) -> list[str
 
 def _with_numbers(rows: pd.DataFrame) -> str:
     rows = rows.sort_values("value", ascending=False)
-    return _listed([f"{r.method} {number(r.value)} ({NUMBER.ends(r.low, r.high)})" for r in rows.itertuples()])
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+    return joined([f"{r.method} {number(r.value)} ({NUMBER.ends(r.low, r.high)})" for r in rows.itertuples()])

@@ -9,8 +9,8 @@ import numpy as np
 
 from attribeval.benchmarks.wsol.metrics import METRICS, Metric
 from attribeval.results.comparisons import holm
-from attribeval.results.numbers import SHARE, gain_text, number, share
-from attribeval.results.over_images import FEW, difference_interval, not_told_from, sign_flip_test
+from attribeval.results.numbers import SHARE, gain_text, joined, number, share
+from attribeval.results.over_images import FEW, cannot_show, difference_interval, not_told_from, sign_flip_test
 from attribeval.runs import failures
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _best(methods: Sequence[Any], metric: Metric, arrays: Mapping[str, np.ndarra
     if max(row.images for row in methods) < 2:
         return [f"One {items[:-1]} shows no difference between methods: none is called best, and nothing is tested."]
     ties = [row.method for row in methods if np.isclose(row.value, best.value, rtol=1e-9, atol=0)]
-    who = _listed(ties)
+    who = joined(ties)
     if metric.name == "MaxBoxAcc":
         verb = "localises best: its box meets" if len(ties) == 1 else "localise equally well, best: their boxes meet"
         line = f"{who} {verb} the object in {share(best.value)} of {best.images} {items}"
@@ -143,12 +143,7 @@ def _against(
             f"These verdicts are corrected for {tests} comparisons (Holm); summary.compare lists them with intervals."
         )
     images = max(int(row.images) for row in methods)
-    if images > 1 and tests * 2.0 ** (1 - images) >= _ALPHA:
-        said.append(
-            f"{images} {items} cannot show any difference at 5 %: the smallest p that they can give is "
-            f"{2.0 ** (1 - images):.3g}, before it is corrected."
-        )
-    return said
+    return said + cannot_show(images, tests, items)
 
 
 def _verdict(pair: Any, metric: Metric) -> str:
@@ -166,12 +161,12 @@ def _of_group(
     parts = []
     for verdict in dict.fromkeys(verdicts):
         others = [control for control, of_it in zip(controls, verdicts, strict=True) if of_it == verdict]
-        part = f"{verdict} {_listed(others)}"
+        part = f"{verdict} {joined(others)}"
         if verdict in ("better than", "worse than"):
             sizes = [abs(pairs[name, other].difference) for name in names for other in others]
             part += f" (by {_by(min(sizes), max(sizes), metric)})"
         parts.append(part + (" (fewer than 2 images)" if verdict == _UNTESTED else ""))
-    return f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {_listed(parts)}."
+    return f"{joined(names)} {'is' if len(names) == 1 else 'are'} {joined(parts)}."
 
 
 def _by(least: float, most: float, metric: Metric) -> str:
@@ -193,10 +188,6 @@ def _without_score(table: pd.DataFrame, images: int, items: str) -> list[str]:
         return []
     listed = ", ".join(f"{metric} ({count} of {images} {items})" for metric, count in lacking.items())
     return [f"{items.capitalize()} without a score, as one whose mask leaves no background, are left out: {listed}."]
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _names(names: Sequence[str]) -> str:
