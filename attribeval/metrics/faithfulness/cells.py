@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from attribeval.common.fills import Fill, filled
+from attribeval.common.fills import Fill
 from attribeval.common.options import check_count
 from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.on_device import scores_without
@@ -52,4 +52,4 @@ def cell_drops(subject: Subject, masks: np.ndarray, cells: np.ndarray, fill: Fil
             yield from ((i, mask[cells]) for mask in some)
 
     clean = clean_scores(subject)[:, :1]
-    return clean - scores_without(subject, filled(subject.images, fill), gone()).reshape(masks.shape[:2])
+    return clean - scores_without(subject, fill, gone()).reshape(masks.shape[:2])

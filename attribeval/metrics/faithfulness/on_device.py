@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from attribeval import _tf as tf
+from attribeval.common.fills import Fill, filled
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.descriptions import Masks, bits, ranks
@@ -56,18 +57,18 @@ def along(
     return np.concatenate(found) if found else np.zeros((0, 2))
 
 
-def scores_without(subject: Subject, hidden: np.ndarray, gone: Iterable[tuple[int, np.ndarray]]) -> np.ndarray:
+def scores_without(subject: Subject, fill: Fill, gone: Iterable[tuple[int, np.ndarray]]) -> np.ndarray:
     """The logit of images of which some pixels, or some values, are hidden; painted where the model is, if it may be.
 
     Args:
         subject: The images and the model.
-        hidden: The same with everything hidden.
+        fill: What replaces them, in raw space; see `common.fills.filled`.
         gone: Which image, and what of it is hidden, bool (H, W), or (H, W, C); all of one kind; a few exist at a time.
 
     Returns:
         float64, one per pair, in order.
     """
-    images, pairs = subject.images, iter(gone)
+    images, hidden, pairs = subject.images, filled(subject.images, fill), iter(gone)
     if not asks_device(subject):
         masks = ((i, mask if mask.ndim == 3 else mask[..., None]) for i, mask in pairs)
         return scored(subject, ((i, np.where(mask, hidden[i], images[i])) for i, mask in masks))[:, 0]

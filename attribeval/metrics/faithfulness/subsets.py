@@ -7,11 +7,12 @@ independent: for each n, the draws give independent subsets, each as likely as a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from attribeval.common.fills import Fill, filled
+from attribeval.common.fills import Fill
 from attribeval.common.seeds import fold, generators
 from attribeval.errors import AttribevalError
 from attribeval.metrics.faithfulness.on_device import scores_without
@@ -59,10 +60,9 @@ def subset_sums(maps: np.ndarray, sizes: Sequence[int], draws: int, seeds: np.nd
 
 def _subset_drops(subject: Subject, sizes: Sequence[int], draws: range, fill: Fill, per: str) -> np.ndarray:
     """Logit of the image − logit without the subset, float64 (N, len(draws), len(sizes))."""
-    images = subject.images
-    features = feature_count(images.shape[1:], per)
+    shape = subject.images.shape[1:] if per == "value" else subject.images.shape[1:3]
+    features = math.prod(shape)
     many = _checked(sizes, features)
-    shape = images.shape[1:] if per == "value" else images.shape[1:3]
 
     def without() -> Iterator[tuple[int, np.ndarray]]:
         for draw in draws:
@@ -73,7 +73,7 @@ def _subset_drops(subject: Subject, sizes: Sequence[int], draws: range, fill: Fi
                     yield i, gone.reshape(shape)
 
     clean = clean_scores(subject)[:, 0]
-    scores = scores_without(subject, filled(images, fill), without()).reshape(len(draws), len(images), len(many))
+    scores = scores_without(subject, fill, without()).reshape(len(draws), len(subject), len(many))
     return clean[:, None, None] - scores.swapaxes(0, 1)
 
 

@@ -28,15 +28,8 @@ def relative_change(arrays: np.ndarray, neighbours: np.ndarray, floor: float) ->
     """Norm of the element-wise relative change, ‖(a − a′) / a‖₂ (Agarwal et al. 2022, numerator of eq. 2).
 
     Elements of a that are smaller than the share `floor` of its largest |·| are divided by that share instead, since a
-    change relative to 0 is undefined and one relative to almost 0 would be all that the norm sees.
-
-    Args:
-        arrays: a, (N, ...).
-        neighbours: a′, (N, S, ...).
-        floor: See above.
-
-    Returns:
-        float64 (N, S); NaN where an array is 0 everywhere.
+    change relative to 0 is undefined and one relative to almost 0 would be all that the norm sees. The arrays a are
+    (N, ...), their neighbours a′ (N, S, ...): float64 (N, S); NaN where an array is 0 everywhere.
     """
     sizes = np.abs(np.asarray(arrays, np.float64))
     largest = sizes.max(axis=tuple(range(1, sizes.ndim)), keepdims=True)
