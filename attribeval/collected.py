@@ -16,6 +16,7 @@ from attribeval.datasets.source import all_finite
 from attribeval.errors import AttribevalError
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Method
+from attribeval.methods.conservation import remark_on_loss
 from attribeval.methods.zeros import remark_on_zeros
 from attribeval.models.classifier import Classifier
 
@@ -78,8 +79,8 @@ class Collected:
         for label, method in methods.items():
             values, gap = self.values[label], self.gaps.get(label)
             told = [remark_on_zeros(label, method, values, self.targets, one.target_layer, one.class_names)]
-            if hasattr(method, "remark") and gap is not None:
-                told.append(method.remark(values, gap))
+            if hasattr(method, "lost") and gap is not None:
+                told.append(remark_on_loss(method.card.name, values, gap, method.lost))
             yield from filter(None, told)
 
     @property

@@ -5,17 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.conservation import Bounds, check_bounds, model_bounds, relevance, remark_on_loss
+from attribeval.methods.conservation import Bounds, check_bounds, model_bounds, relevance
 from attribeval.models.propagation.rules import AlphaBeta
-
-_LOST = (
-    "outputs without a positive contribution gave the rest to nobody, so that the map's values say how places "
-    "compare and not what they are worth. 'deeplift' shares out all of score − score of a reference."
-)
 
 
 @dataclass(frozen=True)
@@ -45,6 +38,11 @@ class DeepTaylor:
         values: unsigned
     """)
 
+    lost = (  # what took the score, where maps have kept next to nothing of it
+        "outputs without a positive contribution gave the rest to nobody, so that the map's values say how places "
+        "compare and not what they are worth. 'deeplift' shares out all of score − score of a reference."
+    )
+
     def __post_init__(self) -> None:
         check_bounds(self.bounds)
 
@@ -52,7 +50,3 @@ class DeepTaylor:
         """Return the relevance, (B, H, W, C), in score units; negative only if the score is."""
         bounds = model_bounds(batch, self.bounds)
         return relevance(batch, "deep_taylor", None, lambda place: AlphaBeta(1.0, 0.0, bias=False), bounds=bounds)
-
-    def remark(self, values: np.ndarray, gap: np.ndarray) -> str | None:
-        """What to tell the caller about maps (N, H, W, C) and their completeness gaps (N,); None: nothing."""
-        return remark_on_loss("deep_taylor", values, gap, _LOST)

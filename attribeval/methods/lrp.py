@@ -5,22 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from attribeval.common.options import check_choice, check_least
 from attribeval.methods.batch import Batch
 from attribeval.methods.card import Card
-from attribeval.methods.conservation import Bounds, check_bounds, model_bounds, relevance, remark_on_loss
+from attribeval.methods.conservation import Bounds, check_bounds, model_bounds, relevance
 from attribeval.models.propagation.places import Place
 from attribeval.models.propagation.rules import AlphaBeta, Epsilon, Gamma, Rule
 
 _EXACT = 1e-6  # LRP-0, stabilised
-
-_LOST = (
-    "ε and the biases (those of batch normalisation, too) took the rest, so that the map's values say how places "
-    "compare and not what they are worth. A smaller epsilon takes less, biases take their share under every rule;"
-    " 'deeplift' shares out all of score − score of a reference."
-)
 
 
 @dataclass(frozen=True)
@@ -65,6 +57,12 @@ class LRP:
         values: signed, shares
     """)
 
+    lost = (  # what took the score, where maps have kept next to nothing of it
+        "ε and the biases (those of batch normalisation, too) took the rest, so that the map's values say how places "
+        "compare and not what they are worth. A smaller epsilon takes less, biases take their share under every rule;"
+        " 'deeplift' shares out all of score − score of a reference."
+    )
+
     def __post_init__(self) -> None:
         check_choice("rule", self.rule, ("composite", "epsilon", "gamma", "alpha_beta"))
         for name, least in (("epsilon", 0.0), ("gamma", 0.0), ("alpha", 1.0)):
@@ -79,10 +77,6 @@ class LRP:
         bounds = model_bounds(batch, self.bounds) if bounded else None
         key = self.rule, self.epsilon, self.gamma, self.alpha
         return relevance(batch, "lrp", key, self._choose, bounds=bounds)
-
-    def remark(self, values: np.ndarray, gap: np.ndarray) -> str | None:
-        """What to tell the caller about maps (N, H, W, C) and their completeness gaps (N,); None: nothing."""
-        return remark_on_loss("lrp", values, gap, _LOST)
 
     def _choose(self, place: Place) -> Rule:
         if self.rule == "gamma":
