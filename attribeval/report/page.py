@@ -10,7 +10,6 @@ import base64
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,12 +101,8 @@ def _template() -> jinja2.Template:
 
 def _numbered(names: Sequence[str]) -> list[str]:
     """Names that occur several times get a number: wsol 1, wsol 2."""
-    seen: Counter[str] = Counter()
-    numbered = []
-    for name in names:
-        seen[name] += 1
-        numbered.append(f"{name} {seen[name]}" if names.count(name) > 1 else name)
-    return numbered
+    several = [names.count(name) > 1 for name in names]
+    return [f"{name} {names[: i + 1].count(name)}" if several[i] else name for i, name in enumerate(names)]
 
 
 def _shared_out(

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attribeval.errors import AttribevalError, unknown
+from attribeval.errors import AttribevalError
 from attribeval.files import write_bytes
 from attribeval.report.latex import latex_table
 from attribeval.report.markdown import markdown_table
-from attribeval.report.views import best_cells, notes, shown_table
+from attribeval.report.views import best_cells, notes, places_of, shown_table
 from attribeval.results.numbers import missing
 
 if TYPE_CHECKING:
@@ -64,12 +64,7 @@ def _about(result: Result) -> dict[str, Any]:
 
 
 def _chosen(result: Result, columns: Sequence[str] | None) -> pd.DataFrame:
-    if columns is None:
-        return result.table
-    for name in columns:
-        if name not in result.table.columns:
-            raise unknown("column of the table", str(name), list(map(str, result.table.columns)))
-    return result.table[list(columns)]
+    return result.table.iloc[:, places_of(columns, list(map(str, result.table.columns)))]
 
 
 def _csv(result: Result, columns: Sequence[str] | None) -> bytes:

@@ -19,15 +19,19 @@ def shown_table(result: Result, columns: Sequence[str] | None = None) -> Shown:
     """A result's table, formatted; of all columns, or of those with these headings, in this order."""
     view = view_of(result)
     shown = show(view.table(result), units_of(result))
+    places = places_of(columns, [column.name for column in shown.columns])
+    rows = [(kind, [cells[place] for place in places]) for kind, cells in shown.rows]
+    return Shown([shown.columns[place] for place in places], rows)
+
+
+def places_of(columns: Sequence[str] | None, names: list[str]) -> list[int]:
+    """Where the columns wanted stand in a table whose columns have these names; None: all."""
     if columns is None:
-        return shown
-    names = [column.name for column in shown.columns]
+        return list(range(len(names)))
     for name in columns:
         if name not in names:
             raise unknown("column of the table", str(name), names)
-    places = [names.index(name) for name in columns]
-    rows = [(kind, [cells[place] for place in places]) for kind, cells in shown.rows]
-    return Shown([shown.columns[place] for place in places], rows)
+    return [names.index(name) for name in columns]
 
 
 def units_of(result: Result) -> dict[str, Unit]:
