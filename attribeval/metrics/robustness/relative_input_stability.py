@@ -31,7 +31,7 @@ def relative_input_stability(
         images: x, raw, (N, H, W, C).
         neighbours: x′, raw, (N, S, H, W, C).
         kept: Whether the model predicts the same class for x′ as for x, bool (N, S).
-        floor: See `stability.relative_change`.
+        floor: See `stability.Stability`.
         epsilon: Smallest divisor.
 
     Returns:

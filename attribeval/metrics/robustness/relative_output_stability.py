@@ -31,7 +31,7 @@ def relative_output_stability(
         neighbour_maps: φ′, (N, S, ...), for the same class and with the same random numbers.
         logits: h(x), (N, classes).
         neighbour_logits: h(x′), (N, S, classes); neighbours with another largest logit are left out.
-        floor: See `stability.relative_change`.
+        floor: See `stability.Stability`.
         epsilon: Smallest divisor, in logits.
 
     Returns:
