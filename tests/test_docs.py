@@ -297,6 +297,13 @@ def test_the_method_of_the_page_on_extending_works(small_model, images, tmp_path
 # ------------------------------------------------------------------------------------------------- the build
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
+def test_every_test_that_a_page_names_is_there(page):
+    there = ["/" + path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")]
+    named = re.findall(r"`([\w/]*test_\w+\.py)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
+
+
 def test_the_documentation_builds_without_a_warning(docs_html):
     for name, cls in METHODS + BENCHMARKS:
         folder = "methods" if hasattr(cls, "attribute") else "benchmarks"
