@@ -70,20 +70,17 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
         AttribevalError: If a method or benchmark is unknown or lacks what it needs of the data, an image cannot be
             read, a label is no class of the model, or `run_dir` belongs to another study.
     """
-    targets, seed, chunk = options.targets, options.seed, options.chunk
+    seed, chunk = options.seed, options.chunk
     samples = dataset if isinstance(dataset, Samples) else None
     built = choose_methods(options.methods)
     asked = choose_benchmarks(options.benchmarks, samples)
     source = ImageSource(dataset, attributer.classifier.input_shape)
     built = of_images(built, dataset, len(source))
-    _check_targets(attributer, samples, targets)
-    settings = _settings(attributer, source, samples, targets, seed)
+    _check_targets(attributer, samples, options.targets)
     store = Store(options.run_dir, "leaderboard")
     maps = _open_cache(options.cache, options.run_dir, attributer)
     starts = list(range(0, len(source), chunk))
-    common = digest_of(
-        [model_key(attributer.classifier), *(settings[name] for name in ("targets", "seed", "versions"))]
-    )
+    common = digest_of([model_key(attributer.classifier), options.targets, int(seed), versions()])
     records = Records(store, built, asked)
     work = Chunk(attributer, built, asked, records, maps, options)
     cells = len(built) * len(asked)
@@ -97,14 +94,10 @@ def run_leaderboard(attributer: Attributer, dataset: Samples | Any, options: Com
             bar.update(cells - len(missing))
             if missing or records.lacks_more(start):
                 work.run(start, raw, some, bar.update)
-    settings |= {
-        "target_layer": attributer.classifier.target_layer,
-        "methods": list(built),
-        "benchmarks": list(asked),
-        "chunk": chunk,
-        "options": {label: of_one for label, method in built.items() if (of_one := options_of(method))},
-        "benchmark_options": {label: of_one for label, one in asked.items() if (of_one := options_of(one))},
-    }
+    settings = _settings(attributer, source, samples, options)
+    settings |= {"methods": list(built), "benchmarks": list(asked)}
+    settings["options"] = {label: of_one for label, method in built.items() if (of_one := options_of(method))}
+    settings["benchmark_options"] = {label: of_one for label, one in asked.items() if (of_one := options_of(one))}
     if maps is not None:
         settings["maps_on_disk_mib"] = round(maps.bytes() / 2**20, 1)
     scores = _collect(records, starts, len(source), built, asked)
@@ -135,7 +128,7 @@ def _check_targets(attributer: Attributer, samples: Samples | None, targets: str
 
 
 def _settings(
-    attributer: Attributer, source: ImageSource, samples: Samples | None, targets: str, seed: int
+    attributer: Attributer, source: ImageSource, samples: Samples | None, options: CompareOptions
 ) -> dict[str, Any]:
     """What a result says of the run that made it."""
     classifier = attributer.classifier
@@ -145,9 +138,11 @@ def _settings(
         "task": classifier.task.name,
         "dataset": "images" if samples is None else samples.name,
         "images": len(source),
-        "targets": targets,
-        "seed": int(seed),
+        "targets": options.targets,
+        "seed": int(options.seed),
         "versions": versions(),
+        "target_layer": classifier.target_layer,
+        "chunk": options.chunk,
     }
 
 

@@ -43,13 +43,12 @@ def summarise(scores: Scores, settings: dict[str, Any], *, seed: int = 0, resamp
     value = weighted_means(one_per_cell, np.ones((1, n))).reshape(m, b)
     drawn = bootstrap_estimates(lambda w: weighted_means(one_per_cell, w), n, resamples=resamples, seed=seed)
     drawn = drawn.reshape(-1, m, b)
-    low, high = np.array([[mean_interval(of_cell) for of_cell in row] for row in scores.values]).transpose(2, 0, 1)
     signs = np.where(_judged_enough(scores.values), scores.signs, np.nan)  # what is judged on few images has no rank
     oriented = value * signs
     ranks = ranks_of(oriented)
     rows: list[dict[str, Any]] = []
     for j in range(b):
-        rows += _rows_of_benchmark(scores, j, value[:, j], low[:, j], high[:, j], ranks[:, j])
+        rows += _rows_of_benchmark(scores, j, value[:, j], ranks[:, j])
     correlations = scores.correlations.reshape(n, m * m)
     alike = weighted_means(correlations, np.ones((1, n))).reshape(m, m)
     alike_low, alike_high = _interval(
@@ -117,19 +116,15 @@ def average_ranks(result: Result) -> pd.DataFrame:
     )
 
 
-def _rows_of_benchmark(
-    scores: Scores, j: int, value: np.ndarray, low: np.ndarray, high: np.ndarray, ranks: np.ndarray
-) -> list[dict[str, Any]]:
+def _rows_of_benchmark(scores: Scores, j: int, value: np.ndarray, ranks: np.ndarray) -> list[dict[str, Any]]:
     """The rows of one benchmark, best first, those without a value last."""
     names = list(scores.methods)
     label, benchmark = list(scores.benchmarks.items())[j]
     per_image = scores.values[:, j]
+    low, high = np.array([mean_interval(of_method) for of_method in per_image]).T
     order = [int(i) for i in np.argsort(ranks, kind="stable") if np.isfinite(ranks[i])]
-    ranked = [names[i] for i in order]
-    of_ranked = {names[i]: per_image[i] for i in order}
-    letters = groups(ranked, of_ranked, _LEVEL, sign_flip_test) if ranked else {}
-    against_random = np.full(len(names), np.nan)
-    against_next = np.full(len(names), np.nan)
+    letters = groups([names[i] for i in order], {names[i]: per_image[i] for i in order}, _LEVEL, sign_flip_test)
+    against_random, against_next = np.full((2, len(names)), np.nan)
     chance = names.index("random")
     for place, i in enumerate(order):
         if i != chance:
