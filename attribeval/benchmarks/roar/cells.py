@@ -22,17 +22,10 @@ _MEASURED = ["seed", "accuracy", "loss", "per_class_accuracy", "without_retraini
 def cells_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """One row per cell (one training), in a fixed order whatever the order of the records.
 
-    Args:
-        records: What the cells of a run left behind.
+    Columns: name; status ("done", "failed"); kind; estimator; mode ("remove", "keep", "none"); fraction; repeat; seed;
+    accuracy, loss, without_retraining (NaN where there is none); seconds; images (of the test set); error; classes.
 
-    Returns:
-        Columns: name; status ("done", "failed"); kind; estimator; mode ("remove", "keep", "none"); fraction; repeat;
-        seed; accuracy, loss, without_retraining (NaN where there is none); seconds; images (of the test set); error;
-        classes.
-
-    Raises:
-        AttribevalError: If a record lacks a field (one that failed needs its error, not its measurements), a field is
-            out of range, or two records are of the same cell.
+    A record needs all fields in range, one that failed its error but not its measurements. Two of a cell are an error.
     """
     import pandas as pd
 

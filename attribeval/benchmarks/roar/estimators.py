@@ -33,16 +33,8 @@ def read_estimators(
 ) -> tuple[list[Estimator], dict[str, Own]]:
     """Estimators, and those of the user's methods that cannot leave this process.
 
-    Args:
-        methods: As `methods.given.methods_of` takes them; ready maps are a pair, those of the training and those of the
-            test images.
-        splits: The images, by "train" and "test".
-        shape: Of an image.
-        explained: Of the grid.
-        controls: Of the grid.
-
-    Raises:
-        AttribevalError: If one is no method, does not fit the images, or cannot explain the models that it has to.
+    Methods as `methods.given.methods_of` takes them; ready maps are a pair, those of the training and those of the test
+    images. What is no method, does not fit the images, or cannot explain the models that it has to is refused.
     """
     entries = given.labelled(methods)
     if not isinstance(methods, Mapping):
@@ -66,11 +58,7 @@ def read_estimators(
 
 
 def method_of(estimator: Estimator) -> Method:
-    """The method of an estimator that any process can make.
-
-    Raises:
-        AttribevalError: If the function is not where it was, or is another one now.
-    """
+    """The method of an estimator that any process can make; a function must be where and what it was."""
     if estimator.source == "method":
         return build_method(estimator.text)
     place, _, code = estimator.text.rpartition(" ")

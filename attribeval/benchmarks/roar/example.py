@@ -21,19 +21,11 @@ from attribeval.errors import AttribevalError
 def example_arrays(run_dir: RunDir, grid: Grid, item: int = 0) -> dict[str, np.ndarray]:
     """What pictures of one test image need; small beside the pictures themselves.
 
-    Args:
-        run_dir: Holds images and ranks.
-        grid: What it holds.
-        item: Number of the test image.
-
     Returns:
         "example/item"; "example/image" (H, W, C) raw; "example/estimators", names; "example/ranks" uint8, a row of
         packed levels each; "example/colour" (C,) and "example/filled" (H, W, C) float32: what replaces a value where
         that is the same at all fractions, empty with fill "linear"; "example/seed" (1, 2). Nothing at all where no
         ranking is done.
-
-    Raises:
-        AttribevalError: If there is no such test image.
     """
     images = run_dir.images("test")
     if isinstance(item, bool) or not isinstance(item, int) or not 0 <= item < images.count:
@@ -71,15 +63,7 @@ def modified(
 ) -> np.ndarray:
     """The example image with a fraction removed, or kept, by an estimator, as it is trained on (before augmentation).
 
-    Args:
-        arrays: Of a result, with those of `example_arrays`.
-        settings: Of the result.
-        estimator: One of "example/estimators".
-        fraction: One of the grid's.
-        mode: "remove" or "keep".
-
-    Returns:
-        float32 (H, W, C), in the image's scale.
+    `arrays` are those of a result, with `example_arrays`; float32 (H, W, C), in the image's scale.
     """
     image = arrays["example/image"].astype(np.float32)
     fractions = list(settings["fractions"])

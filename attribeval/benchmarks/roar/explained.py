@@ -38,11 +38,7 @@ def _save_sealed(model: Any, path: Path) -> None:
 
 
 def check(run_dir: RunDir) -> None:
-    """Make sure that the file is as it was written.
-
-    Raises:
-        AttribevalError: If it is not.
-    """
+    """Make sure that the file is as it was written."""
     file = file_of(run_dir)
     try:
         unseal(file.read_bytes())
@@ -54,10 +50,6 @@ def check(run_dir: RunDir) -> None:
 
 
 def load(run_dir: RunDir) -> Any:
-    """The Keras model.
-
-    Raises:
-        AttribevalError: As `check`.
-    """
+    """The Keras model, of a file that is as it was written."""
     check(run_dir)
     return tf.keras.models.load_model(file_of(run_dir), compile=False, safe_mode=True)

@@ -13,12 +13,7 @@ _KEYS = ["kind", "estimator", "mode", "fraction"]
 
 
 def with_failed(curves: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """The curves with a row, without numbers, for what was trained at a fraction and failed every time.
-
-    Args:
-        curves: Of `verdict.curves`.
-        cells: Of `cells.cells_table`, of the same records.
-    """
+    """The curves with a row, without numbers, for what was trained at a fraction and failed every time."""
     import pandas as pd
 
     failed = cells[cells["status"] == "failed"].drop_duplicates(_KEYS)
@@ -30,12 +25,7 @@ def with_failed(curves: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_errors(table: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """The table with the column that says why trainings are missing; of an area, those of every fraction.
-
-    Args:
-        table: Of `summary.summarise`, with columns kind, method, mode and fraction (NaN for an area).
-        cells: As in `with_failed`.
-    """
+    """The table with the column that says why trainings are missing; of an area, those of every fraction."""
     named = cells.assign(method=cells["estimator"].where(cells["kind"] != "unmodified", "unmodified"))
     errors = []
     for row in table.itertuples():

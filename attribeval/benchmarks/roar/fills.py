@@ -16,18 +16,7 @@ _NOISE = 0.01  # of the value range (Rong et al. 2022, section 4.3)
 
 
 def channel_mean(records: Records) -> np.ndarray:
-    """The mean of each channel over all images, shard after shard, summed in float64.
-
-    Args:
-        records: Images (H, W, C).
-
-    Returns:
-        float32 (C,).
-
-    Raises:
-        AttribevalError: If a value is NaN or infinite (in which shard).
-        CorruptRecords: If a shard is not there.
-    """
+    """The mean of each channel over all images (H, W, C), shard after shard, summed in float64: float32 (C,)."""
     height, width, channels = records.shape
     total = np.zeros(width * channels)
     for k in range(records.shards):
@@ -41,18 +30,9 @@ def channel_mean(records: Records) -> np.ndarray:
 
 
 def constant_fill(fill: Fill, channels: int, mean: np.ndarray | None) -> np.ndarray | None:
-    """The colour that removed values get, or None where each image has a fill of its own.
+    """The colour float32 (C,) that removed values get, or None where each image has a fill of its own.
 
-    Args:
-        fill: "mean" (the training set's channel mean), "blur", "linear", a number, or a tuple with one per channel.
-        channels: C.
-        mean: What `channel_mean` returned for the training images.
-
-    Returns:
-        float32 (C,) or None.
-
-    Raises:
-        AttribevalError: If the fill is unknown, has another number of channels, or needs a mean that is not given.
+    "mean" needs what `channel_mean` returned for the training images.
     """
     check_fill(fill, allowed=FILLS)
     if isinstance(fill, str) and fill != "mean":
@@ -72,14 +52,11 @@ def impute(images: np.ndarray, masks: np.ndarray, seeds: np.ndarray, span: np.nd
     Then Gaussian noise is added to what was removed.
 
     Args:
-        images: float32 (B, H, W, C).
+        images: float32 (B, H, W, C); not changed.
         masks: bool (B, H, W, C) or, shared by the channels, (B, H, W, 1); True where removed.
         seeds: int32 (B, 2), one per image.
         span: float (B,), each image's range of values; the noise has a hundredth of it as standard deviation.
         empty: float32 (C,), the colour of an image of which nothing is left.
-
-    Returns:
-        float32 (B, H, W, C): a new array; what was kept is as it was.
     """
     out = images.astype(np.float64)
     for image, mask in zip(out, masks, strict=True):

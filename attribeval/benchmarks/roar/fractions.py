@@ -10,17 +10,7 @@ MOST = 15  # fractions: with 16 levels two values still share a byte
 
 
 def check_fractions(fractions: Sequence[float]) -> tuple[float, ...]:
-    """Refuse fractions that make no grid.
-
-    Args:
-        fractions: Shares of the values that are removed or kept, strictly increasing, above 0 and at most 1.
-
-    Returns:
-        The fractions as floats.
-
-    Raises:
-        AttribevalError: If there is none or more than 15, one is outside (0, 1], or they do not increase.
-    """
+    """Fractions as floats; 1 to 15, strictly increasing, above 0 and at most 1, or they make no grid."""
     try:
         checked = tuple(float(fraction) for fraction in fractions)
     except (TypeError, ValueError) as error:

@@ -58,17 +58,10 @@ def rank_shard(
 ) -> dict[str, str]:
     """Explain the images of one shard by every estimator whose ranks are missing there.
 
-    What estimators share is computed once. An estimator that fails does not take the others with it.
+    What estimators share is computed once. An estimator that fails does not take the others with it. `own` are the
+    user's own methods by label, ready maps as those of the split; None: the estimators that any process can make.
 
-    Args:
-        run_dir, grid: The run.
-        split, shard: Which images.
-        attributer: The model that is explained.
-        own: The user's own methods by label, ready maps as those of the split; None: the estimators that any process
-            can make.
-
-    Returns:
-        Errors by estimator, each naming the image; empty if all went well.
+    Returns errors by estimator, each naming the image; empty if all went well.
     """
     wanted = [label for label in grid.rankings() if shard in run_dir.missing_ranks(label, split)]
     methods, errors = _makeable(grid) if own is None else (dict(own), {})

@@ -73,10 +73,6 @@ def debiased(cells: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     Accuracy after retraining − accuracy of the model of the same masks, for the method and for random. A repeat counts
     if all of these are there. Debiased gains of "remove" are the gain plus the leakage, those of "keep" the gain minus
     the leakage: a mask that tells the class hides, in ROAR, what its values would have told, and shows off in KAR.
-
-    Args:
-        cells: Of `cells.cells_table`.
-        level: Of the intervals, and 1 − α of the verdicts.
     """
     masks = _masks(cells)
     ranked = cells[cells["kind"].isin(("method", "control")) & cells["estimator"].isin(set(masks["estimator"]))]
@@ -90,11 +86,6 @@ def fano(accuracy: float, classes: int, entropy: float) -> float:
     """The least mutual information of a class and of what a guess with this accuracy was made from, in bits.
 
     H(C) − h(e) − e log₂(K − 1), with e = 1 − accuracy and h the entropy of a coin (Fano 1961); not below 0.
-
-    Args:
-        accuracy: Of the guesses, 0 to 1.
-        classes: K, 2 or more.
-        entropy: H(C), of the class, in bits.
     """
     if classes < 2 or accuracy <= 1 / classes:
         return 0.0
@@ -112,10 +103,7 @@ def entropy_of(labels: np.ndarray) -> float:
 def leakage_sentences(leaking: pd.DataFrame, without: pd.DataFrame, plain: pd.DataFrame, settings: Any) -> list[str]:
     """What masks tell of the class, and what remains of each mode's ranking without it.
 
-    Args:
-        leaking, without: Of `leaks` and `debiased`.
-        plain: Of `verdict.areas`.
-        settings: Of the run: level, fill, class_entropy.
+    `leaking` and `without` are of `leaks` and `debiased`, `plain` of `verdict.areas`.
     """
     if leaking.empty:
         return []

@@ -16,16 +16,7 @@ _FORMAT = "attribeval records 1"
 
 
 def declare(folder: str | PathLike, name: str, wanted: Mapping[str, Any]) -> None:
-    """Write a description, or find that it is there and the same.
-
-    Args:
-        folder: Made if it is not there.
-        name: Of the set.
-        wanted: Its count, shape, dtype and shard_records.
-
-    Raises:
-        AttribevalError: If another one is there (says in what it differs).
-    """
+    """Write a description (count, shape, dtype and shard_records), or find that it is there and the same."""
     path = Path(folder) / f"{name}.json"
     if path.is_file() and not drop_damaged(path):
         found = read(folder, name)
@@ -42,11 +33,7 @@ def declare(folder: str | PathLike, name: str, wanted: Mapping[str, Any]) -> Non
 
 
 def read(folder: str | PathLike, name: str) -> dict[str, Any]:
-    """What `declare` wrote.
-
-    Raises:
-        AttribevalError: If there is none, or it cannot be read.
-    """
+    """What `declare` wrote."""
     path = Path(folder) / f"{name}.json"
     if not path.is_file():
         raise AttribevalError(f"Expected records at {path}. Received no such file: create them first.")

@@ -12,11 +12,7 @@ _SIZE = ("estimators", "modes", "repeats", "controls")  # what may grow
 
 
 def merged(grid: Grid, other: Grid) -> Grid:
-    """A grid, grown to hold `other` too.
-
-    Raises:
-        AttribevalError: If they are not of one kind (says what differs).
-    """
+    """A grid, grown to hold `other` too, if they are of one kind."""
     mine, theirs = grid.to_json(), other.to_json()
     lines = []
     for name in mine:

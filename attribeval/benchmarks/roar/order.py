@@ -19,9 +19,7 @@ _WINDOW_BYTES = 2**31  # of images that are shuffled together: all of them for m
 class Order:
     """The order of an endless training stream.
 
-    Args:
-        images: What is shuffled: shards come in random order, and as many images at a time as 2 GB hold are permuted.
-        seed: Of the order.
+    Shards come in random order, and as many images at a time as 2 GB hold are permuted.
     """
 
     def __init__(self, images: Records, seed: int):

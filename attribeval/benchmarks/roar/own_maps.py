@@ -17,12 +17,8 @@ from attribeval.runs.failures import reason_of
 def store_own_maps(run_dir: RunDir, grid: Grid, own: Mapping[str, Any], strict: bool = False) -> None:
     """Store the ranks of methods that only this process has; where they are there already, nothing is asked for.
 
-    What fails is written down, and so are then the cells that need it; the grid goes on.
-
-    Args:
-        run_dir, grid: The run.
-        own: By label, a method, or ready maps by split.
-        strict: Whether a method that fails is an error.
+    What fails is written down, and so are then the cells that need it; the grid goes on, unless `strict`. `own` has, by
+    label, a method, or ready maps by split.
     """
     attributer: Attributer | None = None
     for label in (e.label for e in grid.estimators if e.source == "maps"):

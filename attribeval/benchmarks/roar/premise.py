@@ -17,15 +17,9 @@ _POWER = 0.8
 
 
 def premise(cells: pd.DataFrame) -> list[str]:
-    """What the answer relies on and does not have: a model that learns the task, and repeats to compare.
+    """What the answer relies on and does not have, in one sentence or none: a model that learns the task, and repeats.
 
     Chance is one in as many as there are classes; a model is near it within a tenth of the way to perfect.
-
-    Args:
-        cells: Of `cells.cells_table`.
-
-    Returns:
-        One sentence, or none.
     """
     done = cells[cells["status"] == "done"]
     whole, repeats = done[done["kind"] == "unmodified"], done[done["kind"] != "unmodified"]["repeat"].nunique()
@@ -48,14 +42,8 @@ def power(areas: pd.DataFrame, level: float) -> list[str]:
     """The gain that the repeats would have shown in four of five such runs, by the spread that they had.
 
     The power of Student's test by the noncentral t distribution (Cohen 1988, chapter 2), at the level that Holm's first
-    step leaves; a method's standard error is that of its t interval.
-
-    Args:
-        areas: Of `verdict.areas`.
-        level: Of the intervals.
-
-    Returns:
-        One sentence; none where no method has two repeats that differ.
+    step leaves; a method's standard error is that of its t interval. No sentence where no method has two repeats that
+    differ.
     """
     from scipy.stats import t
 

@@ -113,15 +113,7 @@ def continue_roar(run_dir: str | PathLike, options: WorkOptions) -> Result:
 
 
 def report(run_dir: RunDir, example: int = 0) -> Result:
-    """The answer, from the records that there are.
-
-    Args:
-        run_dir: Of the run.
-        example: Number of the test image that pictures show.
-
-    Raises:
-        AttribevalError: If no training is finished, or there is no such image.
-    """
+    """The answer, from the records that there are; pictures show the test image number `example`."""
     grid = run_dir.grid()
     records = run_dir.records()
     done = [record for record in records if record["status"] == "done"]

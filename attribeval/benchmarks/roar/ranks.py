@@ -44,9 +44,6 @@ def levels(
 
     Returns:
         uint8 (N, V), 0 (in all top sets) to m (in none).
-
-    Raises:
-        AttribevalError: If a map holds NaN or infinity (which item), or shapes do not fit.
     """
     fractions = check_fractions(fractions)
     if per not in PER:
@@ -123,17 +120,9 @@ def packed_bytes(m: int, n: int) -> int:
 
 
 def pack(levels: np.ndarray, m: int) -> np.ndarray:
-    """Levels as digits in base m + 1, several to a byte.
+    """Levels uint8 (N, V) as digits in base m + 1, several to a byte, for m fractions.
 
-    Args:
-        levels: uint8 (N, V), 0 to m.
-        m: Number of fractions.
-
-    Returns:
-        uint8 (N, n) with n = ⌈V / values_per_byte(m)⌉; digit j of byte i is the level of value i + j · n.
-
-    Raises:
-        AttribevalError: If a level is above m.
+    uint8 (N, n) with n = ⌈V / values_per_byte(m)⌉; digit j of byte i is the level of value i + j · n.
     """
     if levels.size and levels.max() > m:
         raise AttribevalError(f"Expected levels from 0 to {m}. Received: {levels.max()}.")
@@ -146,16 +135,7 @@ def pack(levels: np.ndarray, m: int) -> np.ndarray:
 
 
 def unpack(packed: np.ndarray, m: int, count: int) -> np.ndarray:
-    """The inverse of `pack`.
-
-    Args:
-        packed: uint8 (N, n).
-        m: Number of fractions.
-        count: V, the number of values per image.
-
-    Returns:
-        uint8 (N, V).
-    """
+    """The inverse of `pack`, of `count` values per image."""
     return decode(packed, _digits(m), count)
 
 
@@ -179,16 +159,7 @@ class MaskRule(NamedTuple):
 
 
 def mask_rule(m: int, index: int, mode: Mode) -> MaskRule:
-    """The rule of a fraction.
-
-    Args:
-        m: Number of fractions.
-        index: Which fraction, 0 to m − 1.
-        mode: "remove": the fraction's top set is replaced. "keep": everything else is.
-
-    Raises:
-        AttribevalError: If there is no such fraction or mode.
-    """
+    """The rule of fraction number `index` of m: "remove" replaces its top set, "keep" everything else."""
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
     if not 0 <= index < m:
@@ -197,16 +168,7 @@ def mask_rule(m: int, index: int, mode: Mode) -> MaskRule:
 
 
 def decode(packed: np.ndarray, table: np.ndarray, count: int) -> np.ndarray:
-    """Look up every value of packed levels in a table.
-
-    Args:
-        packed: uint8 (N, n).
-        table: (256, values per byte) of any type, as of a `MaskRule`.
-        count: V.
-
-    Returns:
-        (N, V) of the table's type.
-    """
+    """Look up every value of packed levels (N, n) in a table (256, values per byte): (N, count) of the table's type."""
     return np.concatenate([column[packed] for column in table.T], axis=1)[:, :count]
 
 

@@ -37,12 +37,7 @@ class CorruptRecords(AttribevalError):
 class Records:
     """A set of records of one shape and type; make it with `create` or `open`.
 
-    Attributes:
-        folder, name: Where it is.
-        count: Number of records.
-        shape: Shape of a record.
-        dtype: Its type.
-        shard_records: Records per shard; the last shard may have fewer.
+    The last shard may have fewer than `shard_records`.
     """
 
     def __init__(
@@ -78,16 +73,7 @@ class Records:
     ) -> Records:
         """Declare a set, or find it declared in the same way; its shards are then written in any order.
 
-        Args:
-            folder: Made if it is not there.
-            name: Start of the files' names.
-            count: Number of records, 1 or more.
-            shape: Shape of a record.
-            dtype: A numeric type of fixed size; kept little-endian.
-            shard_records: Records per shard; None makes shards of one size, at most 64 MB.
-
-        Raises:
-            AttribevalError: If a set of that name is there and differs (says in what), or nothing can be stored.
+        Types are numeric, and kept little-endian. `shard_records=None` makes shards of one size, at most 64 MB.
         """
         dtype, shape = np.dtype(dtype).newbyteorder("<"), tuple(int(side) for side in shape)
         size = int(np.prod(shape)) * dtype.itemsize
@@ -104,11 +90,7 @@ class Records:
 
     @classmethod
     def open(cls, folder: str | PathLike, name: str) -> Records:
-        """Find a set that was declared before.
-
-        Raises:
-            AttribevalError: If there is none, or its description cannot be read.
-        """
+        """Find a set that was declared before."""
         found = manifest.read(folder, name)
         dtype, shape = np.dtype(found["dtype"]), tuple(found["shape"])
         return cls(Path(folder), name, found["count"], shape, dtype, found["shard_records"])
@@ -143,19 +125,7 @@ class Records:
     # ----------------------------------------------------------------------------------------------------- write
 
     def write_shard(self, k: int, array: np.ndarray) -> bool:
-        """Write shard `k`, unless it is there and whole.
-
-        Args:
-            k: Which shard.
-            array: Its records, (records, *shape), of the set's type.
-
-        Returns:
-            Whether it was written; False leaves a whole shard as it is.
-
-        Raises:
-            AttribevalError: If the array is not that shard's, or the disk is full (bytes needed and free); nothing is
-                left half written.
-        """
+        """Write shard `k`, (records, *shape) of the set's type, whole or not at all; False if it is there and whole."""
         start, stop = self.span(k)
         array = np.asarray(array)
         if array.shape != (stop - start, *self.shape) or array.dtype.newbyteorder("<") != self.dtype:
@@ -174,14 +144,9 @@ class Records:
         return True
 
     def verify(self, k: int | None = None, checksums: bool = True) -> None:
-        """Make sure that shard `k`, or every shard, is there and whole.
+        """Make sure that shard `k`, or every shard, is there and whole; `CorruptRecords` names the first that is not.
 
-        Args:
-            k: Which shard; None: all of them.
-            checksums: Read every byte; False looks at lengths and headers only.
-
-        Raises:
-            CorruptRecords: For the first shard that is missing, cut short or changed.
+        With `checksums=False` only lengths and headers are looked at.
         """
         for shard in range(self.shards) if k is None else [k]:
             wrong = self._fault(shard, checksums)
@@ -195,11 +160,7 @@ class Records:
     # ------------------------------------------------------------------------------------------------------ read
 
     def shard(self, k: int) -> np.ndarray:
-        """The records of shard `k`, memory-mapped and read-only, (records, *shape).
-
-        Raises:
-            CorruptRecords: If it is not there or not of the right length.
-        """
+        """The records of shard `k`, memory-mapped and read-only, (records, *shape)."""
         with self._lock:
             if k in self._maps:
                 self._maps.move_to_end(k)
@@ -226,12 +187,7 @@ class Records:
         return out
 
     def gather(self, indices: np.ndarray, out: np.ndarray) -> None:
-        """Copy records into `out` (n, *shape), in the order asked for.
-
-        Raises:
-            AttribevalError: If there is no such record.
-            CorruptRecords: If a shard is not there or not of the right length.
-        """
+        """Copy records into `out` (n, *shape), in the order asked for."""
         outside = np.flatnonzero((indices < 0) | (indices >= self.count))
         if outside.size:
             raise AttribevalError(f"Expected records 0 to {self.count - 1}. Received: {indices[outside[0]]}.")

@@ -29,18 +29,9 @@ _AT_ONCE = 64  # images whose maps are in memory at the same time
 
 
 def rank_again(run_dir: RunDir, grid: Grid, cell: Cell, mean: np.ndarray) -> Path:
-    """Make the ranks of a recursive cell for both splits, of its one fraction; what is there already stays.
+    """Make the ranks of a recursive cell for both splits, of its one fraction, and return their folder.
 
-    Args:
-        run_dir, grid: The run.
-        cell: Of kind "recursive".
-        mean: The training set's channel mean.
-
-    Returns:
-        The folder of the ranks.
-
-    Raises:
-        AttribevalError: If the training one fraction before is not done.
+    What is there already stays. The training one fraction before must be done. `mean`: of the training set, by channel.
     """
     folder = run_dir.path / "maps" / cell.name
     place = grid.fractions.index(cell.fraction)

@@ -38,22 +38,14 @@ KEPT = ("unmodified", "recursive")  # kinds of cells whose weights are kept
 
 
 class RunDir:
-    """Reads and writes a run directory; holds no state of its own.
-
-    Args:
-        path: The folder.
-    """
+    """Reads and writes a run directory; holds no state of its own."""
 
     def __init__(self, path: str | PathLike):
         self.path = Path(path)
 
     @classmethod
     def existing(cls, path: str | PathLike) -> RunDir:
-        """A folder that holds a grid.
-
-        Raises:
-            AttribevalError: If it holds none.
-        """
+        """A folder that holds a grid."""
         run_dir = cls(path)
         if not run_dir.grid_file.is_file():
             raise AttribevalError(
@@ -68,11 +60,7 @@ class RunDir:
         return self.path / "grid.json"
 
     def claim(self, grid: Grid) -> Grid:
-        """Write the grid, or grow the one that is there; return the grid that the directory now holds.
-
-        Raises:
-            AttribevalError: If the directory holds another grid (says what differs).
-        """
+        """Write the grid, or grow the one that is there; return the grid that the directory now holds."""
         claim(self.path, "roar")
         try:
             for folder in ("cells", "failures", "locks", "logs", "maps", "models"):
@@ -153,11 +141,7 @@ class RunDir:
         return Records.open(self.path / "images", split)
 
     def labels(self, split: str) -> np.ndarray:
-        """Class indices, int64 (N,).
-
-        Raises:
-            AttribevalError: If they are not there, or damaged.
-        """
+        """Class indices, int64 (N,)."""
         file = self.path / "labels.npz"
         try:
             return read_arrays(file.read_bytes())[split]

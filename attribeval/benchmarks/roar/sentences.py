@@ -32,19 +32,11 @@ def sentences(
     planned: Collection[str] = (),
     level: float = 0.95,
 ) -> list[str]:
-    """Say it in words.
+    """Say it in words, of `verdict.areas`, `verdict.curves` and `cells.cells_table` of the same records.
 
-    Args:
-        areas, curves, cells: Of `verdict.areas`, `verdict.curves` and `verdict.cells_table`, of the same records.
-        leaked: Of `leakage.leakage_sentences`.
-        fill: What removed values become: "linear" has a name.
-        planned: Names of all cells of the run.
-        level: Of the intervals.
-
-    Returns:
-        Why the answer says little, if it does; per mode a sentence for the methods of each verdict, then notes: how
-        large an effect the repeats could have shown, what retraining changes, the order of methods included, class
-        leakage of the masks, the effect of a max filter, what is not trained yet.
+    Why the answer says little, if it does; per mode a sentence for the methods of each verdict, then notes: how large
+    an effect the repeats could have shown, what retraining changes, the order of methods included, class leakage of the
+    masks (`leaked`), the effect of a max filter, what is not trained yet of the `planned` cells.
     """
     said = premise(cells)
     for mode in TITLES:

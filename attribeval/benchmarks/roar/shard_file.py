@@ -20,11 +20,7 @@ HEADER_BYTES = 256
 
 
 def write_records(path: Path, array: np.ndarray) -> None:
-    """Write records (n, …), whole or not at all.
-
-    Raises:
-        AttribevalError: If the disk is full (bytes needed and free).
-    """
+    """Write records (n, …), whole or not at all."""
     data = memoryview(np.ascontiguousarray(array)).cast("B")
     header = json.dumps({"records": len(array), "blake2b": checksum(data)}).encode().ljust(HEADER_BYTES)
 
@@ -36,14 +32,7 @@ def write_records(path: Path, array: np.ndarray) -> None:
 
 
 def fault(path: Path, records: int, record_bytes: int, checksums: bool = False) -> str | None:
-    """What is wrong with a file, or None.
-
-    Args:
-        path: The file.
-        records: How many it should hold.
-        record_bytes: Bytes of one.
-        checksums: Whether every byte is read, not the length and the header alone.
-    """
+    """What is wrong with a file, or None; without `checksums` only its length and its header are looked at."""
     expected = HEADER_BYTES + records * record_bytes
     try:
         with open(path, "rb") as file:

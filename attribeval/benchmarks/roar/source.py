@@ -84,10 +84,8 @@ class Source:
     def write(self, run_dir: RunDir, progress: bool | None) -> int:
         """Write images and labels into the run directory; what is there and whole stays, what is not is named.
 
-        Any number of processes do it side by side, shard by shard; each returns when all shards are there.
-
-        Returns:
-            How many images this process wrote.
+        Any number of processes do it side by side, shard by shard; each returns when all shards are there, and says how
+        many images it wrote.
         """
         records = {}
         with run_dir.lock("images"):
@@ -138,10 +136,6 @@ def read_source(
         input_shape: (H, W, C) of the model; None for a side that is free.
         classes: Number of the model's outputs.
         geometry: How files become squares, see `paper.Treatment`; arrays are taken as they are.
-
-    Raises:
-        AttribevalError: If there are no two splits, one is empty, pixels are not finite, or labels, channels or sizes
-            do not fit the model.
     """
     if geometry not in GEOMETRIES:
         raise unknown("geometry of roar", str(geometry), GEOMETRIES)

@@ -107,16 +107,10 @@ def prepare_process(setup: Setup) -> None:
 def run_task(run_dir: RunDir, grid: Grid, task: str, setup: Setup, locked: bool = True) -> Outcome:
     """Do a task, unless it is done or another process is at it; a failure is recorded, not raised.
 
-    Args:
-        run_dir: The run.
-        grid: What the directory holds.
-        task: A cell's name, or "maps_<split>_<shard>".
-        setup: How this process works.
-        locked: False for a process that only helps another, which holds the lock.
+    `locked=False` is for a process that only helps another, which holds the lock.
 
-    Returns:
-        "done"; "failed"; "busy": another process holds the task; or "full": the disk is, so that not even a failure
-        can be written down.
+    "done"; "failed"; "busy": another process holds the task; or "full": the disk is, so that not even a failure can be
+    written down.
     """
     work: Callable[..., Outcome] = _run_maps if is_maps(task) else _run_cell
     try:

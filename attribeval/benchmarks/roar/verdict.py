@@ -155,24 +155,15 @@ def areas_without_retraining(cells: pd.DataFrame, level: float = 0.95) -> pd.Dat
 
     With `fill="linear"` this is what ROAD measures (Rong et al. 2022): most relevant first for "remove", least relevant
     first for "keep".
-
-    Args:
-        cells: Of `cells.cells_table`.
-        level: Of the intervals, and 1 − α of verdicts and groups.
     """
     ranked = cells[cells["kind"].isin(_RANKED) & cells["without_retraining"].notna()]
     return areas_of(ranked.assign(accuracy=ranked["without_retraining"]), level)
 
 
 def trapezoid(fractions: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """The area under a gain that is 0 at the fractions 0 and 1.
+    """The area under a gain (..., F) that is 0 at the fractions 0 and 1, (...): the mean over the fractions 0 to 1.
 
-    Args:
-        fractions: (F,), rising, inside (0, 1).
-        gain: (..., F), in points of accuracy (0 to 1), of either sign.
-
-    Returns:
-        (...): the mean gain over the fractions 0 to 1; NaN where a gain is NaN.
+    Fractions (F,) rise inside (0, 1); NaN where a gain is NaN.
     """
     ends = np.zeros((*np.shape(gain)[:-1], 1))
     return np.trapezoid(np.concatenate([ends, gain, ends], axis=-1), [0.0, *fractions, 1.0], axis=-1)

@@ -17,11 +17,7 @@ EXECUTORS = ("local", "ray", "slurm")
 def check_executor(
     setup: Setup, executor: str, jobs: int, gpus_per_job: int | None, options: Mapping[str, Any] | None
 ) -> bool:
-    """Whether the tasks must stay in this process, as its strategy or callbacks cannot leave it.
-
-    Raises:
-        AttribevalError: If the executor is unknown, or does not go with the other arguments.
-    """
+    """Whether the tasks must stay in this process, as its strategy or callbacks cannot leave it."""
     if executor not in EXECUTORS:
         raise unknown("executor", str(executor), EXECUTORS)
     check_count("jobs", jobs, 1)

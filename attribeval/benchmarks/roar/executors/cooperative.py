@@ -19,8 +19,7 @@ _POLL = 1.0  # seconds between looks at a task that a process outside the cluste
 class Cooperative:
     """Runs every training in all processes of the cluster together; the chief chooses which, and writes its record.
 
-    Args:
-        setup: Its strategy is the `MultiWorkerMirroredStrategy` of this process.
+    The setup's strategy is the `MultiWorkerMirroredStrategy` of this process.
     """
 
     def __init__(self, setup: Setup):

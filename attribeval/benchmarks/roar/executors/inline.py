@@ -10,11 +10,7 @@ from attribeval.benchmarks.roar.tasks import Setup, run_task
 
 
 class Inline:
-    """Runs tasks in this process.
-
-    Args:
-        setup: How this process works.
-    """
+    """Runs tasks in this process."""
 
     def __init__(self, setup: Setup):
         self._setup = setup

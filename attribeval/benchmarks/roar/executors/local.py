@@ -18,15 +18,10 @@ from attribeval.errors import AttribevalError
 
 
 class Local:
-    """Runs tasks on this machine.
+    """Runs tasks on this machine; `threads=None` in the setup shares the cores among the jobs.
 
-    Args:
-        setup: How each process works; its strategy must be a name. `threads=None` shares the cores among the jobs.
-        jobs: Tasks at a time.
-        gpus_per_job: GPUs that each task sees; None: all that this machine shows, with `jobs=1`.
-
-    Raises:
-        AttribevalError: If there are not enough GPUs for the jobs.
+    The strategy must be a name. `gpus_per_job` are those that each task sees; None: all that this machine shows, with
+    `jobs=1`.
     """
 
     def __init__(self, setup: Setup, jobs: int = 1, gpus_per_job: int | None = None):
