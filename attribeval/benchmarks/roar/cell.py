@@ -32,54 +32,33 @@ _EVALUATED_AT_ONCE = 256
 
 
 def run_cell(
-    run_dir: RunDir, grid: Grid, cell: Cell, strategy: Any, callbacks: Sequence[Any] = (), threads: int | None = None
-) -> dict[str, Any]:
+    run_dir: RunDir, grid: Grid, cell: Cell, strategy: Any, callbacks: Sequence[Any], threads: int | None
+) -> None:
     """Train, evaluate, and write the record (the chief alone, where several processes share the training).
 
-    Args:
-        run_dir: Holds images, labels and ranks.
-        grid: What the directory holds.
-        cell: Which training.
-        strategy: A `tf.distribute.Strategy`.
-        callbacks: Keras callbacks.
-        threads: What TensorFlow was allowed to use; for the record.
-
-    Returns:
-        The record, as it was written.
+    `threads` that TensorFlow was allowed to use are for the record.
     """
     recipe = Recipe(**grid.recipe)
-    with tf32(recipe.precision == "tf32"):
-        return _run_cell(run_dir, grid, cell, recipe, strategy, callbacks, threads)
-
-
-def _run_cell(
-    run_dir: RunDir,
-    grid: Grid,
-    cell: Cell,
-    recipe: Recipe,
-    strategy: Any,
-    callbacks: Sequence[Any],
-    threads: int | None,
-) -> dict[str, Any]:
     begun = time.perf_counter()
     seed, classes = grid.cell_seed(cell), grid.data["classes"]
-    view = _View(run_dir, grid, cell)
-    with strategy.scope():
-        model = build(grid.model, seed, recipe.policy)
+    with tf32(recipe.precision == "tf32"):
+        view = _View(run_dir, grid, cell)
+        with strategy.scope():
+            model = build(grid.model, seed, recipe.policy)
 
-    def batches(size: int, pipeline: tuple[int, int]) -> Any:
-        return view.batches("train", size, training=True, seed=seed, augment=recipe.augment, shard=pipeline)
+        def batches(size: int, pipeline: tuple[int, int]) -> Any:
+            return view.batches("train", size, training=True, seed=seed, augment=recipe.augment, shard=pipeline)
 
-    history = train(model, batches, view.count("train"), recipe, strategy, callbacks)
-    trained = time.perf_counter() - begun
-    score = evaluate(model, view.batches("test"), classes)
-    weights = _save_weights(model, run_dir, cell)
-    before = None
-    if cell.kind not in ("unmodified", "leakage"):
-        before = _without_retraining(model, run_dir, cell, view, classes)
+        history = train(model, batches, run_dir.images("train").count, recipe, strategy, callbacks)
+        trained = time.perf_counter() - begun
+        score = evaluate(model, view.batches("test"), classes)
+        weights = _save_weights(model, run_dir, cell)
+        before = None
+        if cell.kind not in ("unmodified", "leakage"):
+            before = _without_retraining(model, run_dir, cell, view, classes)
     record = {
         **_names(grid, cell, "done"),
-        **{key: value for key, value in asdict(score).items() if key != "per_class_accuracy"},
+        **asdict(score),
         "per_class_accuracy": [None if value != value else value for value in score.per_class_accuracy],
         "without_retraining": before,
         "weights": weights,
@@ -92,7 +71,6 @@ def _run_cell(
     }
     if is_chief():
         run_dir.write_record(cell, record)
-    return record
 
 
 def failed_record(grid: Grid, cell: Cell, error: str, seconds: float) -> dict[str, Any]:
@@ -156,9 +134,6 @@ class _View:
         if self.folder is not None:
             for split in SPLITS:
                 Records.open(self.folder, split).verify()
-
-    def count(self, split: str) -> int:
-        return self.run_dir.images(split).count
 
     def batches(self, split: str, batch_size: int = _EVALUATED_AT_ONCE, training: bool = False, **options: Any) -> Any:
         """Model inputs and labels of a split; one pass in order, or endless and shuffled for training."""

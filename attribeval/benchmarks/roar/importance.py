@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,15 @@ from attribeval.training.builder import build
 _AT_ONCE = 64 * 224 * 224  # pixels of the images whose maps are in memory at the same time
 
 
-def explained_model(run_dir: RunDir, grid: Grid, strategy: str | None = None) -> Attributer:
-    """The model whose decisions the estimators explain, on the devices of a strategy; see `Attributer`."""
-    if grid.explained != "unmodified":
+def explained_model(
+    run_dir: RunDir, grid: Grid, strategy: str | None = None, trained: Cell | None = None
+) -> Attributer:
+    """The model whose decisions are explained, the run's or that of a cell, on the devices of a strategy."""
+    if trained is None and grid.explained != "unmodified":
         model = explained.load(run_dir)
     else:
         model = build(grid.model, 0)
-        model.load_weights(run_dir.weights_file(Cell("unmodified", "", "none", 0.0, 0)))
+        model.load_weights(run_dir.weights_file(trained or grid.unmodified()[0]))
     return Attributer(Classifier(model, preprocess=grid.preprocess), strategy=strategy)
 
 
@@ -41,11 +44,10 @@ def images_at_once(shape: tuple[int, ...]) -> int:
     return max(1, _AT_ONCE // (shape[0] * shape[1]))
 
 
-def create_ranks(run_dir: RunDir, grid: Grid, label: str, split: str) -> Records:
-    """Lay out the files of a ranking, shard by shard as the images; what is there stays."""
-    images = run_dir.images(split)
-    shape = (packed_bytes(len(grid.fractions), ranked_values(images.shape, grid.per)),)
-    return Records.create(run_dir.ranks_folder(label), split, images.count, shape, "uint8", images.shard_records)
+def create_ranks(images: Records, grid: Grid, folder: Path, fractions: int) -> Records:
+    """Lay out the files of a ranking of images, shard by shard as these; what is there stays."""
+    shape = (packed_bytes(fractions, ranked_values(images.shape, grid.per)),)
+    return Records.create(folder, images.name, images.count, shape, "uint8", images.shard_records)
 
 
 def ranked_values(shape: tuple[int, ...], per: str) -> int:
@@ -89,7 +91,8 @@ def rank_shard(
         if base in errors:
             errors.setdefault(label, errors[base])
         elif base in methods:
-            create_ranks(run_dir, grid, label, split).write_shard(shard, np.concatenate(packed[label]))
+            ranks = create_ranks(images, grid, run_dir.ranks_folder(label), len(grid.fractions))
+            ranks.write_shard(shard, np.concatenate(packed[label]))
     return {label: error for label, error in errors.items() if label in wanted}
 
 

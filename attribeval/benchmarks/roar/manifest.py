@@ -28,8 +28,7 @@ def declare(folder: str | PathLike, name: str, wanted: Mapping[str, Any]) -> Non
             )
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json_bytes({"format": _FORMAT, **wanted})
-    write_whole(path, len(text), lambda file: file.write(text))
+    write_whole(path, json_bytes({"format": _FORMAT, **wanted}))
 
 
 def read(folder: str | PathLike, name: str) -> dict[str, Any]:

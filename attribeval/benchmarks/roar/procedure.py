@@ -28,7 +28,8 @@ from attribeval.benchmarks.roar.options import GridOptions, RoarOptions, WorkOpt
 from attribeval.benchmarks.roar.own_maps import store_own_maps
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.request import Request, make_request
-from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir, disk_full
+from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir
+from attribeval.benchmarks.roar.shard_file import disk_full
 from attribeval.benchmarks.roar.summary import summarise
 from attribeval.benchmarks.roar.tasks import Setup, cells_by_name, is_finished, is_maps, map_tasks
 from attribeval.common.arguments import hints, takes
@@ -198,7 +199,9 @@ def _stage(
             busy = [task for task in waiting if task not in free]
             for task, outcome in executor.run(run_dir, free) if free else ():
                 if outcome == "full":
-                    raise AttribevalError(disk_full(run_dir.path)) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    raise disk_full(f"in {run_dir.path}", run_dir.path) from OSError(
+                        errno.ENOSPC, os.strerror(errno.ENOSPC)
+                    )
                 if outcome == "failed" and strict:
                     raise AttribevalError(
                         f"{task} failed, which strict=True makes an error: {_why(run_dir, grid, task)}"

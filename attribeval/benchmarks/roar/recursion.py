@@ -14,16 +14,14 @@ import numpy as np
 from attribeval.attributer import Attributer
 from attribeval.benchmarks.roar.estimators import method_of
 from attribeval.benchmarks.roar.grid import Cell, Grid
-from attribeval.benchmarks.roar.importance import explained_model, ranked_values
+from attribeval.benchmarks.roar.importance import create_ranks, explained_model
 from attribeval.benchmarks.roar.pipeline import MaskedImages
-from attribeval.benchmarks.roar.ranks import levels, mask_rule, pack, packed_bytes, unpack
+from attribeval.benchmarks.roar.ranks import levels, mask_rule, pack, unpack
 from attribeval.benchmarks.roar.records import Records
 from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
 from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError
 from attribeval.methods.abilities import refuse
-from attribeval.models.classifier import Classifier
-from attribeval.training.builder import build
 
 _AT_ONCE = 64  # images whose maps are in memory at the same time
 
@@ -40,22 +38,12 @@ def rank_again(run_dir: RunDir, grid: Grid, cell: Cell, mean: np.ndarray) -> Pat
         raise AttribevalError(f"Expected {before.name} to be done before {cell.name}. Received: it is not.")
     attributer: Attributer | None = None
     for split in SPLITS:
-        images = run_dir.images(split)
-        values = ranked_values(images.shape, grid.per)
-        ranks = Records.create(folder, split, images.count, (packed_bytes(1, values),), "uint8", images.shard_records)
+        ranks = create_ranks(run_dir.images(split), grid, folder, 1)
         if ranks.missing():
             removed = None if before is None else Records.open(run_dir.path / "maps" / before.name, split)
-            attributer = attributer or _model_before(run_dir, grid, before)
+            attributer = attributer or explained_model(run_dir, grid, trained=before)
             _rank_split(run_dir, grid, cell, split, attributer, removed, ranks, mean)
     return folder
-
-
-def _model_before(run_dir: RunDir, grid: Grid, before: Cell | None) -> Attributer:
-    if before is None:
-        return explained_model(run_dir, grid)
-    model = build(grid.model, 0)
-    model.load_weights(run_dir.weights_file(before))
-    return Attributer(Classifier(model, preprocess=grid.preprocess))
 
 
 def _rank_split(

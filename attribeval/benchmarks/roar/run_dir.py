@@ -12,9 +12,8 @@ logs/                       what processes printed whose task failed
 
 from __future__ import annotations
 
-import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from os import PathLike
 from pathlib import Path
@@ -27,8 +26,8 @@ from attribeval.benchmarks.roar.fills import channel_mean
 from attribeval.benchmarks.roar.grid import Cell, Grid, file_name
 from attribeval.benchmarks.roar.merged import merged
 from attribeval.benchmarks.roar.records import Records
+from attribeval.benchmarks.roar.shard_file import write_whole
 from attribeval.errors import AttribevalError
-from attribeval.files import is_disk_full, write_atomic
 from attribeval.runs.keys import file_digest
 from attribeval.runs.store import claim, try_lock
 from attribeval.sealed import Damaged, array_bytes, json_bytes, read_arrays, read_json
@@ -72,7 +71,7 @@ class RunDir:
         with self.lock("grid"):
             if self.grid_file.is_file():
                 grid = merged(self.grid(), grid)
-            self._write_json(self.grid_file, grid.to_json())
+            write_whole(self.grid_file, json_bytes(grid.to_json()))
         return grid
 
     def grid(self) -> Grid:
@@ -117,7 +116,7 @@ class RunDir:
         return record is not None and record["status"] == "done"
 
     def write_record(self, cell: Cell, record: dict[str, Any]) -> None:
-        self._write_json(self.path / "cells" / f"{cell.name}.json", record)
+        write_whole(self.path / "cells" / f"{cell.name}.json", json_bytes(record))
 
     def records(self) -> list[dict[str, Any]]:
         """The records of the grid's cells that there are, in the grid's order."""
@@ -158,11 +157,11 @@ class RunDir:
             return read_arrays(file.read_bytes())["mean"]
         except (FileNotFoundError, Damaged):
             mean = channel_mean(self.images("train"))
-            self._write(file, lambda f: f.write(array_bytes({"mean": mean})))
+            write_whole(file, array_bytes({"mean": mean}))
             return mean
 
     def write_labels(self, **labels: np.ndarray) -> None:
-        self._write(self.path / "labels.npz", lambda file: file.write(array_bytes(labels)))
+        write_whole(self.path / "labels.npz", array_bytes(labels))
 
     def missing_images(self) -> bool:
         """Whether images or labels are still to be written: their shards are whole or not there."""
@@ -189,7 +188,7 @@ class RunDir:
     def write_failure(self, task: str, errors: dict[str, str]) -> None:
         file = self.path / "failures" / f"{task}.json"
         if errors:
-            self._write_json(file, errors)
+            write_whole(file, json_bytes(errors))
         else:
             file.unlink(missing_ok=True)
 
@@ -211,22 +210,3 @@ class RunDir:
         except Damaged as error:
             warnings.warn(f"{file} is damaged ({error}): its work is done again.", stacklevel=3)
             return None
-
-    def _write_json(self, file: Path, value: Any) -> None:
-        self._write(file, lambda f: f.write(json_bytes(value)))
-
-    def _write(self, file: Path, write: Callable[[Any], Any]) -> None:
-        try:
-            write_atomic(file, write)
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-            raise AttribevalError(disk_full(self.path)) from error
-
-
-def disk_full(path: Path) -> str:
-    """What to say then."""
-    return (
-        f"Expected room in {path}. Received a full disk ({shutil.disk_usage(path).free:,} bytes free): free some and "
-        "start the same command again; it goes on with what is missing."
-    )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from attribeval.errors import AttribevalError
-from attribeval.files import write_atomic
+from attribeval.files import is_disk_full, write_atomic
 from attribeval.sealed import checksum
 
 HEADER_BYTES = 256
@@ -23,12 +21,7 @@ def write_records(path: Path, array: np.ndarray) -> None:
     """Write records (n, …), whole or not at all."""
     data = memoryview(np.ascontiguousarray(array)).cast("B")
     header = json.dumps({"records": len(array), "blake2b": checksum(data)}).encode().ljust(HEADER_BYTES)
-
-    def write(file: Any) -> None:
-        file.write(header)
-        file.write(data)
-
-    write_whole(path, HEADER_BYTES + len(data), write)
+    write_whole(path, header, data)
 
 
 def fault(path: Path, records: int, record_bytes: int, checksums: bool = False) -> str | None:
@@ -62,15 +55,20 @@ def _blake2b() -> Any:
     return hashlib.blake2b(digest_size=16)
 
 
-def write_whole(path: Path, size: int, write: Callable[[Any], Any]) -> None:
+def write_whole(path: Path, *parts: bytes | memoryview) -> None:
     """Write a file whole, or say how much room it would have needed."""
     try:
-        write_atomic(path, write)
+        write_atomic(path, lambda file: [file.write(part) for part in parts])
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
-        free = shutil.disk_usage(path.parent).free
-        raise AttribevalError(
-            f"Expected room for {size:,} bytes at {path}. Received a full disk ({free:,} bytes free): free some and "
-            "start the same command again; it goes on with what is missing."
-        ) from error
+        raise disk_full(f"for {sum(map(len, parts)):,} bytes at {path}", path.parent) from error
+
+
+def disk_full(room: str, folder: Path) -> AttribevalError:
+    """What to say then."""
+    free = shutil.disk_usage(folder).free
+    return AttribevalError(
+        f"Expected room {room}. Received a full disk ({free:,} bytes free): free some and start the same command "
+        "again; it goes on with what is missing."
+    )

@@ -65,8 +65,6 @@ def status(run_dir: RunDir) -> Status:
             errors[cell.name] = record["error"]
         else:
             left.append(cell.name)
-    if run_dir.missing_images():
-        return Status(done, running, failed, left, errors, seconds, None, {})
-    return Status(
-        done, running, failed, left, errors, seconds, len(map_tasks(run_dir, grid)), map_errors(run_dir, grid)
-    )
+    written = not run_dir.missing_images()
+    maps_left = len(map_tasks(run_dir, grid)) if written else None
+    return Status(done, running, failed, left, errors, seconds, maps_left, map_errors(run_dir, grid) if written else {})

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribeval.benchmarks.roar.cells import cells_table
-from attribeval.benchmarks.roar.failed import with_errors, with_failed
 from attribeval.benchmarks.roar.grid import MASK_OF
 from attribeval.benchmarks.roar.leakage import DEBIASED, LEAKAGE, debiased, leakage_sentences, leaks
 from attribeval.benchmarks.roar.ranks import MODES
@@ -20,6 +19,8 @@ from attribeval.runs import failures
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_KEYS = ["kind", "estimator", "mode", "fraction"]
 
 
 def summarise(
@@ -58,7 +59,7 @@ def summarise(
         raise AttribevalError(
             f"Expected at least one finished cell. Received {len(cells)} failed ones: see their errors, run the grid."
         )
-    by_area, by_fraction = areas(records, level), with_failed(curves(records, level), cells)
+    by_area, by_fraction = areas(records, level), _with_failed(curves(records, level), cells)
     rank = {(row.mode, row.estimator): i for i, row in enumerate(by_area.itertuples())}
     places = [
         (row.kind == "unmodified", row.kind == "leakage", rank.get((row.mode, row.estimator), len(rank)))
@@ -82,7 +83,7 @@ def summarise(
     renamed = [table.rename(columns={"estimator": "method"}).reindex(columns=columns) for table in tables]
     table = pd.concat([part for part in renamed if len(part)], ignore_index=True)
     table.loc[table["kind"] == "unmodified", "method"] = "unmodified"
-    table = with_errors(table.replace("", np.nan), cells)  # nothing is NaN, as it is read back from a file
+    table = _with_errors(table.replace("", np.nan), cells)  # nothing is NaN, as it is read back from a file
     done = by_fraction[by_fraction["repeats"] > 0]
     leaked = leakage_sentences(leaking, without, by_area, settings)
     fill = settings.get("fill")
@@ -99,3 +100,34 @@ def _arrays(cells: pd.DataFrame) -> dict[str, np.ndarray]:
             by_repeat = one.pivot(index="repeat", columns="fraction", values="accuracy")
             arrays[f"{mode}/{estimator}/accuracy"] = by_repeat.reindex(index=repeats, columns=fractions).to_numpy()
     return arrays
+
+
+def _with_failed(curves: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """The curves with a row, without numbers, for what was trained at a fraction and failed every time."""
+    import pandas as pd
+
+    failed = cells[cells["status"] == "failed"].drop_duplicates(_KEYS)
+    done = set(map(tuple, curves[_KEYS].to_numpy()))
+    lost = failed[[tuple(key) not in done for key in failed[_KEYS].to_numpy()]]
+    if lost.empty:
+        return curves
+    return pd.concat([curves, lost[_KEYS].assign(repeats=0, verdict="")], ignore_index=True)
+
+
+def _with_errors(table: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """The table with the column that says why trainings are missing; of an area, those of every fraction."""
+    named = cells.assign(method=cells["estimator"].where(cells["kind"] != "unmodified", "unmodified"))
+    errors = []
+    for row in table.itertuples():
+        mine = (named["kind"] == row.kind) & (named["method"] == row.method) & (named["mode"] == row.mode)
+        if row.fraction == row.fraction:
+            mine &= named["fraction"] == row.fraction
+        reasons = [_short(error) for error in named[mine & (named["status"] == "failed")]["error"]]
+        errors.append(failures.row_text(reasons, int(mine.sum()), "trainings", kept=True))
+    return table.assign(**{failures.COLUMN: errors})
+
+
+def _short(error: str) -> str:
+    """What a record says, in one line: of an error with its place in the code, the error."""
+    lines = str(error).strip().splitlines() or [""]
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
