@@ -9,8 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from attribeval.benchmarks.roar.fractions import check_fractions
-from attribeval.benchmarks.roar.ranks import MODES, Mode
+from attribeval.benchmarks.roar.ranks import MODES, Mode, check_fractions
 from attribeval.common.options import check_choice, check_count
 from attribeval.errors import AttribevalError
 from attribeval.methods.given import CONTROLS as OF_EVERY_STUDY

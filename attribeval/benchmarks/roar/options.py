@@ -65,7 +65,7 @@ class GridOptions:
         import numpy as np
 
         from attribeval.benchmarks.roar.fills import FILLS
-        from attribeval.benchmarks.roar.fractions import check_fractions
+        from attribeval.benchmarks.roar.ranks import check_fractions
         from attribeval.common.fills import check_fill
         from attribeval.models.preprocessing import find_preprocessing
         from attribeval.training.recipe import find_recipe

@@ -19,17 +19,15 @@ from attribeval import progress as progress_bars
 from attribeval.benchmarks.roar import explained
 from attribeval.benchmarks.roar.example import example_arrays
 from attribeval.benchmarks.roar.executors.choose import check_executor, make_executor, portable
-from attribeval.benchmarks.roar.executors.cooperative import Cooperative
-from attribeval.benchmarks.roar.executors.inline import Inline
+from attribeval.benchmarks.roar.executors.here import Cooperative
 from attribeval.benchmarks.roar.grid import Cell, Grid
 from attribeval.benchmarks.roar.leakage import entropy_of
-from attribeval.benchmarks.roar.manifest import drop_damaged
 from attribeval.benchmarks.roar.options import GridOptions, RoarOptions, WorkOptions
 from attribeval.benchmarks.roar.own_maps import store_own_maps
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
-from attribeval.benchmarks.roar.request import Request, make_request
+from attribeval.benchmarks.roar.request import make_request
 from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir
-from attribeval.benchmarks.roar.shard_file import disk_full
+from attribeval.benchmarks.roar.shard_file import disk_full, drop_damaged
 from attribeval.benchmarks.roar.summary import summarise
 from attribeval.benchmarks.roar.tasks import Setup, cells_by_name, is_finished, is_maps, map_tasks
 from attribeval.common.arguments import hints, takes
@@ -60,9 +58,9 @@ def run_roar(build_model: Callable[[], Any], dataset: Any, options: RoarOptions)
             model cannot be trained.
     """
     refuse_start_within_file()
-    strategy, executor = options.strategy, (options.executor, options.jobs, options.gpus_per_job)
-    setup = Setup(strategy, portable(options.callbacks))
-    stays = check_executor(setup, *executor, options.executor_options)
+    strategy, setup = options.strategy, Setup(options.strategy, portable(options.callbacks))
+    executor = (options.executor, options.jobs, options.gpus_per_job, options.executor_options)
+    stays = check_executor(setup, *executor)
     together = isinstance(strategy, str) and workers() > 1
     if together:  # must be TensorFlow's first call
         strategy = make_strategy(strategy)
@@ -71,16 +69,15 @@ def run_roar(build_model: Callable[[], Any], dataset: Any, options: RoarOptions)
     request = make_request(build_model, dataset, **{one: getattr(options, one) for one in hints(GridOptions)})
     working = RunDir(options.run_dir)
     grid = working.claim(request.grid)
-    prepare(working, grid, request, options.progress)
+    request.source.write(working, options.progress)
+    if request.checkpoint is not None:
+        explained.keep(working, request.checkpoint)
+    _drop_corrupted(working, grid)
     if together:
         chosen: Any = Cooperative(dataclasses.replace(setup, strategy=strategy))
     else:
-        chosen = Inline(setup) if stays else make_executor(setup, *executor, options.executor_options)
-    try:
-        work(working, grid, chosen, request.own, options.progress, options.strict)
-    finally:
-        chosen.close()
-    return report(working)
+        chosen = make_executor(setup, *executor)
+    return _work(working, grid, chosen, request.own, options)
 
 
 @takes(WorkOptions)
@@ -103,14 +100,9 @@ def continue_roar(run_dir: str | PathLike, options: WorkOptions) -> Result:
             raise AttribevalError(f"{error} That needs the data set (--data).") from error
     if grid.explained != "unmodified":
         explained.check(working)
-    drop_corrupted(working, grid)
-    executor = (options.executor, options.jobs, options.gpus_per_job, options.executor_options)
-    chosen = Inline(setup) if check_executor(setup, *executor) else make_executor(setup, *executor)
-    try:
-        work(working, grid, chosen, {}, options.progress, options.strict)
-    finally:
-        chosen.close()
-    return report(working)
+    _drop_corrupted(working, grid)
+    chosen = make_executor(setup, options.executor, options.jobs, options.gpus_per_job, options.executor_options)
+    return _work(working, grid, chosen, {}, options)
 
 
 def report(run_dir: RunDir, example: int = 0) -> Result:
@@ -137,15 +129,7 @@ def report(run_dir: RunDir, example: int = 0) -> Result:
     return made
 
 
-def prepare(run_dir: RunDir, grid: Grid, request: Request, progress: bool | None) -> None:
-    """Write what all processes need: images, labels and the given checkpoint; drop what is broken."""
-    request.source.write(run_dir, progress)
-    if request.checkpoint is not None:
-        explained.keep(run_dir, request.checkpoint)
-    drop_corrupted(run_dir, grid)
-
-
-def drop_corrupted(run_dir: RunDir, grid: Grid) -> None:
+def _drop_corrupted(run_dir: RunDir, grid: Grid) -> None:
     """Delete weights and rank files that are not as they were written, so that they are made again; say which."""
     for cell in grid.cells():
         if cell.kind in KEPT:
@@ -168,31 +152,31 @@ def drop_corrupted(run_dir: RunDir, grid: Grid) -> None:
                     error.path.unlink(missing_ok=True)
 
 
-def work(
-    run_dir: RunDir, grid: Grid, executor: Any, own: Mapping[str, Any], progress: bool | None, strict: bool = False
-) -> None:
-    """Do what is missing, stage by stage; with `strict` up to the first task that fails, which is an error."""
+def _work(run_dir: RunDir, grid: Grid, executor: Any, own: Mapping[str, Any], options: WorkOptions) -> Result:
+    """Do what is missing, stage by stage, and report; with `strict` the first task that fails is an error."""
 
     def stage(tasks: Sequence[str], what: str) -> None:
-        _stage(run_dir, grid, tasks, executor, what, progress, strict)
+        _stage(run_dir, grid, tasks, executor, what, options)
 
-    stage([c.name for c in grid.unmodified()], "unmodified models")
-    _check_explained(run_dir, grid)
-    store_own_maps(run_dir, grid, own, strict)
-    stage(map_tasks(run_dir, grid), "maps")
-    recursive = grid.recursive()
-    first = grid.modified() + (recursive[0] if recursive else [])
-    stage([cell.name for cell in first], "modified models")
-    for level in recursive[1:]:
-        stage([cell.name for cell in level], "recursive models")
+    try:
+        stage([c.name for c in grid.unmodified()], "unmodified models")
+        _check_explained(run_dir, grid)
+        store_own_maps(run_dir, grid, own, options.strict)
+        stage(map_tasks(run_dir, grid), "maps")
+        recursive = grid.recursive()
+        first = grid.modified() + (recursive[0] if recursive else [])
+        stage([cell.name for cell in first], "modified models")
+        for level in recursive[1:]:
+            stage([cell.name for cell in level], "recursive models")
+    finally:
+        executor.close()
+    return report(run_dir)
 
 
-def _stage(
-    run_dir: RunDir, grid: Grid, tasks: Sequence[str], executor: Any, what: str, progress: bool | None, strict: bool
-) -> None:
+def _stage(run_dir: RunDir, grid: Grid, tasks: Sequence[str], executor: Any, what: str, options: WorkOptions) -> None:
     """Do the tasks that are not done, each at most once in this call, and wait for those that others do."""
     waiting = [task for task in tasks if not is_finished(run_dir, grid, task)]
-    with progress_bars.bar(len(tasks), what, progress, unit="task") as bar:
+    with progress_bars.bar(len(tasks), what, options.progress, unit="task") as bar:
         bar.update(len(tasks) - len(waiting))
         free = waiting
         while waiting:
@@ -202,7 +186,7 @@ def _stage(
                     raise disk_full(f"in {run_dir.path}", run_dir.path) from OSError(
                         errno.ENOSPC, os.strerror(errno.ENOSPC)
                     )
-                if outcome == "failed" and strict:
+                if outcome == "failed" and options.strict:
                     raise AttribevalError(
                         f"{task} failed, which strict=True makes an error: {_why(run_dir, grid, task)}"
                     )

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribeval.benchmarks.roar import manifest
-from attribeval.benchmarks.roar.shard_file import HEADER_BYTES, fault, write_records
+from attribeval.benchmarks.roar.shard_file import HEADER_BYTES, declare, fault, read_description, write_records
 from attribeval.errors import AttribevalError
 
 _SHARD_BYTES = 2**26
@@ -85,13 +84,13 @@ class Records:
         if shard_records < 1:
             raise AttribevalError(f"Expected 1 record per shard or more. Received: {shard_records}.")
         wanted = {"count": int(count), "shape": list(shape), "dtype": dtype.str, "shard_records": int(shard_records)}
-        manifest.declare(folder, name, wanted)
+        declare(folder, name, wanted)
         return cls(Path(folder), name, int(count), shape, dtype, int(shard_records))
 
     @classmethod
     def open(cls, folder: str | PathLike, name: str) -> Records:
         """Find a set that was declared before."""
-        found = manifest.read(folder, name)
+        found = read_description(folder, name)
         dtype, shape = np.dtype(found["dtype"]), tuple(found["shape"])
         return cls(Path(folder), name, found["count"], shape, dtype, found["shard_records"])
 

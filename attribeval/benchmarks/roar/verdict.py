@@ -55,18 +55,9 @@ def curves(records: Iterable[Mapping[str, Any]], level: float = 0.95) -> pd.Data
     for (kind, estimator, mode, fraction), part in done.groupby(keys):
         accuracy = part.set_index("repeat")["accuracy"]
         low, high = np.clip(t_interval(accuracy.to_numpy(), level), 0, 1)
-        row = {
-            "kind": kind,
-            "estimator": estimator,
-            "mode": mode,
-            "fraction": fraction,
-            "accuracy": accuracy.mean(),
-            "std": accuracy.std(ddof=1),
-            "low": low,
-            "high": high,
-            "repeats": len(accuracy),
-            "without_retraining": part["without_retraining"].mean(),
-        }
+        row = {"kind": kind, "estimator": estimator, "mode": mode, "fraction": fraction}
+        row |= {"accuracy": accuracy.mean(), "std": accuracy.std(ddof=1), "low": low, "high": high}
+        row |= {"repeats": len(accuracy), "without_retraining": part["without_retraining"].mean()}
         compared = kind in _COMPARED and estimator != CHANCE
         chance = random.get((mode, fraction), nothing) if compared else nothing
         both = accuracy.index.intersection(chance.index)
@@ -123,20 +114,10 @@ def areas_of(cells: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
                 per_repeat[mode, estimator] = area
             low, high = t_interval(area.to_numpy(), level) if len(area) else (np.nan, np.nan)
             shared = area.index.intersection(scale.index)
-            rows.append(
-                {
-                    "kind": kind,
-                    "estimator": estimator,
-                    "mode": mode,
-                    "area": area.mean(),
-                    "low": low,
-                    "high": high,
-                    "repeats": len(area),
-                    "p": np.nan if is_chance else paired_test(area.to_numpy(), np.zeros(len(area))),
-                    "racu": area[shared].mean() / scale[shared].mean() if len(shared) else np.nan,
-                    "compared": not is_chance,
-                }
-            )
+            p = np.nan if is_chance else paired_test(area.to_numpy(), np.zeros(len(area)))
+            racu = area[shared].mean() / scale[shared].mean() if len(shared) else np.nan
+            row = {"kind": kind, "estimator": estimator, "mode": mode, "area": area.mean(), "low": low, "high": high}
+            rows.append(row | {"repeats": len(area), "p": p, "racu": racu, "compared": not is_chance})
     names = ["kind", "estimator", "mode", "area", "low", "high", "repeats", "p", "racu", "compared"]
     table = pd.DataFrame(rows, columns=names)
     table = _judge(table, table["area"].to_numpy(), level)

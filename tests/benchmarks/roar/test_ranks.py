@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from attribeval import AttribevalError
-from attribeval.benchmarks.roar.fractions import check_fractions
 from attribeval.benchmarks.roar.ranks import (
+    check_fractions,
     decode,
     levels,
     mask_rule,

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import warnings
+from pathlib import Path
 from typing import Any
 
+from attribeval.files import write_bytes
+from attribeval.results.command import running_command
+from attribeval.sealed import Damaged, json_bytes, read_json
+
 _NAMES = {"executor_options": "executor_option"}
+_COMMAND = "command.json"  # in the folder of a grid: the command that said what it is
 
 
 def add(commands: Any) -> None:
@@ -121,14 +128,18 @@ def _grid_defaults() -> dict[str, Any]:
 
 
 def _plan(args: argparse.Namespace) -> None:
-    request = _request(args)
-    from attribeval.benchmarks.roar.plan import make_plan
+    from attribeval.quiet import load_tensorflow
 
-    print(make_plan(request, args.strategy).text(tuple(args.devices)))
+    options = _check(args)
+    load_tensorflow()
+    from attribeval.benchmarks.roar.plan import make_plan
+    from attribeval.benchmarks.roar.request import make_request
+
+    subject = _builder_and_data(args, options)
+    print(make_plan(make_request(*subject, **options), args.strategy).text(tuple(args.devices)))
 
 
 def _run(args: argparse.Namespace) -> int:
-    from attribeval.benchmarks.roar.command.kept import keep_command
     from attribeval.benchmarks.roar.options import WorkOptions
     from attribeval.cli.arguments import given
     from attribeval.quiet import load_tensorflow
@@ -145,9 +156,9 @@ def _run(args: argparse.Namespace) -> int:
             subject = _builder_and_data(args, options)
             procedure.run_roar(*subject, run_dir=args.run_dir, **options, **work)
         except KeyboardInterrupt:
-            keep_command(args.run_dir)
+            _keep_command(args.run_dir)
             raise
-        keep_command(args.run_dir)
+        _keep_command(args.run_dir)
     from attribeval.benchmarks.roar.run_dir import RunDir
     from attribeval.benchmarks.roar.status import status
 
@@ -192,27 +203,13 @@ def _status(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from attribeval.benchmarks.roar.command.kept import kept_command
     from attribeval.benchmarks.roar.procedure import report
     from attribeval.benchmarks.roar.run_dir import RunDir
     from attribeval.cli.outputs import show
 
     result = report(RunDir.existing(args.run_dir), args.shown)
-    result.command = kept_command(args.run_dir)
+    result.command = _kept_command(args.run_dir)
     show(result, args.output or Path(args.run_dir) / "report")
-
-
-def _request(args: argparse.Namespace) -> Any:
-    from attribeval.quiet import load_tensorflow
-
-    options = _check(args)
-    load_tensorflow()
-    from attribeval.benchmarks.roar.request import make_request
-
-    subject = _builder_and_data(args, options)
-    return make_request(*subject, **options)
 
 
 def _builder_and_data(args: argparse.Namespace, options: dict[str, Any]) -> tuple[Any, Any]:
@@ -222,3 +219,22 @@ def _builder_and_data(args: argparse.Namespace, options: dict[str, Any]) -> tupl
     dataset = read_dataset(args)
     builder, options["preprocess"] = read_builder(args, dataset)
     return builder, dataset
+
+
+def _keep_command(run_dir: str) -> None:
+    """Keep the command that said what the grid is: those that go on with it, or report it, name the folder alone."""
+    command = running_command()
+    if command is not None and Path(run_dir).is_dir():
+        write_bytes(Path(run_dir) / _COMMAND, json_bytes(command))
+
+
+def _kept_command(run_dir: str) -> str | None:
+    """What `_keep_command` wrote; None if it is not there, or damaged."""
+    file = Path(run_dir) / _COMMAND
+    try:
+        return str(read_json(file.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except Damaged as error:
+        warnings.warn(f"{file} is damaged ({error}): the report does not say which command made it.", stacklevel=2)
+        return None

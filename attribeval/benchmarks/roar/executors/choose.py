@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from attribeval.benchmarks.roar.executors.here import Inline
 from attribeval.benchmarks.roar.executors.local import Local
 from attribeval.benchmarks.roar.tasks import Setup
 from attribeval.common.options import check_count
@@ -40,7 +41,9 @@ def check_executor(
 def make_executor(
     setup: Setup, executor: str, jobs: int, gpus_per_job: int | None, options: Mapping[str, Any] | None
 ) -> Any:
-    """The executor of a name, for tasks in processes of their own."""
+    """What does the tasks: the executor of a name, or this process if they must stay."""
+    if check_executor(setup, executor, jobs, gpus_per_job, options):
+        return Inline(setup)
     if executor == "local":
         return Local(setup, jobs, gpus_per_job)
     chosen: Any

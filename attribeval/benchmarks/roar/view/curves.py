@@ -42,11 +42,8 @@ def plot_roar(result: Result) -> Figure:
     axes = figure.subplots(len(panels), len(modes), squeeze=False, sharey=True)
     for row, (title, names) in zip(axes, panels.items(), strict=True):
         for ax, mode in zip(row, modes, strict=True):
-            draw_curves(ax, accuracy[accuracy["mode"] == mode], names)
-            draw_unmodified(ax, accuracy, mode)
-            decorate(ax, f"{title + ', ' if title else ''}{MODES[mode]}", "y")
-            ax.title.set_parse_math(False)
-            ax.set_xlabel(f"share of {_AXES[mode]}", fontsize=8.5, color=INK)
+            of_mode = accuracy[accuracy["mode"] == mode]
+            draw_panel(ax, accuracy, of_mode, names, mode, f"{title + ', ' if title else ''}{MODES[mode]}")
         row[0].set_ylabel("test accuracy, retrained", fontsize=8.5, color=INK)
         legend_beside(row[-1], row)
     return figure
@@ -74,17 +71,16 @@ def plot_without_retraining(result: Result) -> Figure:
     axes = figure.subplots(1, 2, sharey=True)
     without = known.assign(value=known["without_retraining"], low=np.nan, high=np.nan)
     for ax, table, title in ((axes[0], without, "not retrained"), (axes[1], known, "retrained")):
-        draw_curves(ax, table, methods)
-        draw_unmodified(ax, accuracy, mode)
-        decorate(ax, title, "y")
-        ax.set_xlabel(f"share of {_AXES[mode]}", fontsize=8.5, color=INK)
+        draw_panel(ax, accuracy, table, methods, mode, title)
     axes[0].set_ylabel("test accuracy", fontsize=8.5, color=INK)
     legend_beside(axes[1], axes)
     return figure
 
 
-def draw_curves(ax: Axes, table: pd.DataFrame, methods: list[str]) -> None:
-    """Lines with bands; the controls beneath."""
+def draw_panel(
+    ax: Axes, accuracy: pd.DataFrame, table: pd.DataFrame, methods: list[str], mode: str, title: str
+) -> None:
+    """Lines of a table with bands, the controls beneath; the star is the unmodified model, of all accuracies."""
     for name, look in looks(methods).items():
         rows = table[table["method"] == name].sort_values("fraction")
         if len(rows):
@@ -93,15 +89,15 @@ def draw_curves(ax: Axes, table: pd.DataFrame, methods: list[str]) -> None:
     ax.set_xlim(-0.02, 1.02)
     ax.set_xticks(np.arange(0, 1.01, 0.2))
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
-
-
-def draw_unmodified(ax: Axes, accuracy: pd.DataFrame, mode: str) -> None:
     unmodified = accuracy["value"][accuracy["kind"] == "unmodified"]
     if len(unmodified):
         place = 1.0 if mode == "keep" else 0.0
         ax.plot(
             place, unmodified.iloc[0], marker="*", ms=10, color=INK, ls="", label="unmodified", zorder=4, clip_on=False
         )
+    decorate(ax, title, "y")
+    ax.title.set_parse_math(False)
+    ax.set_xlabel(f"share of {_AXES[mode]}", fontsize=8.5, color=INK)
 
 
 def _panels(methods: list[str]) -> dict[str, list[str]]:

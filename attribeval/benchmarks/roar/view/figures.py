@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from attribeval.benchmarks.roar.view.curves import (
     accuracies,
     base_of,
-    draw_curves,
-    draw_unmodified,
+    draw_panel,
     plot_roar,
     wrapper_of,
 )
@@ -117,10 +116,7 @@ def _panels(result: Result, panels: Sequence[tuple[str, pd.DataFrame, list[str]]
     figure = new_figure(4.5 * len(panels) + 1.6, 3.6)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, (title, table, names) in zip(axes, panels, strict=True):
-        draw_curves(ax, table, names)
-        draw_unmodified(ax, accuracies(result), "remove")
-        decorate(ax, title, "y")
-        ax.set_xlabel("share of most important values removed", fontsize=8.5, color=INK)
+        draw_panel(ax, accuracies(result), table, names, "remove", title)
         ax.legend(frameon=False, fontsize=7.5, labelcolor=INK, handlelength=3.0)
     axes[0].set_ylabel("test accuracy", fontsize=8.5, color=INK)
     return figure

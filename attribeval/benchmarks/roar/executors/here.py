@@ -1,4 +1,4 @@
-"""Several processes, one training at a time: `MultiWorkerMirroredStrategy`, as TF_CONFIG says."""
+"""In this process: one task after another, or each training together with the other processes of a cluster."""
 
 from __future__ import annotations
 
@@ -16,15 +16,29 @@ _NOTHING_LEFT = -1
 _POLL = 1.0  # seconds between looks at a task that a process outside the cluster holds
 
 
-class Cooperative:
-    """Runs every training in all processes of the cluster together; the chief chooses which, and writes its record.
-
-    The setup's strategy is the `MultiWorkerMirroredStrategy` of this process.
-    """
+class Inline:
+    """Runs one task after another, for strategies and callbacks that cannot leave this process."""
 
     def __init__(self, setup: Setup):
         self._setup = setup
-        self._agree: Any = None
+
+    def run(self, run_dir: RunDir, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Do tasks; yields each with its outcome."""
+        for task in tasks:
+            yield task, run_task(run_dir, run_dir.grid(), task, self._setup)
+            tf.keras.backend.clear_session()
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class Cooperative(Inline):
+    """Runs every training in all processes of the cluster together; the chief chooses which, and writes its record.
+
+    The setup's strategy is the `MultiWorkerMirroredStrategy` of this process, as TF_CONFIG says.
+    """
+
+    _agree: Any = None
 
     def run(self, run_dir: RunDir, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Do tasks; yields each with its outcome. Maps are made by each process alone, trainings by all together."""
@@ -41,9 +55,6 @@ class Cooperative:
             while (place := self._chosen(0)) != _NOTHING_LEFT:
                 outcomes[cells[place]] = self._train(run_dir, grid, cells[place])
         yield from outcomes.items()
-
-    def close(self) -> None:
-        """Nothing to end."""
 
     def _lead(self, run_dir: RunDir, grid: Any, cells: Sequence[str], outcomes: dict[str, str]) -> None:
         """Take the lock of one task after another, and tell the others; wait for what processes outside are at."""
