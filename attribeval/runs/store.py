@@ -51,20 +51,8 @@ class Store:
         self._write(f"{name}.npz", array_bytes(arrays))
 
     def take(self, names: Sequence[str]) -> Iterator[int]:
-        """Numbers of all parts of a run, each while nobody else is at it; parts that others are at come later.
-
-        Equal names are one lock.
-        """
-        waiting = list(range(len(names)))
-        while waiting:
-            for number in list(waiting):
-                file = f"locks/{names[number]}.lock"
-                with nullcontext(True) if self.folder is None else try_lock(self.folder / file) as free:
-                    if free:
-                        yield number
-                        waiting.remove(number)
-            if waiting:
-                time.sleep(_POLL)
+        """See `take`."""
+        return take(names, self.folder)
 
     def _read(self, name: str, decode: Callable[[bytes], Any]) -> Any:
         if self.folder is None:
@@ -88,6 +76,23 @@ class Store:
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(file, data)
+
+
+def take(names: Sequence[str], folder: Path | None) -> Iterator[int]:
+    """Numbers of all parts of a run, each while nobody else is at it; parts that others are at come later.
+
+    Equal names are one lock, in the folder of the run, if it has one.
+    """
+    waiting = list(range(len(names)))
+    while waiting:
+        for number in list(waiting):
+            file = f"locks/{names[number]}.lock"
+            with nullcontext(True) if folder is None else try_lock(folder / file) as free:
+                if free:
+                    yield number
+                    waiting.remove(number)
+        if waiting:
+            time.sleep(_POLL)
 
 
 @contextmanager

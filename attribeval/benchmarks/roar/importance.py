@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 from attribeval.attributer import Attributer
 from attribeval.benchmarks.roar import explained
 from attribeval.benchmarks.roar.estimators import method_of
-from attribeval.benchmarks.roar.grid import Cell, Grid
+from attribeval.benchmarks.roar.grid import Cell, Grid, file_name
 from attribeval.benchmarks.roar.ranks import levels, pack, packed_bytes
 from attribeval.benchmarks.roar.records import Records
-from attribeval.benchmarks.roar.run_dir import RunDir
+from attribeval.benchmarks.roar.run_dir import SPLITS, RunDir
+from attribeval.benchmarks.roar.tasks import with_filtered
 from attribeval.common.seeds import image_seeds
 from attribeval.errors import AttribevalError
 from attribeval.files import is_disk_full
@@ -153,3 +154,50 @@ def _explain(
             raise AttribevalError(f"{what}s {first} to {first + len(raw) - 1} together: {reason_of(error)}") from error
 
     return each(named, methods)
+
+
+def store_own_maps(run_dir: RunDir, grid: Grid, own: Mapping[str, Any], strict: bool = False) -> None:
+    """Store the ranks of methods that only this process has; where they are there already, nothing is asked for.
+
+    What fails is written down, and so are then the cells that need it; the grid goes on, unless `strict`. `own` has, by
+    label, a method, or ready maps by split.
+    """
+    attributer: Attributer | None = None
+    for label in (e.label for e in grid.estimators if e.source == "maps"):
+        task = f"own_{file_name(label)}"
+        with run_dir.lock(task):
+            names = [one for one in grid.rankings() if one in with_filtered(label)]
+            missing = [one for one in names if any(run_dir.missing_ranks(one, split) for split in SPLITS)]
+            errors: dict[str, str] = {}
+            if missing and label not in own:
+                why = (
+                    "they are the user's own: call Evaluator.roar with them, or define the function at the top of a "
+                    ".py file that is imported, where other processes find it."
+                )
+                errors = dict.fromkeys(missing, why)
+            elif missing:
+                attributer = attributer or explained_model(run_dir, grid)
+                errors = _store_own(run_dir, grid, label, own[label], attributer, names)
+            run_dir.write_failure(task, errors)
+            if strict and errors:
+                raise AttribevalError(
+                    f"No maps of {label}, which strict=True makes an error: {next(iter(errors.values()))}"
+                )
+
+
+def _store_own(
+    run_dir: RunDir, grid: Grid, label: str, own: Any, attributer: Attributer, names: Sequence[str]
+) -> dict[str, str]:
+    """Rank one estimator's maps; returns what went wrong, by ranking."""
+    for split in SPLITS:
+        method = own[split] if isinstance(own, dict) else own
+        for shard in range(run_dir.images(split).shards):
+            if not any(shard in run_dir.missing_ranks(one, split) for one in names):
+                continue
+            try:
+                errors = rank_shard(run_dir, grid, split, shard, attributer, {label: method})
+            except Exception as error:
+                errors = dict.fromkeys(names, reason_of(error))
+            if errors:
+                return errors
+    return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -109,14 +110,12 @@ def make_plan(request: Request, strategy: str = "auto") -> Plan:
     chosen = _strategy(strategy)
     grid, source = request.grid, request.source
     recipe, counts = Recipe(**grid.recipe), {split: len(samples) for split, samples in source.splits.items()}
-    cells: dict[str, int] = {}
-    for cell in grid.cells():
-        cells[cell.kind] = cells.get(cell.kind, 0) + 1
+    cells: Counter[str] = Counter(cell.kind for cell in grid.cells())
     total, images = sum(cells.values()), sum(counts.values())
-    once = cells["unmodified"] + cells.get("leakage", 0)
+    once = cells["unmodified"] + cells["leakage"]
     record = int(np.prod(source.shape)) * np.dtype(source.dtype).itemsize
     ranked = packed_bytes(len(grid.fractions), ranked_values(source.shape, grid.per))
-    again = packed_bytes(1, ranked_values(source.shape, grid.per)) * cells.get("recursive", 0)
+    again = packed_bytes(1, ranked_values(source.shape, grid.per)) * cells["recursive"]
     with tf32(recipe.precision == "tf32"):
         start, train_rate, evaluate_rate, per_call = _time_training(request, recipe, chosen)
     calls = f"{per_call} step{'s' if per_call > 1 else ''} per call{', XLA' if recipe.jit_compile else ''}"

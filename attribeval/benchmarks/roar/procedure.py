@@ -21,9 +21,9 @@ from attribeval.benchmarks.roar.example import example_arrays
 from attribeval.benchmarks.roar.executors.choose import check_executor, make_executor, portable
 from attribeval.benchmarks.roar.executors.here import Cooperative
 from attribeval.benchmarks.roar.grid import Cell, Grid
+from attribeval.benchmarks.roar.importance import store_own_maps
 from attribeval.benchmarks.roar.leakage import entropy_of
 from attribeval.benchmarks.roar.options import GridOptions, RoarOptions, WorkOptions
-from attribeval.benchmarks.roar.own_maps import store_own_maps
 from attribeval.benchmarks.roar.records import CorruptRecords, Records
 from attribeval.benchmarks.roar.request import make_request
 from attribeval.benchmarks.roar.run_dir import KEPT, SPLITS, RunDir

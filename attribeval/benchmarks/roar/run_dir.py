@@ -13,8 +13,7 @@ logs/                       what processes printed whose task failed
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -85,11 +84,9 @@ class RunDir:
 
     # -------------------------------------------------------------------------------------------------- locks
 
-    @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str) -> AbstractContextManager[Any]:
         """Hold a lock, waiting for it as long as it takes."""
-        with FileLock(self._lock_file(name)):
-            yield
+        return FileLock(self._lock_file(name))
 
     def try_lock(self, name: str) -> AbstractContextManager[bool]:
         """Try to take a lock; yields whether it was free."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +17,11 @@ from attribeval.datasets.geometry import load_crops
 from attribeval.datasets.samples import Samples
 from attribeval.datasets.streams import is_dataset
 from attribeval.errors import AttribevalError, unknown
+from attribeval.runs.store import take
 
 _SHARDS = 16  # at least about so many, so that several processes share the maps of a small set
 _SMALLEST, _LARGEST = 64, 1024  # images per shard
 _AT_ONCE = 32  # images that are read as float32
-_POLL = 0.2  # seconds between looks at what other processes write
 
 
 @dataclass(frozen=True)
@@ -95,22 +94,14 @@ class Source:
                 records[split] = Records.create(
                     run_dir.path / "images", split, len(samples), self.shape, self.dtype, per_shard
                 )
-        left = [(split, shard) for split, of_split in records.items() for shard in range(of_split.shards)]
+        parts = [(split, shard) for split, of_split in records.items() for shard in range(of_split.shards)]
         written, total = 0, sum(len(samples) for samples in self.splits.values())
         with progress_bars.bar(total, "images", progress) as bar:
-            while left:
-                busy = []
-                for split, shard in left:
-                    start, stop = records[split].span(shard)
-                    with run_dir.try_lock(f"images-{split}-{shard:05d}") as free:
-                        if not free:
-                            busy.append((split, shard))
-                            continue
-                        written += self._write_shard(records[split], shard, self.splits[split][start:stop])
-                    bar.update(stop - start)
-                left = busy
-                if left:  # others are at work on these, or were
-                    time.sleep(_POLL)
+            for number in take([f"images-{split}-{shard:05d}" for split, shard in parts], run_dir.path):
+                split, shard = parts[number]
+                start, stop = records[split].span(shard)
+                written += self._write_shard(records[split], shard, self.splits[split][start:stop])
+                bar.update(stop - start)
         return written
 
     def _write_shard(self, records: Records, shard: int, samples: Samples) -> int:

@@ -113,15 +113,18 @@ def run_task(run_dir: RunDir, grid: Grid, task: str, setup: Setup, locked: bool 
     written down.
     """
     work: Callable[..., Outcome] = _run_maps if is_maps(task) else _run_cell
+    return _once(run_dir, grid, task, lambda: work(run_dir, grid, task, setup), locked)
+
+
+def _once(run_dir: RunDir, grid: Grid, task: str, work: Callable[[], Outcome], locked: bool = True) -> Outcome:
+    """Work on a task while nobody else is at it, unless it is done; "full" if the disk is."""
     try:
         if not locked:
-            return work(run_dir, grid, task, setup)
+            return work()
         with run_dir.try_lock(task) as free:
             if not free:
                 return "busy"
-            if is_finished(run_dir, grid, task):
-                return "done"
-            return work(run_dir, grid, task, setup)
+            return "done" if is_finished(run_dir, grid, task) else work()
     except (OSError, AttribevalError) as error:
         if is_disk_full(error):
             return "full"
@@ -183,24 +186,18 @@ def _run_maps(run_dir: RunDir, grid: Grid, task: str, setup: Setup) -> Outcome:
 
 def record_death(run_dir: RunDir, grid: Grid, task: str, how: str) -> Outcome:
     """Write down that a task's process died without a word, unless its work is done, or another process is at it."""
-    with run_dir.try_lock(task) as free:
-        if not free:
-            return "busy"
-        if is_finished(run_dir, grid, task):
-            return "done"
-        try:
-            if is_maps(task):
-                run_dir.write_failure(task, dict.fromkeys(_of_ours(grid), how))
-            else:
-                from attribeval.benchmarks.roar.cell import failed_record
 
-                cell = cells_by_name(grid)[task]
-                run_dir.write_record(cell, failed_record(grid, cell, how, 0.0))
-        except (OSError, AttribevalError) as error:
-            if is_disk_full(error):
-                return "full"
-            raise
-    return "failed"
+    def write() -> Outcome:
+        if is_maps(task):
+            run_dir.write_failure(task, dict.fromkeys(_of_ours(grid), how))
+        else:
+            from attribeval.benchmarks.roar.cell import failed_record
+
+            cell = cells_by_name(grid)[task]
+            run_dir.write_record(cell, failed_record(grid, cell, how, 0.0))
+        return "failed"
+
+    return _once(run_dir, grid, task, write)
 
 
 def _told(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attribeval.benchmarks.roar.grid import MASK_OF
 from attribeval.benchmarks.roar.leakage import DEBIASED, LEAKAGE
 from attribeval.report.terminal import text_table
-from attribeval.results.numbers import POINTS, p_text, share
+from attribeval.results.numbers import NONE, POINTS, p_text, share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,16 +83,16 @@ def _block(wide: pd.DataFrame, level: float, width: int | None) -> str:
     fractions = [name for name in wide.columns if name.endswith("%")]
     fractions = [name for name in fractions if wide[name].notna().any()]
     rows = []
-    for row in wide.to_dict("records"):
+    for row in wide.fillna({"verdict": NONE, "group": ""}).to_dict("records"):
         chance = row["method"] == "random"
         rows.append(
             [
                 row["method"],
                 POINTS.text(row[GAIN]),
-                "–" if chance or row["low"] != row["low"] else POINTS.ends(row["low"], row["high"]),
+                NONE if chance or row["low"] != row["low"] else POINTS.ends(row["low"], row["high"]),
                 p_text(row["p_holm"]),
-                "(this is chance)" if chance else _text(row["verdict"], ""),
-                _text(row["group"], "") if isinstance(row["group"], str) else "",
+                "(this is chance)" if chance else row["verdict"],
+                row["group"],
                 row["repeats"],
                 *[share(row[name]) for name in fractions],
             ]
@@ -125,7 +125,3 @@ def _masks_block(result: Result, width: int | None) -> str:
     header += [title for mode in modes for title in (f"debiased gain, {mode}", f"{level} interval")]
     header += [f"{100 * fraction:g} %" for fraction in accuracy.columns]
     return text_table(header, rows, right=(1, 2, 3, *range(5, len(header))), width=width)
-
-
-def _text(value: float | str, form: str) -> str:
-    return "–" if value != value else format(value, form)
