@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -33,18 +34,21 @@ class CorruptRecords(AttribevalError):
         self.shard = shard
 
 
+@dataclass(repr=False, eq=False)
 class Records:
     """A set of records of one shape and type; make it with `create` or `open`.
 
     The last shard may have fewer than `shard_records`.
     """
 
-    def __init__(
-        self, folder: Path, name: str, count: int, shape: tuple[int, ...], dtype: np.dtype, shard_records: int
-    ):
-        self.folder, self.name = Path(folder), name
-        self.count, self.shape, self.dtype = count, shape, dtype
-        self.shard_records = shard_records
+    folder: Path
+    name: str
+    count: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    shard_records: int
+
+    def __post_init__(self) -> None:
         self._maps: OrderedDict[int, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 

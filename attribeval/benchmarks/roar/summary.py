@@ -60,15 +60,15 @@ def summarise(
             f"Expected at least one finished cell. Received {len(cells)} failed ones: see their errors, run the grid."
         )
     by_area, by_fraction = areas(records, level), _with_failed(curves(records, level), cells)
-    rank = {(row.mode, row.estimator): i for i, row in enumerate(by_area.itertuples())}
-    places = [
-        (row.kind == "unmodified", row.kind == "leakage", rank.get((row.mode, row.estimator), len(rank)))
-        for row in by_fraction.itertuples()
-    ]
-    order = sorted(range(len(places)), key=places.__getitem__)
+    places = by_area[["mode", "estimator"]].assign(place=range(len(by_area)))
+    ordered = by_fraction.merge(places, on=["mode", "estimator"], how="left")
+    ordered["last"] = ordered["kind"].map({"leakage": 1, "unmodified": 2}).fillna(0)
+    ordered = ordered.sort_values(["last", "place"])
     tables = [
         by_area.rename(columns={"area": "value"}).assign(metric="area vs random"),
-        by_fraction.iloc[order].rename(columns={"accuracy": "value"}).assign(metric="accuracy", group=""),
+        ordered.sort_values(["last", "place"])
+        .rename(columns={"accuracy": "value"})
+        .assign(metric="accuracy", group=""),
     ]
     columns = ["method", "kind", "mode", "metric", "fraction", "value", "low", "high", "p", "p_holm", "verdict"]
     columns += ["group", "repeats", "without_retraining", "difference"]

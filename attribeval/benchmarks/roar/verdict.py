@@ -180,18 +180,11 @@ def _racu_scale(cells: pd.DataFrame, mode: str, random: pd.DataFrame) -> pd.Seri
 
 def _judge(table: pd.DataFrame, gain: np.ndarray, level: float) -> pd.DataFrame:
     """Add p_holm and verdict. A family is the methods and controls of a mode, or another kind of row in it."""
-    table = table.assign(p_holm=np.nan, verdict="")
+    table = table.assign(p_holm=np.nan)
+    compared = table["compared"].astype(bool)
     family = table["kind"].where(~table["kind"].isin(_RANKED), "")
-    for _, part in table[table["compared"].astype(bool)].groupby(["mode", family]):
+    for _, part in table[compared].groupby(["mode", family]):
         table.loc[part.index, "p_holm"] = holm(part["p"].to_numpy())
-    for i in table.index[table["compared"].astype(bool)]:
-        if np.isnan(gain[i]):
-            verdict = UNMEASURED
-        elif np.isnan(table.at[i, "p_holm"]):
-            verdict = UNTESTED
-        elif table.at[i, "p_holm"] > 1 - level:
-            verdict = ALIKE
-        else:
-            verdict = BETTER if gain[i] > 0 else WORSE
-        table.at[i, "verdict"] = verdict
-    return table
+    gain, p = gain.astype(np.float64), table["p_holm"]
+    cases = [~compared, np.isnan(gain), p.isna(), p > 1 - level, gain > 0]
+    return table.assign(verdict=np.select(cases, ["", UNMEASURED, UNTESTED, ALIKE, BETTER], WORSE))
