@@ -63,12 +63,10 @@ def summarise(
     places = by_area[["mode", "estimator"]].assign(place=range(len(by_area)))
     ordered = by_fraction.merge(places, on=["mode", "estimator"], how="left")
     ordered["last"] = ordered["kind"].map({"leakage": 1, "unmodified": 2}).fillna(0)
-    ordered = ordered.sort_values(["last", "place"])
+    ordered = ordered.sort_values(["last", "place"], kind="stable")
     tables = [
         by_area.rename(columns={"area": "value"}).assign(metric="area vs random"),
-        ordered.sort_values(["last", "place"])
-        .rename(columns={"accuracy": "value"})
-        .assign(metric="accuracy", group=""),
+        ordered.rename(columns={"accuracy": "value"}).assign(metric="accuracy", group=""),
     ]
     columns = ["method", "kind", "mode", "metric", "fraction", "value", "low", "high", "p", "p_holm", "verdict"]
     columns += ["group", "repeats", "without_retraining", "difference"]
