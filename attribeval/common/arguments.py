@@ -14,7 +14,6 @@ from os import PathLike
 from types import NoneType, UnionType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, Union, overload
 
-from attribeval.common.options import check_count
 from attribeval.errors import AttribevalError, unknown
 
 P = ParamSpec("P")
@@ -100,6 +99,8 @@ def either(hint: Any) -> tuple[Any, ...]:
 
 def check_types(options: Any, **least: int) -> None:
     """Refuse a field whose value is not of its type, none of the words that it may be, or an int below its `least`."""
+    from attribeval.common.options import check_count  # loads NumPy, which --help does not need
+
     for name, hint in hints(type(options)).items():
         value = getattr(options, name)
         if any(_is(value, one) for one in either(hint)):

@@ -10,7 +10,6 @@ from typing import Any
 
 from attribeval.files import write_bytes
 from attribeval.results.command import running_command
-from attribeval.sealed import Damaged, json_bytes, read_json
 
 _NAMES = {"executor_options": "executor_option"}
 _COMMAND = "command.json"  # in the folder of a grid: the command that said what it is
@@ -223,6 +222,8 @@ def _builder_and_data(args: argparse.Namespace, options: dict[str, Any]) -> tupl
 
 def _keep_command(run_dir: str) -> None:
     """Keep the command that said what the grid is: those that go on with it, or report it, name the folder alone."""
+    from attribeval.sealed import json_bytes  # loads NumPy, which --help does not need
+
     command = running_command()
     if command is not None and Path(run_dir).is_dir():
         write_bytes(Path(run_dir) / _COMMAND, json_bytes(command))
@@ -230,6 +231,8 @@ def _keep_command(run_dir: str) -> None:
 
 def _kept_command(run_dir: str) -> str | None:
     """What `_keep_command` wrote; None if it is not there, or damaged."""
+    from attribeval.sealed import Damaged, read_json
+
     file = Path(run_dir) / _COMMAND
     try:
         return str(read_json(file.read_bytes()))
