@@ -60,8 +60,15 @@ def all_pairs(
 def t_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """Student's t interval of the mean over repeats, mean ∓ t · s / √n with n − 1 degrees of freedom.
 
-    Of finite values (n,): low, high; (NaN, NaN) for a single one, which says nothing of its spread; width 0 if all
-    agree.
+    Args:
+        values: One number per repeat, (n,). Finite.
+        level: In (0, 1).
+
+    Returns:
+        low, high. (NaN, NaN) for a single value, which says nothing of its spread; width 0 if all values agree.
+
+    Raises:
+        AttribevalError: If there is no value, one is not finite, or the level is out of range.
     """
     from scipy import stats
 
@@ -82,7 +89,15 @@ def paired_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray
     without the evidence being so. Then p is that of the sign-flip test, 2 / 2ⁿ: the smallest that n pairs can give
     without assuming a distribution.
 
-    Of finite values (n,) each: p, 0 to 1; 1 if the pairs are identical; NaN for fewer than two pairs.
+    Args:
+        a: One number per repeat, (n,). Finite.
+        b: The other's, (n,).
+
+    Returns:
+        p, 0 to 1; 1 if the pairs are identical; NaN for fewer than two pairs.
+
+    Raises:
+        AttribevalError: If the lengths differ, or a value is not finite.
     """
     from scipy import stats
 

@@ -27,7 +27,18 @@ _ROUNDING = 1e-12  # scores that agree up to this share of the largest are equal
 def wilson_interval(hits: int, images: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of a share of hits (Wilson 1927; Brown, Cai & DasGupta 2001, equation 4).
 
-    (p̂ + z²/2n ∓ z √(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n), in 0..1. It has a width where all images agree, too.
+    (p̂ + z²/2n ∓ z √(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n). It has a width where all images agree, too.
+
+    Args:
+        hits: From 0 to `images`.
+        images: At least 1.
+        level: In (0, 1).
+
+    Returns:
+        low, high, in 0..1.
+
+    Raises:
+        AttribevalError: If an argument is out of range.
 
     Example:
         >>> [round(end, 3) for end in wilson_interval(5, 5)]
@@ -47,9 +58,16 @@ def mean_interval(
 ) -> tuple[float, float]:
     """The interval of a mean over images: Wilson's where every score is 0 or 1, else Student's t.
 
-    The t interval of scores that are far from normal is too narrow for few images (`FEW`): say so beside it. Images
-    whose score is NaN are left out; `bounds`, the smallest and largest possible mean, cut a t interval. NaN without a
-    score, and for a single score that is not a hit or a miss; width 0 if scores that are not hits agree.
+    The t interval of scores that are far from normal is too narrow for few images (`FEW`): say so beside it.
+
+    Args:
+        scores: One per image, (N,), numbers or bools; NaN: an image without a score, which is left out.
+        level: In (0, 1).
+        bounds: Smallest and largest possible mean, to which a t interval is cut.
+
+    Returns:
+        low, high. NaN without a score, and for a single score that is not a hit or a miss; width 0 if scores that are
+        not hits agree.
     """
     every = np.asarray(scores, np.float64)
     known = every[~np.isnan(every)]
@@ -67,7 +85,12 @@ def difference_interval(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> tu
     Differences of hits are −1, 0 or 1: Agresti & Min 2005, section 3, half an image added to each cell of the two by
     two table. Others: Student's t.
 
-    (NaN, NaN) for fewer than two images.
+    Args:
+        a, b: One score per image, (N,), the same images in the same places; NaN: none.
+        level: In (0, 1).
+
+    Returns:
+        low, high; NaN for fewer than two images.
     """
     from scipy.stats import norm
 
@@ -92,8 +115,17 @@ def sign_flip_test(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndar
     m ≤ 12; 20,000 random ones for m ≤ 50, of which p counts the one seen as well; where all are of one size, as those
     of hits, p is the binomial's (McNemar's exact test). For more than 50, Student's t-test, which is then the same
     within the error of the random signs, and so it is below 1 / 2000, where random signs count too few to be corrected
-    for many comparisons. So p is never below 2^(1 − m) for m ≤ 12. Images without a score (NaN) of one are left out;
-    NaN, not tested, for fewer than two others.
+    for many comparisons.
+
+    Args:
+        a, b: One score per image, (N,), the same images in the same places; NaN: an image without a score, which is
+            left out of both.
+
+    Returns:
+        p, 0 < p <= 1, never below 2^(1 − m) for m ≤ 12; NaN, not tested, for fewer than two images.
+
+    Raises:
+        AttribevalError: If the lengths differ.
 
     Example:
         >>> sign_flip_test([1, 1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0, 0])
