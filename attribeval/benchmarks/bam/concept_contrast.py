@@ -9,7 +9,6 @@ import numpy as np
 from attribeval.common.versions import versions
 from attribeval.concepts.tcav import ConceptVectors, Tcav, concept_vectors
 from attribeval.datasets.bam import BamPart
-from attribeval.errors import AttribevalError
 from attribeval.models.classifier import Classifier
 from attribeval.runs.keys import content_of, digest_of, model_key
 from attribeval.runs.store import Store
@@ -18,33 +17,15 @@ EXAMPLES = 100
 _ARRAYS = ("concept", "random", "accuracies")
 
 
-def concept_examples(
-    train: BamPart, feature: int, sets: int, seed: int = 0, examples: int = EXAMPLES
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Images with the feature in any scene, and sets of scenes without objects, from the training images.
+def concept_examples(train: BamPart, feature: int, sets: int, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Training images with the feature in any scene, uint8 (n, H, W, C), and sets of scenes without objects.
 
-    Args:
-        train: The training part.
-        feature: The common feature's object class.
-        sets: Number of random sets.
-        seed: Of the draws.
-        examples: Images in each.
-
-    Returns:
-        The concept's images, uint8 (n, H, W, C), and the random sets.
-
-    Raises:
-        AttribevalError: If there are too few images.
+    At least `EXAMPLES` must have it.
     """
     rng = np.random.default_rng(seed)
     having = np.flatnonzero(train.objects == feature)
-    if len(having) < examples or len(train) < 2 * examples:
-        raise AttribevalError(
-            f"Expected {examples} training images of the concept {train.object_names[feature]!r}, and as many scenes. "
-            f"Received: {len(having)} of {len(train)}. Make more, or ask for fewer examples."
-        )
-    concept = train.load("composite", np.sort(rng.choice(having, examples, replace=False)))
-    others = [train.load("scene_only", np.sort(rng.choice(len(train), examples, replace=False))) for _ in range(sets)]
+    concept = train.load("composite", np.sort(rng.choice(having, EXAMPLES, replace=False)))
+    others = [train.load("scene_only", np.sort(rng.choice(len(train), EXAMPLES, replace=False))) for _ in range(sets)]
     return concept, others
 
 
@@ -54,7 +35,7 @@ def kept_vectors(
     random_sets: Sequence[np.ndarray],
     layers: Sequence[str] | None,
     store: Store,
-    seed: int = 0,
+    seed: int,
 ) -> list[ConceptVectors]:
     """`concepts.tcav.concept_vectors`, kept in a store by their content."""
     content = content_of(concept, list(random_sets))

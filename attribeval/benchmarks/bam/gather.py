@@ -46,10 +46,6 @@ class Scored:
 class Gathering:
     """The models of a call, trained, and what is asked of them; the store keeps both.
 
-    Args:
-        plan: What is asked for.
-        options: Of the study.
-
     Attributes:
         models: By name, those that could be trained.
         lost: Why others could not, by name.
@@ -58,10 +54,6 @@ class Gathering:
         of_series: Those of each f_k.
         having: Those of the patches.
         inputs: Model inputs of these without patches; None without f_∅s.
-
-    Raises:
-        AttribevalError: If the data have no image with the feature, or a model does not fit them; with `strict` also
-            if a training fails.
     """
 
     def __init__(self, plan: Plan, options: BamOptions):
@@ -147,7 +139,7 @@ class Gathering:
         found = averages(classifier, stimulus, quick, *kept) if quick else {}
         if plan.slow and not quick_only:
             slow = {name: plan.methods[name] for name in plan.slow}
-            found |= averages(classifier, stimulus.first(plan.slow_images), slow, *kept)
+            found |= averages(classifier, stimulus.first(self.options.slow_images), slow, *kept)
         right = []
         for start in range(0, len(stimulus.items), 256):
             places = np.arange(start, min(start + 256, len(stimulus.items)))
@@ -159,7 +151,7 @@ class Gathering:
         """What stands where there is no model, or no image for it: NaN, and why."""
         found = {}
         for name in self.plan.methods:
-            n = len(items[: self.plan.slow_images]) if name in self.plan.slow else len(items)
+            n = len(items[: self.options.slow_images]) if name in self.plan.slow else len(items)
             if not (quick_only and name in self.plan.slow):
                 found[name] = Averages(np.full(n, np.nan), np.full(n, np.nan), float("nan"), reason)
         return Scored(found, np.ones(len(items), bool))

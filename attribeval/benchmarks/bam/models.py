@@ -81,23 +81,8 @@ def train_models(
     """Train what the run directory does not hold yet; several processes may share one.
 
     A model is found again by its content: architecture, starting weights, training images and labels, recipe,
-    preprocessing and seed.
-
-    Args:
-        sets: By name, as of `training_sets`.
-        net: How to build and train.
-        store: Models go into its folder `models`.
-        strategy: As in `training.strategies.make_strategy`.
-        seed: Of the starting weights and the order of the images.
-        progress: Show a progress bar.
-        failed: Gets the reasons of trainings that fail, by name; None: one that fails is an error.
-
-    Returns:
-        The models by name; none where the training failed.
-
-    Raises:
-        AttribevalError: If the model does not fit the data, the disk is full, or a training fails (the loss is not
-            finite) and must not.
+    preprocessing and seed (of the starting weights and the order of the images). `failed` gets the reasons of
+    trainings that fail (the loss is not finite), by name; None: one that fails is an error.
     """
     if store.folder is None:
         raise AttribevalError("Expected a folder to keep trained models in. Received a store in memory: pass run_dir=.")

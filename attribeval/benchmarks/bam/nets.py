@@ -10,6 +10,7 @@ from typing import Any
 from attribeval import _tf as tf
 from attribeval.concepts.activations import LOGITS
 from attribeval.errors import AttribevalError, unknown
+from attribeval.models.small_net import small_net
 from attribeval.training.recipe import Recipe
 
 Builder = Callable[[tuple[int, int, int], int], Any]
@@ -45,12 +46,6 @@ class Net:
                 )
 
 
-def _small(shape: tuple[int, int, int], classes: int) -> Any:
-    from attribeval.models.small_net import small_net
-
-    return small_net(shape, classes)
-
-
 def resnet50(weights: str | PathLike | None = "imagenet") -> Builder:
     """The article's net (appendix D): ResNet-50, all layers trained on from ImageNet weights, with a new head.
 
@@ -81,7 +76,7 @@ def resnet50(weights: str | PathLike | None = "imagenet") -> Builder:
 
 _RESNET_BLOCKS = ("conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out")
 NETS: dict[str, Callable[..., Net]] = {
-    "small": lambda: Net(_small, Recipe(steps=1500), Recipe(steps=500), concept_layers=("relu3", "relu4", LOGITS)),
+    "small": lambda: Net(small_net, Recipe(steps=1500), Recipe(steps=500), concept_layers=("relu3", "relu4", LOGITS)),
     "resnet50": lambda weights="imagenet": Net(
         resnet50(weights),
         Recipe(epochs=10, batch_size=64, optimizer="sgd", learning_rate=0.01, schedule="cosine", weight_decay=1e-4),

@@ -28,13 +28,11 @@ _QUICK = ("gradient_shap", "deep_shap")  # a few passes, although their family i
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a call asks for, checked: data, methods by label, their kinds, the slow ones, and what is trained."""
+    """What a call asks for, checked: data, methods by label, the slow ones, and what is trained."""
 
     data: Bam
     methods: dict[str, Method]
-    kinds: dict[str, str]
     slow: list[str]
-    slow_images: int
     net: Net
     ks: tuple[float, ...]
 
@@ -57,9 +55,8 @@ def make_plan(options: BamOptions) -> Plan:
     if not isinstance(data, Bam):
         raise AttribevalError(f"Expected Bam data. Received: {type(data).__name__}.")
     built = given.with_controls(built)
-    kinds: dict[str, str] = {name: given.kind_of(method) for name, method in built.items()}
     slow = [name for name, method in built.items() if _is_slow(method)]
-    return Plan(data, built, kinds, slow, options.slow_images, find_net(options.net), tuple(map(float, options.ks)))
+    return Plan(data, built, slow, find_net(options.net), tuple(map(float, options.ks)))
 
 
 def _is_slow(method: Method) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from attribeval.benchmarks.bam.examples import example_panels, patch_panels, series_panels
+from attribeval.benchmarks.bam.examples import panels
 from attribeval.benchmarks.bam.gather import Gathering
 from attribeval.benchmarks.bam.models import Trained
 from attribeval.benchmarks.bam.options import BamOptions
@@ -16,6 +15,7 @@ from attribeval.benchmarks.bam.summary import Evidence, summarise
 from attribeval.common.arguments import takes
 from attribeval.common.options import options_of
 from attribeval.common.versions import versions
+from attribeval.methods.given import kind_of
 from attribeval.results.result import Result
 from attribeval.runs.failures import failed_rows
 
@@ -37,22 +37,16 @@ def run_bam(options: BamOptions) -> Result:
     """
     plan = make_plan(options)
     gathered = Gathering(plan, options)
-    models, test, seed = gathered.models, plan.data.test, options.seed
-    importance = relative_importance(models, test, plan.ks, options.feature, options.order, options.series_scenes)
-    evidence = Evidence(importance, list(plan.methods), kinds=plan.kinds)
+    models, where = gathered.models, (options.feature, options.order, options.series_scenes)
+    importance = relative_importance(models, plan.data.test, plan.ks, *where)
+    evidence = Evidence(importance, kinds={name: kind_of(method) for name, method in plan.methods.items()})
     gathered.fill(evidence)
     counts = {"images": gathered.items, "robust_images": gathered.again, "patch_images": gathered.having}
     settings = _settings(plan, options, models) | {name: len(items) for name, items in counts.items()}
     result = summarise(evidence, settings, options.strict)
-    failed = set(failed_rows(result.table)["method"])
-    drawn = replace(plan, methods={name: one for name, one in plan.methods.items() if name not in failed})
-    if not gathered.lost:
-        result.arrays |= example_panels(models, drawn, test, gathered.items, evidence, seed)
-        result.arrays |= series_panels(models, drawn, test, gathered.of_series[0], seed)
-    if evidence.patches is not None:
-        result.arrays |= patch_panels(
-            gathered.bare(), drawn, test, gathered.having, gathered.inputs, evidence.patches, seed
-        )
+    left_out = {*plan.slow, *failed_rows(result.table)["method"]}
+    drawn = {name: method for name, method in plan.methods.items() if name not in left_out}
+    result.arrays |= panels(gathered, drawn, evidence)
     return result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -53,16 +53,9 @@ def feature_items(
 ) -> np.ndarray:
     """The images on which f_k is measured: those with the feature, of scene classes that have it when f_k is trained.
 
-    Args:
-        test: The test part.
-        k: The commonality.
-        feature: The common feature's object class.
-        order: Scene classes, those with the feature first.
-        scenes: "all" of these classes, or only the "first", which has the feature for every k: the article's choice.
-            One class may be so easy that it needs no feature, or so hard that it always does; all of them tell more.
-
-    Returns:
-        Item numbers, one of each class in turn.
+    `scenes`: "all" of these classes, or only the "first" of `order`, which has the feature for every k: the article's
+    choice. One class may be so easy that it needs no feature, or so hard that it always does; all of them tell more.
+    Item numbers, one of each class in turn.
     """
     order = list(order or range(len(test.scene_names)))
     chosen = order[:1] if scenes == "first" else order[: round(k * len(order))]
@@ -81,13 +74,7 @@ def relative_importance(
 ) -> RelativeImportance:
     """Measure accuracies on the test images with and without object, scene and common feature.
 
-    Args:
-        models: By name; of one that is not there nothing is known, and nothing checked.
-        test: The test part.
-        ks: The commonalities that were trained.
-        feature: The common feature's object class.
-        order: Scene classes, those with the feature first.
-        scenes: Those that f_k is tested on, as in `feature_items`.
+    Of a model that is not there nothing is known, and nothing checked. f_k is tested on `feature_items`.
     """
     import pandas as pd
 
@@ -113,8 +100,8 @@ def relative_importance(
         where = named[0] if len(named) == 1 else f"{len(named)} scenes"
         for j, kind in enumerate(("composite", "scene_only")):
             right, _ = _answers(models.get(k_name(k)), test.view(kind, "scene", items))
-            accuracies[j, i] = right.mean() if len(right) else np.nan
             rows.append(_row(symbol(k_name(k)), f"{where} {'without' if j else 'with'} the feature", right))
+            accuracies[j, i] = rows[-1]["accuracy"]
     checks = _checks(test, with_objects, no_object, with_scene, without, no_scene)
     drops = accuracies[0] - accuracies[1]
     if len(ks) > 1 and np.isfinite(drops).all():
@@ -192,14 +179,10 @@ def _answers(model: Trained | None, view: BamView) -> tuple[np.ndarray, np.ndarr
     return scores.argmax(1) == view.labels, probabilities[np.arange(len(view)), view.labels]
 
 
-def _row(model: str, tested_on: str, right: np.ndarray) -> dict[str, object]:
-    if not right.size:
-        return {"model": model, "tested_on": tested_on, "accuracy": np.nan, "low": np.nan, "high": np.nan, "images": 0}
-    low, high = mean_interval(right)
-    return {
-        "model": model, "tested_on": tested_on, "accuracy": float(right.mean()), "low": low, "high": high,
-        "images": len(right),
-    }  # fmt: skip
+def _row(model: str, tested_on: str, right: np.ndarray) -> dict[str, Any]:
+    accuracy, (low, high) = float(right.mean()) if right.size else np.nan, mean_interval(right)
+    about: dict[str, Any] = {"model": model, "tested_on": tested_on}
+    return about | {"accuracy": accuracy, "low": low, "high": high, "images": len(right)}
 
 
 def _near_chance(right: np.ndarray, chance: float) -> bool:

@@ -49,19 +49,10 @@ def averages(
     content: str,
     options: BamOptions,
 ) -> dict[str, Averages]:
-    """Explain the predicted class of every image, and average the maps over the regions.
+    """Explain the predicted class of every image, and average the maps over the regions, by label of the method.
 
-    Args:
-        classifier: The model.
-        stimulus: The images.
-        methods: By label.
-        store: For the chunks; what it holds is not computed again.
-        content: A fingerprint of the data set that the images are from.
-        options: Of the study: its protocol, seed, batches and policy. Unless `strict`, images of a method that fails
-            have NaN, and are not written.
-
-    Returns:
-        By label.
+    Chunks that the store holds are not computed again; `content` is a fingerprint of the data set that the images are
+    from. Unless `strict`, images of a method that fails have NaN, and are not written.
     """
     attributer, seed, protocol = Attributer(classifier), options.seed, options.protocol
     about = [model_key(classifier), content, stimulus.name, protocol, seed, versions()]

@@ -30,14 +30,7 @@ _NAMED = 5  # names in a row before "and n more"
 def sentences(
     evidence: Evidence, table: pd.DataFrame, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]
 ) -> list[str]:
-    """The outcome, most important first.
-
-    Args:
-        evidence: What was measured.
-        table: Of the result.
-        arrays: Of the result: "<method>/<metric>", one value per image.
-        settings: Of the result.
-    """
+    """The outcome, most important first; `arrays` "<method>/<metric>" have one value per image."""
     importance, sentences = evidence.importance, []
     broken = [sentence for sentence, holds in importance.checks if not holds]
     if broken:
@@ -65,7 +58,7 @@ def sentences(
         )
     same = [
         name
-        for name in evidence.methods
+        for name in evidence.kinds
         if ties(evidence.scenes.averages[name].region, evidence.alone.averages[name].region) > 0.5
     ]
     if same:
@@ -137,7 +130,9 @@ def _verdicts(methods: pd.DataFrame, arrays: Mapping[str, np.ndarray]) -> list[s
          wrong, idr),
     ):  # fmt: skip
         if names:
-            said.append(f"{what}, p corrected for {len(tests)} {_plural(len(tests))}): {', '.join(names)}.")
+            said.append(
+                f"{what}, p corrected for {len(tests)} method{'' if len(tests) == 1 else 's'}): {', '.join(names)}."
+            )
     untested = [name for name, (_, p) in mcs.items() if np.isnan(p)]
     if untested:
         said.append(f"Not tested, with fewer than 2 images: {', '.join(untested)}.")
@@ -185,7 +180,3 @@ def _circumstances(evidence: Evidence, settings: Mapping[str, Any]) -> list[str]
     if slow:
         sentences.append(f"On the first {settings['slow_images']} images alone: {', '.join(slow)}.")
     return sentences
-
-
-def _plural(number: int) -> str:
-    return "method" if number == 1 else "methods"

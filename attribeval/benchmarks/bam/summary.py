@@ -24,7 +24,10 @@ from attribeval.results.result import Result
 from attribeval.runs.failures import COLUMN, reason_of, row_text
 
 LOWER_IS_BETTER = ("IIRChange",)
+COLUMNS = ["method", "kind", "metric", "value", "low", "high", "deviation", "baseline", "images", "seconds_per_image",
+           COLUMN]  # fmt: skip
 TCAV = "tcav"
+_TCAV = {"method": TCAV, "kind": "concept", COLUMN: ""}  # what its rows have in common
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +52,7 @@ class Evidence:
 
     Attributes:
         importance: Figure 2.
-        methods: Labels in the order given.
-        kinds: By label.
+        kinds: By label of the method, in the order given.
         objects, scenes, alone: f_o and f_s on composites, f_s on scenes alone.
         robust: By row, f_o and f_s on composites and f_s on scenes, with the objects placed anew.
         series: f_k and f_1 on the same composites with the feature, by k.
@@ -61,7 +63,6 @@ class Evidence:
     """
 
     importance: RelativeImportance
-    methods: list[str]
     kinds: dict[str, str]
     objects: Any = None
     scenes: Any = None
@@ -78,18 +79,15 @@ class Evidence:
 def summarise(evidence: Evidence, settings: dict[str, Any], strict: bool = False) -> Result:
     """Make the table (methods by MCS, best first; metrics in the order of `UNITS`), arrays and sentences.
 
-    Args:
-        evidence: What was measured.
-        settings: Kept with the result, which adds to them.
-        strict: Whether a metric that fails is an error, not a row that says why.
+    `strict`: a metric that fails is an error, not a row that says why.
     """
     import pandas as pd
 
     protocol, arrays = settings["protocol"], {}
     importance = evidence.importance
     rows = []
-    for method in evidence.methods:
-        about = {"method": method, "kind": evidence.kinds[method]}
+    for method, kind in evidence.kinds.items():
+        about = {"method": method, "kind": kind}
         seconds = evidence.scenes.averages[method].seconds
         for metric, values, baseline, error in _measured(evidence, method, protocol, strict):
             if values.size:
@@ -102,13 +100,13 @@ def summarise(evidence: Evidence, settings: dict[str, Any], strict: bool = False
             correlated = _correlation(series, importance.drops)
             rows.append(about | correlated | {"seconds_per_image": seconds, COLUMN: next(filter(None, errors), "")})
     if evidence.concepts_error:
-        nothing = _about_tcav() | _row("MCS", np.empty(0), np.nan)
-        rows.append(nothing | {COLUMN: row_text([evidence.concepts_error], 1, kept=True)})
+        error = row_text([evidence.concepts_error], 1, kept=True)
+        rows.append(_TCAV | {"metric": "MCS", "images": 0, COLUMN: error})
     if evidence.concepts is not None:
         found, series = _concept_rows(evidence.concepts, importance)
         rows += found
         arrays[f"series/{TCAV}"] = series
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=COLUMNS)  # NaN where there is none
     rank = table[table["metric"] == "MCS"].set_index("method")["value"]
     table = table.assign(_metric=table["metric"].map(list(UNITS).index), _rank=-table["method"].map(rank))
     table = table.sort_values(["_metric", "_rank"], kind="stable").drop(columns=["_metric", "_rank"])
@@ -140,11 +138,11 @@ def _measured(
     that has images, or would have them if nothing had failed."""
     found = []
 
-    def add(metric: str, measure: Any, one: Any, other: Any, correct: np.ndarray) -> None:
+    def add(metric: str, measure: Any, one: Any, other: Any, among: np.ndarray | bool = True) -> None:
         if method not in one.averages:
             return
         a, b = one.averages[method], other.averages[method]
-        counts = correct[: len(a.region)]
+        counts = (one.correct & other.correct & among)[: len(a.region)]
         known = counts & np.isfinite(a.region) & np.isfinite(b.region)
         error = a.error or b.error if (counts & ~known).any() else ""
         values, baseline = np.empty(0), np.nan
@@ -157,19 +155,14 @@ def _measured(
         if values.size or error:
             found.append((metric, values, baseline, error))
 
-    objects, scenes, alone = evidence.objects, evidence.scenes, evidence.alone
-    add("MCS", contrast, objects, scenes, objects.correct & scenes.correct)
-    add("IDR", depends, scenes, alone, scenes.correct & alone.correct)
-    for row, (of_objects, of_scenes, of_alone) in evidence.robust.items():
-        add(f"MCS{row}", contrast, of_objects, of_scenes, of_objects.correct & of_scenes.correct)
-        add(f"IDR{row}", depends, of_scenes, of_alone, of_scenes.correct & of_alone.correct)
-    both = evidence.with_patch.correct & evidence.without_patch.correct
-    both = both if evidence.patches is None else both & evidence.patches.insignificant
-
+    as_it_is = {"": (evidence.objects, evidence.scenes, evidence.alone)}
+    for row, (objects, scenes, alone) in (as_it_is | evidence.robust).items():
+        add(f"MCS{row}", contrast, objects, scenes)
+        add(f"IDR{row}", depends, scenes, alone)
+    calm = True if evidence.patches is None else evidence.patches.insignificant
     stays = partial(unchanged, protocol=protocol)
-
-    add("IIR", stays, evidence.with_patch, evidence.without_patch, both)
-    add("IIRChange", changes, evidence.with_patch, evidence.without_patch, both)
+    add("IIR", stays, evidence.with_patch, evidence.without_patch, calm)
+    add("IIRChange", changes, evidence.with_patch, evidence.without_patch, calm)
     return found
 
 
@@ -194,29 +187,20 @@ def _series(scored: Sequence[tuple[Any, Any]], method: str) -> np.ndarray:
     """MCS between each f_k and f_1, on images that both classify correctly; NaN without such images."""
     found = []
     for one, last in scored:
-        correct = one.correct & last.correct
         g, g_last = one.averages[method].region, last.averages[method].region
-        correct = correct & np.isfinite(g) & np.isfinite(g_last)
-        found.append(contrast(g, g_last, correct).mean() if correct.any() else np.nan)
+        known = one.correct & last.correct & np.isfinite(g) & np.isfinite(g_last)
+        found.append(contrast(g, g_last, known).mean() if known.any() else np.nan)
     return np.array(found)
 
 
 def _correlation(series: np.ndarray, drops: np.ndarray) -> dict[str, Any]:
     known = np.isfinite(series) & np.isfinite(drops)
     rho = correlation(series[known], drops[known]) if known.sum() >= 3 else np.nan
-    nothing = dict.fromkeys(("low", "high", "deviation", "baseline"), np.nan)
-    return {"metric": "MCSCorrelation", "value": rho, "images": int(known.sum())} | nothing
-
-
-def _about_tcav() -> dict[str, Any]:
-    """What the rows of TCAV have in common."""
-    return {"method": TCAV, "kind": "concept", "seconds_per_image": np.nan, COLUMN: ""}
+    return {"metric": "MCSCorrelation", "value": rho, "images": int(known.sum())}
 
 
 def _concept_rows(concepts: Concepts, importance: RelativeImportance) -> tuple[list[dict[str, Any]], np.ndarray]:
     objects, scenes = concepts.objects, concepts.scenes
-    about = _about_tcav()
-    nothing = dict.fromkeys(("low", "high", "deviation"), np.nan)
     mcs = {
         "metric": "MCS",
         "value": score_or_chance(objects) - score_or_chance(scenes),
@@ -224,7 +208,7 @@ def _concept_rows(concepts: Concepts, importance: RelativeImportance) -> tuple[l
         "images": concepts.images,
     }
     series = np.array([score_or_chance(one) - score_or_chance(last) for one, last in concepts.series])
-    return [about | mcs | nothing, about | _correlation(series, importance.drops)], series
+    return [_TCAV | mcs, _TCAV | _correlation(series, importance.drops)], series
 
 
 def _patch_sizes(patches: Patches) -> dict[str, float]:

@@ -13,6 +13,8 @@ from attribeval.plots.panels import draw_heat
 from attribeval.plots.style import INK, LINES, TRUTH, UNSIGNED, decorate, new_figure, shorten
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from attribeval.results.result import Result
 
 
@@ -33,21 +35,28 @@ def plot_examples(result: Result) -> Figure:
     for i in range(n):
         for j, (part, shown, title) in enumerate(columns):
             row = axes[3 * i + j]
-            row[0].imshow(shown[i], extent=(0, masks.shape[2], masks.shape[1], 0))
+            photograph(row[0], shown[i])
             row[0].set_ylabel(title, fontsize=8.5, color=INK)
-            photograph = shown[i] / 255.0
             for m, name in enumerate(names):
-                draw_heat(row[m + 1], result.arrays[f"examples/{part}"][m, i], UNSIGNED, photograph)
-                row[m + 1].contour(
-                    np.arange(masks.shape[2]) + 0.5, np.arange(masks.shape[1]) + 0.5, masks[i].astype(float), [0.5],
-                    colors=TRUTH, linewidths=0.7,
-                )  # fmt: skip
+                draw_map(row[m + 1], result.arrays[f"examples/{part}"][m, i], shown[i], masks[i])
                 if i == 0 and j == 0:
                     row[m + 1].set_title(shorten(name, 34), fontsize=8, color=INK, parse_math=False)
-    for ax in axes.flat:
-        ax.set_xticks([])
-        ax.set_yticks([])
     return figure
+
+
+def photograph(ax: Axes, image: np.ndarray) -> None:
+    ax.imshow(image, extent=(0, image.shape[1], image.shape[0], 0))
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def draw_map(ax: Axes, heat: np.ndarray, image: np.ndarray, mask: np.ndarray) -> None:
+    """A map over its photograph, the region's edge in white."""
+    draw_heat(ax, np.nan_to_num(heat), UNSIGNED, image / 255.0)
+    rows, columns = (np.arange(side) + 0.5 for side in mask.shape)
+    ax.contour(columns, rows, mask.astype(float), [0.5], colors=TRUTH, linewidths=0.7)
+    ax.set_xticks([])
+    ax.set_yticks([])
 
 
 def plot_patches(result: Result) -> Figure:

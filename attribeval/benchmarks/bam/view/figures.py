@@ -10,16 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from attribeval.benchmarks.bam.view.bars import BARS, ROBUST, draw_bars, explain_bars
-from attribeval.benchmarks.bam.view.examples import plot_examples
+from attribeval.benchmarks.bam.view.examples import draw_map, photograph, plot_examples
 from attribeval.benchmarks.bam.view.models import plot_accuracies, plot_series
 from attribeval.errors import AttribevalError
-from attribeval.plots.panels import draw_heat
-from attribeval.plots.style import INK, MUTED, TRUTH, UNSIGNED, cut, decorate, name_rows, new_figure, shorten
+from attribeval.plots.style import INK, MUTED, cut, decorate, name_rows, new_figure, shorten
 from attribeval.results.numbers import number
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from attribeval.results.result import Result
 
 _PANEL = 1.3  # inches
@@ -59,10 +56,10 @@ def figure_5(result: Result) -> Figure:
     figure = new_figure(_PANEL * (len(ks) + 1) + 0.4, 1.06 * _PANEL * len(names) + 0.5)
     axes = figure.subplots(len(names), len(ks) + 1, squeeze=False)
     for row, name, of_method in zip(axes, names, maps, strict=True):
-        _photograph(row[0], image)
+        photograph(row[0], image)
         row[0].set_ylabel(shorten(name, 26), fontsize=8, color=INK, parse_math=False)
         for ax, of_k in zip(row[1:], of_method, strict=True):
-            _map(ax, of_k, image, mask)
+            draw_map(ax, of_k, image, mask)
     axes[0, 0].set_title("x", fontsize=9, color=INK)
     for ax, k in zip(axes[0, 1:], ks, strict=True):
         ax.set_title(f"k = {k:.3g}", fontsize=9, color=INK)
@@ -86,10 +83,10 @@ def figure_9(result: Result) -> Figure:
     figure = new_figure(_PANEL * (len(names) + 2), 2 * _PANEL + 0.9)
     axes = figure.subplots(2, len(names) + 2, squeeze=False)
     for row, image, title, which in zip(axes, images, ("x", "x + δ"), range(2), strict=True):
-        _photograph(row[0], image)
+        photograph(row[0], image)
         row[0].set_ylabel(title, fontsize=9, color=INK)
         for ax, of_method in zip(row[2:], maps, strict=True):
-            _map(ax, of_method[which], image, mask)
+            draw_map(ax, of_method[which], image, mask)
     delta = images[1].astype(np.float64) - images[0]
     axes[0, 1].imshow(np.clip(128 + delta / 2, 0, 255).astype(np.uint8))
     axes[0, 1].set_title("δ, around grey", fontsize=8, color=INK)
@@ -137,21 +134,6 @@ def _rows(result: Result, metric: str):
     if rows.empty:
         raise AttribevalError(f"Expected rows of metric {metric!r}. Received a result without any.")
     return rows
-
-
-def _photograph(ax: Axes, image: np.ndarray) -> None:
-    ax.imshow(image, extent=(0, image.shape[1], image.shape[0], 0))
-    ax.set_xticks([])
-    ax.set_yticks([])
-
-
-def _map(ax: Axes, heat: np.ndarray, image: np.ndarray, mask: np.ndarray) -> None:
-    """A map over its photograph, the region's edge in white."""
-    draw_heat(ax, np.nan_to_num(heat), UNSIGNED, image / 255.0)
-    rows, columns = (np.arange(side) + 0.5 for side in mask.shape)
-    ax.contour(columns, rows, mask.astype(float), [0.5], colors=TRUTH, linewidths=0.7)
-    ax.set_xticks([])
-    ax.set_yticks([])
 
 
 FIGURES: dict[str, Callable[[Result], Figure]] = {
