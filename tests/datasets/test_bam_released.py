@@ -125,7 +125,7 @@ def test_without_masks_the_boxes_stand_for_them(released):
         (
             "scene/val/dog-track-0905.jpg",
             "",
-            r"images of .*val in .* without 1 of .*: obj/val/dog-track-0905.jpg",
+            r"images of .*scene/val in .*\. Received a folder without 1 of them: obj/val/dog-track-0905.jpg",
         ),
         ("scene/val_mask", "cos\nsystem\n(S'true'\ntR.", "Expected an array of NumPy in .*val_mask"),
     ],

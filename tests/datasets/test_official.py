@@ -116,7 +116,11 @@ def test_cub(birds):
         ("train_test_split.txt", "1 0\n2 1\n3 1\n4 2\n", "1 .train. and 0 .test. in .* 2 for image 4"),
         ("train_test_split.txt", "1 1\n2 1\n3 1\n4 1\n", "images of one part only"),
         ("train_test_split.txt", "1 0\n1 1\n3 1\n4 0\n", "line 2 of .*number 1 for the second time"),
-        ("bounding_boxes.txt", "1 5 2 10 4\n2 0 0 90 10\n3 1 1 2 2\n4 2 2 4 8\n", "image of 20 × 10 .* for image 2"),
+        (
+            "bounding_boxes.txt",
+            "1 5 2 10 4\n2 0 0 90 10\n3 1 1 2 2\n4 2 2 4 8\n",
+            r"inside its image of 20 × 10 \(width × height\). Received .* for image 2",
+        ),
         ("bounding_boxes.txt", "1 5 2 10 4\n2 0 x 90 10\n3 1 1 2 2\n4 2 2 4 8\n", "number and 4 values in line 2"),
         ("images.txt", "1 001.Albatross/A_1.jpg\n2 001.Albatross/A_2.jpg\n3 002.Crow/C_1.jpg\n4 002.Crow/C_9.jpg\n",
          "without 1 of them: 002.Crow/C_9.jpg"),

@@ -153,7 +153,7 @@ def test_metadata_names_what_is_wrong(metadata):
             wsol_metadata(metadata)
         (metadata / file).write_text(kept)
     (metadata / "image_sizes.txt").unlink()
-    with pytest.raises(AttribevalError, match=r"Expected a list, .*image_sizes\.txt"):
+    with pytest.raises(AttribevalError, match=r"Expected a list, .*image_sizes\.txt. Received: FileNotFoundError"):
         wsol_metadata(metadata)
 
 
